@@ -1,0 +1,268 @@
+"""Crop calendars and the month arithmetic on them.
+
+Window rule. The window of harvest year Y is the first n months (n = the row's ``months``) counted from
+the month in which planting starts. Planting falls in Y when its first month is not later in the year
+than the first month of harvest, otherwise in Y-1. Soybean in MT is planted from September and harvested
+from January, n = 9: the window of 2018 is 2017-09 .. 2018-05.
+
+Missing-state rule (Cunha & Silva 2020, text above Table 2: "When data about a specific state was
+missing, we used data about the region the state belongs to"). The row used is the state's own; else the
+row that carries the name of the state's region; else, among the states of that region that have the
+crop, the row of the alphabetically first state that starts planting in the most common month (of months
+equally common, the one whose first state comes first in the alphabet). It is a real row, never a blend.
+
+Sources and worked examples: ``data/SOURCES.md``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from calendars.rows import (
+    COLUMNS,
+    MAX_MONTHS,
+    CalendarError,
+    CalendarFileError,
+    DayMonth,
+    Row,
+    UnknownKeyError,
+    csv_text,
+    file_error,
+    read_records,
+    read_rows,
+)
+
+__all__ = [
+    "Calendar",
+    "CalendarError",
+    "CalendarFileError",
+    "DayMonth",
+    "Row",
+    "UnknownKeyError",
+    "brazil",
+    "read",
+]
+
+_LISTED = 40
+_DATA = Path(__file__).with_name("data")
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Rows of a calendar, and the larger region of each state.
+
+    Args:
+        rows: rows by (crop, region).
+        regions: larger region by state; may be empty, then only states with a row of their own are known.
+    """
+
+    rows: Mapping[tuple[str, str], Row]
+    regions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", dict(self.rows))
+        object.__setattr__(self, "regions", dict(self.regions))
+        for key, row in self.rows.items():
+            if key != (row.crop, row.region):
+                raise CalendarError(
+                    f"expected the key {(row.crop, row.region)}, received {key}",
+                    "Key rows by (crop, region).",
+                )
+
+    @property
+    def crops(self) -> tuple[str, ...]:
+        """Names of the crops, sorted."""
+        return tuple(sorted({crop for crop, _ in self.rows}))
+
+    def row(self, crop: str, state: str) -> Row:
+        """The row that holds for a crop in a state, by the missing-state rule where it has none.
+
+        Raises:
+            UnknownKeyError: crop or state unknown, or no row in the state's region.
+        """
+        self._check_crop(crop)
+        region = self.regions.get(state, "")
+        for name in (state, region):
+            if (crop, name) in self.rows:
+                return self.rows[crop, name]
+        peers = sorted(peer for peer, its in self.regions.items() if region and its == region)
+        found = [self.rows[crop, peer] for peer in peers if (crop, peer) in self.rows]
+        if found:
+            # max() keeps the first of equals: alphabetical order settles both of the rule's ties
+            common = Counter(row.planting_start.month for row in found)
+            return max(found, key=lambda row: common[row.planting_start.month])
+        known = {*self.regions, *(name for _, name in self.rows)}
+        if state not in known:
+            raise _unknown("state", state, known)
+        raise UnknownKeyError(
+            f"expected a row of {crop!r} for {state!r}, received none for it or its region {region!r}",
+            f"Add a row for {state} to the calendar, or leave its municipalities out for {crop}.",
+        )
+
+    def months(self, crop: str, state: str) -> int:
+        """Length of the window of a crop in a state, in months; raises as `row` does."""
+        return self.row(crop, state).months
+
+    def steps(self, crop: str) -> int:
+        """The one sequence length of a crop, in months: an LSTM takes one length for all regions.
+
+        Raises:
+            UnknownKeyError: crop unknown.
+            CalendarError: rows of the crop that disagree.
+        """
+        self._check_crop(crop)
+        lengths = {row.months: row.region for row in self.rows.values() if row.crop == crop}
+        if len(lengths) > 1:
+            parts = ", ".join(f"{n} ({region})" for n, region in sorted(lengths.items()))
+            raise CalendarError(
+                f"expected one number of months for {crop!r}, received {parts}",
+                f"Set one with with_months({{{crop!r}: {max(lengths)}}}).",
+            )
+        return next(iter(lengths))
+
+    def window(self, crop: str, state: str, harvest_year: int) -> npt.NDArray[np.datetime64]:
+        """The months whose weather belongs to a harvest year, by the window rule.
+
+        Args:
+            harvest_year: calendar year of the statistics (2018 is the 2017/18 season).
+
+        Returns:
+            datetime64[M] of length `months`, consecutive.
+
+        Raises:
+            UnknownKeyError: as `row` does.
+        """
+        first = self.starts(crop, [state], np.array([harvest_year])).astype(np.int64)
+        return (first + np.arange(self.months(crop, state))).astype("datetime64[M]")
+
+    def starts(
+        self, crop: str, states: Sequence[str] | npt.NDArray[np.str_], harvest_years: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.datetime64]:
+        """First month of the window of each (state, harvest year) pair.
+
+        Args:
+            states: state of each pair.
+            harvest_years: whole year of each pair, as many as `states`.
+
+        Returns:
+            datetime64[M], one per pair.
+
+        Raises:
+            UnknownKeyError: as `row` does.
+            CalendarError: lengths that differ or years that are not whole numbers.
+        """
+        self._check_crop(crop)
+        names, years = np.asarray(states, dtype=np.str_), np.asarray(harvest_years)
+        if names.ndim != 1 or names.shape != years.shape or years.dtype.kind not in "iu":
+            raise CalendarError(
+                f"expected one whole harvest year per state, received {names.shape} states "
+                f"and {years.shape} years of type {years.dtype}",
+                "Pass two one-dimensional lists of the same length, years as integers.",
+            )
+        distinct, which = np.unique(names, return_inverse=True)
+        first = np.array([self.row(crop, str(name)).first_month for name in distinct], dtype=np.int64)
+        # int64 before arithmetic: unsigned years before 1970 would wrap
+        return (first[which] + 12 * (years.astype(np.int64) - 1970)).astype("datetime64[M]")
+
+    def with_months(self, months: Mapping[str, int]) -> Calendar:
+        """A copy in which the windows of some crops have other lengths.
+
+        Args:
+            months: number of months, 1..24, by crop.
+
+        Raises:
+            UnknownKeyError: crop unknown, or a number that is not a whole one in 1..24.
+        """
+        for crop, n in months.items():
+            self._check_crop(crop)
+            whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
+            if not whole or not 1 <= n <= MAX_MONTHS:
+                raise UnknownKeyError(
+                    f"expected 1..{MAX_MONTHS} months for {crop!r}, received {n!r}",
+                    "Give the number of months from the planting start, e.g. 9.",
+                )
+        changed = {k: replace(r, months=int(months.get(r.crop, r.months))) for k, r in self.rows.items()}
+        return replace(self, rows=changed)
+
+    def with_regions(self, regions: Mapping[str, str]) -> Calendar:
+        """A copy with another larger region by state (all of them: nothing is kept from the old ones)."""
+        return replace(self, regions=regions)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the rows in canonical form, as `read` takes them; the regions are not in the file.
+
+        Raises:
+            CalendarFileError: the disk refuses; an older file is then left as it was.
+        """
+        target = Path(path)
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            part.write_bytes(self._text().encode())
+            os.replace(part, target)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise file_error(target, "a place to write", error) from error
+
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of the canonical CSV text of the rows, then of the regions where there are any."""
+        regions = csv_text([("state", "region"), *sorted(self.regions.items())]) if self.regions else ""
+        return hashlib.sha256((self._text() + regions).encode()).hexdigest()
+
+    def _text(self) -> str:
+        ordered = sorted(self.rows.values(), key=lambda row: (row.region, row.crop))
+        return csv_text([COLUMNS, *([getattr(row, name) for name in COLUMNS] for row in ordered)])
+
+    def _check_crop(self, crop: str) -> None:
+        if not any(crop == known for known, _ in self.rows):
+            raise _unknown("crop", crop, self.crops)
+
+
+def read(path: str | os.PathLike[str], regions: Mapping[str, str] | None = None) -> Calendar:
+    """Read the calendar of any country from a CSV file (UTF-8, commas, header).
+
+    Columns, in any order: region, crop, planting_start, planting_end, harvest_start, harvest_end (DD/MM)
+    and months (1..24, the same in all rows of a crop). Others are ignored.
+
+    Args:
+        path: the file.
+        regions: larger region by state, for the missing-state rule.
+
+    Raises:
+        CalendarFileError: the file is not there or cannot be read.
+        CalendarError: malformed contents; names the file, the line in it and the column.
+    """
+    return Calendar(read_rows(Path(path)), regions or {})
+
+
+@cache
+def brazil() -> Calendar:
+    """The calendar of Brazil: 26 states x 5 crops of Cunha & Silva (2020), Tables 2 and 6.
+
+    States and the regions they belong to are IBGE's, the Distrito Federal included.
+    """
+    states = read_records(_DATA / "brazil_states.csv", ("state", "name", "region"))
+    return read(_DATA / "brazil.csv", {record["state"]: record["region"] for _, record in states})
+
+
+def _unknown(what: str, received: str, known: Iterable[str]) -> UnknownKeyError:
+    """The error for a key that is not there, with the nearest known ones."""
+    names = sorted(known)
+    same = [name for name in names if name.casefold() == received.casefold()]
+    near = same or difflib.get_close_matches(received, names)
+    listed = ", ".join(names[:_LISTED]) + (
+        f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    )
+    return UnknownKeyError(
+        f"expected a {what} of the calendar, received {received!r}",
+        (f"Did you mean {' or '.join(near)}? " if near else "") + f"Known: {listed}.",
+    )

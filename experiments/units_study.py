@@ -1,0 +1,98 @@
+"""Validation study: how wide the network should be, and which rows should stop its training.
+
+Trains on harvest years before each validation year and scores that year; the test year of the results
+(2018) is never touched. Every combination is an ordinary run, so a stopped study continues.
+
+    python experiments/units_study.py --store STORE --out RUNS --write experiments/results/units-study.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import itertools
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from yieldcast import Settings, Store, train_run
+from yieldcast.model import predict
+from yieldcast.runs import Run
+from yieldcast.samples import build
+from yieldcast.workflow import calendar_for, tables_of
+
+FIRST_YEAR = 2011
+
+
+def settings_of(units: int, validation: str) -> Settings:
+    """Two LSTM layers, two static layers and one head layer of the same width."""
+    return Settings.model_validate(
+        {
+            "network": {"lstm_units": [units] * 2, "static_units": [units] * 2, "head_units": [units]},
+            "training": {"validation": validation},
+        }
+    )
+
+
+def score(run: Run, store: Store, year: int) -> tuple[float, float, float, float]:
+    """Mean over members of r and RMSE (kg/ha), and the same of the members' mean."""
+    tables = tables_of(store)
+    rows, _ = build(tables, run.calendar(), run.identity.crop, [year], run.settings.data)
+    members = [predict(run.load_member(seed), rows) for seed in run.seeds()]
+    out = []
+    for forecast in (*members, np.mean(members, axis=0)):
+        error = forecast - rows.target_kg_ha
+        out.append((np.corrcoef(forecast, rows.target_kg_ha)[0, 1], np.sqrt(np.mean(error**2))))
+    r, rmse = np.mean(out[:-1], axis=0)
+    return float(r), float(rmse), float(out[-1][0]), float(out[-1][1])
+
+
+def main() -> None:
+    """Train what is missing, then print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--write", type=Path, help="Markdown file for the table")
+    parser.add_argument("--crop", default="soybean")
+    parser.add_argument("--units", default="16,32,64")
+    parser.add_argument("--validation", default="random,last_year")
+    parser.add_argument("--years", default="2016,2017")
+    parser.add_argument("--seeds", type=int, default=2)
+    given = parser.parse_args()
+    store = Store.open(given.store)
+    calendar_for(Settings().data, store.static)
+    lines = [
+        "| validation rows | units | year scored | r | RMSE kg/ha | r, mean of seeds | RMSE, mean of seeds "
+        "| epochs | seconds per seed |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    combinations = itertools.product(
+        given.validation.split(","), map(int, given.units.split(",")), map(int, given.years.split(","))
+    )
+    for validation, units, year in combinations:
+        run = train_run(
+            store, given.crop, range(FIRST_YEAR, year), range(1, given.seeds + 1),
+            given.out / f"{given.crop}-{validation}-{units}-{year}", settings_of(units, validation),
+        )  # fmt: skip
+        scores = score(run, store, year)
+        epochs, seconds = (np.mean([rec[key] for rec in run.records()]) for key in ("epochs", "seconds"))
+        lines.append(
+            f"| {validation} | {units} | {year} | {scores[0]:.3f} | {scores[1]:.0f} | {scores[2]:.3f} "
+            f"| {scores[3]:.0f} | {epochs:.0f} | {seconds:.0f} |"
+        )
+        print(lines[-1], flush=True)
+    if given.write:
+        head = [
+            f"# Validation study: network width and validation rows ({given.crop})",
+            "",
+            f"Date: {dt.date.today()}. Train {FIRST_YEAR} to the year before the one scored, "
+            f"{given.seeds} seeds. Command:",
+            "",
+            "```", f"python {' '.join(sys.argv)}", "```", "",
+        ]  # fmt: skip
+        given.write.write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

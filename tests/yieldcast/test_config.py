@@ -1,0 +1,71 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yieldcast import config
+from yieldcast.errors import ConfigError, MissingDataError
+
+
+def write(tmp_path, text):
+    path = tmp_path / "c.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_defaults_are_the_papers():
+    # Cunha & Silva 2020, Section 4.
+    training, network = config.Settings().training, config.Settings().network
+    assert (training.learning_rate, training.beta_1, training.beta_2) == (5e-4, 0.9, 0.999)
+    assert (training.batch_size, training.max_epochs, training.patience) == (280, 500, 50)
+    assert (network.noise, network.l2) == (0.3, 1e-5)
+
+
+def test_a_misspelt_key_is_refused_with_the_right_one(tmp_path):
+    path = write(tmp_path, "[training]\nlearning_rte = 0.001\n")
+    with pytest.raises(ConfigError, match=r"learning_rte.*did you mean 'learning_rate'") as caught:
+        config.read(path)
+    assert caught.value.exit_code == 2
+
+
+def test_an_unknown_section_lists_the_known_ones(tmp_path):
+    with pytest.raises(ConfigError, match="known: network, training, data"):
+        config.read(write(tmp_path, "[zzz]\na = 1\n"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[network]\nnoise = 3.0",
+        "[network]\nlstm_units = []",
+        "[network]\nlstm_units = [0]",
+        "[training]\nbatch_size = 'many'",
+        "[training]\nloss = 'r2'",
+        "[data.degree_days]\ncorn = [30, 8]",
+        "[data]\nmonths = {corn = 99}",
+        "not toml at all [",
+    ],
+)
+def test_values_out_of_range_are_refused(tmp_path, text):
+    with pytest.raises(ConfigError):
+        config.read(write(tmp_path, text))
+
+
+def test_a_missing_file_is_missing_data(tmp_path):
+    with pytest.raises(MissingDataError):
+        config.read(tmp_path / "none.toml")
+
+
+def test_settings_survive_their_own_json(tmp_path):
+    settings = config.read(write(tmp_path, "[data]\ncalendar = 'own.csv'\nmonths = {corn = 7}\n"))
+    assert settings.data.calendar == tmp_path.resolve() / "own.csv"
+    import json
+
+    assert config.parse(json.loads(settings.model_dump_json()), "resolved") == settings
+
+
+@given(st.lists(st.integers(1, 4096), min_size=1, max_size=8), st.floats(0, 1))
+def test_any_settings_in_range_survive_json(units, noise):
+    import json
+
+    settings = config.parse({"network": {"lstm_units": units, "noise": noise}}, "x")
+    assert config.parse(json.loads(settings.model_dump_json()), "y") == settings

@@ -1,0 +1,221 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from yieldcast import samples
+from yieldcast.config import DataSettings, Settings, TrainingSettings
+from yieldcast.errors import ConfigError, MissingDataError, RunError, SchemaError
+from yieldcast.runs import Run
+from yieldcast.store import Store
+from yieldcast.synthetic import country
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from yieldcast import training
+from yieldcast.workflow import train_run
+
+YEARS = range(2011, 2015)
+
+
+@pytest.fixture(scope="module")
+def rows(small, calendar):
+    return samples.build(small, calendar, "soybean", YEARS, DataSettings())[0]
+
+
+def weights(run: Run, seed: int) -> list[np.ndarray]:
+    return run.load_member(seed).get_weights()
+
+
+def equal(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
+    return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.fixture(scope="module")
+def run(small_store, tiny_settings, tmp_path_factory):
+    """A finished run of three seeds."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return train_run(small_store, "soybean", YEARS, [1, 2, 3], out, tiny_settings)
+
+
+def test_a_run_holds_what_it_was_made_from(run, small_store, tiny_settings):
+    assert run.seeds() == [1, 2, 3]
+    assert Run.open(run.path).settings == tiny_settings
+    content = json.loads((run.path / "run.json").read_text())
+    assert content["versions"]["keras"]
+    for table, text in small_store.fingerprints.items():
+        assert content["identity"]["data"][table] == text
+    history = (run.path / "history" / "member_002.csv").read_text().splitlines()
+    assert history[0] == "epoch,loss,val_loss"
+    record = run.records()[1]
+    assert len(history) - 1 == record["epochs"] <= 4
+    losses = [float(line.split(",")[2]) for line in history[1:]]
+    assert record["best_validation_loss"] == pytest.approx(min(losses), rel=1e-5)
+    card = (run.path / "model_card.md").read_text()
+    assert "Synthetic data: soybean" in card
+    assert "member_001.keras" in card
+
+
+def test_members_differ_and_a_member_does_not_depend_on_the_others(run, small_store, tiny_settings, tmp_path):
+    assert not equal(weights(run, 1), weights(run, 2))
+    alone = train_run(small_store, "soybean", YEARS, [3], tmp_path / "alone", tiny_settings)
+    assert equal(weights(alone, 3), weights(run, 3))
+
+
+def test_more_seeds_extend_a_run_and_other_settings_do_not(small_store, tiny_settings, tmp_path):
+    out = tmp_path / "run"
+    train_run(small_store, "soybean", YEARS, [1], out, tiny_settings)
+    before = (out / "members" / "member_001.keras").read_bytes()
+    told = []
+    longer = train_run(small_store, "soybean", YEARS, [1, 2], out, tiny_settings, notice=told.append)
+    assert longer.seeds() == [1, 2]
+    assert (out / "members" / "member_001.keras").read_bytes() == before
+    assert any("1 of 2 members" in line for line in told)
+    quiet = tiny_settings.network.model_copy(update={"noise": 0.0})
+    other = tiny_settings.model_copy(update={"network": quiet})
+    with pytest.raises(RunError, match=r"differs in: network\.noise") as caught:
+        train_run(small_store, "soybean", YEARS, [1], out, other)
+    assert caught.value.exit_code == 6
+    with pytest.raises(RunError, match="train_years"):
+        train_run(small_store, "soybean", [2012, 2013], [1], out, tiny_settings)
+
+
+def test_a_run_of_another_version_or_damaged_is_refused(small_store, tiny_settings, tmp_path):
+    out = tmp_path / "run"
+    train_run(small_store, "soybean", YEARS, [1], out, tiny_settings)
+    content = json.loads((out / "run.json").read_text())
+    content["format"] = 99
+    content["versions"]["yieldcast"] = "9.9"
+    (out / "run.json").write_text(json.dumps(content))
+    with pytest.raises(RunError, match=r"made by yieldcast 9\.9"):
+        Run.open(out)
+    (out / "run.json").write_text("{")
+    with pytest.raises(RunError, match="damaged"):
+        Run.open(out)
+    with pytest.raises(MissingDataError):
+        Run.open(tmp_path / "nothing")
+
+
+def test_a_damaged_member_says_which_and_what_to_do(small_store, tiny_settings, tmp_path):
+    run = train_run(small_store, "soybean", YEARS, [1], tmp_path / "run", tiny_settings)
+    path = run.member_path(1)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(RunError, match="member 1") as caught:
+        run.load_member(1)
+    assert "trained anew" in caught.value.hint
+
+
+def test_validation_rows_are_disjoint_and_follow_the_setting(rows):
+    fit, held = training.split_validation(rows, TrainingSettings(validation_share=0.25), seed=5)
+    keys = [
+        set(zip(part.municipality.tolist(), part.harvest_year.tolist(), strict=True)) for part in (fit, held)
+    ]
+    assert not keys[0] & keys[1]
+    assert len(fit) + len(held) == len(rows)
+    assert len(held) == round(0.25 * len(rows))
+    same = training.split_validation(rows, TrainingSettings(validation_share=0.25), seed=5)[1]
+    other = training.split_validation(rows, TrainingSettings(validation_share=0.25), seed=6)[1]
+    assert held.fingerprint() == same.fingerprint() != other.fingerprint()
+    fit, held = training.split_validation(rows, TrainingSettings(validation="last_year"), seed=5)
+    assert set(held.harvest_year.tolist()) == {2014}
+    assert set(fit.harvest_year.tolist()) == {2011, 2012, 2013}
+    one = rows.take(rows.harvest_year == 2012)
+    with pytest.raises(ConfigError, match="last_year"):
+        training.split_validation(one, TrainingSettings(validation="last_year"), seed=5)
+
+
+def test_rows_that_teach_nothing_are_refused(rows):
+    with pytest.raises(MissingDataError, match="empty"):
+        training.check_trainable(rows.take(np.zeros(len(rows), bool)))
+    with pytest.raises(MissingDataError, match="one municipality"):
+        training.check_trainable(rows.take(rows.municipality == rows.municipality[0]))
+    flat = rows.take(np.ones(len(rows), bool))
+    flat.target_kg_ha[:] = 3000
+    with pytest.raises(SchemaError, match="equal 3000"):
+        training.check_trainable(flat)
+
+
+def test_an_unknown_strategy_is_a_settings_error():
+    with pytest.raises(ConfigError, match="tpu"):
+        training.choose_strategy("tpu")
+
+
+def test_training_learns_the_known_response(tmp_path):
+    # 80 places, 6 years: with 60 epochs the fit must at least halve the variance it starts from.
+    store = Store.write(tmp_path / "s", country(seed=2, municipalities=80, harvest_years=6), {})
+    settings = Settings.model_validate(
+        {
+            "network": {"lstm_units": [8], "static_units": [8], "head_units": [8], "noise": 0.0},
+            "training": {"max_epochs": 60, "batch_size": 32, "learning_rate": 0.005},
+        }
+    )
+    run = train_run(store, "soybean", range(2007, 2013), [1], tmp_path / "run", settings)
+    assert run.records()[0]["best_validation_loss"] < 0.5
+
+
+_SCRIPT = """
+import os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+from pathlib import Path
+from yieldcast import Settings, Store, train_run
+from yieldcast.training import choose_strategy
+assert choose_strategy("mirrored").num_replicas_in_sync == 2
+settings = Settings.model_validate_json(Path("settings.json").read_text())
+train_run(Store.open(Path(sys.argv[1])), "soybean", range(2011, 2015), [1], Path("two"), settings,
+          strategy="mirrored")
+"""
+
+
+@pytest.mark.slow
+def test_two_logical_devices_train_a_member_like_one(run, small_store, tiny_settings, tmp_path):
+    (tmp_path / "settings.json").write_text(tiny_settings.model_dump_json())
+    subprocess.run(
+        [sys.executable, "-c", _SCRIPT, str(small_store.path)], cwd=tmp_path, check=True, capture_output=True
+    )
+    mirrored = Run.open(tmp_path / "two")
+    # Not the same bits: each replica draws its own noise. The same kind of fit, and a member that loads.
+    one, two = (r.records()[0]["best_validation_loss"] for r in (run, mirrored))
+    assert two == pytest.approx(one, rel=0.3)
+    assert [w.shape for w in weights(mirrored, 1)] == [w.shape for w in weights(run, 1)]
+
+
+_TRAIN = """
+import os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+from pathlib import Path
+from yieldcast import Settings, Store, train_run
+settings = Settings.model_validate_json(Path("settings.json").read_text())
+train_run(Store.open(Path(sys.argv[1])), "soybean", range(2011, 2015), [1, 2, 3], Path("run"), settings)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_started_again_it_ends_with_the_same_members(
+    run, small_store, tiny_settings, tmp_path
+):
+    (tmp_path / "settings.json").write_text(tiny_settings.model_dump_json())
+    command = [sys.executable, "-c", _TRAIN, str(small_store.path)]
+    started = time.monotonic()
+    # Kill once the first member is there, then in the middle of whatever comes later.
+    for wait in (0.0, 1.5):
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
+        before = len(list(tmp_path.glob("run/members/*.json")))
+        while process.poll() is None and len(list(tmp_path.glob("run/members/*.json"))) == before:
+            assert time.monotonic() - started < 240
+            time.sleep(0.02)
+        time.sleep(wait)
+        process.kill()
+        process.wait()
+    subprocess.run(command, cwd=tmp_path, check=True, stderr=subprocess.DEVNULL)
+    again = Run.open(tmp_path / "run")
+    assert again.seeds() == [1, 2, 3]
+    assert all(equal(weights(again, seed), weights(run, seed)) for seed in (1, 2, 3))
+    left = [p.name for p in Path(tmp_path / "run").rglob("*") if p.name.startswith(".") or "tmp" in p.name]
+    assert left == []

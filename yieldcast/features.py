@@ -1,0 +1,79 @@
+"""What the network is fed beside raw weather: degree days, and climatology where a month is unknown."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from yieldcast import degree_days
+from yieldcast.errors import ConfigError
+from yieldcast.variables import degree_days as degree_days_quantity
+
+
+def limits(crop: str, chosen: dict[str, tuple[float, float]]) -> tuple[float, float]:
+    """Base and upper temperature of a crop's growing degree days (degC).
+
+    Args:
+        crop: crop name.
+        chosen: the user's own limits, which win over `degree_days.LIMITS`.
+
+    Raises:
+        ConfigError: neither knows the crop.
+    """
+    known = {**degree_days.LIMITS, **chosen}
+    if crop not in known:
+        raise ConfigError(
+            f"no degree-day limits for {crop!r}; known: {', '.join(sorted(known))}",
+            f"Give them in the config file: [data.degree_days] {crop} = [base, upper] in degC.",
+        )
+    return known[crop]
+
+
+def with_degree_days(weather: xr.Dataset, base_degC: float, upper_degC: float) -> tuple[xr.Dataset, str]:
+    """The weather table with monthly degree days of these limits, and the name of that variable.
+
+    A column computed from daily values at import is exact and is used when there is one; otherwise
+    the formula is applied to the monthly means (`degree_days.from_monthly`, an approximation).
+
+    Args:
+        weather: dims (municipality, time) with tmax_degC and tmin_degC.
+        base_degC, upper_degC: limits in degC.
+    """
+    quantity = degree_days_quantity(base_degC, upper_degC)
+    if quantity.name in weather:
+        return weather, quantity.name
+    days = weather["time"].dt.days_in_month
+    values = degree_days.from_monthly(weather["tmax_degC"], weather["tmin_degC"], days, base_degC, upper_degC)
+    values.attrs = {"units": quantity.units, "approximation": "from monthly means"}
+    return weather.assign({quantity.name: values.astype(np.float32)}), quantity.name
+
+
+def fill_with_climatology(season: xr.Dataset, climate: xr.Dataset) -> xr.Dataset:
+    """The season with every unknown month replaced by that calendar month's known mean.
+
+    Args:
+        season: from `seasons.cut`.
+        climate: from `seasons.climatology` of the same known weather: never of later years.
+    """
+    values = season["weather"].values.copy()
+    row = np.searchsorted(climate["municipality"].values, season["municipality"].values)
+    row = np.clip(row, 0, climate.sizes["municipality"] - 1)
+    month = season["month"].dt.month.values - 1
+    for position, name in enumerate(season["variable"].values):
+        mean = climate[str(name)].values[row[:, None], month]
+        unknown = np.isnan(values[..., position])
+        values[..., position] = np.where(unknown, mean, values[..., position])
+    return season.assign(weather=(season["weather"].dims, values))
+
+
+def accumulate(season: xr.Dataset, name: str) -> xr.Dataset:
+    """The season with one variable summed from planting on, as the paper feeds degree days (Section 3).
+
+    Args:
+        season: dims (sample, step, variable), in order of steps.
+        name: the variable to accumulate; NaN from the first unknown month on.
+    """
+    values = season["weather"].values.copy()
+    position = list(season["variable"].values).index(name)
+    values[..., position] = np.cumsum(values[..., position], axis=1)
+    return season.assign(weather=(season["weather"].dims, values))

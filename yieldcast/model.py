@@ -1,0 +1,134 @@
+"""The dual-path network of one member (Cunha & Silva 2020, Figure 1), in plain Keras.
+
+Built only from Keras's own layers, so that a saved ``.keras`` file loads without yieldcast. Scaling,
+the stand-in for missing soil and the noise are layers inside it: it takes physical units and gives kg/ha.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers, ops
+
+from yieldcast.config import NetworkSettings
+from yieldcast.samples import SampleSet
+
+SCALED_OUTPUT = "yield_scaled"
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Ranges of the training rows; nothing of validation or test rows enters.
+
+    Args:
+        dynamic_low, dynamic_range: (variable,) over all rows and steps.
+        static_low, static_range, static_mean: (feature,), missing soil left out.
+        target_mean, target_sd: kg/ha; 0 and 1 when the target is not scaled.
+    """
+
+    dynamic_low: npt.NDArray[np.float64]
+    dynamic_range: npt.NDArray[np.float64]
+    static_low: npt.NDArray[np.float64]
+    static_range: npt.NDArray[np.float64]
+    static_mean: npt.NDArray[np.float64]
+    target_mean: float
+    target_sd: float
+
+    @classmethod
+    def fit(cls, rows: SampleSet, scale_target: bool = True) -> Scaling:
+        """Minimum, range and mean of every input over `rows`; a constant input gets range 1."""
+        dynamic = rows.dynamic.reshape(-1, rows.dynamic.shape[-1]).astype(np.float64)
+        static = rows.static.astype(np.float64)
+        # A soil column with no value at all in these rows stays at 0 everywhere.
+        static = np.where(np.isfinite(static).any(axis=0), static, 0.0)
+        low, high = np.nanmin(static, axis=0), np.nanmax(static, axis=0)
+        mean, sd = (rows.target_kg_ha.mean(dtype=float), rows.target_kg_ha.std(dtype=float))
+        return cls(
+            dynamic.min(axis=0), _not_zero(np.ptp(dynamic, axis=0)),
+            low, _not_zero(high - low), np.nanmean(static, axis=0),
+            mean if scale_target else 0.0, sd if scale_target else 1.0,
+        )  # fmt: skip
+
+
+def _not_zero(spread: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.where(spread > 0, spread, 1.0)
+
+
+def build(settings: NetworkSettings, scaling: Scaling, steps: int) -> keras.Model:
+    """The network, untrained; its initial weights follow Keras's global random seed.
+
+    Args:
+        settings: unit counts, noise, L2.
+        scaling: from the training rows.
+        steps: months of the crop's window, n of Figure 1 and Table 2.
+
+    Returns:
+        A model of ``{"weather": (sample, step, variable), "static": (sample, feature)}`` in physical
+        units to ``(sample, 1)`` in kg/ha. The layer named `SCALED_OUTPUT` holds the scaled yield.
+    """
+    weather = keras.Input((steps, len(scaling.dynamic_low)), name="weather")
+    static = keras.Input((len(scaling.static_low),), name="static")
+    merged = layers.Concatenate(name="join")(
+        [_dynamic_path(weather, settings, scaling), _static_path(static, settings, scaling)]
+    )
+    for k, units in enumerate(settings.head_units, 1):
+        merged = _dense(units, settings, f"head_{k}")(merged)
+    scaled = _dense(1, settings, SCALED_OUTPUT, activation=None)(merged)
+    output = layers.Rescaling(scaling.target_sd, scaling.target_mean, name="yield_kg_ha")(scaled)
+    return keras.Model({"weather": weather, "static": static}, output, name="dual_path")
+
+
+def _dynamic_path(x: keras.KerasTensor, settings: NetworkSettings, scaling: Scaling) -> keras.KerasTensor:
+    x = _min_max(scaling.dynamic_low, scaling.dynamic_range, "weather_0_1")(x)
+    x = layers.GaussianNoise(settings.noise, name="noise")(x)
+    last = len(settings.lstm_units)
+    for k, units in enumerate(settings.lstm_units, 1):
+        x = layers.LSTM(
+            units,
+            return_sequences=k < last,
+            kernel_regularizer=keras.regularizers.L2(settings.l2),
+            recurrent_regularizer=keras.regularizers.L2(settings.l2),
+            name=f"lstm_{k}",
+        )(x)
+    return x
+
+
+def _static_path(x: keras.KerasTensor, settings: NetworkSettings, scaling: Scaling) -> keras.KerasTensor:
+    # Around the mean first, so that a missing value becomes the training mean; then moved to 0-1.
+    x = _min_max(scaling.static_mean, scaling.static_range, "static_centred")(x)
+    x = ops.nan_to_num(x, nan=0.0)
+    offset = (scaling.static_mean - scaling.static_low) / scaling.static_range
+    x = layers.Rescaling(1.0, offset.tolist(), name="static_0_1")(x)
+    for k, units in enumerate(settings.static_units, 1):
+        x = _dense(units, settings, f"static_{k}")(x)
+    return x
+
+
+def _min_max(low: npt.NDArray[np.float64], spread: npt.NDArray[np.float64], name: str) -> layers.Layer:
+    """(x - low) / spread with Keras's own layer, which divides by the root of its variance."""
+    return layers.Normalization(axis=-1, mean=low.tolist(), variance=(spread**2).tolist(), name=name)
+
+
+def _dense(units: int, settings: NetworkSettings, name: str, activation: str | None = "relu") -> layers.Dense:
+    return layers.Dense(
+        units, activation=activation, kernel_regularizer=keras.regularizers.L2(settings.l2), name=name
+    )
+
+
+def scaled_model(model: keras.Model) -> keras.Model:
+    """The same network up to the scaled yield, for training; weights are shared."""
+    return keras.Model(model.input, model.get_layer(SCALED_OUTPUT).output, name="dual_path_scaled")
+
+
+def inputs(rows: SampleSet) -> dict[str, npt.NDArray[np.float32]]:
+    """The rows as the network takes them."""
+    return {"weather": rows.dynamic, "static": rows.static}
+
+
+def predict(model: keras.Model, rows: SampleSet, batch_size: int = 8192) -> npt.NDArray[np.float64]:
+    """Yield of every row in kg/ha, (sample,)."""
+    output = model.predict(inputs(rows), batch_size=batch_size, verbose=0)
+    return np.asarray(output, dtype=np.float64)[:, 0]

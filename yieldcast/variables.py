@@ -1,0 +1,274 @@
+"""Every quantity once: name with unit, valid range, how days become months, publication delay, labels.
+
+A column is named ``<base>_<unit>`` (``tmax_degC``, ``yield_kg_ha``); soil adds a layer
+(``clay_pct_0_30cm``, ``clay_pct_5cm``). `resolve` reads such a name and gives the factor to our unit.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from yieldcast.errors import SchemaError
+
+Kind = Literal["weather", "yields", "place", "soil"]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One physical quantity as it is held inside yieldcast.
+
+    Args:
+        base: name without unit, e.g. ``tmax``.
+        unit: suffix of the column name, e.g. ``degC``; empty where there is none (pH).
+        units: the same unit as written in ``attrs["units"]``.
+        low, high: valid range in that unit, both ends included.
+        kind: the table it belongs to.
+        english, portuguese: labels for readers.
+        to_month: how daily values become a month (weather only).
+        factors: other accepted unit suffixes and the factor from them to `unit`.
+        refused: unit suffixes that are known and refused, with what to do instead.
+    """
+
+    base: str
+    unit: str
+    units: str
+    low: float
+    high: float
+    kind: Kind
+    english: str
+    portuguese: str
+    to_month: Literal["mean", "sum", ""] = ""
+    factors: Mapping[str, float] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Column name, ``base_unit``."""
+        return f"{self.base}_{self.unit}" if self.unit else self.base
+
+
+_KELVIN = {"K": "subtract 273.15 and name the column {base}_degC"}
+_METRES = {"m": "multiply by 1000 and name the column precipitation_mm"}
+_AREA = {"km2": 100.0, "thousand_ha": 1000.0, "acre": 0.40468564224}
+# Ranges: temperatures beyond the world records (56.7, -89.2 degC, WMO archive) are errors; so is more
+# rain in a month than the 9,300 mm of Cherrapunji, July 1861 (WMO archive). Sugarcane reaches
+# 250,000 kg/ha in PAM: twice that is the yield limit.
+_ALL = (
+    Quantity(
+        "tmax",
+        "degC",
+        "degC",
+        -90,
+        60,
+        "weather",
+        "Maximum temperature",
+        "Temperatura máxima",
+        "mean",
+        refused=_KELVIN,
+    ),
+    Quantity(
+        "tmin",
+        "degC",
+        "degC",
+        -90,
+        60,
+        "weather",
+        "Minimum temperature",
+        "Temperatura mínima",
+        "mean",
+        refused=_KELVIN,
+    ),
+    Quantity(
+        "precipitation",
+        "mm",
+        "mm",
+        0,
+        9300,
+        "weather",
+        "Precipitation",
+        "Precipitação",
+        "sum",
+        refused=_METRES,
+    ),
+    Quantity(
+        "yield", "kg_ha", "kg/ha", 0, 500_000, "yields", "Yield", "Rendimento médio", factors={"t_ha": 1000.0}
+    ),
+    Quantity("area_harvested", "ha", "ha", 0, 1e8, "yields", "Harvested area", "Área colhida", factors=_AREA),
+    Quantity("area_planted", "ha", "ha", 0, 1e8, "yields", "Planted area", "Área plantada", factors=_AREA),
+    Quantity(
+        "production",
+        "t",
+        "t",
+        0,
+        1e10,
+        "yields",
+        "Production",
+        "Produção",
+        factors={"kg": 0.001, "thousand_t": 1000.0},
+    ),
+    Quantity("latitude", "deg", "degrees_north", -90, 90, "place", "Latitude", "Latitude"),
+    Quantity("longitude", "deg", "degrees_east", -180, 180, "place", "Longitude", "Longitude"),
+    Quantity("clay", "pct", "%", 0, 100, "soil", "Clay", "Argila", factors={"g_kg": 0.1}),
+    Quantity("silt", "pct", "%", 0, 100, "soil", "Silt", "Silte", factors={"g_kg": 0.1}),
+    Quantity("sand", "pct", "%", 0, 100, "soil", "Sand", "Areia", factors={"g_kg": 0.1}),
+    Quantity(
+        "bulk_density",
+        "kg_dm3",
+        "kg/dm3",
+        0,
+        3,
+        "soil",
+        "Bulk density",
+        "Densidade do solo",
+        factors={"g_cm3": 1.0, "kg_m3": 0.001},
+    ),
+    Quantity("coarse_fragments", "pct", "%", 0, 100, "soil", "Coarse fragments", "Fragmentos grossos"),
+    Quantity(
+        "cec",
+        "cmolc_kg",
+        "cmol(c)/kg",
+        0,
+        300,
+        "soil",
+        "Cation exchange capacity",
+        "Capacidade de troca de cátions",
+        factors={"mmolc_kg": 0.1},
+    ),
+    Quantity(
+        "soc",
+        "g_kg",
+        "g/kg",
+        0,
+        1000,
+        "soil",
+        "Organic carbon",
+        "Carbono orgânico",
+        factors={"dg_kg": 0.1, "pct": 10.0},
+    ),
+    Quantity("nitrogen", "g_kg", "g/kg", 0, 100, "soil", "Nitrogen", "Nitrogênio", factors={"cg_kg": 0.01}),
+    Quantity("ph_h2o", "", "pH", 0, 14, "soil", "pH in water", "pH em água"),
+    Quantity("ph_kcl", "", "pH", 0, 14, "soil", "pH in KCl", "pH em KCl"),
+)
+QUANTITIES: Mapping[str, Quantity] = {q.name: q for q in _ALL}
+WEATHER = ("tmax_degC", "tmin_degC", "precipitation_mm")
+YIELDS = ("yield_kg_ha", "area_harvested_ha", "area_planted_ha", "production_t")
+SOIL = tuple(q.name for q in _ALL if q.kind == "soil")
+
+_LAYER = re.compile(r"^(?P<stem>.+?)_(?P<layer>\d+(?:_\d+)?cm)$")
+_DEGREE_DAYS = re.compile(r"^gdd_?(?P<base>\d+)(?:_(?P<upper>\d+))?_degC_day$")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column name that was understood: quantity, factor to its unit, soil layer."""
+
+    quantity: Quantity
+    factor: float
+    layer: str = ""
+
+
+def degree_days(base_degC: float, upper_degC: float | None) -> Quantity:
+    """The monthly growing-degree-day quantity of a base and upper limit, e.g. ``gdd_8_30_degC_day``.
+
+    Args:
+        base_degC: temperature below which nothing accumulates (degC).
+        upper_degC: temperature above which warmth adds nothing (degC), or None for no limit.
+    """
+    limits = f"{base_degC:g}" if upper_degC is None else f"{base_degC:g}_{upper_degC:g}"
+    top = 31 * (60 if upper_degC is None else upper_degC - base_degC)
+    return Quantity(
+        f"gdd_{limits}",
+        "degC_day",
+        "degC day",
+        0,
+        top,
+        "weather",
+        f"Growing degree days ({limits.replace('_', '-')} degC)",
+        f"Graus-dia ({limits.replace('_', '-')} °C)",
+        "sum",
+    )
+
+
+def resolve(column: str) -> Column | None:
+    """Read a column name; None when it names nothing we know (an extra column).
+
+    Args:
+        column: name such as ``cec_mmolc_kg_0_30cm`` or ``yield_t_ha``.
+
+    Raises:
+        SchemaError: a quantity we know whose unit is missing or refused. One with a unit that we do not
+            know is an extra column.
+    """
+    days = _DEGREE_DAYS.match(column)
+    if days:
+        upper = days["upper"]
+        return Column(degree_days(float(days["base"]), float(upper) if upper else None), 1.0)
+    layer = _LAYER.match(column)
+    stem, where = (layer["stem"], layer["layer"]) if layer else (column, "")
+    for quantity in sorted(_ALL, key=lambda q: -len(q.base)):
+        if stem != quantity.base and not stem.startswith(quantity.base + "_"):
+            continue
+        if bool(where) != (quantity.kind == "soil"):
+            continue
+        unit = stem[len(quantity.base) + 1 :]
+        if unit == quantity.unit:
+            return Column(quantity, 1.0, where)
+        if unit in quantity.factors:
+            return Column(quantity, quantity.factors[unit], where)
+        if unit in quantity.refused:
+            raise SchemaError(
+                f"column {column!r}: expected {quantity.name}, received the unit {unit!r}",
+                quantity.refused[unit].format(base=quantity.base),
+            )
+        if unit == "":
+            known = ", ".join([quantity.unit, *quantity.factors])
+            raise SchemaError(
+                f"column {column!r} does not say its unit",
+                f"Rename it {quantity.base}_UNIT with a unit of: {known}.",
+            )
+    return None
+
+
+def add_months(date: dt.date, months: int) -> dt.date:
+    """First day of the month that lies `months` after the month of `date`."""
+    count = date.year * 12 + date.month - 1 + months
+    return dt.date(count // 12, count % 12 + 1, 1)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """When values become public, counted from the end of the period that they describe.
+
+    Args:
+        weather_months, weather_days: after the month's end. The default, 3 months, is ERA5's final
+            version, which replaces a month 2-3 months later; 0 months and 5 days is the preliminary
+            ERA5T (Copernicus CDS, ERA5 documentation, "Data update frequency").
+        yields_months, yields_days: after the calendar year's end. PAM of year y comes out in September
+            or October of y+1 (IBGE release calendar): 9 months.
+    """
+
+    weather_months: int = 3
+    weather_days: int = 0
+    yields_months: int = 9
+    yields_days: int = 0
+
+    def weather_public(self, month: dt.date) -> dt.date:
+        """First day on which the weather of `month` (its first day) is public."""
+        return add_months(month, 1 + self.weather_months) + dt.timedelta(days=self.weather_days)
+
+    def yields_public(self, harvest_year: int) -> dt.date:
+        """First day on which the yields of `harvest_year` are public."""
+        return add_months(dt.date(harvest_year + 1, 1, 1), self.yields_months) + dt.timedelta(
+            days=self.yields_days
+        )
+
+    def last_public_harvest_year(self, as_of: dt.date) -> int:
+        """The newest harvest year whose yields are public on `as_of`."""
+        year = as_of.year
+        while self.yields_public(year) > as_of:
+            year -= 1
+        return year

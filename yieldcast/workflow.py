@@ -1,0 +1,228 @@
+"""The main job as two calls: a store to a trained run, a run to its evaluation."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+import calendars
+from yieldcast import baselines, evaluation, samples, training
+from yieldcast.cards import model_card
+from yieldcast.config import DataSettings, Settings
+from yieldcast.errors import LeakageError, RunError
+from yieldcast.runs import Identity, Run
+from yieldcast.store import Store, Tables, atomic_text
+
+Notice = Callable[[str], None]
+
+
+def _quiet(text: str) -> None:
+    """Tell nobody."""
+
+
+def calendar_for(settings: DataSettings, static: xr.Dataset | None = None) -> calendars.Calendar:
+    """The user's calendar, or Brazil's, with the user's own month counts.
+
+    Args:
+        settings: `calendar` and `months`.
+        static: places, whose state-to-region map serves a user's calendar.
+    """
+    if settings.calendar is None:
+        calendar = calendars.brazil()
+    else:
+        regions = {}
+        if static is not None:
+            states, names = (static[name].values.astype(str).tolist() for name in ("state", "region"))
+            regions = dict(zip(states, names, strict=True))
+        calendar = calendars.read(settings.calendar, regions=regions)
+    return calendar.with_months(settings.months) if settings.months else calendar
+
+
+def tables_of(store: Store) -> Tables:
+    """The three tables of a store."""
+    return Tables(store.static, store.weather, store.yields)
+
+
+def train_run(
+    store: Store,
+    crop: str,
+    train_years: Sequence[int],
+    seeds: Sequence[int],
+    out: Path,
+    settings: Settings | None = None,
+    *,
+    config_text: str = "",
+    strategy: str = "auto",
+    progress: Callable[[training.Epoch], None] = lambda epoch: None,
+    notice: Notice = _quiet,
+) -> Run:
+    """Train a member per seed on the store's rows; continue the run when it was begun before.
+
+    Args:
+        store: tables of places, weather and yields.
+        crop: crop of both the calendar and the yields.
+        train_years: harvest years of the training rows.
+        seeds: one member each.
+        out: the run directory.
+        settings: the paper's when None.
+        config_text: the config file as given, kept in the run.
+        strategy: see `training.choose_strategy`.
+        progress: called after every epoch.
+        notice: called with lines worth telling the user.
+
+    Raises:
+        YieldcastError: bad input of any kind, before anything is trained.
+    """
+    settings = settings or Settings()
+    tables = tables_of(store)
+    calendar = calendar_for(settings.data, tables.static)
+    rows, dropped = samples.build(tables, calendar, crop, train_years, settings.data)
+    training.check_trainable(rows)
+    for reason in dropped:
+        notice(f"{reason.rows} rows left out: {reason.reason}")
+    identity = Identity(
+        crop=crop,
+        train_years=tuple(sorted(train_years)),
+        steps=calendar.steps(crop),
+        rows=len(rows),
+        dynamic_names=rows.dynamic_names,
+        static_names=rows.static_names,
+        data={**store.fingerprints, "calendar": calendar.fingerprint(), "rows": rows.fingerprint()},
+        synthetic=is_synthetic(tables),
+    )
+    run = Run.start(out, identity, settings, calendar, config_text)
+    done = set(run.seeds()) & set(seeds)
+    if done:
+        notice(f"{len(done)} of {len(seeds)} members are there already; continuing with the rest")
+    training.train(rows, run, seeds, strategy, progress)
+    atomic_text(out / "model_card.md", model_card(run, rows))
+    return run
+
+
+def is_synthetic(tables: Tables) -> bool:
+    """Whether the tables come from `yieldcast.synthetic`; everything made from them must say so."""
+    return bool(tables.weather.attrs.get("synthetic", 0))
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation gives: scores, and the rows and predictions behind them."""
+
+    scores: evaluation.Evaluation
+    rows: samples.SampleSet
+    members: npt.NDArray[np.float64]
+    lines: dict[str, baselines.Line]
+    notes: tuple[str, ...]
+    synthetic: bool
+
+
+def evaluate_run(
+    run: Run,
+    store: Store,
+    test_years: Sequence[int],
+    as_of: dt.date | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluated:
+    """Score every member, their mean and the reference lines on the same rows.
+
+    Args:
+        run: a trained run.
+        store: tables; training rows are cut from it again for the references that are fitted.
+        test_years: harvest years to score, all later than the training years.
+        as_of: date of the public reference lines and of the weather that is seen; None takes the end
+            of each row's window for the lines, and the whole window's weather, as the paper does.
+        progress: called with members scored and members in all.
+
+    Raises:
+        LeakageError: a test year that is not later than every training year.
+        RunError: no finished member.
+    """
+    seeds, identity, settings = run.seeds(), run.identity, run.settings.data
+    if not seeds:
+        raise RunError(f"{run.path} has no finished member", "Start the same yieldcast train again.")
+    if min(test_years) <= max(identity.train_years):
+        raise LeakageError(
+            f"test year {min(test_years)} is not later than the last training year "
+            f"{max(identity.train_years)}",
+            "Test on later years, or train a run on earlier ones.",
+        )
+    tables, calendar = tables_of(store), run.calendar()
+    names = identity.static_names
+    fitted, _ = samples.build(
+        tables, calendar, identity.crop, identity.train_years, settings, static_names=names
+    )
+    rows, dropped = samples.build(
+        tables, calendar, identity.crop, test_years, settings, as_of=as_of, static_names=names
+    )
+    members = _predictions(run, rows, seeds, progress)
+    places, names_of_states = (tables.static[name].values for name in ("municipality", "state"))
+    states = dict(zip(places.tolist(), names_of_states.astype(str).tolist(), strict=True))
+    lines = baselines.reference_lines(
+        fitted, rows, tables.yields, states, identity.crop, settings.publication(), as_of
+    )
+    scores = evaluation.evaluate(identity.crop, identity.train_years, members, rows, lines, seeds)
+    notes = [f"{reason.rows} rows left out: {reason.reason}" for reason in dropped]
+    return Evaluated(scores, rows, members, lines, (*_notes(run, store, as_of), *notes), is_synthetic(tables))
+
+
+def write_scores(result: Evaluated, run: Run, file: Path | None = None) -> list[Path]:
+    """Write the scores as JSON and every member's as CSV into the run, and the JSON to `file` too.
+
+    Args:
+        result: of `evaluate_run`.
+        run: the run that was scored.
+        file: a further place for the JSON.
+
+    Returns:
+        The files written.
+    """
+    text = json.dumps(result.scores.to_json(), indent=2, allow_nan=False) + "\n"
+    years = "-".join(str(y) for y in sorted({min(result.scores.test_years), max(result.scores.test_years)}))
+    written = [run.path / f"evaluation-{years}.json", *([file] if file else [])]
+    for path in written:
+        atomic_text(path, text)
+    members = run.path / f"evaluation-{years}-members.csv"
+    atomic_text(members, result.scores.members_csv())
+    return [*written, members]
+
+
+def _predictions(
+    run: Run, rows: samples.SampleSet, seeds: Sequence[int], progress: Callable[[int, int], None]
+) -> npt.NDArray[np.float64]:
+    from yieldcast.model import predict
+
+    members = []
+    for done, seed in enumerate(seeds, 1):
+        members.append(predict(run.load_member(seed), rows))
+        progress(done, len(seeds))
+    return np.stack(members)
+
+
+def _notes(run: Run, store: Store, as_of: dt.date | None) -> tuple[str, ...]:
+    """What a reader must know to read the scores rightly."""
+    notes = []
+    last_train = max(run.identity.train_years)
+    publication = run.settings.data.publication()
+    if as_of is None:
+        notes.append(
+            "Network, ridge and boosted trees see the weather of the whole window, as in the paper; "
+            "its last months are published after the window ends (use --as-of for a dated view)."
+        )
+    else:
+        notes.append(f"As of {as_of}: weather published later is replaced by the mean of the known years.")
+        if last_train > publication.last_public_harvest_year(as_of):
+            notes.append(
+                f"The network was trained on yields to {last_train}, published on "
+                f"{publication.yields_public(last_train)}: on {as_of} nobody could have trained it."
+            )
+    changed = [name for name, text in store.fingerprints.items() if run.identity.data.get(name, text) != text]
+    if changed:
+        notes.append(f"The store's {', '.join(changed)} changed since training.")
+    return tuple(notes)
