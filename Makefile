@@ -1,4 +1,4 @@
-# make demo | make test | make bench : each one sets up .venv by itself (Python 3.11+ and pip).
+# make demo | make test: each one sets up .venv by itself (Python 3.11+ and pip).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

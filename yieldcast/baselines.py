@@ -1,37 +1,33 @@
 """Reference lines every network score stands beside: naive lines, ridge and boosted trees.
 
 *Hindsight* lines use yields to the year before the harvest, as the literature does; *public* lines only
-those published on the date of the forecast. `Panel.window` never reaches past the year it is asked for.
+those published on the date of the forecast. Both are read through `panel.Panel`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
-from yieldcast.errors import ConfigError, LeakageError, MissingDataError, SchemaError
+from yieldcast.errors import LeakageError, MissingDataError, SchemaError
+from yieldcast.panel import Bools, Floats, Ints, Panel, Rows, States
 from yieldcast.samples import SampleSet
 from yieldcast.variables import Publication
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-States = Mapping[int, str] | NDArray[np.str_]
 History = Literal["hindsight", "public", "none"]
 
-TREND_YEARS, TREND_MIN_YEARS, MEAN_YEARS = 10, 3, 5
 ROUNDS = 300
 NAIVE = ("last_year", "mean_5y", "trend_10y")
 NAIVE_PUBLIC = ("last_public", "mean_5y_public", "trend_10y_public")
@@ -55,119 +51,6 @@ class Line:
     def fallback_rows(self) -> int:
         """How many rows used anything but the municipality's own value."""
         return int(self.fallback.sum())
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Where samples stand in a `Panel` (-1: nowhere) and the last year they may see, `lag` before harvest."""
-
-    municipality: Ints
-    state: Ints
-    last_year: Ints
-    lag: Ints
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Yields of one crop over consecutive harvest years (kg/ha, NaN = no value).
-
-    Args:
-        first_year: harvest year of column 0.
-        codes, states: sorted labels of the rows of `own` and `state`.
-        own, state, nation: (municipality, year), (state, year) and (1, year).
-    """
-
-    first_year: int
-    codes: Ints
-    states: NDArray[np.str_]
-    own: Floats
-    state: Floats
-    nation: Floats
-
-    @classmethod
-    def of(cls, yields: xr.Dataset, states: States, crop: str) -> Panel:
-        """Read one crop, with the arguments and errors of `reference_lines`."""
-        if crop not in (known := [str(name) for name in yields["crop"].values]):
-            raise ConfigError(f"expected a crop of the yields table ({', '.join(known)}), received {crop!r}")
-        if not isinstance(states, Mapping):
-            places = yields["municipality"].values.tolist()
-            if len(states) != len(places):
-                message = f"expected a state for each of {len(places)} municipalities, received {len(states)}"
-                raise SchemaError(message, "Pass a mapping from municipality code to state.")
-            states = dict(zip(places, states.tolist(), strict=True))
-        names = [name for name in ("yield_kg_ha", "area_harvested_ha") if name in yields]
-        table = yields[names].sel(crop=crop).sortby("municipality").transpose("municipality", "harvest_year")
-        if 0 in table.sizes.values():
-            raise MissingDataError(f"the yields table holds no municipality or no year of {crop}")
-        first, final = (int(f(table["harvest_year"])) for f in (np.min, np.max))
-        table = table.reindex(harvest_year=np.arange(first, final + 1)).astype(np.float64)
-        codes, own = table["municipality"].values.astype(np.int64), table["yield_kg_ha"].values
-        area = table["area_harvested_ha"].values if "area_harvested_ha" in table else own * np.nan
-        of_municipality = np.array([states.get(int(code), "") for code in codes])
-        known_states = np.unique(of_municipality[of_municipality != ""])
-        rows = [of_municipality == name for name in known_states]
-        state = np.array([_mean_yield(own[r], area[r]) for r in rows]).reshape(len(rows), own.shape[1])
-        return cls(first, codes, known_states, own, state, _mean_yield(own, area)[None, :])
-
-    def rows(self, samples: SampleSet, lag: ArrayLike) -> Rows:
-        """Place samples in this panel, each seeing yields to harvest year minus `lag` (1 or more)."""
-        year = samples.harvest_year.astype(np.int64)
-        lags = np.broadcast_to(np.asarray(lag, dtype=np.int64), year.shape)
-        if (lags < 1).any():
-            raise LeakageError(f"expected a lag of 1 year or more, received {int(lags.min())}")
-        place = _position(self.codes, samples.municipality)
-        return Rows(place, _position(self.states, samples.state), year - lags, lags)
-
-    def window(self, series: Floats, place: Ints, last_year: Ints, width: int) -> Floats:
-        """(sample, width) kg/ha: column j is the value of `last_year` - j, NaN outside the table."""
-        column = (last_year - self.first_year)[:, None] - np.arange(width)
-        inside = (place >= 0)[:, None] & (column >= 0) & (column < series.shape[1])
-        values = np.full(column.shape, np.nan)
-        values[inside] = series[np.broadcast_to(place[:, None], column.shape)[inside], column[inside]]
-        return values
-
-    def features(self, rows: Rows) -> Floats:
-        """(sample, 6): last, 5-year mean, trend, years with a value of ten, the state's last and mean."""
-        own = self.window(self.own, rows.municipality, rows.last_year, TREND_YEARS)
-        state = self.window(self.state, rows.state, rows.last_year, TREND_YEARS)
-        present = np.isfinite(own).sum(axis=1).astype(np.float64)
-        return np.vstack((history_values(own, rows.lag), present, history_values(state, rows.lag)[:2])).T
-
-    def naive(self, rows: Rows, otherwise: Floats) -> tuple[Floats, Bools]:
-        """The three `history_values` of every row (3, sample) in kg/ha, and where they are not its own.
-
-        These are, in this order, the same formula on the state's mean yields, the state's newest value,
-        the same two of the nation, `otherwise`.
-        """
-        own = history_values(self.window(self.own, rows.municipality, rows.last_year, TREND_YEARS), rows.lag)
-        value, width = own, max(int(rows.last_year.max()) - self.first_year + 1, TREND_YEARS)
-        for series, place in ((self.state, rows.state), (self.nation, np.zeros_like(rows.state))):
-            window = self.window(series, place, rows.last_year, width)
-            newest = np.take_along_axis(window, np.isfinite(window).argmax(axis=1)[:, None], axis=1)[:, 0]
-            for candidate in (history_values(window[:, :TREND_YEARS], rows.lag), newest):
-                value = np.where(np.isfinite(value), value, candidate)
-        return np.where(np.isfinite(value), value, otherwise), ~np.isfinite(own)
-
-
-def history_values(window: Floats, lag: Ints) -> Floats:
-    """Last year, mean of five years and trend of ten (3, sample), in kg/ha, NaN where there is none.
-
-    The mean takes the values there are in the newest five years. The trend is the ordinary least squares
-    line through the values of the window, drawn on to the harvest year and not below 0; it needs three.
-
-    Args:
-        window: (sample, year) kg/ha, newest year first, NaN = no value.
-        lag: (sample,) years from the newest year of the window to the harvest.
-    """
-    there = np.isfinite(window)
-    year = np.broadcast_to(-np.arange(window.shape[1], dtype=np.float64), window.shape)
-    middle, level = _masked_mean(year, there), _masked_mean(window, there)
-    apart = np.where(there, year - middle[:, None], 0.0)
-    above = np.where(there, window - level[:, None], 0.0)
-    enough = there.sum(axis=1) >= TREND_MIN_YEARS
-    slope = (apart * above).sum(axis=1) / np.where(enough, (apart**2).sum(axis=1), 1.0)
-    trend = np.where(enough, np.maximum(level + slope * (lag - middle), 0.0), np.nan)
-    return np.stack((window[:, 0], _masked_mean(window[:, :MEAN_YEARS], there[:, :MEAN_YEARS]), trend))
 
 
 def check_order(train_years: Iterable[int], test_years: Iterable[int]) -> None:
@@ -276,25 +159,3 @@ def _predict(model: Any, x: NDArray[Any], y: NDArray[Any], asked: NDArray[Any]) 
 
 def _trees() -> Any:
     return HistGradientBoostingRegressor(max_iter=ROUNDS, early_stopping=False, random_state=0)
-
-
-def _position(labels: NDArray[Any], wanted: NDArray[Any]) -> Ints:
-    if labels.size == 0:
-        return np.full(len(wanted), -1, dtype=np.int64)
-    place = np.minimum(np.searchsorted(labels, wanted), labels.size - 1)
-    return np.where(labels[place] == wanted, place, -1)
-
-
-def _mean_yield(own: Floats, area: Floats) -> Floats:
-    """(year,) mean over municipalities: weighted over those with a harvested area, else a plain mean."""
-    weight = np.where(np.isfinite(own) & (area > 0), area, 0.0)
-    weight = np.where(weight.sum(axis=0) > 0, weight, np.isfinite(own))
-    total = weight.sum(axis=0)
-    product = (weight * np.where(weight > 0, own, 0.0)).sum(axis=0)
-    return np.where(total > 0, product / np.where(total > 0, total, 1.0), np.nan)
-
-
-def _masked_mean(values: Floats, there: Bools) -> Floats:
-    count = there.sum(axis=1)
-    total = np.where(there, values, 0.0).sum(axis=1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -13,6 +13,9 @@ from yieldcast.errors import ConfigError, YieldcastError
 if TYPE_CHECKING:
     from rich.console import Console
 
+DEBUG = "--debug"
+INTERRUPTED = 130  # what typer makes of Ctrl-C
+
 app = typer.Typer(
     name="yieldcast",
     help="Municipal crop-yield forecasts, before sowing and in season, with honest skill.",
@@ -46,14 +49,15 @@ def parse_years(text: str, option: str) -> list[int]:
     """
     years: set[int] = set()
     for part in text.split(","):
-        first, _, last = part.strip().partition(":")
-        if not (first.isdigit() and (last or first).isdigit()) or len(first) != 4:
+        first, colon, last = part.strip().partition(":")
+        last = last if colon else first
+        if not all(year.isdecimal() and len(year) == 4 for year in (first, last)):
             raise ConfigError(
                 f"{option}: expected harvest years such as 2018, 2011:2017 or 2011:2015,2017; "
                 f"received {text!r}",
                 "Give four-digit years; FIRST:LAST includes both.",
             )
-        years.update(range(int(first), int(last or first) + 1))
+        years.update(range(int(first), int(last) + 1))
     if not years:
         raise ConfigError(f"{option}: {text!r} is an empty range", "Put the earlier year first.")
     return sorted(years)
@@ -82,6 +86,7 @@ def demo(
     seeds: Annotated[int, typer.Option(min=1, max=30, help="Members to train.")] = 3,
 ) -> None:
     """Run the main job on a small synthetic country: import, train, evaluate."""
+    _load_tensorflow()
     from yieldcast.demo import run_demo
 
     run_demo(out, seeds, console())
@@ -185,7 +190,7 @@ def train(
         network = settings.network.model_copy(update={"noise": 0.0})
         settings = settings.model_copy(update={"network": network})
     years, opened, screen = parse_years(train_years, "--train-years"), Store.open(store), console()
-    _quiet_tensorflow()
+    _load_tensorflow()
     with training_progress(settings.training.max_epochs, screen) as progress:
         run = train_run(
             opened, crop, years, range(1, seeds + 1), out, settings,
@@ -222,7 +227,7 @@ def evaluate(
 
     years, date, screen = parse_years(test_years, "--test-years"), _date(as_of), console()
     opened, trained = Store.open(store), Run.open(run)
-    _quiet_tensorflow()
+    _load_tensorflow()
     with counting_progress("scoring members", screen) as progress:
         result = evaluate_run(trained, opened, years, date, progress)
     screen.print(evaluation_table(result.scores, synthetic=result.synthetic, notes=result.notes))
@@ -243,27 +248,45 @@ def _date(text: str | None) -> Any:
         ) from None
 
 
-def _quiet_tensorflow() -> None:
-    """Keep TensorFlow's start-up lines off the user's screen; a user's own choice wins."""
-    import os
+def _load_tensorflow() -> None:
+    """Import TensorFlow without its start-up lines on the user's screen; --debug shows them.
 
+    TensorFlow 2.21 writes them before its own log level counts, straight to the file descriptor.
+    """
+    import os
+    import tempfile
+
+    if DEBUG in sys.argv:
+        return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
 
 
 def main() -> None:
     """Entry point: every error becomes one screen with a hint, and an exit code a scheduler can act on."""
     from calendars import CalendarError
 
-    debug = "--debug" in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = DEBUG in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
     try:
         app(arguments)
     except (YieldcastError, CalendarError) as error:
         if debug:
             raise
         _fail(str(error), error.hint, error.exit_code)
-    except KeyboardInterrupt:
-        _fail("stopped", "What was finished is kept; the same command continues.", 130)
+    except SystemExit as ended:
+        if ended.code != INTERRUPTED:
+            raise
+        _fail("stopped", "What was finished is kept; the same command continues.", INTERRUPTED)
     except Exception as error:
         if debug:
             raise

@@ -38,15 +38,15 @@ def run_demo(out: Path, seeds: int, screen: Console) -> Evaluated:
     read, report = read_tables(
         tables / "places.csv", tables / "yields.csv", tables / "weather.nc", tables / "soil.csv"
     )
-    store = Store.write(out / "store", read, report.sources)
+    store = Store.write(out / "synthetic-store", read, report.sources)
     screen.print(
         f"imported {store.static.sizes['municipality']} synthetic municipalities, harvest years "
         f"{years[0]}-{years[-1]}, into {out / 'store'}"
     )
     settings = Settings()
-    with training_progress(settings.training.max_epochs, screen) as progress:
+    with training_progress(settings.training.max_epochs, screen, "training on synthetic data") as progress:
         run = train_run(
-            store, CROP, train_years, range(1, seeds + 1), out / "run", settings,
+            store, CROP, train_years, range(1, seeds + 1), out / "synthetic-run", settings,
             progress=progress, notice=screen.print,
         )  # fmt: skip
     with counting_progress("scoring synthetic members", screen) as counting:

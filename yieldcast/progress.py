@@ -43,19 +43,22 @@ class TimeLeft:
 
 
 @contextmanager
-def training_progress(max_epochs: int, screen: Console) -> Iterator[Callable[[Epoch], None]]:
+def training_progress(
+    max_epochs: int, screen: Console, label: str = "training"
+) -> Iterator[Callable[[Epoch], None]]:
     """A bar over members, with epoch, best validation loss and time left.
 
     Args:
         max_epochs: most epochs a member can take.
         screen: where to draw.
+        label: what is being trained.
     """
     columns = (
-        TextColumn("training"), BarColumn(20), MofNCompleteColumn(), TextColumn("members"),
+        TextColumn(label), BarColumn(20), MofNCompleteColumn(), TextColumn("members"),
         TextColumn("{task.fields[now]}"), TimeElapsedColumn(), TextColumn("left {task.fields[left]}"),
     )  # fmt: skip
     with Progress(*columns, console=screen, refresh_per_second=4) as bar:
-        task = bar.add_task("training", total=None, now="starting", left="?")
+        task = bar.add_task(label, total=None, now="starting", left="?")
         left: list[TimeLeft] = []
 
         def update(event: Epoch) -> None:
@@ -65,7 +68,7 @@ def training_progress(max_epochs: int, screen: Console) -> Iterator[Callable[[Ep
             now = f"seed {event.seed} epoch {event.epoch} best {event.best_loss:.4f} at {event.best_epoch}"
             bar.update(task, total=event.members, advance=int(event.finished), now=now, left=clock(seconds))
             if event.finished and not screen.is_terminal:
-                screen.print(f"member done: {now}, left {clock(seconds)}")
+                screen.print(f"{label}, member done: {now}, left {clock(seconds)}")
 
         yield update
 

@@ -77,8 +77,7 @@ def foreign(seed: int = 1, municipalities: int = 30, harvest_years: int = 8) -> 
     """A second country, harvest years from 2011, with its calendar; arguments and errors as for `country`.
 
     Returns:
-        Tables of soybean and sunflower with codes such as "AR-0612", and `state` the calendar's "AR-B";
-        the text of a calendar file, for `calendars.read`.
+        Tables (codes "AR-0612", states "AR-B", soybean and sunflower); text of a file for `calendars.read`.
     """
     years, crops = np.arange(2011, 2011 + harvest_years, dtype=np.int16), ("soybean", "sunflower")
     tables = _simulate(seed, municipalities, years, crops, _FOREIGN, _calendar(_FOREIGN_CALENDAR))
@@ -135,8 +134,7 @@ def true_response(tables: Tables, calendar: Calendar | None = None) -> xr.Datase
     crops, years = tables.yields["crop"].values.tolist(), tables.yields["harvest_year"].values
     count, soil = static.sizes["municipality"], _soil(seed, static)
     clay, ph = (soil[name].values[:, :1].astype(np.float64) for name in ("clay_pct", "ph_h2o"))
-    region = np.unique(static["region"].values, return_inverse=True)[1]
-    place = np.arange(count)[:, None, None]
+    place, region = np.arange(count)[:, None, None], np.unique(static["region"], return_inverse=True)[1]
     rain, tmax = (weather[name].values.astype(np.float64) for name in ("precipitation_mm", "tmax_degC"))
     names = ("expected_yield_kg_ha", "shock_kg_ha", "noise_kg_ha")
     values = np.empty((3, len(crops), count, len(years)))
@@ -147,8 +145,8 @@ def true_response(tables: Tables, calendar: Calendar | None = None) -> xr.Datase
         noise = _stream(seed, f"noise {crop}").normal(0.0, 0.07, (len(years), count)).T
         values[0, c] = level * response(rain[place, t], tmax[place, t], clay, ph, years, crop)
         values[1:, c] = np.stack([shock, noise]) * POTENTIAL_KG_HA[crop]
-    parts = {name: (_CELLS, part) for name, part in zip(names, values, strict=True)}
-    return xr.Dataset(parts, coords=tables.yields.coords)
+    parts = zip(names, values, strict=True)
+    return xr.Dataset({name: (_CELLS, part) for name, part in parts}, coords=tables.yields.coords)
 
 
 def write_files(folder: Path, tables: Tables) -> None:
@@ -212,7 +210,7 @@ def _simulate(
     last = max(int(years[-1]), *(int(window.max().astype(int)) // 12 + 1970 for window in windows.values()))
     time = np.arange(f"{years[0] - 1}-01", f"{last + 1}-01", dtype="datetime64[M]")
     has_soil = xr.DataArray(_stream(seed, "soil gaps").random(count) >= 0.05, dims="municipality")
-    cells = {"crop": list(crops), "municipality": static["municipality"], "harvest_year": years}
+    cells = {"crop": sorted(set(crops)), "municipality": static["municipality"], "harvest_year": years}
     static = static.merge(_soil(seed, static).where(has_soil))
     tables = Tables(static, _weather(seed, static, time), xr.Dataset(coords=cells))
     for what, table in tables._asdict().items():
@@ -226,8 +224,7 @@ def _places(seed: int, count: int, states: Sequence[State]) -> xr.Dataset:
     prefix, state, south, north, west, east, share = map(np.array, zip(*states, strict=True))
     k = np.searchsorted(np.cumsum(share) / share.sum(), (np.arange(count) + 0.5) / count)
     number = np.arange(count) - np.searchsorted(k, k) + 1
-    # no real IBGE code has more than 89999 after the prefix
-    code = (prefix[k] * 100_000 + 90_000 + number).astype(np.int32)
+    code = (prefix[k] * 100_000 + 90_000 + number).astype(np.int32)  # real IBGE codes stay below 90000
     u, v = _stream(seed, "places").random((2, count))
     boxes = ((south[k], u, north[k]), (west[k], v, east[k]))
     names = np.array([f"Sintético {n:03d} ({state[i]})" for n, i in zip(number, k, strict=True)])

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.linear_model import LinearRegression
 
-from yieldcast.baselines import Line, Panel, check_order, history_values, reference_lines
+from yieldcast.baselines import Line, check_order, reference_lines
 from yieldcast.errors import ConfigError, LeakageError, MissingDataError, SchemaError
 from yieldcast.evaluation import score
+from yieldcast.panel import Panel, history_values
 from yieldcast.samples import SampleSet
 from yieldcast.variables import Publication
 
@@ -314,7 +315,7 @@ def test_history_features_end_at_the_lag():
         np.testing.assert_array_equal(features, short.features(short.rows(test, lag)))
         here = np.isfinite(own[test.municipality - 1, 12 - lag])
         np.testing.assert_allclose(features[here, 0], own[test.municipality[here] - 1, 12 - lag])
-        assert features.shape == (len(test), 6)
+        assert features.shape == (len(test), 4)
     with pytest.raises(LeakageError, match="lag of 1 year or more"):
         full.rows(test, 0)
 
