@@ -22,11 +22,12 @@ import numpy as np
 from rich.console import Console
 
 from yieldcast import Settings, Store, evaluate_run, train_run
-from yieldcast.cli import parse_years
+from yieldcast.arguments import parse_years
 from yieldcast.config import read
 from yieldcast.errors import YieldcastError
+from yieldcast.figures import scatter_png
 from yieldcast.progress import training_progress
-from yieldcast.report import evaluation_table, markdown, paper_tables, scatter_png
+from yieldcast.report import evaluation_table, markdown, paper_tables
 from yieldcast.runs import Run, versions
 from yieldcast.workflow import Evaluated, write_scores
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yieldcast.errors import ConfigError, YieldcastError
+from yieldcast.arguments import parse_date, parse_years
+from yieldcast.errors import YieldcastError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,32 +36,6 @@ def console(stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False)
-
-
-def parse_years(text: str, option: str) -> list[int]:
-    """Harvest years from "2018", "2011:2017" (both ends included) or "2011:2015,2017".
-
-    Args:
-        text: as typed.
-        option: the option's name, for the error.
-
-    Raises:
-        ConfigError: anything else, or an empty or backward range.
-    """
-    years: set[int] = set()
-    for part in text.split(","):
-        first, colon, last = part.strip().partition(":")
-        last = last if colon else first
-        if not all(year.isdecimal() and len(year) == 4 for year in (first, last)):
-            raise ConfigError(
-                f"{option}: expected harvest years such as 2018, 2011:2017 or 2011:2015,2017; "
-                f"received {text!r}",
-                "Give four-digit years; FIRST:LAST includes both.",
-            )
-        years.update(range(int(first), int(last) + 1))
-    if not years:
-        raise ConfigError(f"{option}: {text!r} is an empty range", "Put the earlier year first.")
-    return sorted(years)
 
 
 def _version(wanted: bool) -> None:
@@ -220,32 +195,21 @@ def evaluate(
 ) -> None:
     """Score a run beside the simple reference lines, on the same rows."""
     from yieldcast.progress import counting_progress
-    from yieldcast.report import evaluation_table
+    from yieldcast.report import evaluation_table, years_table
     from yieldcast.runs import Run
     from yieldcast.store import Store
     from yieldcast.workflow import evaluate_run, write_scores
 
-    years, date, screen = parse_years(test_years, "--test-years"), _date(as_of), console()
+    years, date, screen = parse_years(test_years, "--test-years"), parse_date(as_of, "--as-of"), console()
     opened, trained = Store.open(store), Run.open(run)
     _load_tensorflow()
     with counting_progress("scoring members", screen) as progress:
         result = evaluate_run(trained, opened, years, date, progress)
     screen.print(evaluation_table(result.scores, synthetic=result.synthetic, notes=result.notes))
+    if len(result.scores.test_years) > 1:
+        screen.print(years_table(result.by_year(), result.synthetic))
     for path in write_scores(result, trained, file):
         screen.print(f"written: {path}")
-
-
-def _date(text: str | None) -> Any:
-    import datetime as dt
-
-    if text is None:
-        return None
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(
-            f"--as-of: expected a date YYYY-MM-DD, received {text!r}", "For example 2018-01-15."
-        ) from None
 
 
 def _load_tensorflow() -> None:

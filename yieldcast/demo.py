@@ -9,7 +9,7 @@ from yieldcast import synthetic
 from yieldcast.config import Settings
 from yieldcast.importing import read_tables
 from yieldcast.progress import counting_progress, training_progress
-from yieldcast.report import evaluation_table
+from yieldcast.report import evaluation_table, years_table
 from yieldcast.store import Store
 from yieldcast.workflow import Evaluated, evaluate_run, train_run, write_scores
 
@@ -52,6 +52,7 @@ def run_demo(out: Path, seeds: int, screen: Console) -> Evaluated:
     with counting_progress("scoring synthetic members", screen) as counting:
         result = evaluate_run(run, store, test_years, progress=counting)
     screen.print(evaluation_table(result.scores, synthetic=result.synthetic, notes=result.notes))
+    screen.print(years_table(result.by_year(), result.synthetic))
     for path in write_scores(result, run):
         screen.print(f"written (synthetic): {path}")
     return result

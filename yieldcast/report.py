@@ -1,4 +1,4 @@
-"""Scores for readers: rich tables, the paper's tables beside ours, Markdown, and its Figure 2.
+"""Scores for readers: rich tables, the paper's tables beside ours, Markdown.
 
 Everything is returned, nothing is printed.
 """
@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from yieldcast.errors import ConfigError, SchemaError
+from yieldcast.errors import ConfigError
 from yieldcast.evaluation import Evaluation, Row
-from yieldcast.store import atomic_write
 
 PAPER = "Cunha & Silva 2020"
 # Cunha & Silva (2020), ISPRS Annals IV-3/W2-2020, doi 10.5194/isprs-annals-IV-3-W2-2020-59-2020; thirty
@@ -66,10 +62,6 @@ MEANING = {
 FALLBACK = "fallback: rows whose municipality lacks that value; state or nation stands in."
 BEST = "* best of its column; the best seed, known only afterwards, does not take part."
 COLUMNS = ("r", "MAPE\n%", "RMSE\nkg/ha", "bias\nkg/ha", "fallback\nrows")
-LABELS = {
-    "en": ("Observed yield (kg/ha)", "Predicted yield (kg/ha)", "Municipalities nearby"),
-    "pt": ("Rendimento observado (kg/ha)", "Rendimento previsto (kg/ha)", "Municípios próximos"),
-}
 
 
 def evaluation_table(evaluation: Evaluation, synthetic: bool, notes: Sequence[str] = ()) -> Group:
@@ -89,6 +81,22 @@ def evaluation_table(evaluation: Evaluation, synthetic: bool, notes: Sequence[st
     told = [MEANING[history] for history, _ in _sections(evaluation) if history in MEANING]
     lines = [BEST, *told, *([FALLBACK] if evaluation.references else [])]
     return Group(table, *(Text(line, style="dim") for line in lines), *(Text(note) for note in notes))
+
+
+def years_table(by_year: Mapping[int, Evaluation], synthetic: bool) -> Table:
+    """RMSE (kg/ha) and r of the ensemble mean and every reference line, a column per harvest year.
+
+    Args:
+        by_year: of `evaluation.evaluate_years`.
+        synthetic: whether the rows come from `yieldcast.synthetic`; the title then says so.
+    """
+    data = ", synthetic data" if synthetic else ""
+    table = _table(f"year by year: RMSE kg/ha (r){data}", "model", *map(str, by_year))
+    rows = [evaluation.rows[1:] for evaluation in by_year.values()]
+    for lines in zip(*rows, strict=True):
+        scores = [line.score for line in lines]
+        table.add_row(lines[0].model, *(f"{_number(s.rmse_kg_ha, 0)} ({_number(s.r, 2)})" for s in scores))
+    return table
 
 
 def paper_tables(with_noise: Evaluation, without_noise: Evaluation | None, synthetic: bool = False) -> Group:
@@ -136,39 +144,6 @@ def markdown(evaluation: Evaluation, synthetic: bool = False) -> str:
             lines.append(f"| {' | '.join((name.strip(), told, *bold))} |")
     told_of = [MEANING[history] for history, _ in _sections(evaluation) if history in MEANING]
     return "\n".join([*lines, "", *(f"- {text}" for text in told_of)]).rstrip("\n") + "\n"
-
-
-def scatter_png(
-    path: Path,
-    prediction: ArrayLike,
-    target: ArrayLike,
-    title: str,
-    lang: Literal["en", "pt"] = "en",
-) -> Path:
-    """Predicted over observed yields as in Figure 2 of the paper: coloured by density, with the 1:1 line.
-
-    Args:
-        path: file to write; appears whole or not at all.
-        prediction, target: (sample,) kg/ha, finite.
-        title: shown above.
-        lang: language of the labels.
-
-    Raises:
-        ConfigError: matplotlib is not installed, or an unknown language.
-        SchemaError: shapes differ, no rows, or values that are not numbers.
-        MissingDataError: the disk refuses the file.
-    """
-    if lang not in LABELS:
-        raise ConfigError(f"expected a language of {', '.join(LABELS)}, received {lang!r}")
-    y, x = np.asarray(prediction, dtype=np.float64), np.asarray(target, dtype=np.float64)
-    if x.ndim != 1 or x.shape != y.shape or x.size == 0 or not np.isfinite([x, y]).all():
-        raise SchemaError(
-            f"expected finite predictions and targets of one shape, received {y.shape} and {x.shape}",
-            "Leave out the rows whose yield is not known.",
-        )
-    figure = _scatter(x, y, title, LABELS[lang])
-    atomic_write(path, lambda temporary: figure.savefig(temporary, metadata={"Software": None}))
-    return path
 
 
 def _title(evaluation: Evaluation, synthetic: bool) -> str:
@@ -260,39 +235,3 @@ def _spread_table(
     for name, values in ((PAPER, paper.get(crop, (None,) * 4)), (ours, own)):
         table.add_row(name, *(_number(value, 3) for value in values))
     return table
-
-
-def _scatter(x: NDArray[np.float64], y: NDArray[np.float64], title: str, labels: Sequence[str]) -> Any:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError as error:
-        raise ConfigError(
-            "a figure needs matplotlib, which is not installed",
-            "Install it with: pip install 'yieldcast[report]'",
-        ) from error
-    figure = Figure(figsize=(6.4, 5.6), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    low, high = min(x.min(), y.min()), max(x.max(), y.max())
-    margin = 0.04 * (high - low) or 1.0
-    ends = (low - margin, high + margin)
-    density = _density(x, y, ends)
-    order = density.argsort(kind="stable")
-    axes.plot(ends, ends, color="0.6", linewidth=1, zorder=1)
-    points = axes.scatter(x[order], y[order], c=density[order], s=8, linewidths=0, zorder=2)
-    figure.colorbar(points, ax=axes, label=labels[2], shrink=0.8, ticks=MaxNLocator(integer=True))
-    axes.set_title(title, parse_math=False)
-    axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel=labels[0], ylabel=labels[1])
-    return figure
-
-
-def _density(
-    x: NDArray[np.float64], y: NDArray[np.float64], ends: tuple[float, float], cells: int = 50
-) -> NDArray[np.float64]:
-    """(sample,) number of rows in the same cell of a square grid over the axes."""
-    step = (ends[1] - ends[0]) / cells
-    cell = (np.floor((x - ends[0]) / step) * cells + np.floor((y - ends[0]) / step)).astype(np.int64)
-    _, index, count = np.unique(cell, return_inverse=True, return_counts=True)
-    return count[index].astype(np.float64)

@@ -122,6 +122,13 @@ class Evaluated:
     notes: tuple[str, ...]
     synthetic: bool
 
+    def by_year(self) -> dict[int, evaluation.Evaluation]:
+        """The same scores for every test year by itself."""
+        whole = self.scores
+        return evaluation.evaluate_years(
+            whole.crop, whole.train_years, self.members, self.rows, self.lines, whole.seeds
+        )
+
 
 def evaluate_run(
     run: Run,

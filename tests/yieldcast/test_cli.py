@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from yieldcast import cli, synthetic
+from yieldcast.arguments import parse_years
 from yieldcast.errors import ConfigError
 from yieldcast.synthetic import foreign
 from yieldcast.workflow import train_run
@@ -183,6 +184,8 @@ def test_unknown_names_and_settings_exit_2(call, files, small_store, tmp_path):
     misspelt.write_text("[network]\nlstm_unit = [4]\n")
     refused(call(*train, "--train-years", "2012", "--config", misspelt), 2, "lstm_units")
     assert call("train", "--nonsense")[0] == 2
+    evaluate = ("evaluate", tmp_path, "--store", small_store.path, "--test-years", "2016", "--as-of")
+    refused(call(*evaluate, "20/01/2018"), 2, "YYYY-MM-DD")
 
 
 def test_missing_things_exit_3(call, trained, small_store, tmp_path):
@@ -274,8 +277,9 @@ def test_another_country_with_its_own_calendar_and_codes(call, tmp_path):
     code, _, err = call(*train, "--seeds", 1, "--config", tmp_path / "c.toml", "--out", run)
     assert (code, err) == (0, "")
     assert json.loads((run / "run.json").read_text())["identity"]["steps"] == 8
-    code, _, err = call("evaluate", run, "--store", tmp_path / "store", "--test-years", "2017,2018")
+    code, out, err = call("evaluate", run, "--store", tmp_path / "store", "--test-years", "2017,2018")
     assert (code, err) == (0, "")
+    assert "year by year" in out
     where = ("--calendar", tmp_path / "calendar.csv", "--harvest-year", "2018")
     assert call("calendar", "sunflower", "--state", "AR-X", *where)[1].startswith("2017-09 ... 2018-03")
 
@@ -285,13 +289,13 @@ def test_another_country_with_its_own_calendar_and_codes(call, tmp_path):
     [("2018", [2018]), ("2011:2013", [2011, 2012, 2013]), ("2011:2012,2015", [2011, 2012, 2015])],
 )
 def test_years_as_typed(text, years):
-    assert cli.parse_years(text, "--x") == years
+    assert parse_years(text, "--x") == years
 
 
 @pytest.mark.parametrize("text", ["", "abcd", "2018-2019", "18", "2018:", "2011:20x2"])
 def test_years_that_are_not(text):
     with pytest.raises(ConfigError):
-        cli.parse_years(text, "--x")
+        parse_years(text, "--x")
 
 
 def test_time_left_falls_to_nothing():

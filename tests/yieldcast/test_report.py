@@ -12,6 +12,7 @@ from rich.console import Console
 
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
 from yieldcast.evaluation import Evaluation, Reference, Score
+from yieldcast.figures import scatter_png
 from yieldcast.report import (
     TABLE_1_TEST,
     TABLE_3,
@@ -20,7 +21,7 @@ from yieldcast.report import (
     evaluation_table,
     markdown,
     paper_tables,
-    scatter_png,
+    years_table,
 )
 
 PAPER = Path(__file__).parents[2] / ".." / "shared" / "seeds" / "cunha-silva-2020-yield-forecast.txt"
@@ -85,6 +86,15 @@ def test_table_says_which_line_is_which():
     assert "12 rows [left] out" in text  # brackets are not read as markup
     assert "soybean 2018, trained on 2011-2017 (2315 rows)" in text
     assert "synthetic" not in text
+
+
+def test_year_by_year_has_a_column_per_year():
+    text = shown(years_table({2017: evaluation(), 2018: evaluation(scale=2.0)}, synthetic=False))
+    assert row(text, "last_year") == ["450", "(0.64)", "900", "(0.64)"]
+    assert row(text, "boosted_history_public") == ["521", "(-)", "1042", "(-)"]
+    assert "2017" in text
+    assert "synthetic" not in text
+    assert "synthetic" in shown(years_table({2017: evaluation()}, synthetic=True))
 
 
 def test_synthetic_scores_are_called_synthetic_everywhere():
@@ -182,7 +192,7 @@ def test_scatter_is_a_picture_and_repeats_exactly(tmp_path, lang):
 
 
 def test_scatter_has_equal_axes_dense_points_on_top_and_labels_in_the_language():
-    from yieldcast.report import LABELS, _scatter
+    from yieldcast.figures import LABELS, _scatter
 
     target = np.array([1000.0] * 5 + [3000.0])
     figure = _scatter(target, target + 100, "t", LABELS["pt"])
