@@ -20,7 +20,7 @@ from yieldcast import Settings, Store, train_run
 from yieldcast.model import predict
 from yieldcast.runs import Run
 from yieldcast.samples import build
-from yieldcast.workflow import calendar_for, tables_of
+from yieldcast.workflow import tables_of
 
 FIRST_YEAR = 2011
 
@@ -58,14 +58,13 @@ def main() -> None:
     parser.add_argument("--units", default="16,32,64")
     parser.add_argument("--validation", default="random,last_year")
     parser.add_argument("--years", default="2016,2017")
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=2, help="at least; all that a run holds are scored")
     given = parser.parse_args()
     store = Store.open(given.store)
-    calendar_for(Settings().data, store.static)
     lines = [
-        "| validation rows | units | year scored | r | RMSE kg/ha | r, mean of seeds | RMSE, mean of seeds "
-        "| epochs | seconds per seed |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| validation rows | units | year scored | seeds | r | RMSE kg/ha "
+        "| r, mean of seeds | RMSE, mean of seeds | epochs | seconds per seed |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     combinations = itertools.product(
         given.validation.split(","), map(int, given.units.split(",")), map(int, given.years.split(","))
@@ -78,16 +77,15 @@ def main() -> None:
         scores = score(run, store, year)
         epochs, seconds = (np.mean([rec[key] for rec in run.records()]) for key in ("epochs", "seconds"))
         lines.append(
-            f"| {validation} | {units} | {year} | {scores[0]:.3f} | {scores[1]:.0f} | {scores[2]:.3f} "
-            f"| {scores[3]:.0f} | {epochs:.0f} | {seconds:.0f} |"
+            f"| {validation} | {units} | {year} | {len(run.seeds())} | {scores[0]:.3f} | {scores[1]:.0f} "
+            f"| {scores[2]:.3f} | {scores[3]:.0f} | {epochs:.0f} | {seconds:.0f} |"
         )
         print(lines[-1], flush=True)
     if given.write:
         head = [
             f"# Validation study: network width and validation rows ({given.crop})",
             "",
-            f"Date: {dt.date.today()}. Train {FIRST_YEAR} to the year before the one scored, "
-            f"{given.seeds} seeds. Command:",
+            f"Date: {dt.date.today()}. Train {FIRST_YEAR} to the year before the one scored. Command:",
             "",
             "```", f"python {' '.join(sys.argv)}", "```", "",
         ]  # fmt: skip

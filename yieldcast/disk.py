@@ -146,8 +146,16 @@ def refused(path: Path, error: OSError) -> MissingDataError:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold the store's folder: two imports at once would remove each other's tables as stale."""
+def alone(path: Path, other: str) -> Iterator[None]:
+    """Hold a folder, so that a second writer is refused; the kernel lets go of it when a process dies.
+
+    Args:
+        path: a folder that exists.
+        other: who holds it when it is refused, e.g. "another import is writing the store".
+
+    Raises:
+        MissingDataError: somebody else holds it.
+    """
     try:
         import fcntl
     except ImportError:  # Windows has no flock
@@ -158,9 +166,7 @@ def alone(path: Path) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
-        raise MissingDataError(
-            f"another import or fetch is writing the store {path}", "Wait until it ends, then try again."
-        ) from None
+        raise MissingDataError(f"{other} {path}", "Wait until it ends, then try again.") from None
     except OSError:  # a file system without locks: go on without
         pass
     try:

@@ -88,7 +88,7 @@ class Store:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise refused(path, error) from error
-        with alone(path):
+        with alone(path, "another import or fetch is writing the store"):
             entries = {t: _write_table(path, t, ds) for t, ds in tables._asdict().items()}
             now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
             manifest = {"format": FORMAT, "written": now, "sources": dict(sources), "tables": entries}

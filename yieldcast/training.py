@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +88,12 @@ def check_trainable(samples: SampleSet) -> None:
         )
 
 
+def check_strategy(name: str) -> None:
+    """Refuse a strategy's name that `choose_strategy` does not know (ConfigError)."""
+    if name not in STRATEGIES:
+        raise ConfigError(f"unknown strategy {name!r}", f"Use one of: {', '.join(STRATEGIES)} (--strategy).")
+
+
 def choose_strategy(name: str = "auto") -> tf.distribute.Strategy:
     """The `tf.distribute` strategy for the devices found.
 
@@ -98,8 +104,7 @@ def choose_strategy(name: str = "auto") -> tf.distribute.Strategy:
     Raises:
         ConfigError: another name.
     """
-    if name not in STRATEGIES:
-        raise ConfigError(f"unknown strategy {name!r}", f"Use one of: {', '.join(STRATEGIES)} (--strategy).")
+    check_strategy(name)
     import tensorflow as tf
 
     gpus, cpus = (tf.config.list_logical_devices(kind) for kind in ("GPU", "CPU"))
@@ -189,20 +194,24 @@ def _train_member(
         epochs=settings.max_epochs,
         callbacks=[stop, _reporter(seed, tell)],
         verbose=0,
-    )
-    losses = history.history["val_loss"]
+    ).history
+    seconds = time.perf_counter() - began
+    record = _record(seed, history["val_loss"], seconds, len(fit), len(held))
+    run.save_member(seed, model, record, _history_csv(history))
+    tell(record["epochs"], record["best_epoch"], record["best_validation_loss"], True)
+
+
+def _record(seed: int, losses: Sequence[float], seconds: float, fit: int, held: int) -> dict[str, Any]:
     best = int(np.argmin(losses))
-    record = {
+    return {
         "seed": seed,
         "epochs": len(losses),
         "best_epoch": best + 1,
         "best_validation_loss": losses[best],
-        "seconds": round(time.perf_counter() - began, 2),
-        "fit_rows": len(fit),
-        "validation_rows": len(held),
+        "seconds": round(seconds, 2),
+        "fit_rows": fit,
+        "validation_rows": held,
     }
-    run.save_member(seed, model, record, _history_csv(history.history))
-    tell(len(losses), best + 1, losses[best], True)
 
 
 def _even(rows: int, replicas: int) -> int:

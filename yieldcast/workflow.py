@@ -16,6 +16,7 @@ import calendars
 from yieldcast import baselines, evaluation, samples, training
 from yieldcast.cards import model_card
 from yieldcast.config import DataSettings, Settings
+from yieldcast.disk import alone
 from yieldcast.errors import LeakageError, RunError
 from yieldcast.runs import Identity, Run
 from yieldcast.store import Store, Tables, atomic_text
@@ -81,6 +82,7 @@ def train_run(
         YieldcastError: bad input of any kind, before anything is trained.
     """
     settings = settings or Settings()
+    training.check_strategy(strategy)
     tables = tables_of(store)
     calendar = calendar_for(settings.data, tables.static)
     rows, dropped = samples.build(tables, calendar, crop, train_years, settings.data)
@@ -98,11 +100,12 @@ def train_run(
         synthetic=is_synthetic(tables),
     )
     run = Run.start(out, identity, settings, calendar, config_text)
-    done = set(run.seeds()) & set(seeds)
-    if done:
-        notice(f"{len(done)} of {len(seeds)} members are there already; continuing with the rest")
-    training.train(rows, run, seeds, strategy, progress)
-    atomic_text(out / "model_card.md", model_card(run, rows))
+    with alone(out, "another training is writing the run"):
+        done = set(run.seeds()) & set(seeds)
+        if done:
+            notice(f"{len(done)} of {len(seeds)} members are there already; continuing with the rest")
+        training.train(rows, run, seeds, strategy, progress)
+        atomic_text(out / "model_card.md", model_card(run, rows))
     return run
 
 

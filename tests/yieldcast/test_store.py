@@ -232,7 +232,7 @@ def test_atomic_write_into_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_two_imports_at_once(store: Store) -> None:
-    with alone(store.path), pytest.raises(MissingDataError, match="another import"):
+    with alone(store.path, "another import"), pytest.raises(MissingDataError, match="another import"):
         Store.write(store.path, NEW, {})
     Store.write(store.path, NEW, {})
 

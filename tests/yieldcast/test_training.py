@@ -10,6 +10,7 @@ import pytest
 
 from yieldcast import samples
 from yieldcast.config import DataSettings, Settings, TrainingSettings
+from yieldcast.disk import alone
 from yieldcast.errors import ConfigError, MissingDataError, RunError, SchemaError
 from yieldcast.runs import Run
 from yieldcast.store import Store
@@ -142,6 +143,14 @@ def test_rows_that_teach_nothing_are_refused(rows):
 def test_an_unknown_strategy_is_a_settings_error():
     with pytest.raises(ConfigError, match="tpu"):
         training.choose_strategy("tpu")
+
+
+def test_a_second_training_of_the_same_run_is_refused(small_store, tiny_settings, tmp_path):
+    out = tmp_path / "run"
+    train_run(small_store, "soybean", YEARS, [1], out, tiny_settings)
+    with alone(out, "x"), pytest.raises(MissingDataError, match="another training is writing the run"):
+        train_run(small_store, "soybean", YEARS, [1, 2], out, tiny_settings)
+    assert Run.open(out).seeds() == [1]
 
 
 def test_training_learns_the_known_response(tmp_path):
