@@ -37,7 +37,6 @@ from calendars.rows import (
     Row,
     UnknownKeyError,
     csv_text,
-    file_error,
     read_records,
     read_rows,
 )
@@ -194,31 +193,13 @@ class Calendar:
         changed = {k: replace(r, months=int(months.get(r.crop, r.months))) for k, r in self.rows.items()}
         return replace(self, rows=changed)
 
-    def with_regions(self, regions: Mapping[str, str]) -> Calendar:
-        """A copy with another larger region by state (all of them: nothing is kept from the old ones)."""
-        return replace(self, regions=regions)
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the rows in canonical form, as `read` takes them; the regions are not in the file.
-
-        Raises:
-            CalendarFileError: the disk refuses; an older file is then left as it was.
-        """
-        target = Path(path)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            part.write_bytes(self._text().encode())
-            os.replace(part, target)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise file_error(target, "a place to write", error) from error
-
     def fingerprint(self) -> str:
         """SHA-256, in hex, of the canonical CSV text of the rows, then of the regions where there are any."""
         regions = csv_text([("state", "region"), *sorted(self.regions.items())]) if self.regions else ""
-        return hashlib.sha256((self._text() + regions).encode()).hexdigest()
+        return hashlib.sha256((self.csv() + regions).encode()).hexdigest()
 
-    def _text(self) -> str:
+    def csv(self) -> str:
+        """The rows as text in canonical form, as `read` takes them; the regions are not in it."""
         ordered = sorted(self.rows.values(), key=lambda row: (row.region, row.crop))
         return csv_text([COLUMNS, *([getattr(row, name) for name in COLUMNS] for row in ordered)])
 

@@ -20,7 +20,6 @@ from yieldcast import Settings, Store, train_run
 from yieldcast.model import predict
 from yieldcast.runs import Run
 from yieldcast.samples import build
-from yieldcast.workflow import tables_of
 
 FIRST_YEAR = 2011
 
@@ -37,7 +36,7 @@ def settings_of(units: int, validation: str) -> Settings:
 
 def score(run: Run, store: Store, year: int) -> tuple[float, float, float, float]:
     """Mean over members of r and RMSE (kg/ha), and the same of the members' mean."""
-    tables = tables_of(store)
+    tables = store.tables
     rows, _ = build(tables, run.calendar(), run.identity.crop, [year], run.settings.data)
     members = [predict(run.load_member(seed), rows) for seed in run.seeds()]
     out = []

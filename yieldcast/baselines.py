@@ -7,7 +7,7 @@ those published on the date of the forecast. Both are read through `panel.Panel`
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,13 +22,13 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from yieldcast.errors import LeakageError, MissingDataError, SchemaError
-from yieldcast.panel import Bools, Floats, Ints, Panel, Rows, States
+from yieldcast.panel import Bools, Floats, Ints, Panel, Rows
 from yieldcast.samples import SampleSet
 from yieldcast.variables import Publication
 
 History = Literal["hindsight", "public", "none"]
 
-ROUNDS = 300
+ROUNDS = 300  # not tuned; everything else of the trees is scikit-learn's default
 NAIVE = ("last_year", "mean_5y", "trend_10y")
 NAIVE_PUBLIC = ("last_public", "mean_5y_public", "trend_10y_public")
 
@@ -39,7 +39,8 @@ class Line:
 
     Args:
         prediction: (sample,) kg/ha, finite.
-        fallback: (sample,) True where the municipality's own history could not give the value.
+        fallback: (sample,) True where the municipality's own history could not give the value, or where
+            trees with history had none of it.
         history: the yields it read: to the year before the harvest (hindsight), published ones, or none.
     """
 
@@ -74,21 +75,22 @@ def reference_lines(
     train: SampleSet,
     test: SampleSet,
     yields: xr.Dataset,
-    states: States,
+    states: Mapping[int, str],
     crop: str,
     publication: Publication,
     as_of: dt.date | None,
+    dated: SampleSet | None = None,
 ) -> dict[str, Line]:
     """All reference lines by name, for the rows of `test`, whose targets are never read.
 
     Args:
         train, test: samples in physical units; every test year later than every training year.
         yields: dims (crop, municipality, harvest_year), `yield_kg_ha`, optionally `area_harvested_ha`.
-        states: municipality code -> state (one left out counts for the nation only), or the states of the
-            municipalities of `yields` in its order.
+        states: municipality code -> state (one left out counts for the nation only).
         crop: crop to read from `yields`.
         publication: when yields become public.
         as_of: date of the forecast; None takes the end of each row's own window.
+        dated: the rows of `test` with the weather known on that date, for the public trees; `test` if None.
 
     Raises:
         LeakageError: a training year is as late as a test year.
@@ -106,9 +108,10 @@ def reference_lines(
     no, ridge = np.zeros(len(test), dtype=bool), make_pipeline(SimpleImputer(), StandardScaler(), Ridge())
     for name, model in (("ridge", ridge), ("boosted_weather", _trees())):
         lines[name] = Line(_predict(model, train.flat(), train.target_kg_ha, test.flat()), no, "none")
-    lines["boosted_history"] = Line(_with_history(panel, train, test, 1), no, "hindsight")
+    lines["boosted_history"] = Line(_with_history(panel, train, test, 1), panel.bare(before), "hindsight")
     lines |= _naive_lines(panel, public, train, "public", NAIVE_PUBLIC)
-    lines["boosted_history_public"] = _boosted_public(panel, public, train, test, lines["mean_5y_public"])
+    known = dated or test
+    lines["boosted_history_public"] = _boosted_public(panel, public, train, known, lines["mean_5y_public"])
     return lines
 
 
@@ -136,11 +139,11 @@ def _naive_lines(
 
 
 def _boosted_public(panel: Panel, rows: Rows, train: SampleSet, test: SampleSet, otherwise: Line) -> Line:
-    value, fallback = otherwise.prediction.copy(), np.ones(len(test), dtype=bool)
+    value, fallback, bare = otherwise.prediction.copy(), np.ones(len(test), dtype=bool), panel.bare(rows)
     for year, lag in sorted(set(zip(rows.last_year.tolist(), rows.lag.tolist(), strict=True))):
         mine, known = (rows.last_year == year) & (rows.lag == lag), train.take(train.harvest_year <= year)
         if len(known):
-            value[mine], fallback[mine] = _with_history(panel, known, test.take(mine), lag), False
+            value[mine], fallback[mine] = _with_history(panel, known, test.take(mine), lag), bare[mine]
     return Line(value, fallback, "public")
 
 

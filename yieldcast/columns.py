@@ -23,7 +23,7 @@ _INT32_MAX = np.iinfo(np.int32).max
 
 
 @dataclass
-class Report:
+class ImportLog:
     """What an import read, dropped and found odd; `sources` belongs into `Store.write`."""
 
     read: list[Line] = field(default_factory=list)

@@ -28,7 +28,7 @@ LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 def quantities() -> dict[str, tuple[float, float]]:
     """Variable name (``gdd_8_30_degC_day``) and limits of every different pair in `LIMITS`."""
-    return {variables.degree_days(*pair).name: pair for pair in sorted(set(LIMITS.values()))}
+    return {variables.degree_day_quantity(*pair).name: pair for pair in sorted(set(LIMITS.values()))}
 
 
 @overload

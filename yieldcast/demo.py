@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yieldcast import synthetic
 from yieldcast.config import Settings
+from yieldcast.errors import RunError
 from yieldcast.importing import read_tables
 from yieldcast.progress import counting_progress, training_progress
 from yieldcast.report import evaluation_table, years_table
+from yieldcast.runs import Run
 from yieldcast.store import Store
 from yieldcast.workflow import Evaluated, evaluate_run, train_run, write_scores
 
@@ -32,7 +35,6 @@ def run_demo(out: Path, seeds: int, screen: Console) -> Evaluated:
     train_years, test_years = years[:-TEST_YEARS], years[-TEST_YEARS:]
     screen.print("[bold]yieldcast demo[/bold]: a synthetic country with a known yield response; no real data")
     tables = out / "synthetic-tables"
-    tables.mkdir(parents=True, exist_ok=True)
     made = synthetic.country(first_harvest_year=FIRST_YEAR, harvest_years=YEARS, crop=CROP)
     synthetic.write_files(tables, made)
     read, report = read_tables(
@@ -41,14 +43,14 @@ def run_demo(out: Path, seeds: int, screen: Console) -> Evaluated:
     store = Store.write(out / "synthetic-store", read, report.sources)
     screen.print(
         f"imported {store.static.sizes['municipality']} synthetic municipalities, harvest years "
-        f"{years[0]}-{years[-1]}, into {out / 'store'}"
+        f"{years[0]}-{years[-1]}, into {out / 'synthetic-store'}"
     )
-    settings = Settings()
-    with training_progress(settings.training.max_epochs, screen, "training on synthetic data") as progress:
-        run = train_run(
-            store, CROP, train_years, range(1, seeds + 1), out / "synthetic-run", settings,
-            progress=progress, notice=screen.print,
-        )  # fmt: skip
+    try:
+        run = _train(store, train_years, seeds, out / "synthetic-run", screen)
+    except RunError as error:
+        screen.print(f"starting the synthetic run afresh: {error}")
+        shutil.rmtree(out / "synthetic-run")
+        run = _train(store, train_years, seeds, out / "synthetic-run", screen)
     with counting_progress("scoring synthetic members", screen) as counting:
         result = evaluate_run(run, store, test_years, progress=counting)
     screen.print(evaluation_table(result.scores, synthetic=result.synthetic, notes=result.notes))
@@ -56,3 +58,11 @@ def run_demo(out: Path, seeds: int, screen: Console) -> Evaluated:
     for path in write_scores(result, run):
         screen.print(f"written (synthetic): {path}")
     return result
+
+
+def _train(store: Store, years: list[int], seeds: int, out: Path, screen: Console) -> Run:
+    settings = Settings()
+    with training_progress(settings.training.max_epochs, screen, "training on synthetic data") as progress:
+        return train_run(
+            store, CROP, years, range(1, seeds + 1), out, settings, progress=progress, notice=screen.print
+        )

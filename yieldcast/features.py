@@ -7,7 +7,8 @@ import xarray as xr
 
 from yieldcast import degree_days
 from yieldcast.errors import ConfigError
-from yieldcast.variables import degree_days as degree_days_quantity
+from yieldcast.seasons import find
+from yieldcast.variables import degree_day_quantity
 
 
 def limits(crop: str, chosen: dict[str, tuple[float, float]]) -> tuple[float, float]:
@@ -32,14 +33,15 @@ def limits(crop: str, chosen: dict[str, tuple[float, float]]) -> tuple[float, fl
 def with_degree_days(weather: xr.Dataset, base_degC: float, upper_degC: float) -> tuple[xr.Dataset, str]:
     """The weather table with monthly degree days of these limits, and the name of that variable.
 
-    A column computed from daily values at import is exact and is used when there is one; otherwise
-    the formula is applied to the monthly means (`degree_days.from_monthly`, an approximation).
+    A column computed from daily values at import (for the limits of `degree_days.LIMITS`) is exact and
+    is used when there is one; otherwise the formula is applied to the monthly means
+    (`degree_days.from_monthly`, an approximation).
 
     Args:
         weather: dims (municipality, time) with tmax_degC and tmin_degC.
         base_degC, upper_degC: limits in degC.
     """
-    quantity = degree_days_quantity(base_degC, upper_degC)
+    quantity = degree_day_quantity(base_degC, upper_degC)
     if quantity.name in weather:
         return weather, quantity.name
     days = weather["time"].dt.days_in_month
@@ -49,20 +51,20 @@ def with_degree_days(weather: xr.Dataset, base_degC: float, upper_degC: float) -
 
 
 def fill_with_climatology(season: xr.Dataset, climate: xr.Dataset) -> xr.Dataset:
-    """The season with every unknown month replaced by that calendar month's known mean.
+    """The season with every month that is not public yet replaced by that calendar month's known mean.
+
+    A gap in a month that was public stays a gap: it is the table's, not the date's.
 
     Args:
         season: from `seasons.cut`.
         climate: from `seasons.climatology` of the same known weather: never of later years.
     """
     values = season["weather"].values.copy()
-    row = np.searchsorted(climate["municipality"].values, season["municipality"].values)
-    row = np.clip(row, 0, climate.sizes["municipality"] - 1)
-    month = season["month"].dt.month.values - 1
+    row, found = find(climate["municipality"].values, season["municipality"].values)
+    month, missing = season["month"].dt.month.values - 1, ~season["public"].values & found[:, None]
     for position, name in enumerate(season["variable"].values):
         mean = climate[str(name)].values[row[:, None], month]
-        unknown = np.isnan(values[..., position])
-        values[..., position] = np.where(unknown, mean, values[..., position])
+        values[..., position] = np.where(missing, mean, values[..., position])
     return season.assign(weather=(season["weather"].dims, values))
 
 

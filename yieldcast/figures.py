@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from yieldcast.disk import atomic_write
 from yieldcast.errors import ConfigError, SchemaError
-from yieldcast.store import atomic_write
 
 LABELS = {
     "en": ("Observed yield (kg/ha)", "Predicted yield (kg/ha)", "Municipalities nearby"),

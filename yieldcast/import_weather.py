@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast import degree_days, schema
-from yieldcast.columns import CODES, Codes, Report, pick, quantities
+from yieldcast.columns import CODES, Codes, ImportLog, pick, quantities
 from yieldcast.errors import SchemaError
 from yieldcast.reading import damaged, open_netcdf
 from yieldcast.variables import QUANTITIES, WEATHER, Column, Quantity
@@ -34,7 +34,7 @@ _LOWEST_TOP_MONTH_mm = 10.0
 _BLOCK = 256
 
 
-def read_weather(path: Path, codes: Codes, report: Report) -> xr.Dataset:
+def read_weather(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
     """Read a weather netCDF into the monthly table of all places, NaN where it has nothing.
 
     Args:
@@ -133,6 +133,7 @@ def _time(raw: xr.Dataset, path: Path) -> Months:
 def _is_daily(days: Months, path: Path) -> bool:
     months, counts = np.unique(days.astype("datetime64[M]"), return_counts=True)
     if (counts == 1).all():
+        _check_month_stamps(days, path)
         return False
     if np.median(np.diff(np.sort(days)).astype(int)) > 1:
         raise SchemaError(
@@ -141,6 +142,18 @@ def _is_daily(days: Months, path: Path) -> bool:
             "Remove the duplicates, or give daily values.",
         )
     return True
+
+
+def _check_month_stamps(days: Months, path: Path) -> None:
+    """One stamp a month may also be a day's value: months are stamped at their start, middle or end."""
+    start = days.astype("datetime64[M]").astype("datetime64[D]")
+    day = (days - start).astype(np.int64) + 1
+    last = ((days.astype("datetime64[M]") + 1).astype("datetime64[D]") - start).astype(np.int64)
+    if not ((day == 1).all() or (day == last).all() or ((day >= 14) & (day <= 17)).all()):
+        raise SchemaError(
+            f"{path}: cannot tell months from days, received one stamp a month, such as {days[0]}",
+            "Stamp monthly values with the first day of the month, or give every day.",
+        )
 
 
 def _check_units(raw: xr.Dataset, columns: Mapping[str, Column], days: bool, path: Path) -> None:
@@ -159,7 +172,11 @@ def _check_units(raw: xr.Dataset, columns: Mapping[str, Column], days: bool, pat
 
 
 def _fields(
-    raw: xr.Dataset, columns: Mapping[str, Column], texts: NDArray[np.object_], time: Months, report: Report
+    raw: xr.Dataset,
+    columns: Mapping[str, Column],
+    texts: NDArray[np.object_],
+    time: Months,
+    report: ImportLog,
 ) -> Fields:
     fields: dict[str, xr.DataArray] = {}
     labels = {"municipality": texts.astype(str), "time": time.astype("datetime64[ns]")}
@@ -197,7 +214,7 @@ def _unit_hint(values: NDArray[Any], quantity: Quantity) -> str:
     return ""
 
 
-def _from_months(time: Months, fields: Fields, report: Report) -> tuple[Months, Fields]:
+def _from_months(time: Months, fields: Fields, report: ImportLog) -> tuple[Months, Fields]:
     stamps = time.astype("datetime64[M]")
     months = np.arange(stamps.min(), stamps.max() + 1)
     absent = len(months) - len(stamps)
@@ -211,7 +228,7 @@ def _from_months(time: Months, fields: Fields, report: Report) -> tuple[Months, 
     return months, out
 
 
-def _from_days(time: Months, fields: Fields, report: Report) -> tuple[Months, Fields]:
+def _from_days(time: Months, fields: Fields, report: ImportLog) -> tuple[Months, Fields]:
     """Months from days: every day of the calendar counts, so that a missing one makes its month NaN."""
     stamps = time.astype("datetime64[M]")
     months = np.arange(stamps.min(), stamps.max() + 1)
@@ -253,7 +270,7 @@ def _refuse_metres(monthly_mm: NDArray[Any], path: Path) -> None:
 
 
 def _table(
-    codes: Codes, rows: NDArray[np.intp], months: Months, monthly: Fields, report: Report
+    codes: Codes, rows: NDArray[np.intp], months: Months, monthly: Fields, report: ImportLog
 ) -> xr.Dataset:
     data = {}
     for name, values in monthly.items():

@@ -11,14 +11,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast import schema
-from yieldcast.columns import Codes, Report, codes_of, measured, numbers, pick, quantities
+from yieldcast.columns import Codes, ImportLog, codes_of, measured, numbers, pick, quantities
 from yieldcast.errors import SchemaError
 from yieldcast.import_weather import read_weather
 from yieldcast.reading import read_csv
 from yieldcast.store import Tables
 from yieldcast.variables import QUANTITIES, YIELDS, Column
 
-__all__ = ["Report", "read_tables"]
+__all__ = ["ImportLog", "read_tables"]
 LATITUDE = ("latitude_deg", "lat", "latitude")
 LONGITUDE = ("longitude_deg", "lon", "longitude")
 NAME = ("name", "nome")
@@ -29,7 +29,7 @@ FIRST_YEAR, LAST_YEAR = 1900, 2100
 _LOWEST_MEDIAN_kg_ha = 50.0
 
 
-def read_tables(places: Path, yields: Path, weather: Path, soil: Path | None) -> tuple[Tables, Report]:
+def read_tables(places: Path, yields: Path, weather: Path, soil: Path | None) -> tuple[Tables, ImportLog]:
     """Read, convert and check a user's own files. Nothing is written; see `Store.write`.
 
     Columns come in any order, quantities by name and unit (`variables.resolve`), other columns are left
@@ -47,7 +47,7 @@ def read_tables(places: Path, yields: Path, weather: Path, soil: Path | None) ->
         MissingDataError: a file that is not there or cannot be read.
         SchemaError: contents that break the contract; says file, line or place, and what to do.
     """
-    report = Report()
+    report = ImportLog()
     files = {"places": places, "yields": yields, "weather": weather, "soil": soil}
     static, codes = _places(Path(places), report)
     yield_table = _yields(Path(yields), codes, report)
@@ -65,7 +65,7 @@ def read_tables(places: Path, yields: Path, weather: Path, soil: Path | None) ->
     return Tables(static, weather_table, yield_table), report
 
 
-def _places(path: Path, report: Report) -> tuple[xr.Dataset, Codes]:
+def _places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
     frame, source = read_csv(path, "places"), str(path)
     used, texts = codes_of(frame, source)
     _refuse_twice(pd.DataFrame({"code": texts}, index=frame.index), source)
@@ -97,7 +97,7 @@ def _places(path: Path, report: Report) -> tuple[xr.Dataset, Codes]:
     return xr.Dataset(arrays, coords={"municipality": codes.municipality}), codes
 
 
-def _yields(path: Path, codes: Codes, report: Report) -> xr.Dataset:
+def _yields(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
     frame, source = read_csv(path, "yields"), str(path)
     used, texts = codes_of(frame, source)
     rows = codes.rows(texts, source)
@@ -132,7 +132,7 @@ def _yields(path: Path, codes: Codes, report: Report) -> xr.Dataset:
     return schema.check_yields(schema.set_units(xr.Dataset(data, coords=coords)))
 
 
-def _soil(path: Path, codes: Codes, report: Report) -> xr.Dataset:
+def _soil(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
     frame, source = read_csv(path, "soil"), str(path)
     used, texts = codes_of(frame, source)
     _refuse_twice(pd.DataFrame({"code": texts}, index=frame.index), source)
@@ -174,7 +174,7 @@ def _years(frame: pd.DataFrame, column: str, source: str) -> NDArray[np.int64]:
     return years.astype(np.int64)
 
 
-def _derive_yield(values: dict[str, NDArray[np.float64]], source: str, report: Report) -> None:
+def _derive_yield(values: dict[str, NDArray[np.float64]], source: str, report: ImportLog) -> None:
     if "yield_kg_ha" in values:
         return
     if "production_t" not in values or "area_harvested_ha" not in values:
@@ -189,7 +189,7 @@ def _derive_yield(values: dict[str, NDArray[np.float64]], source: str, report: R
 
 
 def _drop_without_yield(
-    yields: NDArray[np.float64], crop: pd.Series[str], report: Report
+    yields: NDArray[np.float64], crop: pd.Series[str], report: ImportLog
 ) -> NDArray[np.bool_]:
     reasons = {"no yield": np.isnan(yields), "a yield of zero": yields == 0}
     for reason, mask in reasons.items():
@@ -201,7 +201,7 @@ def _drop_without_yield(
     return keep
 
 
-def _warn_of_tonnes(yields: NDArray[np.float64], crop: pd.Series[str], report: Report) -> None:
+def _warn_of_tonnes(yields: NDArray[np.float64], crop: pd.Series[str], report: ImportLog) -> None:
     medians = pd.Series(yields).groupby(crop.to_numpy()).median()
     for name, median in medians[medians < _LOWEST_MEDIAN_kg_ha].items():
         text = f"{name}: median yield of {median:g} kg/ha, are these t/ha? Then name the column yield_t_ha"

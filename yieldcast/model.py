@@ -42,13 +42,15 @@ class Scaling:
         """Minimum, range and mean of every input over `rows`; a constant input gets range 1."""
         dynamic = rows.dynamic.reshape(-1, rows.dynamic.shape[-1]).astype(np.float64)
         static = rows.static.astype(np.float64)
-        # A soil column with no value at all in these rows stays at 0 everywhere.
-        static = np.where(np.isfinite(static).any(axis=0), static, 0.0)
+        # A soil column without any value in these rows teaches nothing: a range without end makes it 0
+        # for every place that is asked for later.
+        empty = ~np.isfinite(static).any(axis=0)
+        static = np.where(empty, 0.0, static)
         low, high = np.nanmin(static, axis=0), np.nanmax(static, axis=0)
         mean, sd = (rows.target_kg_ha.mean(dtype=float), rows.target_kg_ha.std(dtype=float))
         return cls(
             dynamic.min(axis=0), _not_zero(np.ptp(dynamic, axis=0)),
-            low, _not_zero(high - low), np.nanmean(static, axis=0),
+            low, np.where(empty, 1e12, _not_zero(high - low)), np.nanmean(static, axis=0),
             mean if scale_target else 0.0, sd if scale_target else 1.0,
         )  # fmt: skip
 

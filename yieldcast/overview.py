@@ -9,10 +9,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from yieldcast.columns import Report
+from yieldcast.columns import ImportLog
 
 
-def import_view(report: Report, fingerprints: Mapping[str, str]) -> Group:
+def import_view(report: ImportLog, fingerprints: Mapping[str, str]) -> Group:
     """What an import read, dropped and found odd, and the fingerprints of what was written.
 
     Args:

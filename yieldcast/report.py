@@ -57,9 +57,12 @@ MEANING = {
     "learned from the yields of every training year, public on the date of the forecast or not.",
     "hindsight": "Hindsight lines use the yield of the year before the harvest, Y-1. PAM publishes it only "
     "in September or October of Y, so no forecaster has it before the harvest.",
-    "public": "Public lines use only what was out on the date of the forecast. These are the lines to beat.",
+    "public": "Public lines use only what was out on the date of the forecast, yields and weather. These "
+    "are the lines to beat.",
 }
-FALLBACK = "fallback: rows whose municipality lacks that value; state or nation stands in."
+FALLBACK = (
+    "fallback: rows whose municipality lacks that value; state or nation stands in, trees go on without."
+)
 BEST = "* best of its column; the best seed, known only afterwards, does not take part."
 COLUMNS = ("r", "MAPE\n%", "RMSE\nkg/ha", "bias\nkg/ha", "fallback\nrows")
 

@@ -3,8 +3,9 @@
 run.json            crop, train years, inputs, synthetic or not, data fingerprints, versions, format
 config.toml         the config file as given (empty when none was)
 resolved.json       every setting as used
-calendar.csv        the calendar as used
-members/            member_001.keras ... plain Keras, and member_001.json: epochs, best loss, seconds
+calendar.csv        the calendar as used; regions.json: larger region by state, for missing states
+members/            member_001.keras ... plain Keras, and member_001.json: epochs, best loss, seconds,
+                    devices and versions it was trained with
 history/            member_001.csv ... loss per epoch
 model_card.md       what it is, for readers
 evaluation-*.json   scores, written by `yieldcast evaluate`
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import calendars
 from yieldcast.config import Settings, parse
-from yieldcast.errors import MissingDataError, RunError
-from yieldcast.store import atomic_text, atomic_write
+from yieldcast.disk import atomic_text, atomic_write
+from yieldcast.errors import ConfigError, MissingDataError, RunError
 
 if TYPE_CHECKING:
     import keras
@@ -34,7 +35,7 @@ _PACKAGES = ("yieldcast", "tensorflow", "keras", "numpy", "xarray", "pandas", "s
 
 @dataclass(frozen=True)
 class Identity:
-    """What makes two trainings the same training; a run is continued only when all of it agrees.
+    """What a training is; a run is continued only when all of it agrees.
 
     Args:
         crop: crop name.
@@ -42,7 +43,8 @@ class Identity:
         steps: months of the window.
         rows: number of training rows, validation included.
         dynamic_names, static_names: inputs, in order.
-        data: fingerprints of the tables, the calendar and the training rows.
+        data: fingerprints of the tables, the calendar and the training rows. Only the last two must
+            agree: a store may grow without changing the rows that are trained on.
         synthetic: whether the tables are synthetic.
     """
 
@@ -86,7 +88,7 @@ class Run:
             resolved = json.loads((path / "resolved.json").read_text(encoding="utf-8"))
             settings = parse(resolved, str(path / "resolved.json"))
             return cls(path, _identity(content["identity"]), settings)
-        except (KeyError, TypeError, ValueError, OSError) as error:
+        except (KeyError, TypeError, ValueError, OSError, ConfigError) as error:
             raise RunError(f"the run in {path} is damaged: {error!r}", "Train it again.") from None
 
     @classmethod
@@ -104,7 +106,10 @@ class Run:
             RunError: another training stands there; says what differs.
             MissingDataError: the folder cannot be written.
         """
-        if (path / "run.json").is_file():
+        members = any((path / "members").glob("member_*.keras"))
+        if members and not (path / "run.json").is_file():
+            raise RunError(f"{path} holds members but no run.json", "Choose another --out.")
+        if members:
             run = cls.open(path)
             _check_same(run, identity, settings)
             return run
@@ -118,14 +123,28 @@ class Run:
         run = cls(path, identity, settings)
         atomic_text(path / "config.toml", config_text)
         atomic_text(path / "resolved.json", settings.model_dump_json(indent=2))
-        calendar.to_csv(path / "calendar.csv")
+        atomic_text(path / "calendar.csv", calendar.csv())
+        atomic_text(path / "regions.json", json.dumps(dict(calendar.regions), indent=2, ensure_ascii=False))
         content = {"format": FORMAT, "versions": versions(), "identity": asdict(identity)}
         atomic_text(path / "run.json", json.dumps(content, indent=2))
         return run
 
     def calendar(self) -> calendars.Calendar:
-        """The calendar that the run was trained with."""
-        return calendars.read(self.path / "calendar.csv", regions=calendars.brazil().regions)
+        """The calendar that the run was trained with.
+
+        Raises:
+            RunError: its files were changed or lost.
+        """
+        try:
+            regions = json.loads((self.path / "regions.json").read_text(encoding="utf-8"))
+            calendar = calendars.read(self.path / "calendar.csv", regions=regions)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"the calendar of {self.path} cannot be read: {error}", "Train it again."
+            ) from None
+        if calendar.fingerprint() != self.identity.data["calendar"]:
+            raise RunError(f"the calendar of {self.path} was changed after training", "Train it again.")
+        return calendar
 
     def member_path(self, seed: int) -> Path:
         """Where the member of a seed is saved."""
@@ -150,8 +169,11 @@ class Run:
 
     def records(self) -> list[dict[str, Any]]:
         """Record of every finished member: seed, epochs, best epoch and loss, seconds."""
-        paths = (self.member_path(seed).with_suffix(".json") for seed in self.seeds())
-        return [json.loads(p.read_text(encoding="utf-8")) for p in paths]
+        paths = [self.member_path(seed).with_suffix(".json") for seed in self.seeds()]
+        try:
+            return [json.loads(p.read_text(encoding="utf-8")) for p in paths]
+        except (OSError, ValueError) as error:
+            raise RunError(f"a member's record in {self.path} is damaged: {error}", "Delete it.") from None
 
     def load_member(self, seed: int) -> keras.Model:
         """The plain Keras model of one seed.
@@ -163,7 +185,7 @@ class Run:
 
         try:
             return keras.models.load_model(self.member_path(seed), compile=False)
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # a damaged archive fails in many ways
             raise RunError(
                 f"member {seed} of {self.path} cannot be read: {error}",
                 "Delete its two files in members/ and run yieldcast train again: it is trained anew.",
@@ -182,7 +204,8 @@ def _identity(content: dict[str, Any]) -> Identity:
 
 def _check_same(run: Run, identity: Identity, settings: Settings) -> None:
     old, new = asdict(run.identity), asdict(identity)
-    differs = [key for key in old if _plain(old[key]) != _plain(new[key])]
+    differs = [key for key in old if key != "data" and old[key] != new[key]]
+    differs += [key for key in ("calendar", "rows") if old["data"][key] != new["data"][key]]
     before, after = run.settings.model_dump(), settings.model_dump()
     differs += [f"{s}.{key}" for s in before for key in before[s] if before[s][key] != after[s][key]]
     if differs:
@@ -190,7 +213,3 @@ def _check_same(run: Run, identity: Identity, settings: Settings) -> None:
             f"{run.path} holds another training; it differs in: {', '.join(differs)}",
             "Choose another --out, or repeat the settings and data it was begun with.",
         )
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value

@@ -100,31 +100,66 @@ def build(
         MissingDataError: no yields of the crop or of a year, or no row with weather.
     """
     place, years, target = _rows_with_yield(tables.yields, tables.static, crop, harvest_years)
-    base, upper = features.limits(crop, settings.degree_days)
-    weather, degree_name = features.with_degree_days(tables.weather, base, upper)
-    names = (*WEATHER, degree_name)
-    weather = weather[list(names)]
-    publication = settings.publication()
-    season = seasons.cut(
-        weather, tables.static, calendar, crop, harvest_years,
-        as_of=as_of, publication=publication, pairs=(place, years),
-    )  # fmt: skip
-    if as_of is not None:
-        climate = seasons.climatology(seasons.known_weather(weather, as_of, publication))
-        season = features.fill_with_climatology(season, climate)
-    season = features.accumulate(season, degree_name)
+    season, names = _season(tables, calendar, crop, settings, place, years, as_of)
     dynamic = season["weather"].values
     whole = np.isfinite(dynamic).all(axis=(1, 2))
     _check_some_weather(whole, crop, season, tables.weather)
     static, chosen = _static_matrix(tables.static, place, static_names)
     samples = SampleSet(
         dynamic, static, target, season["municipality"].values, season["harvest_year"].values,
-        season["state"].values, season["window_end"].values.astype("datetime64[D]"),
-        (*names[:-1], f"accumulated_{degree_name}"), chosen,
+        season["state"].values, season["window_end"].values.astype("datetime64[D]"), names, chosen,
     )  # fmt: skip
     gone = int((~whole).sum())
     dropped = [Dropped("weather of the season window incomplete", gone)] if gone else []
     return samples.take(whole), dropped
+
+
+def known_at_window_end(
+    rows: SampleSet, tables: Tables, calendar: Calendar, crop: str, settings: DataSettings
+) -> SampleSet:
+    """The same rows with the weather that was public on the last day of each row's own window.
+
+    Args:
+        rows: from `build`, of the same tables, calendar, crop and settings.
+        tables, calendar, crop, settings: as for `build`.
+
+    Returns:
+        `rows` with later months from the climatology of the years known by then; NaN where even that
+        is not known, which trees can read and a network cannot.
+    """
+    dynamic = rows.dynamic.copy()
+    place = np.searchsorted(tables.static["municipality"].values, rows.municipality)
+    for day in np.unique(rows.window_end):
+        mine = rows.window_end == day
+        season, _ = _season(
+            tables, calendar, crop, settings, place[mine], rows.harvest_year[mine], day.item()
+        )
+        dynamic[mine] = season["weather"].values
+    return replace(rows, dynamic=dynamic)
+
+
+def _season(
+    tables: Tables,
+    calendar: Calendar,
+    crop: str,
+    settings: DataSettings,
+    place: npt.NDArray[np.intp],
+    years: npt.NDArray[np.int16],
+    as_of: dt.date | None,
+) -> tuple[xr.Dataset, tuple[str, ...]]:
+    """Weather of each window, unknown months from climatology, degree days accumulated; variable names."""
+    weather, degree_name = features.with_degree_days(
+        tables.weather, *features.limits(crop, settings.degree_days)
+    )
+    weather, publication = weather[[*WEATHER, degree_name]], settings.publication()
+    season = seasons.cut(
+        weather, tables.static, calendar, crop, (),
+        as_of=as_of, publication=publication, pairs=(place, years),
+    )  # fmt: skip
+    if as_of is not None:
+        climate = seasons.climatology(seasons.known_weather(weather, as_of, publication))
+        season = features.fill_with_climatology(season, climate)
+    return features.accumulate(season, degree_name), (*WEATHER, f"accumulated_{degree_name}")
 
 
 def _rows_with_yield(

@@ -1,7 +1,8 @@
-"""Monthly tables to season windows as known on a date: the only place where time is cut.
+"""Monthly weather to season windows as known on a date: the only place where weather is cut.
 
 `as_of` is law. A value whose publication date lies after `as_of` is NaN here, so nothing that is
-computed later can see it. `as_of=None` means hindsight: the tables as they stand.
+computed later can see it. `as_of=None` means hindsight: the tables as they stand. (The history of
+yields is cut in `panel`, by the same rule.)
 """
 
 from __future__ import annotations
@@ -27,23 +28,16 @@ def known_weather(weather: xr.Dataset, as_of: dt.date | None, publication: Publi
     """
     if as_of is None:
         return weather
-    months = weather["time"].values.astype("datetime64[D]").tolist()
-    public = np.array([publication.weather_public(month) <= as_of for month in months], dtype=bool)
+    public = is_public(weather["time"].values.astype("datetime64[M]"), as_of, publication)
     return weather.where(xr.DataArray(public, dims="time", coords={"time": weather["time"]}))
 
 
-def known_yields(yields: xr.Dataset, as_of: dt.date | None, publication: Publication) -> xr.Dataset:
-    """The yields table with every harvest year that was not public on `as_of` set to NaN.
-
-    Args:
-        yields: dims (crop, municipality, harvest_year).
-        as_of: the date of the forecast, or None for hindsight.
-        publication: delays after which a harvest year is public.
-    """
-    if as_of is None:
-        return yields
-    last = publication.last_public_harvest_year(as_of)
-    return yields.where(yields["harvest_year"] <= last)
+def is_public(months: np.ndarray, as_of: dt.date | None, publication: Publication) -> np.ndarray:
+    """Whether the weather of each month (datetime64[M], any shape) was public on `as_of`."""
+    different, place = np.unique(months, return_inverse=True)
+    first_days = different.astype("datetime64[D]").tolist()
+    public = [as_of is None or publication.weather_public(day) <= as_of for day in first_days]
+    return np.array(public, dtype=bool)[place].reshape(months.shape)
 
 
 def climatology(known: xr.Dataset) -> xr.Dataset:
@@ -103,13 +97,15 @@ def cut(
 
     Returns:
         `weather` (sample, step, variable) float32 and `observed` (same dims, bool); a value that is
-        not public, or not in the table, is NaN and not observed. Coordinates: municipality,
-        harvest_year, state and window_end (last day) per sample, month (sample, step), variable.
+        not public, or not in the table, is NaN and not observed; `public` (sample, step) tells which
+        months were. Coordinates: municipality, harvest_year, state and window_end (last day) per sample,
+        month (sample, step), variable.
 
     Raises:
         MissingDataError: no place of the static table is in the weather table.
     """
-    known = known_weather(weather, as_of, publication or Publication())
+    publication = publication or Publication()
+    known = known_weather(weather, as_of, publication)
     names = tuple(variables or (str(name) for name in weather.data_vars))
     places = static["municipality"].values
     if pairs is None:
@@ -124,6 +120,7 @@ def cut(
         {
             "weather": (("sample", "step", "variable"), values),
             "observed": (("sample", "step", "variable"), np.isfinite(values)),
+            "public": (("sample", "step"), is_public(months, as_of, publication)),
         },
         coords={
             "municipality": ("sample", places[place].astype(np.int32)),
@@ -139,10 +136,7 @@ def cut(
 
 def _gather(known: xr.Dataset, codes: np.ndarray, months: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Values (sample, step, variable) of each municipality's months; NaN outside the table."""
-    table = known["municipality"].values
-    order = np.argsort(table)
-    row = order[np.clip(np.searchsorted(table, codes, sorter=order), 0, len(table) - 1)]
-    found = table[row] == codes
+    row, found = find(known["municipality"].values, codes)
     if len(codes) and not found.any():
         raise MissingDataError(
             f"none of the {len(np.unique(codes))} municipalities has weather",
@@ -157,3 +151,10 @@ def _gather(known: xr.Dataset, codes: np.ndarray, months: np.ndarray, names: Seq
         values = known[name].transpose("municipality", "time").values
         out[..., position] = np.where(inside, values[row[:, None], column], np.nan)
     return out
+
+
+def find(labels: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Position of each wanted label, and whether it is there (where not, the position means nothing)."""
+    order = np.argsort(labels)
+    row = order[np.clip(np.searchsorted(labels, wanted, sorter=order), 0, len(labels) - 1)]
+    return row, labels[row] == wanted

@@ -19,10 +19,9 @@ import numpy as np
 import xarray as xr
 
 from yieldcast import schema, variables
-from yieldcast.disk import alone, atomic_text, atomic_write, fingerprint, read_netcdf, refused, write_netcdf
+from yieldcast.disk import alone, atomic_text, fingerprint, read_netcdf, refused, write_netcdf
 from yieldcast.errors import MissingDataError, SchemaError
 
-__all__ = ["Store", "Tables", "atomic_text", "atomic_write", "fingerprint"]
 FORMAT = 1
 MANIFEST = "store.json"
 _TABLE_FILE = re.compile(r"(static|weather|yields)-[0-9a-f]{12}\.nc")
@@ -89,11 +88,14 @@ class Store:
         except OSError as error:
             raise refused(path, error) from error
         with alone(path, "another import or fetch is writing the store"):
-            entries = {t: _write_table(path, t, ds) for t, ds in tables._asdict().items()}
-            now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-            manifest = {"format": FORMAT, "written": now, "sources": dict(sources), "tables": entries}
-            atomic_text(path / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False))
-            _remove_stale(path, {entry["file"] for entry in entries.values()})
+            try:
+                entries = {t: _write_table(path, t, ds) for t, ds in tables._asdict().items()}
+                now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+                manifest = {"format": FORMAT, "written": now, "sources": dict(sources), "tables": entries}
+                atomic_text(path / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False))
+            finally:
+                # After a failure the earlier store's tables are in use: what was written for this one goes.
+                _remove_stale(path, _files_in_use(path))
         return cls(path, manifest)
 
     @cached_property
@@ -110,6 +112,11 @@ class Store:
     def yields(self) -> xr.Dataset:
         """Yields, areas, production."""
         return schema.check_yields(self._load("yields"))
+
+    @property
+    def tables(self) -> Tables:
+        """All three."""
+        return Tables(self.static, self.weather, self.yields)
 
     def status(self) -> dict[str, Any]:
         """What the store holds and lacks: path, written, sources, and per table file, size and gaps."""
@@ -129,6 +136,10 @@ class Store:
         file, expected = self._file(table), self.fingerprints[table]
         try:
             ds = read_netcdf(file)
+        except FileNotFoundError:
+            raise MissingDataError(
+                f"the store {self.path} was replaced while it was read", "Start the same command again."
+            ) from None
         except Exception as error:  # h5py raises many kinds on a damaged file
             raise SchemaError(
                 f"the store {self.path} is damaged: {file.name} cannot be read ({error})", _AGAIN
@@ -186,6 +197,14 @@ def _write_table(path: Path, table: str, ds: xr.Dataset) -> dict[str, Any]:
     file = path / f"{table}-{mark[:12]}.nc"
     write_netcdf(file, ds)
     return {"file": file.name, "fingerprint": mark, "bytes": file.stat().st_size}
+
+
+def _files_in_use(path: Path) -> set[str]:
+    try:
+        entries = _read_manifest(path)["tables"].values()
+    except MissingDataError:
+        return set()
+    return {str(entry["file"]) for entry in entries}
 
 
 def _remove_stale(path: Path, keep: set[str]) -> None:

@@ -15,9 +15,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from calendars import Calendar, DayMonth, Row, brazil
+from yieldcast.disk import atomic_write
 from yieldcast.errors import ConfigError, MissingDataError
 from yieldcast.schema import set_units
-from yieldcast.store import Tables, atomic_write
+from yieldcast.store import Tables
 from yieldcast.variables import WEATHER, YIELDS
 
 Array = npt.NDArray[np.float64]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from yieldcast.config import TrainingSettings
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
-from yieldcast.runs import Run
+from yieldcast.runs import Run, versions
 from yieldcast.samples import SampleSet
 
 if TYPE_CHECKING:
@@ -127,23 +126,26 @@ def train(
     """Train a member for every seed that the run does not hold yet.
 
     The same seed on the same machine gives the same weights, whatever was trained before it; so a run
-    that was killed and started again ends with the same members.
+    that was killed and started again ends with the same members. For that it switches TensorFlow's
+    deterministic operations on, seeds Python, NumPy and Keras anew and clears the Keras session, all
+    for the whole process.
 
     Args:
         samples: training rows, physical units.
         run: where members go; its settings are used.
-        seeds: positive seeds, one member each.
+        seeds: 1 or more, one member each; repeated ones count once.
         strategy: see `choose_strategy`.
         progress: called after every epoch.
 
     Raises:
-        MissingDataError, SchemaError, ConfigError: rows or settings that cannot be trained on.
+        MissingDataError, SchemaError, ConfigError: rows, settings or seeds that cannot be trained on.
     """
     check_trainable(samples)
-    todo = [seed for seed in seeds if seed not in run.seeds()]
+    if min(seeds, default=1) < 1:
+        raise ConfigError(f"expected seeds of 1 or more, received {min(seeds)}", "Count seeds from 1.")
+    todo = sorted(set(seeds) - set(run.seeds()))
     if not todo:
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
@@ -197,6 +199,7 @@ def _train_member(
     ).history
     seconds = time.perf_counter() - began
     record = _record(seed, history["val_loss"], seconds, len(fit), len(held))
+    record |= {"replicas": replicas, "versions": versions()}
     run.save_member(seed, model, record, _history_csv(history))
     tell(record["epochs"], record["best_epoch"], record["best_validation_loss"], True)
 

@@ -171,7 +171,7 @@ class Column:
     layer: str = ""
 
 
-def degree_days(base_degC: float, upper_degC: float | None) -> Quantity:
+def degree_day_quantity(base_degC: float, upper_degC: float | None) -> Quantity:
     """The monthly growing-degree-day quantity of a base and upper limit, e.g. ``gdd_8_30_degC_day``.
 
     Args:
@@ -206,7 +206,7 @@ def resolve(column: str) -> Column | None:
     days = _DEGREE_DAYS.match(column)
     if days:
         upper = days["upper"]
-        return Column(degree_days(float(days["base"]), float(upper) if upper else None), 1.0)
+        return Column(degree_day_quantity(float(days["base"]), float(upper) if upper else None), 1.0)
     layer = _LAYER.match(column)
     stem, where = (layer["stem"], layer["layer"]) if layer else (column, "")
     for quantity in sorted(_ALL, key=lambda q: -len(q.base)):

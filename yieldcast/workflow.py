@@ -13,13 +13,14 @@ import numpy.typing as npt
 import xarray as xr
 
 import calendars
-from yieldcast import baselines, evaluation, samples, training
+from yieldcast import baselines, evaluation, features, samples, training
 from yieldcast.cards import model_card
 from yieldcast.config import DataSettings, Settings
-from yieldcast.disk import alone
-from yieldcast.errors import LeakageError, RunError
+from yieldcast.disk import alone, atomic_text, refused
+from yieldcast.errors import RunError
 from yieldcast.runs import Identity, Run
-from yieldcast.store import Store, Tables, atomic_text
+from yieldcast.store import Store, Tables
+from yieldcast.variables import degree_day_quantity
 
 Notice = Callable[[str], None]
 
@@ -44,11 +45,6 @@ def calendar_for(settings: DataSettings, static: xr.Dataset | None = None) -> ca
             regions = dict(zip(states, names, strict=True))
         calendar = calendars.read(settings.calendar, regions=regions)
     return calendar.with_months(settings.months) if settings.months else calendar
-
-
-def tables_of(store: Store) -> Tables:
-    """The three tables of a store."""
-    return Tables(store.static, store.weather, store.yields)
 
 
 def train_run(
@@ -83,12 +79,15 @@ def train_run(
     """
     settings = settings or Settings()
     training.check_strategy(strategy)
-    tables = tables_of(store)
+    tables = store.tables
     calendar = calendar_for(settings.data, tables.static)
     rows, dropped = samples.build(tables, calendar, crop, train_years, settings.data)
     training.check_trainable(rows)
     for reason in dropped:
         notice(f"{reason.rows} rows left out: {reason.reason}")
+    base, upper = features.limits(crop, settings.data.degree_days)
+    if degree_day_quantity(base, upper).name not in tables.weather:
+        notice(f"degree days ({base:g} to {upper:g} degC) are approximated from monthly means")
     identity = Identity(
         crop=crop,
         train_years=tuple(sorted(train_years)),
@@ -99,8 +98,12 @@ def train_run(
         data={**store.fingerprints, "calendar": calendar.fingerprint(), "rows": rows.fingerprint()},
         synthetic=is_synthetic(tables),
     )
-    run = Run.start(out, identity, settings, calendar, config_text)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refused(out, error) from error
     with alone(out, "another training is writing the run"):
+        run = Run.start(out, identity, settings, calendar, config_text)
         done = set(run.seeds()) & set(seeds)
         if done:
             notice(f"{len(done)} of {len(seeds)} members are there already; continuing with the rest")
@@ -124,6 +127,7 @@ class Evaluated:
     lines: dict[str, baselines.Line]
     notes: tuple[str, ...]
     synthetic: bool
+    as_of: dt.date | None
 
     def by_year(self) -> dict[int, evaluation.Evaluation]:
         """The same scores for every test year by itself."""
@@ -157,13 +161,8 @@ def evaluate_run(
     seeds, identity, settings = run.seeds(), run.identity, run.settings.data
     if not seeds:
         raise RunError(f"{run.path} has no finished member", "Start the same yieldcast train again.")
-    if min(test_years) <= max(identity.train_years):
-        raise LeakageError(
-            f"test year {min(test_years)} is not later than the last training year "
-            f"{max(identity.train_years)}",
-            "Test on later years, or train a run on earlier ones.",
-        )
-    tables, calendar = tables_of(store), run.calendar()
+    baselines.check_order(identity.train_years, test_years)
+    tables, calendar = store.tables, run.calendar()
     names = identity.static_names
     fitted, _ = samples.build(
         tables, calendar, identity.crop, identity.train_years, settings, static_names=names
@@ -174,12 +173,16 @@ def evaluate_run(
     members = _predictions(run, rows, seeds, progress)
     places, names_of_states = (tables.static[name].values for name in ("municipality", "state"))
     states = dict(zip(places.tolist(), names_of_states.astype(str).tolist(), strict=True))
+    dated = rows
+    if as_of is None:
+        dated = samples.known_at_window_end(rows, tables, calendar, identity.crop, settings)
     lines = baselines.reference_lines(
-        fitted, rows, tables.yields, states, identity.crop, settings.publication(), as_of
+        fitted, rows, tables.yields, states, identity.crop, settings.publication(), as_of, dated
     )
     scores = evaluation.evaluate(identity.crop, identity.train_years, members, rows, lines, seeds)
     notes = [f"{reason.rows} rows left out: {reason.reason}" for reason in dropped]
-    return Evaluated(scores, rows, members, lines, (*_notes(run, store, as_of), *notes), is_synthetic(tables))
+    notes = [*_notes(run, store, rows, as_of), *notes]
+    return Evaluated(scores, rows, members, lines, tuple(notes), is_synthetic(tables), as_of)
 
 
 def write_scores(result: Evaluated, run: Run, file: Path | None = None) -> list[Path]:
@@ -194,11 +197,13 @@ def write_scores(result: Evaluated, run: Run, file: Path | None = None) -> list[
         The files written.
     """
     text = json.dumps(result.scores.to_json(), indent=2, allow_nan=False) + "\n"
-    years = "-".join(str(y) for y in sorted({min(result.scores.test_years), max(result.scores.test_years)}))
-    written = [run.path / f"evaluation-{years}.json", *([file] if file else [])]
+    stem = "synthetic-evaluation-" if result.synthetic else "evaluation-"
+    stem += "-".join(map(str, result.scores.test_years))
+    stem += f"-as-of-{result.as_of}" if result.as_of else ""
+    written = [run.path / f"{stem}.json", *([file] if file else [])]
     for path in written:
         atomic_text(path, text)
-    members = run.path / f"evaluation-{years}-members.csv"
+    members = run.path / f"{stem}-members.csv"
     atomic_text(members, result.scores.members_csv())
     return [*written, members]
 
@@ -215,24 +220,23 @@ def _predictions(
     return np.stack(members)
 
 
-def _notes(run: Run, store: Store, as_of: dt.date | None) -> tuple[str, ...]:
+def _notes(run: Run, store: Store, rows: samples.SampleSet, as_of: dt.date | None) -> list[str]:
     """What a reader must know to read the scores rightly."""
-    notes = []
-    last_train = max(run.identity.train_years)
-    publication = run.settings.data.publication()
     if as_of is None:
-        notes.append(
-            "Network, ridge and boosted trees see the weather of the whole window, as in the paper; "
-            "its last months are published after the window ends (use --as-of for a dated view)."
-        )
+        notes = [
+            "Network, ridge, boosted_weather and boosted_history see the weather of the whole window, as in "
+            "the paper; its last months are published after the window ends (use --as-of for a dated view)."
+        ]
     else:
-        notes.append(f"As of {as_of}: weather published later is replaced by the mean of the known years.")
-        if last_train > publication.last_public_harvest_year(as_of):
-            notes.append(
-                f"The network was trained on yields to {last_train}, published on "
-                f"{publication.yields_public(last_train)}: on {as_of} nobody could have trained it."
-            )
+        notes = [f"As of {as_of}: weather published later is replaced by the mean of the known years."]
+    last, publication = max(run.identity.train_years), run.settings.data.publication()
+    date = as_of or rows.window_end.max().item()
+    if last > publication.last_public_harvest_year(date):
+        notes.append(
+            f"The network was trained on yields to {last}, published on {publication.yields_public(last)}: "
+            f"on {date} nobody could have trained it."
+        )
     changed = [name for name, text in store.fingerprints.items() if run.identity.data.get(name, text) != text]
     if changed:
         notes.append(f"The store's {', '.join(changed)} changed since training.")
-    return tuple(notes)
+    return notes

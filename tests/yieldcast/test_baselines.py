@@ -253,9 +253,6 @@ def test_order_of_rows_and_of_the_table_does_not_matter():
     got = reference_lines(train, test.take(order), shuffled, states, "soybean", PAM, None)
     for name in NAMES:
         np.testing.assert_allclose(got[name].prediction, expected[name].prediction[order], err_msg=name)
-    aligned = np.array([states[int(code)] for code in shuffled["municipality"].values])
-    as_array = reference_lines(train, test.take(order), shuffled, aligned, "soybean", PAM, None)
-    assert same(as_array, got, NAMES)
 
 
 def test_gaps_in_years_are_years_without_values():
@@ -373,8 +370,6 @@ def test_errors_say_what_to_do():
     hole = rows([1, 2, 4], [2013] * 3, states, [600, NAN, 800])
     with pytest.raises(SchemaError, match="1 of 3 without"):
         reference_lines(hole, test, yields, states, "soybean", PAM, None)
-    with pytest.raises(SchemaError, match="each of 4 municipalities, received 2"):
-        reference_lines(train, test, yields, np.array(["AA", "BB"]), "soybean", PAM, None)
     with pytest.raises(MissingDataError, match="training and test years"):
         check_order([], [2018])
     with pytest.raises(MissingDataError, match="no municipality or no year"):

@@ -118,7 +118,7 @@ def test_import_status_train_evaluate(call, files, tmp_path):
     assert "synthetic" in out.lower()
     assert (run / "config.toml").read_text() == TINY
     check_scores(json.loads(scores.read_text()))
-    members = pd.read_csv(run / "evaluation-2016-members.csv")
+    members = pd.read_csv(run / "synthetic-evaluation-2016-members.csv")
     assert members["seed"].tolist() == [1, 2]
     code, out, _ = call("evaluate", run, *arguments, "--as-of", "2015-12-20")
     assert code == 0

@@ -34,8 +34,9 @@ def test_an_exact_column_is_used_when_there_is_one():
 
 def season(values):
     values = np.asarray(values, dtype=np.float32)
+    public = np.array([[True, False, False]])
     return xr.Dataset(
-        {"weather": (("sample", "step", "variable"), values)},
+        {"weather": (("sample", "step", "variable"), values), "public": (("sample", "step"), public)},
         coords={
             "variable": ["rain", "gdd"],
             "municipality": ("sample", [7]),
@@ -61,9 +62,19 @@ def test_unknown_months_take_the_climatology_of_their_own_month_and_place():
         coords={"municipality": [5, 7], "month": np.arange(1, 13)},
     )
     nan = float("nan")
-    out = features.fill_with_climatology(season([[[5, 100], [nan, nan], [7, nan]]]), climate)
-    # Municipality 7 is the second row: February is 13, March 14.
-    assert out["weather"].values[0].tolist() == [[5, 100], [13, 1013], [7, 1014]]
+    out = features.fill_with_climatology(season([[[nan, 100], [nan, nan], [nan, nan]]]), climate)
+    # Municipality 7 is the second row: February is 13, March 14. January was public: its gap stays.
+    np.testing.assert_array_equal(out["weather"].values[0], [[nan, 100], [13, 1013], [14, 1014]])
+
+
+def test_a_place_without_climatology_stays_unknown():
+    climate = xr.Dataset(
+        {name: (("municipality", "month"), np.ones((1, 12), dtype=np.float32)) for name in ("rain", "gdd")},
+        coords={"municipality": [8], "month": np.arange(1, 13)},
+    )
+    nan = float("nan")
+    out = features.fill_with_climatology(season([[[1, 1], [nan, nan], [nan, nan]]]), climate)
+    assert np.isnan(out["weather"].values[0, 1:]).all()
 
 
 def test_limits_come_from_the_table_or_from_the_user():

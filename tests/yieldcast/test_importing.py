@@ -11,9 +11,10 @@ import pytest
 import xarray as xr
 
 from yieldcast import degree_days, synthetic
+from yieldcast.disk import fingerprint
 from yieldcast.errors import SchemaError
-from yieldcast.importing import Report, read_tables
-from yieldcast.store import Store, Tables, fingerprint
+from yieldcast.importing import ImportLog, read_tables
+from yieldcast.store import Store, Tables
 
 BRAZIL = Path(__file__).parents[2] / ".." / "shared" / "brazil"
 
@@ -64,7 +65,7 @@ class Files:
     def put_weather(self, ds: xr.Dataset) -> None:
         ds.to_netcdf(self.weather, engine="h5netcdf")
 
-    def read(self, soil: bool = True) -> tuple[Tables, Report]:
+    def read(self, soil: bool = True) -> tuple[Tables, ImportLog]:
         return read_tables(self.places, self.yields, self.weather, self.soil if soil else None)
 
 

@@ -15,9 +15,10 @@ import pytest
 import xarray as xr
 
 from yieldcast import synthetic
+from yieldcast.disk import fingerprint
 from yieldcast.errors import MissingDataError, SchemaError, YieldcastError
 from yieldcast.importing import read_tables
-from yieldcast.store import Store, fingerprint
+from yieldcast.store import Store
 
 NAMES = ("places.csv", "yields.csv", "weather.nc", "soil.csv")
 MADE = synthetic.country(municipalities=6, harvest_years=3)

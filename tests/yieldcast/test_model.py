@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,11 @@ def test_a_constant_input_stays_finite():
     some.static[:, 0] = np.nan
     network = model.build(SMALL, model.Scaling.fit(some), 5)
     assert np.isfinite(model.predict(network, some)).all()
+    # A soil column that no fitted row had says nothing about a place that has it.
+    later = rows()
+    later.static[:, 4] = 7
+    before = model.predict(network, replace(later, static=np.where(np.arange(6) == 0, np.nan, later.static)))
+    np.testing.assert_allclose(model.predict(network, later), before, rtol=1e-6)
 
 
 def test_the_network_is_figure_1():

@@ -1,6 +1,7 @@
 import datetime as dt
 import time
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from yieldcast import features, seasons
+from yieldcast import baselines, features, samples, seasons
+from yieldcast.config import DataSettings
 from yieldcast.errors import MissingDataError
 from yieldcast.store import Tables
 from yieldcast.variables import Publication
@@ -79,23 +81,19 @@ def test_no_place_with_weather_is_an_error(calendar):
 
 
 def inputs_as_of(tables: Tables, calendar, as_of: dt.date) -> list[np.ndarray]:
-    """Everything that a forecast on `as_of` may see, after every step that touches it."""
+    """Everything that a forecast on `as_of` may see, after every step that touches it.
+
+    Rows and training rows are chosen from the untouched tables, as a forecaster's list of places would be.
+    """
     weather, name = features.with_degree_days(tables.weather, 5, 30)
     season = seasons.cut(weather, tables.static, calendar, "soybean", [2014, 2015], as_of=as_of)
     climate = seasons.climatology(seasons.known_weather(weather, as_of, Publication()))
     filled = features.accumulate(features.fill_with_climatology(season, climate), name)
-    yields = seasons.known_yields(tables.yields, as_of, Publication())
-    return [
-        season["weather"].values,
-        season["observed"].values,
-        filled["weather"].values,
-        *(yields[v].values for v in yields),
-    ]
+    return [season["weather"].values, season["observed"].values, filled["weather"].values]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(as_of=st.dates(dt.date(2012, 1, 1), dt.date(2016, 12, 31)), seed=st.integers(0, 2**32 - 1))
-def test_law_no_value_published_after_as_of_changes_any_output(small, calendar, as_of, seed):
+def with_the_future_changed(small: Tables, as_of: dt.date, seed: int) -> Tables:
+    """The tables with every value that is not public on `as_of` replaced by noise, some of it NaN."""
     rng, publication = np.random.default_rng(seed), Publication()
     months = small.weather["time"].values.astype("datetime64[D]").tolist()
     late = np.array([publication.weather_public(m) > as_of for m in months])
@@ -112,10 +110,65 @@ def test_law_no_value_published_after_as_of_changes_any_output(small, calendar, 
         noise = rng.normal(0, 1e4, yields[name].shape).astype(np.float32)
         mask = np.moveaxis(np.broadcast_to(late_years, np.moveaxis(noise, axis, -1).shape), -1, axis)
         yields[name] = yields[name].dims, np.where(mask, noise, yields[name].values)
-    changed = Tables(small.static, weather, yields)
+    return Tables(small.static, weather, yields)
+
+
+LAW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@LAW
+@given(as_of=st.dates(dt.date(2012, 1, 1), dt.date(2016, 12, 31)), seed=st.integers(0, 2**32 - 1))
+def test_law_no_value_published_after_as_of_changes_any_output(small, calendar, as_of, seed):
+    changed = with_the_future_changed(small, as_of, seed)
     before, after = inputs_as_of(small, calendar, as_of), inputs_as_of(changed, calendar, as_of)
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def public_lines(tables: Tables, rows, train, calendar, as_of: dt.date | None) -> list[np.ndarray]:
+    """The samples' weather and every public reference line, on the date that `evaluate` would use."""
+    data = DataSettings()
+    if as_of is None:
+        dated = samples.known_at_window_end(rows, tables, calendar, "soybean", data)
+    else:
+        place = np.searchsorted(tables.static["municipality"].values, rows.municipality)
+        season, _ = samples._season(tables, calendar, "soybean", data, place, rows.harvest_year, as_of)
+        dated = replace(rows, dynamic=season["weather"].values)
+    places, states = (tables.static[name].values.tolist() for name in ("municipality", "state"))
+    lines = baselines.reference_lines(
+        train,
+        dated,
+        tables.yields,
+        dict(zip(places, states, strict=True)),
+        "soybean",
+        Publication(),
+        as_of,
+        dated,
+    )
+    return [dated.dynamic, *(line.prediction for name, line in lines.items() if line.history == "public")]
+
+
+@settings(LAW, max_examples=6)
+@given(as_of=st.dates(dt.date(2015, 2, 1), dt.date(2016, 12, 31)), seed=st.integers(0, 2**32 - 1))
+def test_law_holds_for_samples_and_public_lines(small, calendar, as_of, seed):
+    rows, _ = samples.build(small, calendar, "soybean", [2016], DataSettings())
+    train, _ = samples.build(small, calendar, "soybean", [2012, 2013], DataSettings())
+    changed = with_the_future_changed(small, as_of, seed)
+    before, after = (public_lines(t, rows, train, calendar, as_of) for t in (small, changed))
+    assert len(before) == 5
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_law_holds_for_the_default_date_the_end_of_each_window(small, calendar):
+    rows, _ = samples.build(small, calendar, "soybean", [2016], DataSettings())
+    train, _ = samples.build(small, calendar, "soybean", [2012, 2013], DataSettings())
+    for day in np.unique(rows.window_end):
+        mine = rows.take(rows.window_end == day)
+        changed = with_the_future_changed(small, day.item(), seed=3)
+        before, after = (public_lines(t, mine, train, calendar, None) for t in (small, changed))
+        for old, new in zip(before, after, strict=True):
+            np.testing.assert_array_equal(old, new)
 
 
 def test_a_value_that_is_public_does_change_the_output(small, calendar):

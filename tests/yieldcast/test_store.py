@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from yieldcast import synthetic
-from yieldcast.disk import alone, read_netcdf, write_netcdf
+from yieldcast.disk import alone, atomic_text, atomic_write, fingerprint, read_netcdf, write_netcdf
 from yieldcast.errors import MissingDataError, SchemaError
-from yieldcast.store import Store, Tables, atomic_text, atomic_write, fingerprint
+from yieldcast.store import Store, Tables
 
 OLD = synthetic.country(seed=1, municipalities=6, harvest_years=3)
 NEW = synthetic.country(seed=2, municipalities=8, harvest_years=4)

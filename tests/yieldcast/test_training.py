@@ -14,11 +14,11 @@ from yieldcast.disk import alone
 from yieldcast.errors import ConfigError, MissingDataError, RunError, SchemaError
 from yieldcast.runs import Run
 from yieldcast.store import Store
-from yieldcast.synthetic import country
+from yieldcast.synthetic import country, foreign
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from yieldcast import training
-from yieldcast.workflow import train_run
+from yieldcast.workflow import evaluate_run, train_run
 
 YEARS = range(2011, 2015)
 
@@ -67,6 +67,17 @@ def test_members_differ_and_a_member_does_not_depend_on_the_others(run, small_st
     assert equal(weights(alone, 3), weights(run, 3))
 
 
+def test_a_member_is_scaled_by_the_rows_it_is_fitted_on(run, rows, tiny_settings):
+    for seed in run.seeds():
+        fit, held = training.split_validation(rows, tiny_settings.training, seed)
+        layer = run.load_member(seed).get_layer("weather_0_1")
+        low = np.asarray(layer.mean).ravel()
+        np.testing.assert_allclose(low, fit.dynamic.min(axis=(0, 1)), rtol=1e-5)
+        if (held.dynamic.min(axis=(0, 1)) < fit.dynamic.min(axis=(0, 1))).any():
+            return
+    pytest.fail("no seed holds an extreme out: choose another fixture, this test proves nothing")
+
+
 def test_more_seeds_extend_a_run_and_other_settings_do_not(small_store, tiny_settings, tmp_path):
     out = tmp_path / "run"
     train_run(small_store, "soybean", YEARS, [1], out, tiny_settings)
@@ -97,17 +108,50 @@ def test_a_run_of_another_version_or_damaged_is_refused(small_store, tiny_settin
     (out / "run.json").write_text("{")
     with pytest.raises(RunError, match="damaged"):
         Run.open(out)
+    (out / "run.json").unlink()
+    with pytest.raises(RunError, match=r"no run\.json"):
+        train_run(small_store, "soybean", YEARS, [1], out, tiny_settings)
     with pytest.raises(MissingDataError):
         Run.open(tmp_path / "nothing")
 
 
 def test_a_damaged_member_says_which_and_what_to_do(small_store, tiny_settings, tmp_path):
     run = train_run(small_store, "soybean", YEARS, [1], tmp_path / "run", tiny_settings)
-    path = run.member_path(1)
-    path.write_bytes(path.read_bytes()[:1000])
+    path, content = run.member_path(1), bytearray(run.member_path(1).read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(RunError, match="member 1"):
+        run.load_member(1)
+    path.write_bytes(content[:1000])
     with pytest.raises(RunError, match="member 1") as caught:
         run.load_member(1)
     assert "trained anew" in caught.value.hint
+
+
+def test_a_failed_start_does_not_bind_the_next(small_store, tiny_settings, tmp_path):
+    late = Settings.model_validate({"training": {"validation": "last_year"}})
+    with pytest.raises(ConfigError, match="last_year"):
+        train_run(small_store, "soybean", [2012], [1], tmp_path / "run", late)
+    assert train_run(small_store, "soybean", [2012], [1], tmp_path / "run", tiny_settings).seeds() == [1]
+
+
+def test_a_calendar_with_region_rows_serves_evaluation_too(tmp_path, tiny_settings):
+    tables, text = foreign()
+    text = text.replace("AR-B", "Pampa").replace("AR-X", "Sierras")
+    (tmp_path / "own.csv").write_text(text)
+    data = DataSettings(calendar=tmp_path / "own.csv")
+    store = Store.write(tmp_path / "s", tables, {})
+    settings = tiny_settings.model_copy(update={"data": data})
+    run = train_run(store, "soybean", range(2011, 2017), [1], tmp_path / "run", settings)
+    assert evaluate_run(run, store, [2017]).scores.ensemble.n > 0
+    (tmp_path / "run" / "regions.json").write_text("{}")
+    with pytest.raises(RunError, match="calendar"):
+        evaluate_run(run, store, [2017])
+
+
+def test_seeds_below_one_are_refused(small_store, tiny_settings, tmp_path):
+    with pytest.raises(ConfigError, match="-1"):
+        train_run(small_store, "soybean", YEARS, [1, -1], tmp_path / "run", tiny_settings)
 
 
 def test_validation_rows_are_disjoint_and_follow_the_setting(rows):
