@@ -218,7 +218,7 @@ def _row(record: dict[str, str]) -> Row:
     months = record["months"]
     if not re.fullmatch(r"[0-9]{1,9}", months):
         raise _bad("months", "a whole number", months, "Count the months from the planting start.")
-    return Row(record["region"], record["crop"], start, end, harvest_start, harvest_end, int(months))
+    return Row(record["region"], record["crop"].lower(), start, end, harvest_start, harvest_end, int(months))
 
 
 def _date(column: str, text: str) -> DayMonth:

@@ -21,9 +21,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from rich.console import Console
 
+from calendars import CalendarError
 from yieldcast import Settings, Store, evaluate_run, train_run
 from yieldcast.arguments import parse_years
 from yieldcast.config import read
+from yieldcast.disk import atomic_text
 from yieldcast.errors import YieldcastError
 from yieldcast.figures import scatter_png
 from yieldcast.progress import training_progress
@@ -34,8 +36,8 @@ from yieldcast.workflow import Evaluated, write_scores
 
 def job(given: argparse.Namespace, store: Store, settings: Settings, name: str) -> tuple[Run, Evaluated]:
     """Train one of the two runs, or continue it, and score it."""
-    screen, out = Console(), given.out / f"{given.crop}-{name}"
-    screen.print(f"[bold]{given.crop}, {name}[/bold]: {out}")
+    screen, out = Console(markup=False), given.out / f"{given.crop}-{name}"
+    screen.print(f"{given.crop}, {name}: {out}", style="bold")
     with training_progress(settings.training.max_epochs, screen) as progress:
         run = train_run(
             store, given.crop, parse_years(given.train_years, "--train-years"), range(1, given.seeds + 1),
@@ -90,10 +92,11 @@ def write_results(
         f"Date: {dt.date.today()}. Command (a finished run is scored, not trained again):",
         f"```\npython {' '.join(sys.argv)}\n```",
         f"Data: {fingerprints}. Made with {', '.join(f'{k} {v}' for k, v in versions().items())}.",
-        *([given.note] if given.note else []),
+        f"Input: {len(runs[0].identity.static_names)} static features (the paper has 65) and, per month, "
+        f"{', '.join(runs[0].identity.dynamic_names)}. {given.note}",
         markdown(noise.scores, noise.synthetic).replace("### ", "## With the noise layer: ", 1),
         markdown(quiet.scores, quiet.synthetic).replace("### ", "## Without the noise layer: ", 1),
-        *(f"- {note}" for note in noise.notes),
+        "\n".join(f"- {note}" for note in dict.fromkeys((*noise.notes, *quiet.notes))),
         "## Beside the paper's Tables 3, 4 and 5",
         f"```text\n{paper_text(noise, quiet)}\n```",
         f"## Figure 2\n\n![predicted against observed]({figure.name})",
@@ -102,7 +105,7 @@ def write_results(
         + "\n".join(cost(name, run) for name, run in zip(("noise", "no noise"), runs, strict=True)),
     ]
     path = folder / f"{stem}.md"
-    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    atomic_text(path, "\n\n".join(parts) + "\n")
     return path
 
 
@@ -117,7 +120,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the two runs")
     parser.add_argument("--config", type=Path, help="settings, TOML; the paper's if none")
     parser.add_argument("--write", type=Path, default=Path("experiments/results"))
-    parser.add_argument("--note", help="a sentence on the data for the results file")
+    parser.add_argument("--note", required=True, help="what a reader must know of the data, for the file")
     given = parser.parse_args()
     try:
         store, settings = Store.open(given.store), read(given.config)
@@ -126,7 +129,7 @@ def main() -> int:
         quiet = job(given, store, settings.model_copy(update={"network": without}), "no-noise")
         Console().print(paper_tables(noise[1].scores, quiet[1].scores, noise[1].synthetic))
         print(f"written: {write_results(given, (noise[0], quiet[0]), (noise[1], quiet[1]))}")
-    except YieldcastError as error:
+    except (YieldcastError, CalendarError) as error:
         print(f"Error: {error}\nHint: {error.hint}", file=sys.stderr)
         return error.exit_code
     return 0

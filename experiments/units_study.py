@@ -17,11 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from yieldcast import Settings, Store, train_run
+from yieldcast.disk import atomic_text
+from yieldcast.evaluation import score
 from yieldcast.model import predict
 from yieldcast.runs import Run
 from yieldcast.samples import build
 
 FIRST_YEAR = 2011
+READING = "## Reading\n"  # what a person wrote below it is kept
 
 
 def settings_of(units: int, validation: str) -> Settings:
@@ -34,17 +37,14 @@ def settings_of(units: int, validation: str) -> Settings:
     )
 
 
-def score(run: Run, store: Store, year: int) -> tuple[float, float, float, float]:
+def scores_of(run: Run, store: Store, year: int) -> tuple[float, float, float, float]:
     """Mean over members of r and RMSE (kg/ha), and the same of the members' mean."""
-    tables = store.tables
-    rows, _ = build(tables, run.calendar(), run.identity.crop, [year], run.settings.data)
+    rows, _ = build(store.tables, run.calendar(), run.identity.crop, [year], run.settings.data)
     members = [predict(run.load_member(seed), rows) for seed in run.seeds()]
-    out = []
-    for forecast in (*members, np.mean(members, axis=0)):
-        error = forecast - rows.target_kg_ha
-        out.append((np.corrcoef(forecast, rows.target_kg_ha)[0, 1], np.sqrt(np.mean(error**2))))
-    r, rmse = np.mean(out[:-1], axis=0)
-    return float(r), float(rmse), float(out[-1][0]), float(out[-1][1])
+    each = [score(member, rows.target_kg_ha) for member in members]
+    mean = score(np.mean(members, axis=0), rows.target_kg_ha)
+    r, rmse = (float(np.mean([getattr(s, name) for s in each])) for name in ("r", "rmse_kg_ha"))
+    return r, rmse, mean.r, mean.rmse_kg_ha
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def main() -> None:
             store, given.crop, range(FIRST_YEAR, year), range(1, given.seeds + 1),
             given.out / f"{given.crop}-{validation}-{units}-{year}", settings_of(units, validation),
         )  # fmt: skip
-        scores = score(run, store, year)
+        scores = scores_of(run, store, year)
         epochs, seconds = (np.mean([rec[key] for rec in run.records()]) for key in ("epochs", "seconds"))
         lines.append(
             f"| {validation} | {units} | {year} | {len(run.seeds())} | {scores[0]:.3f} | {scores[1]:.0f} "
@@ -88,7 +88,9 @@ def main() -> None:
             "",
             "```", f"python {' '.join(sys.argv)}", "```", "",
         ]  # fmt: skip
-        given.write.write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
+        written = given.write.read_text(encoding="utf-8") if given.write.is_file() else ""
+        reading = written.partition(READING)[2]
+        atomic_text(given.write, "\n".join([*head, *lines]) + "\n\n" + READING + reading)
 
 
 if __name__ == "__main__":

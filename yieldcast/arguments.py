@@ -41,11 +41,14 @@ def parse_date(text: str | None, option: str) -> dt.date | None:
         option: the option's name, for the error.
 
     Raises:
-        ConfigError: not a date.
+        ConfigError: not a date of the years 1900 to 2200.
     """
+    if text is None:
+        return None
     try:
-        return None if text is None else dt.date.fromisoformat(text)
+        date = dt.date.fromisoformat(text)
+        if 1900 <= date.year <= 2200:
+            return date
     except ValueError:
-        raise ConfigError(
-            f"{option}: expected a date YYYY-MM-DD, received {text!r}", "For example 2018-01-15."
-        ) from None
+        pass
+    raise ConfigError(f"{option}: expected a date YYYY-MM-DD, received {text!r}", "For example 2018-01-15.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from yieldcast.runs import Run, versions
+from yieldcast.runs import Run
 from yieldcast.samples import SampleSet
 
 _LEFT_OPEN = """\
@@ -42,7 +42,7 @@ noise {network.noise}, L2 {network.l2} |
 | Epochs per member | median {np.median(epochs):g}, {min(epochs)} to {max(epochs)} |
 | Seconds per member | median {np.median(seconds):.0f} |
 | Method | dual-path network of Cunha & Silva 2020 (doi:10.1109/LAGIRS48042.2020.9165608) |
-| Made with | {", ".join(f"{name} {version}" for name, version in versions().items())} |
+| Made with | {", ".join(f"{name} {version}" for name, version in run.made_with.items())} |
 
 {_LEFT_OPEN}
 

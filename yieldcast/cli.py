@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from yieldcast.arguments import parse_date, parse_years
-from yieldcast.errors import YieldcastError
+from yieldcast.errors import MissingDataError, YieldcastError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +35,7 @@ def console(stderr: bool = False) -> Console:
     """A rich console; imported late because --help must be fast."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    return Console(stderr=stderr, highlight=False, markup=False)
 
 
 def _version(wanted: bool) -> None:
@@ -71,7 +71,9 @@ def demo(
 def calendar(
     crop: Annotated[str, typer.Argument(help="corn, cotton, rice, soybean, sugarcane, or your own.")],
     state: Annotated[str, typer.Option(help="State (UF), or a region of your own calendar.")],
-    harvest_year: Annotated[int, typer.Option(help="Harvest year; 2018 is safra 2017/18.")],
+    harvest_year: Annotated[
+        int, typer.Option(min=1800, max=2200, help="Harvest year; 2018 is safra 2017/18.")
+    ],
     file: Annotated[Path | None, typer.Option("--calendar", help="Your own calendar, CSV.")] = None,
     months: Annotated[int | None, typer.Option(help="Your own month count for the crop.")] = None,
 ) -> None:
@@ -82,7 +84,7 @@ def calendar(
     """
     import calendars
 
-    table = calendars.read(file) if file else calendars.brazil()
+    table, crop = calendars.read(file) if file else calendars.brazil(), crop.lower()
     if months is not None:
         table = table.with_months({crop: months})
     row = table.row(crop, state)
@@ -168,12 +170,14 @@ def train(
     _load_tensorflow()
     with training_progress(settings.training.max_epochs, screen) as progress:
         run = train_run(
-            opened, crop, years, range(1, seeds + 1), out, settings,
+            opened, crop.lower(), years, range(1, seeds + 1), out, settings,
             config_text=config.read_text(encoding="utf-8") if config else "",
             strategy=strategy, progress=progress, notice=screen.print,
         )  # fmt: skip
     label = "synthetic " if run.identity.synthetic else ""
-    screen.print(f"{len(run.seeds())} members of {label}{crop} in {out}; next: yieldcast evaluate {out} ...")
+    screen.print(
+        f"{len(run.seeds())} members of {label}{crop.lower()} in {out}; next: yieldcast evaluate {out} ..."
+    )
 
 
 @app.command()
@@ -200,6 +204,8 @@ def evaluate(
     from yieldcast.store import Store
     from yieldcast.workflow import evaluate_run, write_scores
 
+    if file and not file.parent.is_dir():
+        raise MissingDataError(f"--json: no folder {file.parent}", "Make it first, or give another path.")
     years, date, screen = parse_years(test_years, "--test-years"), parse_date(as_of, "--as-of"), console()
     opened, trained = Store.open(store), Run.open(run)
     _load_tensorflow()

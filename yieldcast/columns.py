@@ -71,6 +71,13 @@ class Codes:
         return rows
 
 
+def shown(names: Iterable[object], most: int = 12) -> str:
+    """Names for an error that must fit a screen: the first ones, and how many more."""
+    texts = [str(name)[:60] for name in names]
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
+
+
 def pick(columns: Iterable[str], names: Sequence[str], source: str, needed: bool = True) -> str | None:
     """The column that has one of the names (any case); the first name wins over the others.
 
@@ -87,7 +94,7 @@ def pick(columns: Iterable[str], names: Sequence[str], source: str, needed: bool
         )
     if needed and not found:
         raise SchemaError(
-            f"{source}: expected a column {' or '.join(names)}, received {list(columns)}",
+            f"{source}: expected a column {' or '.join(names)}, received {shown(columns)}",
             f"Rename your column to {names[0]}.",
         )
     return next(iter(found.values()), None)
@@ -147,7 +154,7 @@ def numbers(frame: pd.DataFrame, name: str, source: str) -> NDArray[np.float64]:
         comma = " Decimals are written with a point." if "," in text else ""
         raise SchemaError(
             f"{source}: line {frame.index[int(np.argmax(bad))]}, column {name!r}: expected a number, "
-            f"received {text!r} ({int(bad.sum())} such cells)",
+            f"received {text[:60]!r} ({int(bad.sum())} such cells)",
             f"Write a number, or leave the cell empty where there is no value.{comma}",
         )
     return np.where(np.isfinite(values), values, np.nan)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from yieldcast.errors import ConfigError, MissingDataError
 from yieldcast.variables import Publication
@@ -56,6 +56,11 @@ class DataSettings(_Section):
     weather_delay_days: Annotated[int, Field(ge=0)] = 0
     yields_delay_months: Annotated[int, Field(ge=0)] = 9
     yields_delay_days: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("months", "degree_days", mode="after")
+    @classmethod
+    def _crops_in_lower_case(cls, by_crop: dict[str, Any]) -> dict[str, Any]:
+        return {crop.lower(): value for crop, value in by_crop.items()}
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> DataSettings:

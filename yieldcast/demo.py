@@ -33,7 +33,9 @@ def run_demo(out: Path, seeds: int, screen: Console) -> Evaluated:
     """
     years = list(range(FIRST_YEAR, FIRST_YEAR + YEARS))
     train_years, test_years = years[:-TEST_YEARS], years[-TEST_YEARS:]
-    screen.print("[bold]yieldcast demo[/bold]: a synthetic country with a known yield response; no real data")
+    screen.print(
+        "yieldcast demo: a synthetic country with a known yield response; no real data", style="bold"
+    )
     tables = out / "synthetic-tables"
     made = synthetic.country(first_harvest_year=FIRST_YEAR, harvest_years=YEARS, crop=CROP)
     synthetic.write_files(tables, made)

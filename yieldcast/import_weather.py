@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast import degree_days, schema
-from yieldcast.columns import CODES, Codes, ImportLog, pick, quantities
+from yieldcast.columns import CODES, Codes, ImportLog, pick, quantities, shown
 from yieldcast.errors import SchemaError
 from yieldcast.reading import damaged, open_netcdf
 from yieldcast.variables import QUANTITIES, WEATHER, Column, Quantity
@@ -55,12 +55,12 @@ def read_weather(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
         missing = [name for name in WEATHER if name not in names]
         if missing:
             raise SchemaError(
-                f"{path}: expected the variables {missing}, received {list(map(str, ds.data_vars))}",
+                f"{path}: expected the variables {missing}, received {shown(ds.data_vars)}",
                 "Name each variable with its unit: tmax_degC, tmin_degC, precipitation_mm.",
             )
         dim = _dims(ds, path)
         try:
-            raw = ds[list(columns)].transpose(dim, "time").load()
+            raw = ds[list(columns)].reset_coords(drop=True).transpose(dim, "time").load()
         except Exception as error:  # h5py raises many kinds on a damaged file
             raise damaged(path, TABLE, error) from error
     report.extras(TABLE, extras)

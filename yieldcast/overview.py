@@ -42,7 +42,7 @@ def status_view(status: Mapping[str, Any]) -> Group:
     """
     tables = status["tables"]
     static, weather, yields = (tables[name] for name in ("static", "weather", "yields"))
-    view = Table("table", "holds", "gaps", "fingerprint", title=f"store {status['path']}")
+    view = Table("table", "holds", "gaps", "fingerprint", title=Text(f"store {status['path']}"))
     view.add_row("places", _places(static), _places_gaps(static), static["fingerprint"][:12])
     view.add_row("weather", _weather(weather), _weather_gaps(weather), weather["fingerprint"][:12])
     view.add_row("yields", f"{len(yields['crops'])} crops, see below", "", yields["fingerprint"][:12])

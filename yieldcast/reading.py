@@ -70,7 +70,8 @@ def open_netcdf(path: Path, table: str) -> xr.Dataset:
 def damaged(path: Path, table: str, error: Exception) -> SchemaError:
     """The error for a netCDF file that opens or reads badly."""
     return SchemaError(
-        f"{path} ({table}): not readable as netCDF-4: {error}", "Is it cut off? Copy or download it again."
+        f"{path} ({table}): not readable as netCDF-4: {error}",
+        "Is it cut off? Copy or download it again. Are its times in days (not months) since a date?",
     )
 
 

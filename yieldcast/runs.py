@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -65,6 +66,7 @@ class Run:
     path: Path
     identity: Identity
     settings: Settings
+    made_with: Mapping[str, str]
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -87,7 +89,7 @@ class Run:
                 )
             resolved = json.loads((path / "resolved.json").read_text(encoding="utf-8"))
             settings = parse(resolved, str(path / "resolved.json"))
-            return cls(path, _identity(content["identity"]), settings)
+            return cls(path, _identity(content["identity"]), settings, content["versions"])
         except (KeyError, TypeError, ValueError, OSError, ConfigError) as error:
             raise RunError(f"the run in {path} is damaged: {error!r}", "Train it again.") from None
 
@@ -120,12 +122,12 @@ class Run:
             raise MissingDataError(
                 f"cannot write to {path}: {error.strerror}", "Choose another --out."
             ) from None
-        run = cls(path, identity, settings)
+        run = cls(path, identity, settings, versions())
         atomic_text(path / "config.toml", config_text)
         atomic_text(path / "resolved.json", settings.model_dump_json(indent=2))
         atomic_text(path / "calendar.csv", calendar.csv())
         atomic_text(path / "regions.json", json.dumps(dict(calendar.regions), indent=2, ensure_ascii=False))
-        content = {"format": FORMAT, "versions": versions(), "identity": asdict(identity)}
+        content = {"format": FORMAT, "versions": dict(run.made_with), "identity": asdict(identity)}
         atomic_text(path / "run.json", json.dumps(content, indent=2))
         return run
 
@@ -157,7 +159,8 @@ class Run:
     def seeds(self) -> list[int]:
         """Seeds whose members are finished, in order."""
         done = (self.path / "members").glob("member_*.json")
-        seeds = sorted(int(p.stem.removeprefix("member_")) for p in done)
+        names = (re.fullmatch(r"member_(\d{3})", p.stem) for p in done)
+        seeds = sorted(int(name[1]) for name in names if name)
         return [seed for seed in seeds if self.member_path(seed).is_file()]
 
     def save_member(self, seed: int, model: keras.Model, record: Mapping[str, Any], history: str) -> None:
@@ -183,8 +186,15 @@ class Run:
         """
         import keras
 
+        identity = self.identity
+        weather = (None, identity.steps, len(identity.dynamic_names))
+        expected = {"weather": weather, "static": (None, len(identity.static_names))}
         try:
-            return keras.models.load_model(self.member_path(seed), compile=False)
+            model = keras.models.load_model(self.member_path(seed), compile=False)
+            received = {name: tensor.shape for name, tensor in model.input.items()}
+            if received != expected:
+                raise ValueError(f"expected the inputs {expected}, received {received}")
+            return model
         except Exception as error:  # a damaged archive fails in many ways
             raise RunError(
                 f"member {seed} of {self.path} cannot be read: {error}",

@@ -97,13 +97,15 @@ def build(
         static_names: the static features wanted, in order (those of a run); all present when None.
 
     Raises:
-        MissingDataError: no yields of the crop or of a year, or no row with weather.
+        MissingDataError: no yields of the crop or of a year, or a year without any row that has weather.
+        CalendarError: a crop or state that the calendar does not have.
     """
+    calendar.steps(crop)  # an unknown crop is refused by the calendar, which can say what was meant
     place, years, target = _rows_with_yield(tables.yields, tables.static, crop, harvest_years)
     season, names = _season(tables, calendar, crop, settings, place, years, as_of)
     dynamic = season["weather"].values
     whole = np.isfinite(dynamic).all(axis=(1, 2))
-    _check_some_weather(whole, crop, season, tables.weather)
+    _check_every_year(whole, years, season, tables.weather, as_of)
     static, chosen = _static_matrix(tables.static, place, static_names)
     samples = SampleSet(
         dynamic, static, target, season["municipality"].values, season["harvest_year"].values,
@@ -188,17 +190,24 @@ def _rows_with_yield(
     return place, table["harvest_year"].values[column].astype(np.int16), table.values[place, column]
 
 
-def _check_some_weather(
-    whole: npt.NDArray[np.bool_], crop: str, season: xr.Dataset, weather: xr.Dataset
+def _check_every_year(
+    whole: npt.NDArray[np.bool_],
+    years: npt.NDArray[np.int16],
+    season: xr.Dataset,
+    weather: xr.Dataset,
+    as_of: dt.date | None,
 ) -> None:
-    if whole.any():
+    """A year that was asked for must leave rows: else a run would claim years that it never saw."""
+    lost = sorted(set(years.tolist()) - set(years[whole].tolist()))
+    if not lost:
         return
     first, last = (str(weather["time"].values[i])[:7] for i in (0, -1))
-    months = season["month"].values.astype("datetime64[M]")
+    months = season["month"].values.astype("datetime64[M]")[np.isin(years, lost)]
+    known = "" if as_of is None else f", of which only what was public on {as_of} is used"
     raise MissingDataError(
-        f"none of the {len(whole)} rows of {crop} has weather in every month of its window "
-        f"({months.min()} to {months.max()}); the store's weather covers {first} to {last}",
-        "Import weather for these months, or ask for other years.",
+        f"harvest year {', '.join(map(str, lost))}: no row has weather in every month of its window "
+        f"({months.min()} to {months.max()}); the store's weather covers {first} to {last}{known}",
+        "Ask for other years or a later date, or import weather for these months.",
     )
 
 

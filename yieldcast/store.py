@@ -26,8 +26,8 @@ FORMAT = 1
 MANIFEST = "store.json"
 _TABLE_FILE = re.compile(r"(static|weather|yields)-[0-9a-f]{12}\.nc")
 _LEFTOVER = re.compile(r"\.(static|weather|yields|store).*\.tmp(\.nc|\.json)?")
-_IMPORT = "Run `yieldcast import` with your own tables, or `yieldcast fetch`, to make a store here."
-_AGAIN = "Run the import or the fetch again: it replaces the store."
+_IMPORT = "Run `yieldcast import` with your own tables to make a store here."
+_AGAIN = "Run the import again: it replaces the store."
 
 
 class Tables(NamedTuple):
@@ -87,7 +87,7 @@ class Store:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise refused(path, error) from error
-        with alone(path, "another import or fetch is writing the store"):
+        with alone(path, "another import is writing the store"):
             try:
                 entries = {t: _write_table(path, t, ds) for t, ds in tables._asdict().items()}
                 now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

@@ -18,7 +18,7 @@ from yieldcast.cards import model_card
 from yieldcast.config import DataSettings, Settings
 from yieldcast.disk import alone, atomic_text, refused
 from yieldcast.errors import RunError
-from yieldcast.runs import Identity, Run
+from yieldcast.runs import Identity, Run, versions
 from yieldcast.store import Store, Tables
 from yieldcast.variables import degree_day_quantity
 
@@ -104,6 +104,9 @@ def train_run(
         raise refused(out, error) from error
     with alone(out, "another training is writing the run"):
         run = Run.start(out, identity, settings, calendar, config_text)
+        changed = [name for name, version in versions().items() if run.made_with.get(name) != version]
+        if changed:
+            notice(f"this run was begun with other versions of {', '.join(changed)}: members may differ")
         done = set(run.seeds()) & set(seeds)
         if done:
             notice(f"{len(done)} of {len(seeds)} members are there already; continuing with the rest")
@@ -200,12 +203,11 @@ def write_scores(result: Evaluated, run: Run, file: Path | None = None) -> list[
     stem = "synthetic-evaluation-" if result.synthetic else "evaluation-"
     stem += "-".join(map(str, result.scores.test_years))
     stem += f"-as-of-{result.as_of}" if result.as_of else ""
-    written = [run.path / f"{stem}.json", *([file] if file else [])]
-    for path in written:
-        atomic_text(path, text)
-    members = run.path / f"{stem}-members.csv"
-    atomic_text(members, result.scores.members_csv())
-    return [*written, members]
+    own = {f"{stem}.json": text, f"{stem}-members.csv": result.scores.members_csv()}
+    files = {**({file: text} if file else {}), **{run.path / name: content for name, content in own.items()}}
+    for path, content in files.items():
+        atomic_text(path, content)
+    return list(files)
 
 
 def _predictions(

@@ -183,9 +183,14 @@ def test_unknown_names_and_settings_exit_2(call, files, small_store, tmp_path):
     misspelt = tmp_path / "c.toml"
     misspelt.write_text("[network]\nlstm_unit = [4]\n")
     refused(call(*train, "--train-years", "2012", "--config", misspelt), 2, "lstm_units")
+    refused(
+        call(*train[:3], "--crop", "Soyben", "--out", tmp_path / "r", "--train-years", "2012"), 2, "soybean"
+    )
     assert call("train", "--nonsense")[0] == 2
     evaluate = ("evaluate", tmp_path, "--store", small_store.path, "--test-years", "2016", "--as-of")
-    refused(call(*evaluate, "20/01/2018"), 2, "YYYY-MM-DD")
+    for date in ("20/01/2018", "9999-12-31"):
+        refused(call(*evaluate, date), 2, "YYYY-MM-DD")
+    assert call("calendar", "soybean", "--state", "MT", "--harvest-year", "99999")[0] == 2
 
 
 def test_missing_things_exit_3(call, trained, small_store, tmp_path):
@@ -195,9 +200,12 @@ def test_missing_things_exit_3(call, trained, small_store, tmp_path):
     )
     train = ("train", "--store", small_store.path, "--out", tmp_path / "r", "--train-years")
     refused(call(*train, "2030", "--crop", "soybean"), 3, "2030", "2011 to 2016")
-    refused(call(*train, "2012", "--crop", "quinoa"), 3, "quinoa")
+    refused(call(*train, "2012", "--crop", "cotton"), 3, "cotton")
     refused(call(*train, "2012", "--crop", "soybean", "--config", tmp_path / "no.toml"), 3, "no.toml")
-    refused(call("evaluate", trained, "--store", small_store.path, "--test-years", "2025"), 3, "2025")
+    evaluate = ("evaluate", trained, "--store", small_store.path, "--test-years")
+    refused(call(*evaluate, "2025"), 3, "2025")
+    refused(call(*evaluate, "2016", "--json", tmp_path / "no" / "s.json"), 3, "--json")
+    refused(call(*evaluate, "2016", "--as-of", "2005-01-15"), 3, "public on 2005-01-15")
     blocked = tmp_path / "file"
     blocked.write_text("")
     refused(call(*train[:3], "--out", blocked / "r", "--train-years", "2012", "--crop", "soybean"), 3)
@@ -247,6 +255,19 @@ def test_a_run_of_another_version_exits_6(call, small_store, trained, tmp_path):
         )
     finally:
         (tmp_path / "kept.json").rename(trained / "members" / "member_001.json")
+
+
+def test_brackets_in_names_are_text_not_markup(call, files, tmp_path):
+    store = tmp_path / "[bold]x[red]"
+    assert call("import", *options(files, store))[0] == 0
+    code, out, err = call("status", "--store", store)
+    assert (code, err) == (0, "")
+    assert "[bold]x[red]" in "".join(out.split())
+
+
+def test_crops_are_the_same_in_any_case(call, files, tmp_path):
+    where = ("--state", "MT", "--harvest-year", "2018")
+    assert call("calendar", "SoyBean", *where)[1] == call("calendar", "soybean", *where)[1]
 
 
 def test_debug_shows_the_traceback(tmp_path):

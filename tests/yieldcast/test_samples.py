@@ -100,7 +100,7 @@ def test_as_of_fills_unpublished_months_with_climatology_of_known_years(small, c
 @pytest.mark.parametrize(
     ("crop", "years", "text"),
     [
-        ("wheat", [2012], "no yields of 'wheat'"),
+        ("cotton", [2012], "no yields of 'cotton'"),
         ("soybean", [2050], "no soybean yields of harvest year 2050"),
         ("soybean", [], "none asked"),
     ],
@@ -117,6 +117,13 @@ def test_weather_that_is_nan_everywhere_is_missing_data(small, calendar):
     weather["tmax_degC"][:] = np.nan
     with pytest.raises(MissingDataError, match="has weather in every month"):
         samples.build(Tables(small.static, weather, small.yields), calendar, "soybean", [2012], DATA)
+
+
+def test_a_year_that_would_leave_no_row_is_named(small, calendar):
+    # Weather from 2012 on: no window of 2011 is whole, though 2013 has rows.
+    weather = small.weather.sel(time=slice("2012-01", None))
+    with pytest.raises(MissingDataError, match="harvest year 2011: no row"):
+        samples.build(Tables(small.static, weather, small.yields), calendar, "soybean", [2011, 2013], DATA)
 
 
 def test_a_crop_or_state_that_the_calendar_lacks_is_a_settings_error(small, calendar):

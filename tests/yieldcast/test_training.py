@@ -13,7 +13,7 @@ from yieldcast.config import DataSettings, Settings, TrainingSettings
 from yieldcast.disk import alone
 from yieldcast.errors import ConfigError, MissingDataError, RunError, SchemaError
 from yieldcast.runs import Run
-from yieldcast.store import Store
+from yieldcast.store import Store, Tables
 from yieldcast.synthetic import country, foreign
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -126,6 +126,28 @@ def test_a_damaged_member_says_which_and_what_to_do(small_store, tiny_settings, 
     with pytest.raises(RunError, match="member 1") as caught:
         run.load_member(1)
     assert "trained anew" in caught.value.hint
+
+
+def test_a_store_that_grew_still_continues_a_run(small, tiny_settings, tmp_path):
+    store = Store.write(tmp_path / "s", small, {})
+    train_run(store, "soybean", YEARS, [1], tmp_path / "run", tiny_settings)
+    yields = small.yields.copy(deep=True)
+    yields["yield_kg_ha"].loc[{"harvest_year": 2016}] += 1  # a revision of a year that was not trained on
+    grown = Store.write(tmp_path / "s", Tables(small.static, small.weather, yields), {})
+    assert train_run(grown, "soybean", YEARS, [1, 2], tmp_path / "run", tiny_settings).seeds() == [1, 2]
+    yields["yield_kg_ha"].loc[{"harvest_year": 2013}] += 1
+    revised = Store.write(tmp_path / "s", Tables(small.static, small.weather, yields), {})
+    with pytest.raises(RunError, match="rows"):
+        train_run(revised, "soybean", YEARS, [1, 2, 3], tmp_path / "run", tiny_settings)
+
+
+def test_a_member_of_another_shape_is_refused(run, small_store, tiny_settings, tmp_path):
+    other = train_run(small_store, "soybean", YEARS, [1], tmp_path / "run", tiny_settings)
+    content = json.loads((other.path / "run.json").read_text())
+    content["identity"]["steps"] = 5
+    (other.path / "run.json").write_text(json.dumps(content))
+    with pytest.raises(RunError, match="expected the inputs"):
+        Run.open(other.path).load_member(1)
 
 
 def test_a_failed_start_does_not_bind_the_next(small_store, tiny_settings, tmp_path):
