@@ -131,6 +131,12 @@ def inputs(rows: SampleSet) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def predict(model: keras.Model, rows: SampleSet, batch_size: int = 8192) -> npt.NDArray[np.float64]:
-    """Yield of every row in kg/ha, (sample,)."""
-    output = model.predict(inputs(rows), batch_size=batch_size, verbose=0)
-    return np.asarray(output, dtype=np.float64)[:, 0]
+    """Yield of every row in kg/ha, (sample,).
+
+    Called layer by layer, not through `Model.predict`: that compiles anew for every member.
+    """
+    parts = [np.empty(0)]
+    for start in range(0, len(rows), batch_size):
+        batch = {name: values[start : start + batch_size] for name, values in inputs(rows).items()}
+        parts.append(ops.convert_to_numpy(model(batch, training=False))[:, 0])
+    return np.concatenate(parts).astype(np.float64)

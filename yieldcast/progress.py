@@ -70,7 +70,10 @@ def training_progress(
             if event.finished and not screen.is_terminal:
                 screen.print(f"{label}, member done: {now}, left {clock(seconds)}")
 
-        yield update
+        try:
+            yield update
+        finally:
+            bar.update(task, visible=bool(left))  # nothing was trained: nothing to show
 
 
 @contextmanager

@@ -231,12 +231,16 @@ def _notes(run: Run, store: Store, rows: samples.SampleSet, as_of: dt.date | Non
         ]
     else:
         notes = [f"As of {as_of}: weather published later is replaced by the mean of the known years."]
+        if as_of > rows.window_end.max().item():
+            notes.append("That is after the season; the yields of the test years are still read by no line.")
     last, publication = max(run.identity.train_years), run.settings.data.publication()
-    date = as_of or rows.window_end.max().item()
-    if last > publication.last_public_harvest_year(date):
+    public = publication.yields_public(last)
+    dates = rows.window_end if as_of is None else np.full(len(rows), np.datetime64(as_of))
+    early = int((dates < np.datetime64(public)).sum())
+    if early:
         notes.append(
-            f"The network was trained on yields to {last}, published on {publication.yields_public(last)}: "
-            f"on {date} nobody could have trained it."
+            f"The network was trained on yields to {last}, published on {public}: on the forecast date of "
+            f"{early} of the {len(rows)} rows nobody could have trained it."
         )
     changed = [name for name, text in store.fingerprints.items() if run.identity.data.get(name, text) != text]
     if changed:
