@@ -4,7 +4,7 @@ Trains what is missing of both runs (or scores finished ones), prints their Tabl
 under them and the reference lines that the paper does not give, and writes Figure 2 as PNG.
 
     python experiments/reproduce_paper.py --store STORE --crop soybean --seeds 30 --out RUNS \\
-        --write experiments/results
+        --note experiments/configs/brazil-2018-data.txt
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def write_results(
         f"```\npython {' '.join(sys.argv)}\n```",
         f"Data: {fingerprints}. Made with {', '.join(f'{k} {v}' for k, v in versions().items())}.",
         f"Input: {len(runs[0].identity.static_names)} static features (the paper has 65) and, per month, "
-        f"{', '.join(runs[0].identity.dynamic_names)}. {given.note}",
+        f"{', '.join(runs[0].identity.dynamic_names)}.",
+        given.note.read_text(encoding="utf-8").strip(),
         markdown(noise.scores, noise.synthetic).replace("### ", "## With the noise layer: ", 1),
         markdown(quiet.scores, quiet.synthetic).replace("### ", "## Without the noise layer: ", 1),
         "\n".join(f"- {note}" for note in dict.fromkeys((*noise.notes, *quiet.notes))),
@@ -120,7 +121,12 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the two runs")
     parser.add_argument("--config", type=Path, help="settings, TOML; the paper's if none")
     parser.add_argument("--write", type=Path, default=Path("experiments/results"))
-    parser.add_argument("--note", required=True, help="what a reader must know of the data, for the file")
+    parser.add_argument(
+        "--note",
+        type=Path,
+        required=True,
+        help="text file: what a reader of the results must know of the data",
+    )
     given = parser.parse_args()
     try:
         store, settings = Store.open(given.store), read(given.config)

@@ -90,7 +90,7 @@ def train_run(
         notice(f"degree days ({base:g} to {upper:g} degC) are approximated from monthly means")
     identity = Identity(
         crop=crop,
-        train_years=tuple(sorted(train_years)),
+        train_years=tuple(sorted({int(year) for year in train_years})),
         steps=calendar.steps(crop),
         rows=len(rows),
         dynamic_names=rows.dynamic_names,
