@@ -4,16 +4,8 @@
 in `calendars.calendar`, the sources in ``data/SOURCES.md``.
 """
 
-from calendars.calendar import (
-    Calendar,
-    CalendarError,
-    CalendarFileError,
-    DayMonth,
-    Row,
-    UnknownKeyError,
-    brazil,
-    read,
-)
+from calendars.calendar import Calendar, brazil, read
+from calendars.rows import CalendarError, CalendarFileError, DayMonth, Row, UnknownKeyError
 
 __all__ = [
     "Calendar",

@@ -32,25 +32,12 @@ from calendars.rows import (
     COLUMNS,
     MAX_MONTHS,
     CalendarError,
-    CalendarFileError,
-    DayMonth,
     Row,
     UnknownKeyError,
     csv_text,
     read_records,
     read_rows,
 )
-
-__all__ = [
-    "Calendar",
-    "CalendarError",
-    "CalendarFileError",
-    "DayMonth",
-    "Row",
-    "UnknownKeyError",
-    "brazil",
-    "read",
-]
 
 _LISTED = 40
 _DATA = Path(__file__).with_name("data")
