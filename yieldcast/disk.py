@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ import numpy as np
 import xarray as xr
 
 from yieldcast.errors import MissingDataError
+
+_LEFTOVER = re.compile(r"\..+\.\d+\.tmp(\.\w+)?")  # the temporary names of `atomic_write`
 
 
 def fingerprint(ds: xr.Dataset) -> str:
@@ -68,6 +71,14 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         with suppress(OSError):  # the folder itself is out of reach; the first error says so
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of writers that were killed; call it only while the folder is held (`alone`)."""
+    with suppress(OSError):  # they do no harm where they are
+        for file in folder.glob(".*.tmp*"):
+            if _LEFTOVER.fullmatch(file.name):
+                file.unlink(missing_ok=True)
 
 
 def atomic_text(path: Path, text: str) -> None:

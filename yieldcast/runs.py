@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import calendars
 from yieldcast.config import Settings, parse
-from yieldcast.disk import atomic_text, atomic_write
+from yieldcast.disk import atomic_text, atomic_write, remove_leftovers
 from yieldcast.errors import ConfigError, MissingDataError, RunError
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ class Run:
             RunError: another training stands there; says what differs.
             MissingDataError: the folder cannot be written.
         """
+        for place in (path, path / "members", path / "history"):
+            remove_leftovers(place)
         members = any((path / "members").glob("member_*.keras"))
         if members and not (path / "run.json").is_file():
             raise RunError(f"{path} holds members but no run.json", "Choose another --out.")

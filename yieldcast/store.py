@@ -19,13 +19,20 @@ import numpy as np
 import xarray as xr
 
 from yieldcast import schema, variables
-from yieldcast.disk import alone, atomic_text, fingerprint, read_netcdf, refused, write_netcdf
+from yieldcast.disk import (
+    alone,
+    atomic_text,
+    fingerprint,
+    read_netcdf,
+    refused,
+    remove_leftovers,
+    write_netcdf,
+)
 from yieldcast.errors import MissingDataError, SchemaError
 
 FORMAT = 1
 MANIFEST = "store.json"
 _TABLE_FILE = re.compile(r"(static|weather|yields)-[0-9a-f]{12}\.nc")
-_LEFTOVER = re.compile(r"\.(static|weather|yields|store).*\.tmp(\.nc|\.json)?")
 _IMPORT = "Run `yieldcast import` with your own tables to make a store here."
 _AGAIN = "Run the import again: it replaces the store."
 
@@ -210,9 +217,9 @@ def _files_in_use(path: Path) -> set[str]:
 def _remove_stale(path: Path, keep: set[str]) -> None:
     with suppress(OSError):  # the new store is in place: what cannot be removed does no harm
         for file in path.iterdir():
-            stale = _TABLE_FILE.fullmatch(file.name) and file.name not in keep
-            if stale or _LEFTOVER.fullmatch(file.name):
+            if _TABLE_FILE.fullmatch(file.name) and file.name not in keep:
                 file.unlink(missing_ok=True)
+    remove_leftovers(path)
 
 
 def _static_status(ds: xr.Dataset) -> dict[str, Any]:

@@ -150,6 +150,18 @@ def test_a_member_of_another_shape_is_refused(run, small_store, tiny_settings, t
         Run.open(other.path).load_member(1)
 
 
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(small_store, tiny_settings, tmp_path):
+    out = tmp_path / "run"
+    train_run(small_store, "soybean", YEARS, [1], out, tiny_settings)
+    left = [out / ".run.77.tmp.json", out / "members" / ".member_002.77.tmp.keras"]
+    kept = [out / ".notes.tmp", out / "members" / "mine.tmp.json"]
+    for file in (*left, *kept):
+        file.write_text("x")
+    train_run(small_store, "soybean", YEARS, [1], out, tiny_settings)
+    assert not any(file.exists() for file in left)
+    assert all(file.exists() for file in kept)
+
+
 def test_a_failed_start_does_not_bind_the_next(small_store, tiny_settings, tmp_path):
     late = Settings.model_validate({"training": {"validation": "last_year"}})
     with pytest.raises(ConfigError, match="last_year"):
