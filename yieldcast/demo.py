@@ -64,7 +64,7 @@ def run_demo(out: Path, seeds: int, screen: Console) -> Evaluated:
 
 def _train(store: Store, years: list[int], seeds: int, out: Path, screen: Console) -> Run:
     settings = Settings()
-    with training_progress(settings.training.max_epochs, screen, "training on synthetic data") as progress:
+    with training_progress(settings.training.max_epochs, screen, "training (synthetic)") as progress:
         return train_run(
             store, CROP, years, range(1, seeds + 1), out, settings, progress=progress, notice=screen.print
         )

@@ -54,7 +54,7 @@ def training_progress(
         label: what is being trained.
     """
     columns = (
-        TextColumn(label), BarColumn(20), MofNCompleteColumn(), TextColumn("members"),
+        TextColumn(label), BarColumn(10), MofNCompleteColumn(), TextColumn("members"),
         TextColumn("{task.fields[now]}"), TimeElapsedColumn(), TextColumn("left {task.fields[left]}"),
     )  # fmt: skip
     with Progress(*columns, console=screen, refresh_per_second=4) as bar:
@@ -65,7 +65,7 @@ def training_progress(
             if not left:
                 left.append(TimeLeft(event.members, max_epochs))
             seconds = left[0].after(event.epoch, event.finished, time.monotonic())
-            now = f"seed {event.seed} epoch {event.epoch} best {event.best_loss:.4f} at {event.best_epoch}"
+            now = f"seed {event.seed} epoch {event.epoch} best {event.best_loss:.4f}"
             bar.update(task, total=event.members, advance=int(event.finished), now=now, left=clock(seconds))
             if event.finished and not screen.is_terminal:
                 screen.print(f"{label}, member done: {now}, left {clock(seconds)}")
