@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from yieldcast import variables
 
 # crop -> (base, upper) temperature in degC: Tbase and Tupper of Raes, Steduto, Hsiao and Fereres (2023),
-# AquaCrop version 7.1, Reference manual, FAO, Annex I (one table per crop).
+# AquaCrop version 7.1, Reference manual, FAO, Annex I, as held in AquaCrop-OSPy (crop_params.py).
 LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "corn": (8.0, 30.0),
@@ -55,7 +55,7 @@ def daily(tmax_degC: Any, tmin_degC: Any, base_degC: float, upper_degC: float | 
         degree days of each day, same shape, float64, within 0 and upper - base (degC day).
 
     Source:
-        AquaCrop's method 2 (Raes et al. 2023, AquaCrop v7.1 Reference manual, chapter 3, growing degree
+        AquaCrop's method 2 (Raes et al. 2023, AquaCrop v7.1 Reference manual, growing degree
         days); second interpretation in McMaster and Wilhelm 1997, doi:10.1016/S0168-1923(97)00027-0.
     """
     highest = _clip(tmax_degC, base_degC, upper_degC)
