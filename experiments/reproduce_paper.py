@@ -4,7 +4,7 @@ Trains what is missing of both runs (or scores finished ones), prints their Tabl
 under them and the reference lines that the paper does not give, and writes Figure 2 as PNG.
 
     python experiments/reproduce_paper.py --store STORE --crop soybean --seeds 30 --out RUNS \\
-        --note experiments/configs/brazil-2018-data.txt
+        --note experiments/results/brazil-2018-data.txt
 """
 
 from __future__ import annotations

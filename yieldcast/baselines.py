@@ -28,7 +28,7 @@ from yieldcast.variables import Publication
 
 History = Literal["hindsight", "public", "none"]
 
-ROUNDS = 300  # not tuned; everything else of the trees is scikit-learn's default
+ROUNDS = 300  # not tuned, all of them taken; everything else of the trees is scikit-learn's default
 NAIVE = ("last_year", "mean_5y", "trend_10y")
 NAIVE_PUBLIC = ("last_public", "mean_5y_public", "trend_10y_public")
 
@@ -110,7 +110,7 @@ def reference_lines(
         lines[name] = Line(_predict(model, train.flat(), train.target_kg_ha, test.flat()), no, "none")
     lines["boosted_history"] = Line(_with_history(panel, train, test, 1), panel.bare(before), "hindsight")
     lines |= _naive_lines(panel, public, train, "public", NAIVE_PUBLIC)
-    known = dated or test
+    known = test if dated is None else dated
     lines["boosted_history_public"] = _boosted_public(panel, public, train, known, lines["mean_5y_public"])
     return lines
 

@@ -166,18 +166,17 @@ def train(
     if no_noise:
         network = settings.network.model_copy(update={"noise": 0.0})
         settings = settings.model_copy(update={"network": network})
-    years, opened, screen = parse_years(train_years, "--train-years"), Store.open(store), console()
+    crop, years = crop.lower(), parse_years(train_years, "--train-years")
+    opened, screen = Store.open(store), console()
     _load_tensorflow()
     with training_progress(settings.training.max_epochs, screen) as progress:
         run = train_run(
-            opened, crop.lower(), years, range(1, seeds + 1), out, settings,
+            opened, crop, years, range(1, seeds + 1), out, settings,
             config_text=config.read_text(encoding="utf-8") if config else "",
             strategy=strategy, progress=progress, notice=screen.print,
         )  # fmt: skip
     label = "synthetic " if run.identity.synthetic else ""
-    screen.print(
-        f"{len(run.seeds())} members of {label}{crop.lower()} in {out}; next: yieldcast evaluate {out} ..."
-    )
+    screen.print(f"{len(run.seeds())} members of {label}{crop} in {out}; next: yieldcast evaluate {out} ...")
 
 
 @app.command()

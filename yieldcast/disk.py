@@ -147,6 +147,14 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents where they are not there yet; MissingDataError when the disk refuses."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refused(path, error) from error
+
+
 def refused(path: Path, error: OSError) -> MissingDataError:
     """The error to raise when the disk refuses to write `path`."""
     reason = error.strerror or str(error)

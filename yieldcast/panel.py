@@ -99,7 +99,8 @@ class Panel:
 
     def bare(self, rows: Rows) -> Bools:
         """(sample,) True where the municipality has no value in the ten years."""
-        return np.asarray(self.features(rows)[:, -1] == 0)
+        own = self.window(self.own, rows.municipality, rows.last_year, TREND_YEARS)
+        return np.asarray(np.isnan(own).all(axis=1))
 
     def naive(self, rows: Rows, otherwise: Floats) -> tuple[Floats, Bools]:
         """The three `history_values` of every row (3, sample) in kg/ha, and where they are not its own.

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import calendars
 from yieldcast.config import Settings, parse
-from yieldcast.disk import atomic_text, atomic_write, remove_leftovers
+from yieldcast.disk import atomic_text, atomic_write, make_folder, remove_leftovers
 from yieldcast.errors import ConfigError, MissingDataError, RunError
 
 if TYPE_CHECKING:
@@ -117,13 +117,8 @@ class Run:
             run = cls.open(path)
             _check_same(run, identity, settings)
             return run
-        try:
-            for folder in ("members", "history"):
-                (path / folder).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MissingDataError(
-                f"cannot write to {path}: {error.strerror}", "Choose another --out."
-            ) from None
+        for folder in ("members", "history"):
+            make_folder(path / folder)
         run = cls(path, identity, settings, versions())
         atomic_text(path / "config.toml", config_text)
         atomic_text(path / "resolved.json", settings.model_dump_json(indent=2))

@@ -23,8 +23,8 @@ from yieldcast.disk import (
     alone,
     atomic_text,
     fingerprint,
+    make_folder,
     read_netcdf,
-    refused,
     remove_leftovers,
     write_netcdf,
 )
@@ -90,10 +90,7 @@ class Store:
         """
         _check(tables)
         path = Path(path)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise refused(path, error) from error
+        make_folder(path)
         with alone(path, "another import is writing the store"):
             try:
                 entries = {t: _write_table(path, t, ds) for t, ds in tables._asdict().items()}

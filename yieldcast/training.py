@@ -30,7 +30,6 @@ class Epoch:
     members: int
     seed: int
     epoch: int
-    best_epoch: int
     best_loss: float
     finished: bool
 
@@ -152,8 +151,8 @@ def train(
     scope = choose_strategy(strategy)
     for seed in todo:
 
-        def tell(epoch: int, best_epoch: int, best_loss: float, finished: bool, seed: int = seed) -> None:
-            progress(Epoch(len(todo), seed, epoch, best_epoch, best_loss, finished))
+        def tell(epoch: int, best_loss: float, finished: bool, seed: int = seed) -> None:
+            progress(Epoch(len(todo), seed, epoch, best_loss, finished))
 
         _train_member(samples, run, seed, scope, tell)
 
@@ -163,7 +162,7 @@ def _train_member(
     run: Run,
     seed: int,
     scope: tf.distribute.Strategy,
-    tell: Callable[[int, int, float, bool], None],
+    tell: Callable[[int, float, bool], None],
 ) -> None:
     import keras
 
@@ -201,7 +200,7 @@ def _train_member(
     record = _record(seed, history["val_loss"], seconds, len(fit), len(held))
     record |= {"replicas": replicas, "versions": versions()}
     run.save_member(seed, model, record, _history_csv(history))
-    tell(record["epochs"], record["best_epoch"], record["best_validation_loss"], True)
+    tell(record["epochs"], record["best_validation_loss"], True)
 
 
 def _record(seed: int, losses: Sequence[float], seconds: float, fit: int, held: int) -> dict[str, Any]:
@@ -235,13 +234,13 @@ def _scaled(rows: SampleSet, scaling: Scaling) -> npt.NDArray[np.float32]:
     return ((rows.target_kg_ha[:, None] - scaling.target_mean) / scaling.target_sd).astype(np.float32)
 
 
-def _reporter(seed: int, tell: Callable[[int, int, float, bool], None]) -> object:
+def _reporter(seed: int, tell: Callable[[int, float, bool], None]) -> object:
     import keras
 
     class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         """Passes each epoch on, and stops a member whose loss is no longer a number."""
 
-        best_epoch, best_loss = 0, float("inf")
+        best_loss = float("inf")
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             """Keras calls this after each epoch, counted from 0."""
@@ -251,9 +250,8 @@ def _reporter(seed: int, tell: Callable[[int, int, float, bool], None]) -> objec
                     f"member {seed}: the validation loss became {loss} in epoch {epoch + 1}",
                     "Lower training.learning_rate, or look for extreme values (yieldcast status).",
                 )
-            if loss < self.best_loss:
-                self.best_epoch, self.best_loss = epoch + 1, loss
-            tell(epoch + 1, self.best_epoch, self.best_loss, False)
+            self.best_loss = min(self.best_loss, loss)
+            tell(epoch + 1, self.best_loss, False)
 
     return Reporter()
 

@@ -16,7 +16,7 @@ import calendars
 from yieldcast import baselines, evaluation, features, samples, training
 from yieldcast.cards import model_card
 from yieldcast.config import DataSettings, Settings
-from yieldcast.disk import alone, atomic_text, refused
+from yieldcast.disk import alone, atomic_text, make_folder
 from yieldcast.errors import RunError
 from yieldcast.runs import Identity, Run, versions
 from yieldcast.store import Store, Tables
@@ -98,10 +98,7 @@ def train_run(
         data={**store.fingerprints, "calendar": calendar.fingerprint(), "rows": rows.fingerprint()},
         synthetic=is_synthetic(tables),
     )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise refused(out, error) from error
+    make_folder(out)
     with alone(out, "another training is writing the run"):
         run = Run.start(out, identity, settings, calendar, config_text)
         changed = [name for name, version in versions().items() if run.made_with.get(name) != version]
