@@ -7,6 +7,7 @@ calendar.csv        the calendar as used; regions.json: larger region by state, 
 members/            member_001.keras ... plain Keras, and member_001.json: epochs, best loss, seconds,
                     devices and versions it was trained with
 history/            member_001.csv ... loss per epoch
+unfinished/         member_007.npz ... members under way when training was stopped, to go on from
 model_card.md       what it is, for readers
 evaluation-*.json   scores, written by `yieldcast evaluate`
 """
@@ -16,11 +17,16 @@ from __future__ import annotations
 import json
 import platform
 import re
+import zipfile
+import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 import calendars
 from yieldcast.config import Settings, parse
@@ -108,7 +114,7 @@ class Run:
             RunError: another training stands there; says what differs.
             MissingDataError: the folder cannot be written.
         """
-        for place in (path, path / "members", path / "history"):
+        for place in (path, path / "members", path / "history", path / "unfinished"):
             remove_leftovers(place)
         members = any((path / "members").glob("member_*.keras"))
         if members and not (path / "run.json").is_file():
@@ -117,7 +123,7 @@ class Run:
             run = cls.open(path)
             _check_same(run, identity, settings)
             return run
-        for folder in ("members", "history"):
+        for folder in ("members", "history", "unfinished"):
             make_folder(path / folder)
         run = cls(path, identity, settings, versions())
         atomic_text(path / "config.toml", config_text)
@@ -166,6 +172,23 @@ class Run:
         atomic_text(self.history_path(seed), history)
         atomic_write(path, model.save)
         atomic_text(path.with_suffix(".json"), json.dumps(dict(record), indent=2))
+        self._unfinished_path(seed).unlink(missing_ok=True)
+
+    def _unfinished_path(self, seed: int) -> Path:
+        return self.path / "unfinished" / f"member_{seed:03d}.npz"
+
+    def keep_unfinished(self, seed: int, arrays: Mapping[str, Any]) -> None:
+        """Keep what a member under way needs to go on."""
+        make_folder(self.path / "unfinished")
+        atomic_write(self._unfinished_path(seed), lambda file: np.savez(file, **arrays))
+
+    def unfinished(self, seed: int) -> dict[str, Any] | None:
+        """What `keep_unfinished` kept of a seed; None when there is nothing that can be read."""
+        try:
+            with np.load(self._unfinished_path(seed)) as kept:
+                return dict(kept)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+            return None
 
     def records(self) -> list[dict[str, Any]]:
         """Record of every finished member: seed, epochs, best epoch and loss, seconds."""
@@ -201,7 +224,11 @@ class Run:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that matter."""
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):  # TensorFlow, on a host that trains with JAX
+            found[name] = metadata.version(name)
+    return found
 
 
 def _identity(content: dict[str, Any]) -> Identity:

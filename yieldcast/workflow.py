@@ -57,6 +57,7 @@ def train_run(
     *,
     config_text: str = "",
     strategy: str = "auto",
+    block: int | None = None,
     progress: Callable[[training.Epoch], None] = lambda epoch: None,
     notice: Notice = _quiet,
 ) -> Run:
@@ -70,7 +71,8 @@ def train_run(
         out: the run directory.
         settings: the paper's when None.
         config_text: the config file as given, kept in the run.
-        strategy: see `training.choose_strategy`.
+        strategy: see `backend.choose_devices`.
+        block: members trained together by one lane; None takes the fastest known for the devices.
         progress: called after every epoch.
         notice: called with lines worth telling the user.
 
@@ -78,7 +80,9 @@ def train_run(
         YieldcastError: bad input of any kind, before anything is trained.
     """
     settings = settings or Settings()
-    training.check_strategy(strategy)
+    from yieldcast.backend import choose_devices
+
+    devices = choose_devices(strategy)  # first: several hosts must find each other before anything runs
     tables = store.tables
     calendar = calendar_for(settings.data, tables.static)
     rows, dropped = samples.build(tables, calendar, crop, train_years, settings.data)
@@ -107,7 +111,7 @@ def train_run(
         done = set(run.seeds()) & set(seeds)
         if done:
             notice(f"{len(done)} of {len(seeds)} members are there already; continuing with the rest")
-        training.train(rows, run, seeds, strategy, progress)
+        training.train(rows, run, seeds, devices, block, progress)
         atomic_text(out / "model_card.md", model_card(run, rows))
     return run
 

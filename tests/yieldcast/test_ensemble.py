@@ -1,0 +1,159 @@
+"""The stacked network against the plain one, and one epoch against Keras's own training step."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from yieldcast import draws, samples
+from yieldcast.backend import choose_devices, value_and_gradient
+from yieldcast.config import DataSettings, NetworkSettings, TrainingSettings
+from yieldcast.ensemble import Network, lstm, scaling_of, set_weights, weights_of
+from yieldcast.epochs import EpochProgram, fresh_state
+from yieldcast.members import row, stack
+from yieldcast.model import Scaling, build, inputs, scaled_model
+
+SETTINGS = NetworkSettings(lstm_units=(5, 3), static_units=(4, 3), head_units=(6,), noise=0.0, l2=1e-3)
+
+
+@pytest.fixture(scope="module")
+def rows(small, calendar):
+    found = samples.build(small, calendar, "soybean", range(2011, 2015), DataSettings())[0]
+    found.static[3, 0] = np.nan  # a place without soil
+    return found
+
+
+def plain(rows, seed, settings=SETTINGS):
+    keras.utils.set_random_seed(seed)
+    return build(settings, Scaling.fit(rows), rows.dynamic.shape[1])
+
+
+def test_stacked_members_give_what_plain_members_give(rows):
+    members = [plain(rows, seed) for seed in (1, 2, 3)]
+    scaling = stack([scaling_of(Scaling.fit(rows))] * 3)
+    weights = stack([weights_of(member) for member in members])
+    tables = (np.stack([table] * 3) for table in (rows.dynamic, rows.static))
+    stacked = np.asarray(Network(SETTINGS).forward(weights, scaling, *tables))
+    alone = [scaled_model(m)(inputs(rows), training=False).numpy()[:, 0] for m in members]
+    np.testing.assert_allclose(stacked, alone, rtol=1e-4, atol=1e-5)
+    assert np.abs(stacked[0] - stacked[1]).max() > 0.01
+    penalty = np.asarray(Network(SETTINGS).penalty(weights))
+    np.testing.assert_allclose(penalty, [float(sum(m.losses)) for m in members], rtol=1e-5)
+
+
+def test_weights_go_to_a_plain_member_and_back(rows):
+    one, two = plain(rows, 1), plain(rows, 2)
+    set_weights(two, weights_of(one))
+    assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), two.get_weights(), strict=True))
+
+
+def test_the_written_gradient_of_the_lstm_is_the_automatic_one(rows):
+    rng = np.random.default_rng(0)
+    steps, units, width = 4, 3, 2
+    shapes = [(2, width, 4 * units), (2, units, 4 * units), (2, 4 * units)]
+    arrays = [tf.constant(rng.normal(size=s), "float32") for s in shapes]
+    sequence = [tf.constant(rng.normal(size=(2, 5, width)), "float32") for _ in range(steps)]
+    above = [tf.constant(rng.normal(size=(2, 5, units)), "float32") for _ in range(steps)]
+
+    def automatic(kernel, recurrent, bias, sequence):
+        h = c = tf.zeros((2, 5, units))
+        outputs = []
+        for x in sequence:
+            z = x @ kernel + h @ recurrent + bias[:, None]
+            i, f, g, o = tf.split(z, 4, axis=-1)
+            c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+            h = tf.sigmoid(o) * tf.tanh(c)
+            outputs.append(h)
+        return outputs
+
+    found = []
+    for layer in (automatic, lstm):
+        with tf.GradientTape() as tape:
+            tape.watch([*arrays, *sequence])
+            total = tf.add_n([tf.reduce_sum(o * a) for o, a in zip(layer(*arrays, sequence), above, strict=True)])
+        found.append(tape.gradient(total, [*arrays, *sequence]))
+    for expected, received in zip(*found, strict=True):
+        np.testing.assert_allclose(received, expected, rtol=2e-4, atol=1e-5)
+
+
+def trees(rows, seeds, settings=SETTINGS):
+    """State and constants of some members, and the data, as `train` makes them."""
+    scaling = scaling_of(Scaling.fit(rows))
+    state = stack([fresh_state(weights_of(plain(rows, seed, settings))) for seed in seeds])
+    held = np.arange(0, len(rows), 4, dtype=np.int32)
+    fit = np.setdiff1d(np.arange(len(rows), dtype=np.int32), held)
+    constants = [{"seed": np.int32(s), "scaling": scaling, "fit": fit, "held": held} for s in seeds]
+    data = {"weather": rows.dynamic, "static": rows.static, "target": rows.target_kg_ha.astype(np.float32)}
+    return state, stack(constants), data
+
+
+def epochs(rows, seeds, count, training, settings=SETTINGS):
+    """States after some epochs, on the default device."""
+    devices = choose_devices("default")
+    program = devices.compile(EpochProgram(Network(settings), training))
+    state, constants, data = (devices.place([tree]) for tree in trees(rows, seeds, settings))
+    for _ in range(count):
+        state = program(state, constants, data)
+    return devices.fetch(state, list(state))[0]
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+def test_an_epoch_is_keras_own_training_on_the_same_batches(rows, loss):
+    # An oracle that shares nothing with the stacked step but the order of the rows: Keras's LSTM, Adam,
+    # regularizers and losses, batch by batch.
+    training = TrainingSettings(batch_size=16, learning_rate=0.01, loss=loss)
+    after = epochs(rows, [7], 2, training)
+    member = plain(rows, 7)
+    inner = scaled_model(member)
+    inner.compile(optimizer=keras.optimizers.Adam(0.01), loss=loss)
+    scaling = Scaling.fit(rows)
+    target = (rows.target_kg_ha[:, None] - scaling.target_mean) / scaling.target_sd
+    _, constants, _ = trees(rows, [7])
+    fit, held = constants["fit"][0], constants["held"][0]
+    for epoch in range(2):
+        order = np.asarray(draws.shuffles(np.array([7]), np.array([epoch]), len(fit)))[0]
+        assert sorted(order.tolist()) == list(range(len(fit)))
+        for start in range(0, len(fit), 16):
+            chosen = rows.take(fit[order[start : start + 16]])
+            inner.train_on_batch(inputs(chosen), target[fit[order[start : start + 16]]])
+        validation = inner.evaluate(inputs(rows.take(held)), target[held], batch_size=len(held), verbose=0)
+    for name, weight in weights_of(member).items():
+        np.testing.assert_allclose(row(after["weights"], 0)[name], weight, rtol=2e-3, atol=2e-5, err_msg=name)
+    assert after["val_loss"][0] == pytest.approx(validation, rel=1e-4)
+
+
+def test_a_member_trains_alone_as_it_trains_among_thirty(rows):
+    settings = SETTINGS.model_copy(update={"noise": 0.3})
+    training = TrainingSettings(batch_size=16)
+    many = epochs(rows, range(1, 31), 3, training, settings)
+    alone = epochs(rows, [17], 3, training, settings)
+    fewer = epochs(rows, [s for s in range(1, 31) if s != 5], 3, training, settings)
+    for name, weight in row(alone["weights"], 0).items():
+        np.testing.assert_allclose(row(many["weights"], 16)[name], weight, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(row(fewer["weights"], 15)[name], weight, rtol=1e-4, atol=1e-6)
+
+
+def test_a_stopped_member_stays_as_it_is_and_the_best_is_kept(rows):
+    training = TrainingSettings(batch_size=16, learning_rate=0.5, patience=2)  # wild steps: it gets worse
+    found = [epochs(rows, [3], count, training) for count in range(1, 9)]
+    losses = [state["val_loss"][0] for state in found]
+    stopped = next(n for n, state in enumerate(found) if not state["running"][0])
+    best = int(np.argmin(losses[: stopped + 1]))
+    assert stopped == best + 2 < 7
+    for state in found[stopped:]:
+        assert state["epoch"][0] == stopped + 1
+        for name, weight in found[stopped]["weights"].items():
+            np.testing.assert_array_equal(state["weights"][name], weight)
+        for name, weight in found[best]["weights"].items():
+            np.testing.assert_array_equal(state["best"][name], weight)
+
+
+def test_value_and_gradient_of_a_parabola():
+    handed, gradient = value_and_gradient(
+        lambda w: (tf.reduce_sum(w["a"] ** 2), w["a"] * 2), {"a": tf.constant([3.0, -1.0])}
+    )
+    assert np.asarray(handed).tolist() == [6, -2]
+    assert np.asarray(gradient["a"]).tolist() == [6, -2]

@@ -1,0 +1,198 @@
+"""The few things that TensorFlow and JAX spell differently: gradients, compiling, devices.
+
+TensorFlow is the default. With KERAS_BACKEND=jax the same step runs on JAX, without TensorFlow
+installed. Nothing else in yieldcast asks which backend it runs on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from yieldcast.errors import ConfigError
+
+Tensor = Any
+Tree = Any  # nested dictionaries of arrays
+STRATEGIES = ("auto", "default", "one-device", "mirrored", "multi-worker")
+
+
+def check_strategy(name: str) -> None:
+    """Refuse a strategy's name that `choose_devices` does not know (ConfigError)."""
+    if name not in STRATEGIES:
+        raise ConfigError(f"unknown strategy {name!r}", f"Use one of: {', '.join(STRATEGIES)} (--strategy).")
+
+
+class Devices(Protocol):
+    """Where blocks of members are trained: one replica per device, each with its own values."""
+
+    backend: str  # "tensorflow" or "jax"
+    replicas: int
+    kind: str  # "CPU", "GPU" or "TPU"
+    worker: int  # this process among those of TF_CONFIG, from 0
+    workers: int
+
+    def place(self, trees: Sequence[Tree]) -> Any:
+        """One tree of NumPy arrays per replica, on the devices."""
+
+    def fetch(self, placed: Any, names: Sequence[str]) -> list[Tree]:
+        """Entries of a dictionary that was placed or computed, as NumPy arrays, one per replica."""
+
+    def compile(self, function: Callable[..., Tree]) -> Callable[..., Any]:
+        """`function` compiled as one program, run on every replica with its own values."""
+
+
+def value_and_gradient(
+    function: Callable[[dict[str, Tensor]], tuple[Tensor, Tensor]], weights: dict[str, Tensor]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The second value of `function(weights)` and the gradient of the first.
+
+    Args:
+        function: gives (a scalar to differentiate, anything to hand on).
+        weights: by name.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        (_, handed), gradient = jax.value_and_grad(function, has_aux=True)(weights)
+        return handed, gradient
+    import tensorflow as tf
+
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(weights)
+        scalar, handed = function(weights)
+    return handed, tape.gradient(scalar, weights)
+
+
+@lru_cache(maxsize=8)
+def choose_devices(strategy: str = "auto") -> Devices:
+    """The devices to train on.
+
+    Args:
+        strategy: "auto" (several hosts in TF_CONFIG: multi-worker; several GPUs: mirrored; one GPU:
+            one-device; none: default), "default", "one-device" (first GPU, else CPU), "mirrored" (all
+            GPUs, else all logical CPUs) or "multi-worker" (the hosts of TF_CONFIG). With JAX, "auto" and
+            "mirrored" take all local devices, the others the first.
+
+    Raises:
+        ConfigError: another name, or "multi-worker" without TF_CONFIG or with JAX.
+    """
+    check_strategy(strategy)
+    if keras.backend.backend() == "jax":
+        return _Jax(strategy)
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError(
+            f"Keras runs on {keras.backend.backend()!r}; training needs TensorFlow or JAX",
+            "Set KERAS_BACKEND=tensorflow or KERAS_BACKEND=jax.",
+        )
+    return _TensorFlow(strategy)
+
+
+class _TensorFlow:
+    """Replicas of a `tf.distribute` strategy; no collective is ever called."""
+
+    backend = "tensorflow"
+
+    def __init__(self, name: str) -> None:
+        import tensorflow as tf
+
+        self._strategy = _tf_strategy(name)
+        self.kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+        resolver = self._strategy.cluster_resolver
+        spec = resolver.cluster_spec().as_dict() if resolver else {}
+        self.workers = max(1, len(spec.get("chief", [])) + len(spec.get("worker", [])))
+        self.worker = resolver.task_id if self.workers > 1 else 0
+        self.replicas = self._strategy.num_replicas_in_sync // self.workers
+
+    def place(self, trees: Sequence[Tree]) -> Any:
+        import tensorflow as tf
+
+        def leaf(*values: Any) -> Any:
+            if self.replicas == 1 and self.workers == 1:
+                return tf.constant(values[0])
+            queue = iter(values)  # asked for once per local replica, in order
+            return self._strategy.experimental_distribute_values_from_function(
+                lambda context: tf.constant(next(queue))
+            )
+
+        return tf.nest.map_structure(leaf, *trees)
+
+    def fetch(self, placed: Any, names: Sequence[str]) -> list[Tree]:
+        import tensorflow as tf
+
+        local, wanted = self._strategy.experimental_local_results, {name: placed[name] for name in names}
+        return [
+            tf.nest.map_structure(lambda leaf, r=replica: np.asarray(local(leaf)[r]), wanted)
+            for replica in range(self.replicas)
+        ]
+
+    def compile(self, function: Callable[..., Tree]) -> Callable[..., Any]:
+        import tensorflow as tf
+
+        program = tf.function(function, jit_compile=True, autograph=False)
+
+        @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+        def on_replicas(*placed: Any) -> Any:
+            return self._strategy.run(program, args=placed)
+
+        return on_replicas  # type: ignore[no-any-return]
+
+
+def _tf_strategy(name: str) -> Any:
+    import tensorflow as tf
+
+    gpus, cpus = (tf.config.list_logical_devices(kind) for kind in ("GPU", "CPU"))
+    if name == "auto":
+        several = "worker" in os.environ.get("TF_CONFIG", "")
+        name = "multi-worker" if several else "mirrored" if len(gpus) > 1 else "one-device" if gpus else "default"
+    if name == "multi-worker":
+        if "TF_CONFIG" not in os.environ:
+            raise ConfigError(
+                "--strategy multi-worker needs the hosts in the environment variable TF_CONFIG",
+                "README, 'Several hosts', has an example; or use --strategy auto.",
+            )
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "mirrored":
+        return tf.distribute.MirroredStrategy([device.name for device in gpus or cpus])
+    if name == "one-device":
+        return tf.distribute.OneDeviceStrategy((gpus or cpus)[0].name)
+    return tf.distribute.get_strategy()
+
+
+class _Jax:
+    """Local JAX devices; a call returns at once, so that they work side by side."""
+
+    backend, worker, workers = "jax", 0, 1
+
+    def __init__(self, name: str) -> None:
+        import jax
+
+        if name == "multi-worker":
+            raise ConfigError(
+                "--strategy multi-worker needs the TensorFlow backend", "Unset KERAS_BACKEND=jax."
+            )
+        found = jax.local_devices()
+        self._devices = found if name in ("auto", "mirrored") else found[:1]
+        self.replicas = len(self._devices)
+        self.kind = self._devices[0].platform.upper()
+
+    def place(self, trees: Sequence[Tree]) -> Any:
+        import jax
+
+        return [jax.device_put(tree, device) for tree, device in zip(trees, self._devices, strict=True)]
+
+    def fetch(self, placed: Any, names: Sequence[str]) -> list[Tree]:
+        import jax
+
+        wanted = [{name: tree[name] for name in names} for tree in placed]
+        return [jax.tree.map(np.asarray, tree) for tree in jax.device_get(wanted)]
+
+    def compile(self, function: Callable[..., Tree]) -> Callable[..., Any]:
+        import jax
+
+        program = jax.jit(function)
+        return lambda *placed: [program(*values) for values in zip(*placed, strict=True)]

@@ -1,0 +1,197 @@
+"""The dual-path network of `model.py` with a leading member axis, written with `keras.ops` alone.
+
+Weights are a mapping from "layer/variable" (as in the plain model) to an array (member, ...). Members
+share nothing: row k of every output depends on row k of every input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from keras import ops
+
+from yieldcast.config import NetworkSettings
+from yieldcast.model import SCALED_OUTPUT, Scaling
+
+if TYPE_CHECKING:
+    import keras
+
+Tensor = Any  # of whichever backend Keras runs on
+Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
+
+
+def weights_of(member: keras.Model) -> Arrays:
+    """Trainable weights of a plain member by "layer/variable", float32, without the member axis."""
+    return {
+        f"{layer.name}/{variable.name}": ops.convert_to_numpy(variable)
+        for layer in member.layers
+        for variable in layer.trainable_variables
+    }
+
+
+def set_weights(member: keras.Model, weights: Mapping[str, Any]) -> None:
+    """Write weights back into a plain member.
+
+    Args:
+        member: built by `model.build` with the same settings.
+        weights: as `weights_of` gives them.
+    """
+    for layer in member.layers:
+        for variable in layer.trainable_variables:
+            variable.assign(weights[f"{layer.name}/{variable.name}"])
+
+
+def scaling_of(scaling: Scaling) -> Arrays:
+    """A member's scaling as float32 arrays, without the member axis; target values are shaped ()."""
+    values = {name: np.asarray(value, np.float32) for name, value in asdict(scaling).items()}
+    offset = (scaling.static_mean - scaling.static_low) / scaling.static_range
+    return {**values, "static_offset": offset.astype(np.float32)}
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is the same for all members: the shape of the network and its penalty.
+
+    Args:
+        settings: unit counts, noise, L2.
+    """
+
+    settings: NetworkSettings
+
+    def forward(
+        self, weights: Mapping[str, Tensor], scaling: Mapping[str, Tensor], weather: Tensor,
+        static: Tensor, noise: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """The scaled yield, (member, row).
+
+        Args:
+            weights: (member, ...) each.
+            scaling: (member, ...) each, see `scaling_of`.
+            weather: (member, row, step, variable), physical units.
+            static: (member, row, feature), physical units; NaN is a missing value.
+            noise: added to the scaled weather, same shape; None adds nothing, as when predicting.
+        """
+        low, spread = (scaling[f"dynamic_{name}"][:, None, None] for name in ("low", "range"))
+        weather = (weather - low) / spread
+        if noise is not None:
+            weather = weather + noise
+        sequence = ops.unstack(weather, axis=2)
+        for k in range(1, len(self.settings.lstm_units) + 1):
+            parts = [weights[f"lstm_{k}/{name}"] for name in ("kernel", "recurrent_kernel", "bias")]
+            sequence = lstm(*parts, sequence)
+        joined = ops.concatenate([sequence[-1], self._static_path(weights, scaling, static)], axis=-1)
+        for k in range(1, len(self.settings.head_units) + 1):
+            joined = ops.relu(_dense(weights, f"head_{k}", joined))
+        return _dense(weights, SCALED_OUTPUT, joined)[..., 0]
+
+    def _static_path(
+        self, weights: Mapping[str, Tensor], scaling: Mapping[str, Tensor], static: Tensor
+    ) -> Tensor:
+        mean, spread, offset = (scaling[f"static_{name}"][:, None] for name in ("mean", "range", "offset"))
+        x = ops.nan_to_num((static - mean) / spread, nan=0.0) + offset
+        for k in range(1, len(self.settings.static_units) + 1):
+            x = ops.relu(_dense(weights, f"static_{k}", x))
+        return x
+
+    def penalty(self, weights: Mapping[str, Tensor]) -> Tensor:
+        """L2 of every kernel, biases left out as in the plain model, (member,)."""
+        kernels = [value for name, value in weights.items() if name.endswith("kernel")]
+        return self.settings.l2 * sum(ops.sum(ops.square(value), axis=(1, 2)) for value in kernels)
+
+
+def _dense(weights: Mapping[str, Tensor], name: str, x: Tensor) -> Tensor:
+    return ops.matmul(x, weights[f"{name}/kernel"]) + weights[f"{name}/bias"][:, None]
+
+
+def lstm(kernel: Tensor, recurrent: Tensor, bias: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Outputs of an LSTM layer at every step, each (member, row, unit), from a zero state.
+
+    The steps are unrolled and their gradient is written out: on two CPU cores that is a quarter faster
+    than the automatic one, which recomputes gates (profile in experiments/results/benchmark-training.md).
+
+    Args:
+        kernel: (member, input, 4 units), gates in Keras's order: input, forget, cell, output.
+        recurrent: (member, unit, 4 units).
+        bias: (member, 4 units).
+        inputs: one (member, row, input) per step.
+    """
+    steps = len(inputs)
+
+    @ops.custom_gradient
+    def run(kernel: Tensor, recurrent: Tensor, bias: Tensor, *inputs: Tensor) -> tuple[Any, Any]:
+        kept, outputs = [], []
+        h = c = None
+        for x in inputs:
+            z = ops.matmul(x, kernel) + bias[:, None]
+            if h is not None:
+                z = z + ops.matmul(h, recurrent)
+            i, f, g, o = _gates(z)
+            before, c = c, i * g if c is None else f * c + i * g
+            squashed = ops.tanh(c)
+            h = o * squashed
+            kept.append((i, f, g, o, squashed, before))
+            outputs.append(h)
+
+        def gradient(*upstream: Any) -> tuple[Tensor, ...]:
+            # TensorFlow hands the outputs' gradients one by one, JAX as one tuple.
+            above = upstream[0] if isinstance(upstream[0], tuple | list) else upstream
+            return _lstm_gradient(kernel, recurrent, inputs, outputs, kept, above)
+
+        return tuple(outputs), gradient
+
+    assert steps > 0, "an LSTM needs a step"  # the calendar's windows have at least one month
+    return tuple(run(kernel, recurrent, bias, *inputs))
+
+
+def _gates(z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    i, f, g, o = ops.split(z, 4, axis=-1)
+    return ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
+
+
+def _lstm_gradient(
+    kernel: Tensor, recurrent: Tensor, inputs: Sequence[Tensor], outputs: Sequence[Tensor],
+    kept: Sequence[tuple[Tensor, ...]], above: Sequence[Tensor],
+) -> tuple[Tensor, ...]:  # fmt: skip
+    """Gradients of kernel, recurrent, bias and every input: backpropagation through the steps.
+
+    Equations of Hochreiter & Schmidhuber's cell with forget gate, as in Greff et al. 2017 (LSTM: A
+    Search Space Odyssey, Appendix A.2), without peepholes.
+    """
+    to_inputs: list[Tensor] = []
+    to_kernel = to_recurrent = to_bias = to_h = to_c = None
+    for t in reversed(range(len(inputs))):
+        i, f, g, o, squashed, before = kept[t]
+        dh = _plus(above[t], to_h)
+        dc = _plus(dh * o * (1 - squashed * squashed), to_c)
+        forget = ops.zeros_like(dc) if before is None else dc * before * f * (1 - f)
+        dz = ops.concatenate(
+            [dc * g * i * (1 - i), forget, dc * i * (1 - g * g), dh * squashed * o * (1 - o)], axis=-1
+        )
+        to_inputs.append(_times_transposed(dz, kernel))
+        to_kernel = _plus(_transposed_times(inputs[t], dz), to_kernel)
+        to_bias = _plus(ops.sum(dz, axis=1), to_bias)
+        if t > 0:
+            to_recurrent = _plus(_transposed_times(outputs[t - 1], dz), to_recurrent)
+            to_h, to_c = _times_transposed(dz, recurrent), dc * f
+    to_recurrent = ops.zeros_like(recurrent) if to_recurrent is None else to_recurrent
+    return (to_kernel, to_recurrent, to_bias, *reversed(to_inputs))
+
+
+def _plus(value: Tensor, other: Tensor | None) -> Tensor:
+    return value if other is None else value + other
+
+
+def _times_transposed(a: Tensor, b: Tensor) -> Tensor:
+    return ops.matmul(a, ops.transpose(b, (0, 2, 1)))
+
+
+def _transposed_times(a: Tensor, b: Tensor) -> Tensor:
+    return ops.matmul(ops.transpose(a, (0, 2, 1)), b)
+
+
+def stack(members: Sequence[Mapping[str, Any]]) -> Arrays:
+    """Equal mappings of arrays, one per member, as one mapping of (member, ...) arrays."""
+    return {name: np.stack([np.asarray(member[name]) for member in members]) for name in members[0]}

@@ -1,0 +1,212 @@
+"""Lanes: threads that each take members from one queue and train a block of them at a time."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from yieldcast.backend import Devices
+from yieldcast.epochs import Tree
+from yieldcast.members import Member, row, stack
+
+KEEP_SECONDS = 120.0  # members under way are kept on disk this often
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How members are spread.
+
+    Args:
+        lanes: threads of this process that each run their own block.
+        replicas: devices that a lane runs on at once.
+        block: members trained together by one replica.
+    """
+
+    lanes: int
+    replicas: int
+    block: int
+
+    def __str__(self) -> str:
+        return f"{self.lanes} lanes x {self.replicas} devices x {self.block} members"
+
+
+def make_plan(devices: Devices, members: int, widest: int, block: int | None = None) -> Plan:
+    """The fastest plan measured for the kind of device.
+
+    On a CPU, one lane per core with small blocks: whole gate arrays of a few members stay in its cache,
+    and a core never waits for another (experiments/results/benchmark-training.md). On a GPU or TPU, one
+    lane with all members in one block: the device is far from full with less.
+
+    Args:
+        devices: where to.
+        members: members to train.
+        widest: largest number of units of a layer.
+        block: members per block, when the user chose.
+    """
+    share = -(-members // devices.replicas)
+    if devices.kind != "CPU" or devices.replicas > 1:
+        return Plan(1, devices.replicas, min(block or share, share))
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    chosen = block or (4 if widest <= 16 else 1)
+    lanes = min(cores, members)
+    return Plan(lanes, 1, min(chosen, -(-members // lanes)))
+
+
+@dataclass
+class Work:
+    """What all lanes share.
+
+    Args:
+        queue: seeds to train, taken from the left.
+        begin: gives the member of a seed.
+        program: the compiled epoch.
+        data: placed training rows.
+        told: called after every epoch with each running member and whether it has finished.
+        finish: saves a finished member.
+        keep: keeps a member under way.
+    """
+
+    queue: deque[int]
+    begin: Callable[[int], Member]
+    program: Callable[..., Any]
+    data: Any
+    told: Callable[[Member, bool], None]
+    finish: Callable[[Member], None]
+    keep: Callable[[Member], None]
+    stop: threading.Event = field(default_factory=threading.Event)
+    failed: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    compiled: set[int] = field(default_factory=set)
+
+
+class Lane:
+    """A thread's block of members on every replica.
+
+    Args:
+        devices: where to.
+        plan: number of replicas and members per block.
+        work: shared with the other lanes.
+    """
+
+    def __init__(self, devices: Devices, plan: Plan, work: Work) -> None:
+        self.devices, self.work = devices, work
+        self.block = plan.block
+        self.slots: list[Member | None] = [None] * (plan.replicas * plan.block)
+        self.kept = time.monotonic()
+
+    def run(self) -> None:
+        """Train until the queue is empty and every member here has finished, or `stop` is set."""
+        changed = True
+        state = constants = None
+        while True:
+            if changed:
+                self._fill()
+                if not any(self.slots):
+                    return
+                state, constants = self._place()
+            if self.work.stop.is_set():
+                self._fetch(state)
+                self._keep_all()
+                return
+            began = time.perf_counter()
+            state = self._epoch(state, constants)
+            changed = self._tell(state, time.perf_counter() - began)
+
+    def _fill(self) -> None:
+        """Take seeds for empty slots; when there are no more, close the gaps that cost computing."""
+        for position, member in enumerate(self.slots):
+            if member is None and not self.work.stop.is_set():
+                try:
+                    seed = self.work.queue.popleft()
+                except IndexError:
+                    break
+                self.slots[position] = self.work.begin(seed)
+        running = [member for member in self.slots if member]
+        replicas = len(self.slots) // self.block
+        while self.block > 1 and len(running) <= replicas * (self.block // 2):
+            self.block //= 2
+        if len(self.slots) != replicas * self.block:
+            gaps = [None] * (replicas * self.block - len(running))
+            self.slots = [*running, *gaps]
+
+    def _place(self) -> tuple[Any, Any]:
+        """State and constants of all slots on the devices; an empty slot repeats a member that is stopped."""
+        first = next(member for member in self.slots if member)
+        states, constants = [], []
+        for member in self.slots:
+            states.append(member.state if member else {**first.state, "running": np.int32(0)})
+            constants.append((member or first).constants)
+        cuts = range(0, len(self.slots), self.block)
+        return (
+            self.devices.place([stack(states[cut : cut + self.block]) for cut in cuts]),
+            self.devices.place([stack(constants[cut : cut + self.block]) for cut in cuts]),
+        )
+
+    def _epoch(self, state: Any, constants: Any) -> Any:
+        if self.block in self.work.compiled:
+            return self.work.program(state, constants, self.work.data)
+        with self.work.lock:  # one lane compiles, the others then find it compiled
+            state = self.work.program(state, constants, self.work.data)
+            self.work.compiled.add(self.block)
+            return state
+
+    def _tell(self, state: Any, unused: float) -> bool:
+        began = time.perf_counter()
+        short = self._each(state, ["loss", "val_loss", "running"])
+        seconds = unused + time.perf_counter() - began
+        running = [member for member in self.slots if member]
+        ended, lost = [], []
+        for member, values in zip(self.slots, short, strict=True):
+            if member is None:
+                continue
+            member.losses.append((float(values["loss"]), float(values["val_loss"])))
+            member.seconds += seconds / len(running)
+            if not np.isfinite(member.losses[-1][1]):
+                lost.append(member)
+            elif not values["running"]:
+                ended.append(member)
+        due = time.monotonic() - self.kept > KEEP_SECONDS
+        if ended or lost or due:
+            self._fetch(state)
+        for member in running:
+            if member in lost:
+                self.work.failed.append(
+                    f"member {member.seed}: the validation loss became {member.losses[-1][1]} in epoch "
+                    f"{len(member.losses)}"
+                )
+            elif member in ended:
+                self.work.finish(member)
+            if member not in lost:
+                self.work.told(member, member in ended)
+        self.slots = [None if member in ended or member in lost else member for member in self.slots]
+        if due:
+            self._keep_all()
+        return bool(ended or lost)
+
+    def _each(self, state: Any, names: list[str]) -> list[Tree]:
+        return [
+            row(tree, position)
+            for tree in self.devices.fetch(state, names)
+            for position in range(self.block)
+        ]
+
+    def _fetch(self, state: Any) -> None:
+        """Bring every member's state back to the host."""
+        first = next(member for member in self.slots if member)
+        for member, tree in zip(self.slots, self._each(state, list(first.state)), strict=True):
+            if member:
+                member.state = tree
+
+    def _keep_all(self) -> None:
+        for member in self.slots:
+            if member and member.losses:
+                self.work.keep(member)
+        self.kept = time.monotonic()

@@ -1,0 +1,165 @@
+"""A member on the host: built from its seed, taken to the devices, kept when stopped, saved when done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from yieldcast import model as network
+from yieldcast.config import TrainingSettings
+from yieldcast.ensemble import scaling_of, set_weights, weights_of
+from yieldcast.epochs import Tree, fresh_state
+from yieldcast.errors import ConfigError
+from yieldcast.runs import Run
+from yieldcast.samples import SampleSet
+
+_KERAS = threading.Lock()  # its random seed is one for the whole process
+
+
+def split_validation(
+    samples: SampleSet, settings: TrainingSettings, seed: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Positions of the rows to fit and of the rows that decide when to stop, both in order.
+
+    Args:
+        samples: all training rows.
+        settings: `validation` "random" (a share of the rows, drawn by `seed`) or "last_year".
+        seed: the member's seed.
+
+    Raises:
+        ConfigError: "last_year" with a single year, or so few rows that one side is empty.
+    """
+    if settings.validation == "last_year":
+        held = samples.harvest_year == samples.harvest_year.max()
+    else:
+        order = np.random.default_rng(seed).permutation(len(samples))
+        held = np.zeros(len(samples), dtype=bool)
+        held[order[: round(settings.validation_share * len(samples))]] = True
+    if held.all() or not held.any():
+        raise ConfigError(
+            f"training.validation = {settings.validation!r} leaves {int(held.sum())} of {len(samples)} "
+            "rows for validation",
+            "Give more training years, or another training.validation or validation_share.",
+        )
+    return np.flatnonzero(~held).astype(np.int32), np.flatnonzero(held).astype(np.int32)
+
+
+class Member:
+    """One seed of a run, from its first epoch or from where it was stopped.
+
+    Args:
+        samples: training rows.
+        run: where it goes.
+        seed: 1 or more.
+    """
+
+    def __init__(self, samples: SampleSet, run: Run, seed: int) -> None:
+        self.seed = seed
+        settings = run.settings
+        self.fit, self.held = split_validation(samples, settings.training, seed)
+        scaling = network.Scaling.fit(samples.take(self.fit), settings.training.scale_target)
+        with _KERAS:
+            keras.utils.set_random_seed(seed)
+            self.model = network.build(settings.network, scaling, run.identity.steps)
+        self.constants: Tree = {
+            "seed": np.int32(seed),
+            "scaling": scaling_of(scaling),
+            "fit": self.fit,
+            "held": self.held,
+        }
+        self.state: Tree = fresh_state(weights_of(self.model))
+        self.losses: list[tuple[float, float]] = []
+        self.seconds = 0.0
+        self._resume(run)
+
+    def _resume(self, run: Run) -> None:
+        kept = run.unfinished(self.seed)
+        try:
+            if kept is None:
+                return
+            state = _like(self.state, kept)
+            losses = [(float(a), float(b)) for a, b in kept["losses"]]
+            if len(losses) == int(state["epoch"]):
+                self.state, self.losses, self.seconds = state, losses, float(kept["seconds"])
+        except (KeyError, ValueError):  # of another network: trained from the first epoch
+            pass
+
+    @property
+    def best_loss(self) -> float:
+        """Lowest validation loss so far."""
+        return min((loss for _, loss in self.losses), default=float("inf"))
+
+    def keep(self, run: Run) -> None:
+        """Keep the state on disk, so that a restart goes on from this epoch."""
+        flat = {**flatten(self.state), "losses": np.array(self.losses), "seconds": np.float64(self.seconds)}
+        run.keep_unfinished(self.seed, flat)
+
+    def save(self, run: Run, made: Mapping[str, Any]) -> None:
+        """Save the finished member.
+
+        Args:
+            run: where to.
+            made: how it was trained, for its record.
+        """
+        chosen = "best" if run.settings.training.restore_best else "weights"
+        set_weights(self.model, self.state[chosen])
+        validation = [loss for _, loss in self.losses]
+        best = int(np.argmin(validation))
+        record = {
+            "seed": self.seed,
+            "epochs": len(validation),
+            "best_epoch": best + 1,
+            "best_validation_loss": validation[best],
+            "seconds": round(self.seconds, 2),
+            "fit_rows": len(self.fit),
+            "validation_rows": len(self.held),
+            **made,
+        }
+        lines = [f"{epoch},{a:.8g},{b:.8g}" for epoch, (a, b) in enumerate(self.losses, 1)]
+        run.save_member(self.seed, self.model, record, "\n".join(["epoch,loss,val_loss", *lines, ""]))
+
+
+def flatten(tree: Tree, prefix: str = "") -> dict[str, Any]:
+    """A nested dictionary as one level, names joined by "|"."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        flat |= flatten(value, f"{prefix}{name}|") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
+def _like(tree: Tree, flat: Mapping[str, Any], prefix: str = "") -> Tree:
+    """`flat` nested as `tree` is; KeyError or ValueError if it does not fit."""
+    nested: Tree = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            nested[name] = _like(value, flat, f"{prefix}{name}|")
+        else:
+            nested[name] = np.asarray(flat[prefix + name], np.asarray(value).dtype)
+            if nested[name].shape != np.shape(value):
+                raise ValueError(f"{prefix}{name} has another shape")
+    return nested
+
+
+def stack(trees: list[Tree]) -> Tree:
+    """Trees of members as one tree with a leading member axis."""
+    return {
+        name: stack([tree[name] for tree in trees])
+        if isinstance(value, dict)
+        else np.stack([np.asarray(tree[name]) for tree in trees])
+        for name, value in trees[0].items()
+    }
+
+
+def row(tree: Tree, position: int) -> Tree:
+    """One member's tree out of a stacked one."""
+    return {
+        name: row(value, position) if isinstance(value, dict) else np.array(value[position])
+        for name, value in tree.items()
+    }
+
+
