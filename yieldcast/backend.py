@@ -6,8 +6,9 @@ installed. Nothing else in yieldcast asks which backend it runs on.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -27,7 +28,7 @@ def check_strategy(name: str) -> None:
         raise ConfigError(f"unknown strategy {name!r}", f"Use one of: {', '.join(STRATEGIES)} (--strategy).")
 
 
-class Devices(Protocol):
+class Devices(Hashable, Protocol):
     """Where blocks of members are trained: one replica per device, each with its own values."""
 
     backend: str  # "tensorflow" or "jax"
@@ -102,10 +103,9 @@ class _TensorFlow:
 
         self._strategy = _tf_strategy(name)
         self.kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-        resolver = self._strategy.cluster_resolver
-        spec = resolver.cluster_spec().as_dict() if resolver else {}
-        self.workers = max(1, len(spec.get("chief", [])) + len(spec.get("worker", [])))
-        self.worker = resolver.task_id if self.workers > 1 else 0
+        several = isinstance(self._strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        self.workers = _hosts() if several else 1
+        self.worker = _position(self._strategy.cluster_resolver) if several else 0
         self.replicas = self._strategy.num_replicas_in_sync // self.workers
 
     def place(self, trees: Sequence[Tree]) -> Any:
@@ -142,25 +142,43 @@ class _TensorFlow:
         return on_replicas  # type: ignore[no-any-return]
 
 
+def _position(resolver: Any) -> int:
+    """This process among the training hosts: the chief, if one is named, then the workers in order."""
+    chiefs = len(resolver.cluster_spec().as_dict().get("chief", []))
+    return int(resolver.task_id) + (chiefs if resolver.task_type == "worker" else 0)
+
+
 def _tf_strategy(name: str) -> Any:
     import tensorflow as tf
 
-    gpus, cpus = (tf.config.list_logical_devices(kind) for kind in ("GPU", "CPU"))
-    if name == "auto":
-        several = "worker" in os.environ.get("TF_CONFIG", "")
-        name = "multi-worker" if several else "mirrored" if len(gpus) > 1 else "one-device" if gpus else "default"
-    if name == "multi-worker":
-        if "TF_CONFIG" not in os.environ:
+    if name == "multi-worker" or (name == "auto" and _hosts() > 1):
+        if _hosts() < 1:
             raise ConfigError(
                 "--strategy multi-worker needs the hosts in the environment variable TF_CONFIG",
                 "README, 'Several hosts', has an example; or use --strategy auto.",
             )
+        # Before anything else: listing devices already starts TensorFlow, which is too late.
         return tf.distribute.MultiWorkerMirroredStrategy()
+    gpus, cpus = (tf.config.list_logical_devices(kind) for kind in ("GPU", "CPU"))
+    if name == "auto":
+        name = "mirrored" if len(gpus) > 1 else "one-device" if gpus else "default"
     if name == "mirrored":
         return tf.distribute.MirroredStrategy([device.name for device in gpus or cpus])
     if name == "one-device":
         return tf.distribute.OneDeviceStrategy((gpus or cpus)[0].name)
     return tf.distribute.get_strategy()
+
+
+def _hosts() -> int:
+    """Training hosts named in TF_CONFIG; 0 when there is none."""
+    try:
+        cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
+        return sum(len(cluster.get(role, [])) for role in ("chief", "worker"))
+    except (ValueError, AttributeError, TypeError):
+        raise ConfigError(
+            "the environment variable TF_CONFIG is not what TensorFlow expects",
+            "It is JSON: README, 'Several hosts', has an example.",
+        ) from None
 
 
 class _Jax:

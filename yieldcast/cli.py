@@ -149,13 +149,16 @@ def train(
     ] = None,
     no_noise: Annotated[bool, typer.Option("--no-noise", help="Without the noise layer (Table 4).")] = False,
     strategy: Annotated[
-        str, typer.Option(help="tf.distribute: auto, default, one-device or mirrored.")
+        str, typer.Option(help="tf.distribute: auto, default, one-device, mirrored or multi-worker.")
     ] = "auto",
+    block: Annotated[
+        int | None, typer.Option(min=1, help="Members per compiled block; default: the fastest measured.")
+    ] = None,
 ) -> None:
-    """Train the dual-path network, one member per seed.
+    """Train the dual-path network: one member per seed, all of them side by side.
 
-    Killed at any moment and started again with the same options, it continues and ends with the same
-    members.
+    Killed at any moment or stopped with Ctrl-C, the same command goes on where it was: finished members
+    are kept, those under way are kept every two minutes and on Ctrl-C.
     """
     from yieldcast import config as settings_file
     from yieldcast.progress import training_progress
@@ -173,7 +176,7 @@ def train(
         run = train_run(
             opened, crop, years, range(1, seeds + 1), out, settings,
             config_text=config.read_text(encoding="utf-8") if config else "",
-            strategy=strategy, progress=progress, notice=screen.print,
+            strategy=strategy, block=block, progress=progress, notice=screen.print,
         )  # fmt: skip
     label = "synthetic " if run.identity.synthetic else ""
     screen.print(f"{len(run.seeds())} members of {label}{crop} in {out}; next: yieldcast evaluate {out} ...")
@@ -225,7 +228,7 @@ def _load_tensorflow() -> None:
     import os
     import tempfile
 
-    if DEBUG in sys.argv:
+    if DEBUG in sys.argv or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     screen = os.dup(2)
@@ -255,7 +258,7 @@ def main() -> None:
     except SystemExit as ended:
         if ended.code != INTERRUPTED:
             raise
-        _fail("stopped", "What was finished is kept; the same command continues.", INTERRUPTED)
+        _fail("stopped", "What was done is kept; the same command goes on from there.", INTERRUPTED)
     except Exception as error:
         if debug:
             raise

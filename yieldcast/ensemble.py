@@ -80,8 +80,10 @@ class Network:
             weather = weather + noise
         sequence = ops.unstack(weather, axis=2)
         for k in range(1, len(self.settings.lstm_units) + 1):
-            parts = [weights[f"lstm_{k}/{name}"] for name in ("kernel", "recurrent_kernel", "bias")]
-            sequence = lstm(*parts, sequence)
+            kernel, recurrent, bias = (
+                weights[f"lstm_{k}/{name}"] for name in ("kernel", "recurrent_kernel", "bias")
+            )
+            sequence = lstm(kernel, recurrent, bias, sequence)
         joined = ops.concatenate([sequence[-1], self._static_path(weights, scaling, static)], axis=-1)
         for k in range(1, len(self.settings.head_units) + 1):
             joined = ops.relu(_dense(weights, f"head_{k}", joined))
@@ -118,22 +120,21 @@ def lstm(kernel: Tensor, recurrent: Tensor, bias: Tensor, inputs: Sequence[Tenso
         bias: (member, 4 units).
         inputs: one (member, row, input) per step.
     """
-    steps = len(inputs)
 
-    @ops.custom_gradient
+    @ops.custom_gradient  # type: ignore[untyped-decorator]
     def run(kernel: Tensor, recurrent: Tensor, bias: Tensor, *inputs: Tensor) -> tuple[Any, Any]:
-        kept, outputs = [], []
-        h = c = None
-        for x in inputs:
+        kept: list[tuple[Tensor, ...]] = []
+        outputs: list[Tensor] = []
+        c: Tensor = None
+        for t, x in enumerate(inputs):
             z = ops.matmul(x, kernel) + bias[:, None]
-            if h is not None:
-                z = z + ops.matmul(h, recurrent)
+            if t > 0:
+                z = z + ops.matmul(outputs[-1], recurrent)
             i, f, g, o = _gates(z)
-            before, c = c, i * g if c is None else f * c + i * g
+            before, c = c, f * c + i * g if t > 0 else i * g
             squashed = ops.tanh(c)
-            h = o * squashed
+            outputs.append(o * squashed)
             kept.append((i, f, g, o, squashed, before))
-            outputs.append(h)
 
         def gradient(*upstream: Any) -> tuple[Tensor, ...]:
             # TensorFlow hands the outputs' gradients one by one, JAX as one tuple.
@@ -142,7 +143,6 @@ def lstm(kernel: Tensor, recurrent: Tensor, bias: Tensor, inputs: Sequence[Tenso
 
         return tuple(outputs), gradient
 
-    assert steps > 0, "an LSTM needs a step"  # the calendar's windows have at least one month
     return tuple(run(kernel, recurrent, bias, *inputs))
 
 
@@ -190,8 +190,3 @@ def _times_transposed(a: Tensor, b: Tensor) -> Tensor:
 
 def _transposed_times(a: Tensor, b: Tensor) -> Tensor:
     return ops.matmul(ops.transpose(a, (0, 2, 1)), b)
-
-
-def stack(members: Sequence[Mapping[str, Any]]) -> Arrays:
-    """Equal mappings of arrays, one per member, as one mapping of (member, ...) arrays."""
-    return {name: np.stack([np.asarray(member[name]) for member in members]) for name in members[0]}

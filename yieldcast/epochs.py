@@ -85,7 +85,8 @@ class EpochProgram:
             "val_loss": val_loss,
         }
         # A member that has stopped stays as it is.
-        return _where(state["running"] > 0, after, state)
+        kept: Tree = _where(state["running"] > 0, after, state)
+        return kept
 
     def _fit(self, state: Tree, members: Tree, data: Tree) -> tuple[Tree, Tree, Tree, Tensor]:
         blocks, rows = (int(n) for n in members["fit"].shape)

@@ -17,6 +17,9 @@ from yieldcast.epochs import Tree
 from yieldcast.members import Member, row, stack
 
 KEEP_SECONDS = 120.0  # members under way are kept on disk this often
+# Below this, a block keeps its size when members stop: empty slots cost little there, and the program
+# that trains a member stays the same to the last bit, whatever the others do.
+SHRINK_FROM = 8
 
 
 @dataclass(frozen=True)
@@ -101,27 +104,40 @@ class Lane:
         self.block = plan.block
         self.slots: list[Member | None] = [None] * (plan.replicas * plan.block)
         self.kept = time.monotonic()
+        self._state: Any = None
 
     def run(self) -> None:
-        """Train until the queue is empty and every member here has finished, or `stop` is set."""
+        """Train until the queue is empty and every member here has finished, or `stop` is set.
+
+        Members under way are kept whenever it ends early.
+        """
+        try:
+            self._train()
+        except BaseException:
+            self.work.stop.set()  # the other lanes keep theirs
+            raise
+        finally:
+            if self._state is not None:
+                self._fetch()
+            self._keep_all()
+
+    def _train(self) -> None:
         changed = True
-        state = constants = None
         while True:
             if changed:
                 self._fill()
                 if not any(self.slots):
                     return
-                state, constants = self._place()
+                self._state, constants = self._place()
             if self.work.stop.is_set():
-                self._fetch(state)
-                self._keep_all()
                 return
             began = time.perf_counter()
-            state = self._epoch(state, constants)
-            changed = self._tell(state, time.perf_counter() - began)
+            self._state = self._epoch(self._state, constants)
+            changed = self._tell(began)
 
     def _fill(self) -> None:
         """Take seeds for empty slots; when there are no more, close the gaps that cost computing."""
+        self._state = None  # all members are on the host, and what is on the devices no longer fits the slots
         for position, member in enumerate(self.slots):
             if member is None and not self.work.stop.is_set():
                 try:
@@ -131,7 +147,7 @@ class Lane:
                 self.slots[position] = self.work.begin(seed)
         running = [member for member in self.slots if member]
         replicas = len(self.slots) // self.block
-        while self.block > 1 and len(running) <= replicas * (self.block // 2):
+        while self.block >= SHRINK_FROM and len(running) <= replicas * (self.block // 2):
             self.block //= 2
         if len(self.slots) != replicas * self.block:
             gaps = [None] * (replicas * self.block - len(running))
@@ -140,7 +156,7 @@ class Lane:
     def _place(self) -> tuple[Any, Any]:
         """State and constants of all slots on the devices; an empty slot repeats a member that is stopped."""
         first = next(member for member in self.slots if member)
-        states, constants = [], []
+        states, constants = list[Tree](), list[Tree]()
         for member in self.slots:
             states.append(member.state if member else {**first.state, "running": np.int32(0)})
             constants.append((member or first).constants)
@@ -158,50 +174,40 @@ class Lane:
             self.work.compiled.add(self.block)
             return state
 
-    def _tell(self, state: Any, unused: float) -> bool:
-        began = time.perf_counter()
-        short = self._each(state, ["loss", "val_loss", "running"])
-        seconds = unused + time.perf_counter() - began
-        running = [member for member in self.slots if member]
-        ended, lost = [], []
-        for member, values in zip(self.slots, short, strict=True):
-            if member is None:
-                continue
-            member.losses.append((float(values["loss"]), float(values["val_loss"])))
-            member.seconds += seconds / len(running)
-            if not np.isfinite(member.losses[-1][1]):
-                lost.append(member)
-            elif not values["running"]:
-                ended.append(member)
+    def _tell(self, began: float) -> bool:
+        """Note the epoch that has just run; True when a slot became empty."""
+        short = self._each(["loss", "val_loss", "running"])  # waits for the devices
+        running = [(m, values) for m, values in zip(self.slots, short, strict=True) if m]
+        seconds = (time.perf_counter() - began) / len(running)
+        ended: set[Member] = set()
+        for member, values in running:
+            member.note(float(values["loss"]), float(values["val_loss"]), seconds)
+            if member.lost or not values["running"]:
+                ended.add(member)
         due = time.monotonic() - self.kept > KEEP_SECONDS
-        if ended or lost or due:
-            self._fetch(state)
-        for member in running:
-            if member in lost:
-                self.work.failed.append(
-                    f"member {member.seed}: the validation loss became {member.losses[-1][1]} in epoch "
-                    f"{len(member.losses)}"
-                )
-            elif member in ended:
+        if ended or due:
+            self._fetch()
+        for member, _ in running:
+            if member.lost:
+                self.work.failed.append(member.lost)
+                self.slots[self.slots.index(member)] = None
+                continue
+            if member in ended:
                 self.work.finish(member)
-            if member not in lost:
-                self.work.told(member, member in ended)
-        self.slots = [None if member in ended or member in lost else member for member in self.slots]
+                self.slots[self.slots.index(member)] = None
+            self.work.told(member, member in ended)
         if due:
             self._keep_all()
-        return bool(ended or lost)
+        return bool(ended)
 
-    def _each(self, state: Any, names: list[str]) -> list[Tree]:
-        return [
-            row(tree, position)
-            for tree in self.devices.fetch(state, names)
-            for position in range(self.block)
-        ]
+    def _each(self, names: list[str]) -> list[Tree]:
+        trees = self.devices.fetch(self._state, names)
+        return [row(tree, position) for tree in trees for position in range(self.block)]
 
-    def _fetch(self, state: Any) -> None:
+    def _fetch(self) -> None:
         """Bring every member's state back to the host."""
-        first = next(member for member in self.slots if member)
-        for member, tree in zip(self.slots, self._each(state, list(first.state)), strict=True):
+        names = list(next(member for member in self.slots if member).state)
+        for member, tree in zip(self.slots, self._each(names), strict=True):
             if member:
                 member.state = tree
 

@@ -23,7 +23,7 @@ _KERAS = threading.Lock()  # its random seed is one for the whole process
 
 def split_validation(
     samples: SampleSet, settings: TrainingSettings, seed: int
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Positions of the rows to fit and of the rows that decide when to stop, both in order.
 
     Args:
@@ -46,7 +46,7 @@ def split_validation(
             "rows for validation",
             "Give more training years, or another training.validation or validation_share.",
         )
-    return np.flatnonzero(~held).astype(np.int32), np.flatnonzero(held).astype(np.int32)
+    return np.flatnonzero(~held), np.flatnonzero(held)
 
 
 class Member:
@@ -69,8 +69,8 @@ class Member:
         self.constants: Tree = {
             "seed": np.int32(seed),
             "scaling": scaling_of(scaling),
-            "fit": self.fit,
-            "held": self.held,
+            "fit": self.fit.astype(np.int32),
+            "held": self.held.astype(np.int32),
         }
         self.state: Tree = fresh_state(weights_of(self.model))
         self.losses: list[tuple[float, float]] = []
@@ -93,6 +93,24 @@ class Member:
     def best_loss(self) -> float:
         """Lowest validation loss so far."""
         return min((loss for _, loss in self.losses), default=float("inf"))
+
+    def note(self, loss: float, val_loss: float, seconds: float) -> None:
+        """Note an epoch.
+
+        Args:
+            loss, val_loss: of the epoch.
+            seconds: its share of the lane's time.
+        """
+        self.losses.append((loss, val_loss))
+        self.seconds += seconds
+
+    @property
+    def lost(self) -> str:
+        """What went wrong when the loss is no longer a number; empty when all is well."""
+        if not self.losses or np.isfinite(self.losses[-1][1]):
+            return ""
+        epoch, loss = len(self.losses), self.losses[-1][1]
+        return f"member {self.seed}: the validation loss became {loss} in epoch {epoch}"
 
     def keep(self, run: Run) -> None:
         """Keep the state on disk, so that a restart goes on from this epoch."""
@@ -161,5 +179,3 @@ def row(tree: Tree, position: int) -> Tree:
         name: row(value, position) if isinstance(value, dict) else np.array(value[position])
         for name, value in tree.items()
     }
-
-

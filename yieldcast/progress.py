@@ -16,37 +16,43 @@ if TYPE_CHECKING:
 
 
 class TimeLeft:
-    """Seconds left, from the seconds of finished members and the pace of the running one.
+    """Seconds left, from the pace of all members together and the epochs that finished ones took.
 
     Args:
         members: members in all.
         max_epochs: most epochs a member can take.
+        began: clock time of the start.
     """
 
-    def __init__(self, members: int, max_epochs: int) -> None:
+    def __init__(self, members: int, max_epochs: int, began: float) -> None:
         self.members, self.max_epochs = members, max_epochs
-        self._done = 0
-        self._epochs = 0
-        self._member_began = self._began = time.monotonic()
+        self._began, self._here = began, 0
+        self._running: dict[int, int] = {}
+        self._finished: list[int] = []
 
-    def after(self, epoch: int, finished: bool, now: float) -> float:
-        """Seconds left after an epoch of the running member, at clock time `now`."""
+    @property
+    def running(self) -> list[int]:
+        """Seeds under way."""
+        return sorted(self._running)
+
+    def after(self, seed: int, epoch: int, finished: bool, now: float) -> float:
+        """Seconds left after an epoch of one member, at clock time `now`."""
+        self._here += 1  # a member that was kept starts from a later epoch: only epochs run here count
+        self._running[seed] = epoch
         if finished:
-            self._done += 1
-            self._epochs += epoch
-            self._member_began = now
-            return (now - self._began) / self._done * (self.members - self._done)
+            self._finished.append(self._running.pop(seed))
         # Until a member has finished, the longest it can take is assumed: the guess only falls.
-        expected = max(self._epochs / self._done if self._done else self.max_epochs, epoch)
-        pace = (now - self._member_began) / epoch
-        return pace * (expected - epoch + expected * (self.members - self._done - 1))
+        typical = sum(self._finished) / len(self._finished) if self._finished else self.max_epochs
+        waiting = self.members - len(self._finished) - len(self._running)
+        epochs = waiting * typical + sum(max(typical - done, 0) for done in self._running.values())
+        return (now - self._began) / self._here * epochs
 
 
 @contextmanager
 def training_progress(
     max_epochs: int, screen: Console, label: str = "training"
 ) -> Iterator[Callable[[Epoch], None]]:
-    """A bar over members, with epoch, best validation loss and time left.
+    """A bar over members: how many run, the epoch and best validation loss of one, time left.
 
     Args:
         max_epochs: most epochs a member can take.
@@ -59,16 +65,17 @@ def training_progress(
     )  # fmt: skip
     with Progress(*columns, console=screen, refresh_per_second=4) as bar:
         task = bar.add_task(label, total=None, now="starting", left="?")
-        left: list[TimeLeft] = []
+        began, left = time.monotonic(), list[TimeLeft]()
 
         def update(event: Epoch) -> None:
             if not left:
-                left.append(TimeLeft(event.members, max_epochs))
-            seconds = left[0].after(event.epoch, event.finished, time.monotonic())
-            now = f"seed {event.seed} epoch {event.epoch} best {event.best_loss:.4f}"
+                left.append(TimeLeft(event.members, max_epochs, began))
+            seconds = left[0].after(event.seed, event.epoch, event.finished, time.monotonic())
+            best = f"seed {event.seed} epoch {event.epoch} best {event.best_loss:.4f}"
+            now = f"{len(left[0].running)} run, {best}"
             bar.update(task, total=event.members, advance=int(event.finished), now=now, left=clock(seconds))
             if event.finished and not screen.is_terminal:
-                screen.print(f"{label}, member done: {now}, left {clock(seconds)}")
+                screen.print(f"{label}, member done: {best}, left {clock(seconds)}")
 
         try:
             yield update

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import platform
 import re
+import time
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -133,6 +134,30 @@ class Run:
         content = {"format": FORMAT, "versions": dict(run.made_with), "identity": asdict(identity)}
         atomic_text(path / "run.json", json.dumps(content, indent=2))
         return run
+
+    @classmethod
+    def join(cls, path: Path, identity: Identity, settings: Settings, seconds: float = 120) -> Run:
+        """The run that another worker has just started for the same training; waits for it.
+
+        Args:
+            path: the run directory, on a disk that all workers see.
+            identity, settings: what this worker was asked to train.
+            seconds: how long to wait.
+
+        Raises:
+            RunError: none came, or another training stands there.
+        """
+        patience = time.monotonic() + seconds
+        while True:
+            try:
+                run = cls.open(path)
+                _check_same(run, identity, settings)
+                return run
+            except (MissingDataError, RunError):
+                # An earlier, empty run may stand there until the first worker has replaced it.
+                if time.monotonic() > patience:
+                    raise
+                time.sleep(0.2)
 
     def calendar(self) -> calendars.Calendar:
         """The calendar that the run was trained with.

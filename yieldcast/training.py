@@ -93,12 +93,14 @@ def train(
     if block is not None and block < 1:
         raise ConfigError(f"expected a block of 1 member or more, received {block}", "Leave --block out.")
     done = set(run.seeds())
-    todo = [seed for seed in sorted(set(seeds))[devices.worker :: devices.workers] if seed not in done]
+    own = sorted(set(seeds))[devices.worker :: devices.workers]
+    todo = [seed for seed in own if seed not in done]
     if not todo:
         return
     network, telling = run.settings.network, threading.Lock()
     widest = max(*network.lstm_units, *network.static_units, *network.head_units)
-    plan = make_plan(devices, len(todo), widest, block)
+    # Planned for all seeds, so that a restart runs the same program.
+    plan = make_plan(devices, len(own), widest, block)
     made = {
         "backend": devices.backend, "device": devices.kind, "lanes": plan.lanes, "replicas": plan.replicas,
         "block": plan.block, "versions": versions(),
@@ -110,7 +112,8 @@ def train(
 
     table = {"weather": samples.dynamic, "static": samples.static, "target": samples.target_kg_ha}
     work = Work(
-        deque(todo), lambda seed: Member(samples, run, seed), _program(devices, network, run.settings.training),
+        deque(todo), lambda seed: Member(samples, run, seed),
+        compiled(devices, network, run.settings.training),
         devices.place([{n: np.asarray(v, np.float32) for n, v in table.items()}] * plan.replicas),
         told, lambda member: member.save(run, made), lambda member: member.keep(run),
     )  # fmt: skip
@@ -136,8 +139,8 @@ def _run_lanes(lanes: Sequence[Any], work: Any) -> None:
 
 
 @lru_cache(maxsize=8)
-def _program(devices: Devices, network: NetworkSettings, training: TrainingSettings) -> Callable[..., Any]:
-    """The compiled epoch; kept, because compiling takes longer than many an epoch."""
+def compiled(devices: Devices, network: NetworkSettings, training: TrainingSettings) -> Callable[..., Any]:
+    """The compiled epoch of a network; kept, because compiling takes longer than many an epoch."""
     from yieldcast.ensemble import Network
     from yieldcast.epochs import EpochProgram
 

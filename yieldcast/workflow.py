@@ -102,9 +102,14 @@ def train_run(
         data={**store.fingerprints, "calendar": calendar.fingerprint(), "rows": rows.fingerprint()},
         synthetic=is_synthetic(tables),
     )
-    make_folder(out)
-    with alone(out, "another training is writing the run"):
-        run = Run.start(out, identity, settings, calendar, config_text)
+    # Several workers share the run: the first starts it, each holds its own place in it.
+    place = out / f"worker-{devices.worker}" if devices.worker else out
+    make_folder(place)
+    with alone(place, "another training is writing the run"):
+        if devices.worker:
+            run = Run.join(out, identity, settings)
+        else:
+            run = Run.start(out, identity, settings, calendar, config_text)
         changed = [name for name, version in versions().items() if run.made_with.get(name) != version]
         if changed:
             notice(f"this run was begun with other versions of {', '.join(changed)}: members may differ")

@@ -322,12 +322,17 @@ def test_years_that_are_not(text):
 def test_time_left_falls_to_nothing():
     from yieldcast.progress import TimeLeft, clock
 
-    left = TimeLeft(members=2, max_epochs=100)
-    left._began = left._member_began = 0.0
-    # 1 s per epoch: after 10 epochs of the first, 90 + 100 more can come.
-    assert left.after(10, False, 10.0) == pytest.approx(190)
-    # It stopped after 50 epochs (50 s): one more like it.
-    assert left.after(50, True, 50.0) == pytest.approx(50)
-    assert left.after(25, False, 75.0) == pytest.approx(25)
-    assert left.after(50, True, 100.0) == 0
+    left = TimeLeft(members=3, max_epochs=100, began=0.0)
+    # Two members side by side, 0.5 s per epoch of each: 90 + 90 of them and 100 of the third can come.
+    for epoch in range(1, 11):
+        left.after(1, epoch, False, epoch - 0.5)
+        seconds = left.after(2, epoch, False, epoch)
+    assert seconds == pytest.approx(0.5 * 280)
+    assert left.running == [1, 2]
+    # The first stops after 11: as many are expected of the others, 1 and 11.
+    assert left.after(1, 11, True, 10.5) == pytest.approx(0.5 * 12)
+    # The third was kept at epoch 9 and goes on from there; only epochs run here count in the pace.
+    assert left.after(3, 10, False, 11.0) == pytest.approx(0.5 * 2)
+    left.after(2, 11, True, 11.5)
+    assert left.after(3, 11, True, 12.0) == 0
     assert clock(3725) == "1:02:05"

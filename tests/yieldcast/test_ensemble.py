@@ -12,9 +12,10 @@ from yieldcast import draws, samples
 from yieldcast.backend import choose_devices, value_and_gradient
 from yieldcast.config import DataSettings, NetworkSettings, TrainingSettings
 from yieldcast.ensemble import Network, lstm, scaling_of, set_weights, weights_of
-from yieldcast.epochs import EpochProgram, fresh_state
+from yieldcast.epochs import fresh_state
 from yieldcast.members import row, stack
 from yieldcast.model import Scaling, build, inputs, scaled_model
+from yieldcast.training import compiled
 
 SETTINGS = NetworkSettings(lstm_units=(5, 3), static_units=(4, 3), head_units=(6,), noise=0.0, l2=1e-3)
 
@@ -73,7 +74,9 @@ def test_the_written_gradient_of_the_lstm_is_the_automatic_one(rows):
     for layer in (automatic, lstm):
         with tf.GradientTape() as tape:
             tape.watch([*arrays, *sequence])
-            total = tf.add_n([tf.reduce_sum(o * a) for o, a in zip(layer(*arrays, sequence), above, strict=True)])
+            total = tf.add_n(
+                [tf.reduce_sum(o * a) for o, a in zip(layer(*arrays, sequence), above, strict=True)]
+            )
         found.append(tape.gradient(total, [*arrays, *sequence]))
     for expected, received in zip(*found, strict=True):
         np.testing.assert_allclose(received, expected, rtol=2e-4, atol=1e-5)
@@ -93,7 +96,7 @@ def trees(rows, seeds, settings=SETTINGS):
 def epochs(rows, seeds, count, training, settings=SETTINGS):
     """States after some epochs, on the default device."""
     devices = choose_devices("default")
-    program = devices.compile(EpochProgram(Network(settings), training))
+    program = compiled(devices, settings, training)
     state, constants, data = (devices.place([tree]) for tree in trees(rows, seeds, settings))
     for _ in range(count):
         state = program(state, constants, data)

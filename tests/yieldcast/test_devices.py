@@ -1,0 +1,203 @@
+"""The same members on one device, on several, on two hosts, and with JAX: each in its own process."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from yieldcast.backend import check_strategy, choose_devices
+from yieldcast.errors import ConfigError
+from yieldcast.lanes import Plan, make_plan
+from yieldcast.runs import Run
+from yieldcast.workflow import train_run
+
+YEARS = range(2011, 2015)
+
+_TRAIN = """
+import os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+store, out, seeds, strategy, devices = sys.argv[1:]
+if int(devices):
+    import tensorflow as tf
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * int(devices))
+from pathlib import Path
+from yieldcast import Settings, Store, train_run
+settings = Settings.model_validate_json(Path("settings.json").read_text())
+seeds = range(1, int(seeds) + 1)
+store = Store.open(Path(store))
+train_run(store, "soybean", range(2011, 2015), seeds, Path(out), settings, strategy=strategy)
+assert ("tensorflow" in sys.modules) == (os.environ.get("KERAS_BACKEND") != "jax")
+"""
+
+
+class Devices:
+    """Stands for devices of which only kind and number matter."""
+
+    def __init__(self, kind, replicas):
+        self.kind, self.replicas = kind, replicas
+
+
+@pytest.mark.parametrize(
+    ("devices", "members", "widest", "block", "plan"),
+    [
+        (Devices("GPU", 1), 30, 32, None, Plan(1, 1, 30)),
+        (Devices("GPU", 4), 30, 32, None, Plan(1, 4, 8)),
+        (Devices("GPU", 4), 30, 32, 5, Plan(1, 4, 5)),
+        (Devices("TPU", 8), 3, 32, None, Plan(1, 8, 1)),
+        (Devices("CPU", 3), 7, 32, None, Plan(1, 3, 3)),
+        (Devices("CPU", 1), 30, 32, None, Plan(2, 1, 1)),
+        (Devices("CPU", 1), 30, 16, None, Plan(2, 1, 4)),
+        (Devices("CPU", 1), 30, 32, 10, Plan(2, 1, 10)),
+        (Devices("CPU", 1), 1, 16, None, Plan(1, 1, 1)),
+        (Devices("CPU", 1), 3, 16, None, Plan(2, 1, 2)),
+    ],
+)
+def test_members_are_spread_over_what_is_there(monkeypatch, devices, members, widest, block, plan):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
+    assert make_plan(devices, members, widest, block) == plan
+
+
+def test_an_unknown_strategy_is_a_settings_error():
+    with pytest.raises(ConfigError, match="tpu"):
+        check_strategy("tpu")
+
+
+def test_several_hosts_without_their_names_is_a_settings_error(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    choose_devices.cache_clear()
+    with pytest.raises(ConfigError, match="TF_CONFIG"):
+        choose_devices("multi-worker")
+    for text in ("{", "[]", '{"cluster": 3}', '{"cluster": {"worker": 3}}'):
+        monkeypatch.setenv("TF_CONFIG", text)
+        with pytest.raises(ConfigError, match="TF_CONFIG"):
+            choose_devices("auto")
+
+
+@pytest.fixture(scope="module")
+def expected(small_store, tiny_settings, tmp_path_factory):
+    """Five members on one device."""
+    out = tmp_path_factory.mktemp("devices") / "run"
+    return train_run(small_store, "soybean", YEARS, range(1, 6), out, tiny_settings)
+
+
+def start(folder, store, out, seeds=5, strategy="auto", devices=0, **environment):
+    command = [sys.executable, "-c", _TRAIN, str(store.path), out, str(seeds), strategy, str(devices)]
+    return subprocess.Popen(
+        command, cwd=folder, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process, seconds=240):
+    _, errors = process.communicate(timeout=seconds)
+    assert process.returncode == 0, errors[-3000:]
+
+
+def assert_same(run, expected, seeds=range(1, 6)):
+    assert set(seeds) <= set(run.seeds())
+    for seed in seeds:
+        one, other = (r.load_member(seed).get_weights() for r in (run, expected))
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [2, 3])
+def test_several_devices_train_the_members_of_one(expected, small_store, tiny_settings, tmp_path, devices):
+    (tmp_path / "settings.json").write_text(tiny_settings.model_dump_json())
+    finish(start(tmp_path, small_store, "run", strategy="mirrored", devices=devices))
+    run = Run.open(tmp_path / "run")
+    assert_same(run, expected)  # five over two or three: uneven
+    assert {record["replicas"] for record in run.records()} == {devices}
+
+
+def two_hosts():
+    """TF_CONFIG of each of two workers on loopback."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    cluster = {"worker": [f"127.0.0.1:{server.getsockname()[1]}" for server in held]}
+    for server in held:
+        server.close()
+    tasks = [{"cluster": cluster, "task": {"type": "worker", "index": index}} for index in range(2)]
+    return [json.dumps(task) for task in tasks]
+
+
+@pytest.mark.slow
+def test_two_workers_share_a_run_and_survive_the_death_of_one(expected, small_store, tiny_settings, tmp_path):
+    (tmp_path / "settings.json").write_text(tiny_settings.model_dump_json())
+    workers = [start(tmp_path, small_store, "run", TF_CONFIG=text) for text in two_hosts()]
+    for worker in workers:
+        finish(worker)
+    assert_same(Run.open(tmp_path / "run"), expected)
+    assert "member_005" in (tmp_path / "run" / "model_card.md").read_text()
+
+    # Again, and the second is killed as soon as the first has a member: the first must lose nothing.
+    workers = [start(tmp_path, small_store, "again", TF_CONFIG=text) for text in two_hosts()]
+    members, deadline = tmp_path / "again" / "members", time.monotonic() + 200
+    while not any(members.glob("*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    workers[1].send_signal(signal.SIGKILL)
+    workers[1].communicate()
+    finish(workers[0])  # no collective ties it to the dead one
+    assert {1, 3, 5} <= set(Run.open(tmp_path / "again").seeds())
+    finish(start(tmp_path, small_store, "again"))  # one process alone takes what is left
+    assert_same(Run.open(tmp_path / "again"), expected)
+
+
+_STEP = """
+import pickle, sys
+from pathlib import Path
+import numpy as np
+from yieldcast.backend import choose_devices
+from yieldcast.training import compiled
+network, training, state, constants, data = pickle.loads(Path("case.pickle").read_bytes())
+devices = choose_devices("auto")
+program = compiled(devices, network, training)
+state, constants, data = (devices.place([tree]) for tree in (state, constants, data))
+for _ in range(2):
+    state = program(state, constants, data)
+Path(sys.argv[1]).write_bytes(pickle.dumps(devices.fetch(state, ["weights", "val_loss", "best"])[0]))
+assert "jax" in sys.modules and "tensorflow" not in sys.modules
+"""
+
+
+@pytest.mark.slow
+def test_jax_takes_the_same_steps_from_the_same_weights(small, calendar, tmp_path):
+    import pickle
+
+    from test_ensemble import SETTINGS, epochs, trees
+
+    from yieldcast import samples
+    from yieldcast.config import DataSettings, TrainingSettings
+
+    rows = samples.build(small, calendar, "soybean", YEARS, DataSettings())[0]
+    settings = SETTINGS.model_copy(update={"noise": 0.3})
+    training = TrainingSettings(batch_size=16)
+    case = (settings, training, *trees(rows, [1, 2, 3], settings))
+    (tmp_path / "case.pickle").write_bytes(pickle.dumps(case))
+    subprocess.run(
+        [sys.executable, "-c", _STEP, "out.pickle"], cwd=tmp_path, check=True, timeout=240,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+    )  # fmt: skip
+    found = pickle.loads((tmp_path / "out.pickle").read_bytes())
+    own = epochs(rows, [1, 2, 3], 2, training, settings)
+    np.testing.assert_allclose(found["val_loss"], own["val_loss"], rtol=1e-4)
+    for name, weight in own["weights"].items():
+        np.testing.assert_allclose(found["weights"][name], weight, rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.slow
+def test_the_whole_job_runs_on_jax_without_tensorflow(small_store, tiny_settings, tmp_path):
+    (tmp_path / "settings.json").write_text(tiny_settings.model_dump_json())
+    finish(start(tmp_path, small_store, "run", seeds=2, KERAS_BACKEND="jax"))
+    run = Run.open(tmp_path / "run")
+    assert run.seeds() == [1, 2]
+    assert {record["backend"] for record in run.records()} == {"jax"}
+    assert run.load_member(1) is not None  # a plain Keras file: TensorFlow reads it here
