@@ -64,11 +64,19 @@ def paper_text(noise: Evaluated, quiet: Evaluated) -> str:
 
 
 def cost(name: str, run: Run) -> str:
-    """One row of the table of training costs."""
-    epochs, seconds = (np.array([rec[key] for rec in run.records()]) for key in ("epochs", "seconds"))
+    """One row of the table of training costs.
+
+    A lane's time is shared by the members that it trains side by side, so that the sum over members,
+    divided by the lanes, is what the clock showed.
+    """
+    records = run.records()
+    epochs = np.array([record["epochs"] for record in records])
+    clock = np.array([record["seconds"] / record.get("lanes", 1) for record in records])
+    plans = {f"{r.get('device', '?')} {r.get('lanes', 1)} x {r.get('block', 1)}" for r in records}
     return (
-        f"| {name} | {len(epochs)} | {np.median(epochs):.0f} ({epochs.min()}-{epochs.max()}) "
-        f"| {np.median(seconds):.0f} | {np.median(seconds / epochs):.2f} | {seconds.sum() / 60:.0f} |"
+        f"| {name} | {len(epochs)} | {', '.join(sorted(plans))} "
+        f"| {np.median(epochs):.0f} ({epochs.min()}-{epochs.max()}) "
+        f"| {clock.mean():.0f} | {clock.sum() / epochs.sum():.3f} | {clock.sum() / 60:.0f} |"
     )
 
 
@@ -101,8 +109,8 @@ def write_results(
         "## Beside the paper's Tables 3, 4 and 5",
         f"```text\n{paper_text(noise, quiet)}\n```",
         f"## Figure 2\n\n![predicted against observed]({figure.name})",
-        "## Cost of training\n\n| run | members | epochs, median (range) | s per member | s per epoch "
-        "| minutes in all |\n|---|--:|--:|--:|--:|--:|\n"
+        "## Cost of training\n\n| run | members | device, lanes x members | epochs, median (range) "
+        "| s per member | s per member and epoch | minutes in all |\n|---|--:|---|--:|--:|--:|--:|\n"
         + "\n".join(cost(name, run) for name, run in zip(("noise", "no noise"), runs, strict=True)),
     ]
     path = folder / f"{stem}.md"

@@ -106,18 +106,24 @@ class _TensorFlow:
         several = isinstance(self._strategy, tf.distribute.MultiWorkerMirroredStrategy)
         self.workers = _hosts() if several else 1
         self.worker = _position(self._strategy.cluster_resolver) if several else 0
-        self.replicas = self._strategy.num_replicas_in_sync // self.workers
+        default = self._strategy is tf.distribute.get_strategy()
+        self._names = () if default else self._strategy.extended.worker_devices
+        self.replicas = len(self._names) or 1
 
     def place(self, trees: Sequence[Tree]) -> Any:
         import tensorflow as tf
 
         def leaf(*values: Any) -> Any:
-            if self.replicas == 1 and self.workers == 1:
+            if not self._names:
                 return tf.constant(values[0])
-            queue = iter(values)  # asked for once per local replica, in order
-            return self._strategy.experimental_distribute_values_from_function(
-                lambda context: tf.constant(next(queue))
-            )
+            queue = zip(self._names, values, strict=True)  # asked for once per local replica, in order
+
+            def next_value(context: Any) -> Any:
+                device, value = next(queue)
+                with tf.device(device):
+                    return tf.constant(value)
+
+            return self._strategy.experimental_distribute_values_from_function(next_value)
 
         return tf.nest.map_structure(leaf, *trees)
 

@@ -20,7 +20,9 @@ def model_card(run: Run, rows: SampleSet) -> str:
         rows: its training rows.
     """
     identity, records = run.identity, run.records()
-    epochs, seconds = ([record[key] for record in records] for key in ("epochs", "seconds"))
+    epochs = [record["epochs"] for record in records]
+    seconds = [record["seconds"] / record["lanes"] for record in records]
+    together = max(record["lanes"] * record["replicas"] * record["block"] for record in records)
     network = run.settings.network
     years = f"{min(identity.train_years)}-{max(identity.train_years)}"
     places = len(np.unique(rows.municipality))
@@ -40,7 +42,7 @@ def model_card(run: Run, rows: SampleSet) -> str:
 | Network | LSTM {network.lstm_units}, static {network.static_units}, head {network.head_units}, \
 noise {network.noise}, L2 {network.l2} |
 | Epochs per member | median {np.median(epochs):g}, {min(epochs)} to {max(epochs)} |
-| Seconds per member | median {np.median(seconds):.0f} |
+| Seconds per member | mean {np.mean(seconds):.1f}, up to {together} trained side by side |
 | Method | dual-path network of Cunha & Silva 2020 (doi:10.1109/LAGIRS48042.2020.9165608) |
 | Made with | {", ".join(f"{name} {version}" for name, version in run.made_with.items())} |
 

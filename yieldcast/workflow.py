@@ -117,7 +117,8 @@ def train_run(
         if done:
             notice(f"{len(done)} of {len(seeds)} members are there already; continuing with the rest")
         training.train(rows, run, seeds, devices, block, progress)
-        atomic_text(out / "model_card.md", model_card(run, rows))
+        if run.seeds():  # a worker may have had none to train
+            atomic_text(out / "model_card.md", model_card(run, rows))
     return run
 
 

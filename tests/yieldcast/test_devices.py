@@ -24,6 +24,8 @@ _TRAIN = """
 import os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 store, out, seeds, strategy, devices = sys.argv[1:]
+if os.environ.get("KERAS_BACKEND") == "jax":
+    sys.modules["tensorflow"] = None  # as on a host without it: importing it fails
 if int(devices):
     import tensorflow as tf
     tf.config.set_logical_device_configuration(
@@ -34,7 +36,6 @@ settings = Settings.model_validate_json(Path("settings.json").read_text())
 seeds = range(1, int(seeds) + 1)
 store = Store.open(Path(store))
 train_run(store, "soybean", range(2011, 2015), seeds, Path(out), settings, strategy=strategy)
-assert ("tensorflow" in sys.modules) == (os.environ.get("KERAS_BACKEND") != "jax")
 """
 
 
@@ -135,7 +136,7 @@ def test_two_workers_share_a_run_and_survive_the_death_of_one(expected, small_st
     for worker in workers:
         finish(worker)
     assert_same(Run.open(tmp_path / "run"), expected)
-    assert "member_005" in (tmp_path / "run" / "model_card.md").read_text()
+    assert "| 5 seeds (" in (tmp_path / "run" / "model_card.md").read_text()
 
     # Again, and the second is killed as soon as the first has a member: the first must lose nothing.
     workers = [start(tmp_path, small_store, "again", TF_CONFIG=text) for text in two_hosts()]
@@ -149,48 +150,6 @@ def test_two_workers_share_a_run_and_survive_the_death_of_one(expected, small_st
     assert {1, 3, 5} <= set(Run.open(tmp_path / "again").seeds())
     finish(start(tmp_path, small_store, "again"))  # one process alone takes what is left
     assert_same(Run.open(tmp_path / "again"), expected)
-
-
-_STEP = """
-import pickle, sys
-from pathlib import Path
-import numpy as np
-from yieldcast.backend import choose_devices
-from yieldcast.training import compiled
-network, training, state, constants, data = pickle.loads(Path("case.pickle").read_bytes())
-devices = choose_devices("auto")
-program = compiled(devices, network, training)
-state, constants, data = (devices.place([tree]) for tree in (state, constants, data))
-for _ in range(2):
-    state = program(state, constants, data)
-Path(sys.argv[1]).write_bytes(pickle.dumps(devices.fetch(state, ["weights", "val_loss", "best"])[0]))
-assert "jax" in sys.modules and "tensorflow" not in sys.modules
-"""
-
-
-@pytest.mark.slow
-def test_jax_takes_the_same_steps_from_the_same_weights(small, calendar, tmp_path):
-    import pickle
-
-    from test_ensemble import SETTINGS, epochs, trees
-
-    from yieldcast import samples
-    from yieldcast.config import DataSettings, TrainingSettings
-
-    rows = samples.build(small, calendar, "soybean", YEARS, DataSettings())[0]
-    settings = SETTINGS.model_copy(update={"noise": 0.3})
-    training = TrainingSettings(batch_size=16)
-    case = (settings, training, *trees(rows, [1, 2, 3], settings))
-    (tmp_path / "case.pickle").write_bytes(pickle.dumps(case))
-    subprocess.run(
-        [sys.executable, "-c", _STEP, "out.pickle"], cwd=tmp_path, check=True, timeout=240,
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-    )  # fmt: skip
-    found = pickle.loads((tmp_path / "out.pickle").read_bytes())
-    own = epochs(rows, [1, 2, 3], 2, training, settings)
-    np.testing.assert_allclose(found["val_loss"], own["val_loss"], rtol=1e-4)
-    for name, weight in own["weights"].items():
-        np.testing.assert_allclose(found["weights"][name], weight, rtol=1e-3, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.slow

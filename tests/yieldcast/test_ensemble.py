@@ -1,6 +1,9 @@
 """The stacked network against the plain one, and one epoch against Keras's own training step."""
 
 import os
+import pickle
+import subprocess
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
@@ -160,3 +163,37 @@ def test_value_and_gradient_of_a_parabola():
     )
     assert np.asarray(handed).tolist() == [6, -2]
     assert np.asarray(gradient["a"]).tolist() == [6, -2]
+
+
+_STEP = """
+import pickle, sys
+sys.modules["tensorflow"] = None
+from pathlib import Path
+import numpy as np
+from yieldcast.backend import choose_devices
+from yieldcast.training import compiled
+network, training, state, constants, data = pickle.loads(Path("case.pickle").read_bytes())
+devices = choose_devices("auto")
+program = compiled(devices, network, training)
+state, constants, data = (devices.place([tree]) for tree in (state, constants, data))
+for _ in range(2):
+    state = program(state, constants, data)
+Path(sys.argv[1]).write_bytes(pickle.dumps(devices.fetch(state, ["weights", "val_loss", "best"])[0]))
+"""
+
+
+@pytest.mark.slow
+def test_jax_takes_the_same_steps_from_the_same_weights(rows, tmp_path):
+    settings = SETTINGS.model_copy(update={"noise": 0.3})
+    training = TrainingSettings(batch_size=16)
+    case = (settings, training, *trees(rows, [1, 2, 3], settings))
+    (tmp_path / "case.pickle").write_bytes(pickle.dumps(case))
+    subprocess.run(
+        [sys.executable, "-c", _STEP, "out.pickle"], cwd=tmp_path, check=True, timeout=240,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+    )  # fmt: skip
+    found = pickle.loads((tmp_path / "out.pickle").read_bytes())
+    own = epochs(rows, [1, 2, 3], 2, training, settings)
+    np.testing.assert_allclose(found["val_loss"], own["val_loss"], rtol=1e-4)
+    for name, weight in own["weights"].items():
+        np.testing.assert_allclose(found["weights"][name], weight, rtol=1e-3, atol=1e-5, err_msg=name)
