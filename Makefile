@@ -1,10 +1,10 @@
-# make demo | make test: each one sets up .venv by itself (Python 3.11+ and pip).
+# make demo | make test | make bench: each one sets up .venv by itself (Python 3.11+ and pip).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow bench lint clean
 demo: $(STAMP)
 	$(BIN)/yieldcast demo --out demo-output
 
@@ -13,6 +13,10 @@ test: lint
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
+
+# About 20 minutes on two quiet cores; the results go to experiments/results.
+bench: $(STAMP)
+	$(BIN)/python experiments/benchmark_training.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -9,32 +9,51 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import statistics
 import sys
 import tempfile
 import time
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from threading import get_ident
 from typing import Any
-
-if os.environ.get("KERAS_BACKEND") == "jax":
-    # Keras would import TensorFlow for its random seed where it is installed; peak memory is JAX's alone.
-    sys.modules["tensorflow"] = None  # type: ignore[assignment]
 
 import keras
 import numpy as np
 
 import calendars
-from benchmark_job import STATIC, TARGET, WEATHER, answer, loop_result, rows_of, split, task_of_this_process
+from benchmark_job import (
+    STATIC,
+    TARGET,
+    WEATHER,
+    Event,
+    answer,
+    loop_result,
+    rows_of,
+    split,
+    steady_seconds,
+    task_of_this_process,
+)  # fmt: skip
 from yieldcast import training
 from yieldcast.backend import choose_devices
 from yieldcast.config import Settings, parse
 from yieldcast.model import Scaling, build, inputs, scaled_model
 from yieldcast.runs import Identity, Run, versions
 from yieldcast.samples import SampleSet
+
+
+class _NoTensorFlow:
+    """Import hook: with JAX, Keras would import TensorFlow where it is installed, only to seed it too.
+
+    Without it, time and memory are those of a host that has JAX alone.
+    """
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "tensorflow":
+            raise ImportError("left out with KERAS_BACKEND=jax")
+
+
+if keras.backend.backend() == "jax":
+    sys.meta_path.insert(0, _NoTensorFlow())
 
 
 def sample_set(arrays: Mapping[str, Any]) -> SampleSet:
@@ -74,46 +93,6 @@ def _fit_seed(rows: SampleSet, settings: Settings, seed: int, tuned: bool) -> tu
     return began, ends
 
 
-@dataclass(frozen=True)
-class Event:
-    """An epoch of a member has ended.
-
-    Args:
-        clock: when.
-        lane: the thread that trains the member.
-        seed: the member.
-        finished: it was the last; the member was saved before the clock was read.
-    """
-
-    clock: float
-    lane: int
-    seed: int
-    finished: bool
-
-
-def steady_seconds(events: Sequence[Event]) -> tuple[float | None, float | None]:
-    """(seconds per seed and epoch, seconds of a lane's epoch), the medians over all epochs that count.
-
-    An epoch lasts from one event of a member to its next. Left out are a member's first epoch, which may
-    compile, and its last, which saves. In a member's epoch every other member of its block ends one too,
-    and the lanes that have not ended by then work beside it.
-    """
-    clocks: dict[int, list[float]] = {}
-    for event in events:
-        clocks.setdefault(event.lane, []).append(event.clock)
-    before: dict[int, float] = {}
-    shares, epochs = [], []
-    for event in events:
-        if event.seed in before and not event.finished:
-            lane, begun = clocks[event.lane], before[event.seed]
-            block = bisect_right(lane, event.clock) - bisect_right(lane, begun)
-            busy = sum(other[-1] >= event.clock for other in clocks.values())
-            epochs.append(event.clock - begun)
-            shares.append(epochs[-1] / (block * busy))
-        before[event.seed] = event.clock
-    return (statistics.median(shares), statistics.median(epochs)) if epochs else (None, None)
-
-
 def ours(task: Mapping[str, Any]) -> dict[str, Any]:
     """yieldcast's own training, as `yieldcast train` calls it."""
     rows, settings = sample_set(rows_of(task)), parse(task["settings"], "the job")
@@ -133,7 +112,7 @@ def ours(task: Mapping[str, Any]) -> dict[str, Any]:
         training.train(rows, run, seeds, devices, block=task["block"], progress=told)
         whole, record = time.perf_counter() - began, run.records()[0]
     share, epoch = steady_seconds(events)
-    plan = " x ".join(f"{record[name]} {name}" for name in ("lanes", "replicas", "block") if name in record)
+    plan = " x ".join(str(record[name]) for name in ("lanes", "replicas", "block"))
     first = events[0].clock - began
     return {"seconds": share, "startup": first - (epoch or 0.0), "whole": whole, "plan": plan}
 
@@ -183,7 +162,13 @@ def device_mib() -> float | None:
     return float(tf.config.experimental.get_memory_info("GPU:0")["peak"]) / 2**20
 
 
-CONTESTANTS = {"keras": fit_loop, "keras-tuned": fit_loop, "ours": ours, "machine": machine}
+CONTESTANTS = {
+    "keras": fit_loop,
+    "keras-tuned": fit_loop,
+    "keras-cores": fit_loop,
+    "ours": ours,
+    "machine": machine,
+}
 
 
 def main() -> None:

@@ -15,16 +15,20 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark_job import Job, Size, cores
-from benchmark_report import NAMES, Findings, Lines, digits, name_of, ratio, tables
+from benchmark_report import NAMES, PLAN, Findings, Lines, digits, name_of, ratio, tables
 from yieldcast.disk import atomic_text, atomic_write
 
 READING = "## Reading\n"  # what a person wrote below it is kept
+BUSY = 0.5  # load average of a machine that is not quiet
 HOW = """\
 - Every number is from a process of its own, and the contestants took turns: {repeats} rounds, their median.
   Every seed ran {epochs} epochs.
 - Seconds per seed and epoch are those of a steady epoch (median), validation included: not the first, which
   compiles, and for (c) not a member's last, which saves it. For (c) the time between two epochs of a member
   is divided by the lanes at work times the members of its block.
+- (a2) hands the framework a whole epoch per call. (a3) and (b2) are (a) and (b) in one process per core, each
+  with a core and seeds of its own; their memory is the sum.
+- Spread is the highest less the lowest of the rounds, in percent of the median.
 - Start-up, in seconds, is the first epoch less a steady one: building, compiling. A loop pays it for every
   seed, (c) once for all (and once more for each smaller block at the end of a run).
 - The last column divides by the seconds of (c) with the most members.
@@ -43,7 +47,7 @@ def show(found: Findings, screen: Console) -> None:
 
 
 def _table(title: str, head: Sequence[str], lines: Lines) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for name, first in zip(head, lines[0], strict=True):
         table.add_column(name, justify="right" if first[:1].isdecimal() or first == "-" else "left")
     for line in lines:
@@ -65,6 +69,11 @@ def notes(found: Findings) -> list[str]:
     if not any(job.contestant == "torch" for job in found.lines):
         lines.append(
             "(b) was left out: torch is not in the interpreter of --torch-python, or it was skipped."
+        )
+    if found.machine["load"] > BUSY:
+        lines.append(
+            f"Other work was under way at the start (load average {found.machine['load']:.1f}): the numbers, "
+            "above all those of (b), whose threads wait for each other, say little."
         )
     lines += [f"Failed and left out: {job}: {reason}" for job, reason in found.failed.items()]
     if found.machine["kind"] == "CPU":
@@ -106,28 +115,20 @@ def write_large(
     folder: Path, screen: Console,
 ) -> Path:  # fmt: skip
     """Show and write what many rows cost."""
-    head = (
-        "rows",
-        "steps",
-        "members",
-        "units",
-        "plan",
-        "seconds in all",
-        "per member",
-        "peak MiB",
-        "device MiB",
-    )
-    seconds = result["whole"]
+    title = "One epoch of many rows"
+    head = ("rows", "members", "units", PLAN, "seconds", "seconds/member", "peak MiB", "device MiB")
     line = [
-        f"{size.rows:,}", str(size.steps), str(job.members), str(job.units), result["plan"], f"{seconds:.1f}",
-        digits(seconds / job.members), *(digits(result[key], ",.0f") for key in ("peak_mib", "device_mib")),
+        f"{size.rows:,}", str(job.members), str(job.units), result["plan"], f"{result['whole']:.1f}",
+        digits(result["whole"] / job.members),
+        *(digits(result[key], ",.0f") for key in ("peak_mib", "device_mib")),
     ]  # fmt: skip
-    screen.print(_table("One epoch of many rows", head, [line]))
+    screen.print(_table(title, head, [line]))
     parts = [
         "# Benchmark of training: many rows",
         *_head(command, machine, ""),
-        f"Data: synthetic, {size.variables} variables, {size.features} static features. One epoch of (c), "
-        "building, compiling and saving included; on a CPU the members are spread over one lane per core.",
+        f"Data: synthetic, {size.steps} months, {size.variables} variables, {size.features} static features. "
+        "One epoch of (c), building, compiling and saving included; on a CPU the members are spread over one "
+        "lane per core.",
         markdown_table(head, [line]),
     ]
     return _write_text(folder / "benchmark-training-large.md", parts)
@@ -139,7 +140,8 @@ def _head(command: str, machine: Mapping[str, Any], torch: str) -> list[str]:
     return [
         f"Date: {dt.date.today()}. Command:",
         f"```\n{command}\n```",
-        f"Machine: {cpu_model()}, {cores()} cores, load average at the start {machine['load']:.1f}.{gpu} Keras runs on {machine['backend']}. "
+        f"Machine: {cpu_model()}, {len(cores())} cores, load average before the start {machine['load']:.1f}."
+        f"{gpu} Keras runs on {machine['backend']}. "
         f"Versions: {', '.join(f'{name} {text}' for name, text in versions.items())}.",
     ]
 
@@ -190,7 +192,7 @@ def _draw(found: Findings, path: Path) -> None:
 
 def _colours(contestants: Sequence[str]) -> list[str]:
     """One hue per contestant; ours darker with more members."""
-    hues = dict(zip(NAMES, ("0.55", "0.75", "#d98c3f", ""), strict=True))
+    hues = dict(zip(NAMES, ("0.45", "0.62", "0.78", "#cc7a29", "#e6b07f", ""), strict=True))
     ours, blues = contestants.count("ours"), []
     for k in range(ours):
         share = (k + 1) / ours

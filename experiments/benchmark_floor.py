@@ -72,7 +72,7 @@ def gemm_rate(shape: tuple[int, int, int], gpu: bool = False) -> float:
     """
     rows, inner, columns = shape
     flops = 2 * rows * inner * columns
-    count, workers = max(1, round(5e8 / flops)), 1 if gpu else cores()
+    count, workers = max(1, round(5e8 / flops)), 1 if gpu else len(cores())
     draw = np.random.default_rng(0).standard_normal
     jobs = [
         (_on_gpu if gpu else _on_core)(draw((rows, inner), np.float32), draw((inner, columns), np.float32))
@@ -119,7 +119,7 @@ def main() -> None:
         {
             "small_rate": gemm_rate(network_shape(task["units"]), gpu),
             "large_rate": gemm_rate(large, gpu),
-            "large": large[0],
+            "large_edge": large[0],
         }
     )
 

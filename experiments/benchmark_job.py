@@ -9,6 +9,7 @@ import re
 import resource
 import statistics
 import sys
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,8 @@ class Job:
     """One process of the benchmark: a contestant at one size.
 
     Args:
-        contestant: "keras", "keras-tuned", "torch", "ours", "gemm" or "machine".
+        contestant: "keras", "keras-tuned", "keras-cores", "torch", "torch-cores", "ours", "gemm" or
+            "machine"; "-cores" is a process for every core.
         units: of every layer.
         members: seeds to train.
         epochs: of each member.
@@ -63,8 +65,10 @@ Results = dict[Job, list[dict[str, Any]]]  # what the processes of each job answ
 
 
 def task_of_this_process() -> dict[str, Any]:
-    """What the parent asks of this child: the fields of a `Job`, and "settings", "size", "data"."""
+    """What the parent asks of this child: the fields of a `Job`, and "settings", "size", "data", "core"."""
     task: dict[str, Any] = json.loads(sys.argv[1])
+    if task["core"] is not None:
+        os.sched_setaffinity(0, {task["core"]})  # before a framework counts the cores
     return task
 
 
@@ -106,10 +110,10 @@ def split(rows: int, share: float, seed: int) -> tuple[Any, Any]:
     return order[held:], order[:held]
 
 
-def cores() -> int:
+def cores() -> list[int]:
     """CPU cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    return sorted(affinity(0)) if affinity else list(range(os.cpu_count() or 1))
 
 
 def peak_mib() -> float:
@@ -135,3 +139,43 @@ def loop_result(seeds: Sequence[tuple[float, Sequence[float]]]) -> dict[str, flo
     epochs = [b - a for _, ends in seeds for a, b in itertools.pairwise(ends)]
     steady = statistics.median(epochs)
     return {"seconds": steady, "startup": statistics.median(ends[0] - t for t, ends in seeds) - steady}
+
+
+@dataclass(frozen=True)
+class Event:
+    """An epoch of a member has ended.
+
+    Args:
+        clock: when.
+        lane: the thread that trains the member.
+        seed: the member.
+        finished: it was the last; the member was saved before the clock was read.
+    """
+
+    clock: float
+    lane: int
+    seed: int
+    finished: bool
+
+
+def steady_seconds(events: Sequence[Event]) -> tuple[float | None, float | None]:
+    """(seconds per seed and epoch, seconds of a lane's epoch), the medians over all epochs that count.
+
+    An epoch lasts from one event of a member to its next. Left out are a member's first epoch, which may
+    compile, and its last, which saves. In a member's epoch every other member of its block ends one too,
+    and the lanes that have not ended by then work beside it.
+    """
+    clocks: dict[int, list[float]] = {}
+    for event in events:
+        clocks.setdefault(event.lane, []).append(event.clock)
+    before: dict[int, float] = {}
+    shares, epochs = [], []
+    for event in events:
+        if event.seed in before and not event.finished:
+            lane, begun = clocks[event.lane], before[event.seed]
+            block = bisect_right(lane, event.clock) - bisect_right(lane, begun)
+            busy = sum(other[-1] >= event.clock for other in clocks.values())
+            epochs.append(event.clock - begun)
+            shares.append(epochs[-1] / (block * busy))
+        before[event.seed] = event.clock
+    return (statistics.median(shares), statistics.median(epochs)) if epochs else (None, None)

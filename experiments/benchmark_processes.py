@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from benchmark_job import Job, Results, Size
+from benchmark_job import Job, Results, Size, cores
 from yieldcast import Settings
 from yieldcast.errors import ConfigError, YieldcastError
 
-SCRIPTS = {"torch": "benchmark_torch.py", "gemm": "benchmark_floor.py"}
+SCRIPTS = {
+    "torch": "benchmark_torch.py",
+    "torch-cores": "benchmark_torch.py",
+    "gemm": "benchmark_floor.py",
+}
+PER_CORE = ("keras-cores", "torch-cores")  # a process for every core, side by side
 
 
 def settings_of(units: int, epochs: int) -> Settings:
@@ -63,17 +70,19 @@ class Processes:
     def _run(self, job: Job) -> None:
         settings = settings_of(max(job.units, 1), max(job.epochs, 1)).model_dump(mode="json")
         task = {**asdict(job), **self.shared, "settings": settings}
+        pinned = cores() if job.contestant in PER_CORE else [None]
         script = Path(__file__).with_name(SCRIPTS.get(job.contestant, "benchmark_contestants.py"))
-        python = self.torch_python if job.contestant == "torch" else sys.executable
-        child = subprocess.run(
-            [python, str(script), json.dumps(task)],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if child.returncode:
-            said = child.stderr.strip().splitlines() or ["nothing was said"]
-            self.failed[job] = f"exit code {child.returncode}: {said[-1][:200]}"
+        python = self.torch_python if script.name == "benchmark_torch.py" else sys.executable
+        commands = [[python, str(script), json.dumps({**task, "core": core})] for core in pinned]
+        with ThreadPoolExecutor(len(commands)) as pool:
+            children = list(pool.map(_finished, commands))
+        failed = [child for child in children if child.returncode]
+        if failed:
+            said = failed[0].stderr.strip().splitlines() or ["nothing was said"]
+            self.failed[job] = f"exit code {failed[0].returncode}: {said[-1][:200]}"
         else:
-            self.results.setdefault(job, []).append(json.loads(child.stdout.splitlines()[-1]))
+            answers = [json.loads(child.stdout.splitlines()[-1]) for child in children]
+            self.results.setdefault(job, []).append(together(answers))
 
     def machine(self) -> dict[str, Any]:
         """The device that Keras finds, and versions."""
@@ -86,13 +95,27 @@ class Processes:
         return {**found, "load": load}
 
 
+def _finished(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def together(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The answer of processes that ran side by side: seconds shared, memory added up."""
+    if len(answers) == 1:
+        return answers[0]
+    seconds, startup = (statistics.median(each[key] for each in answers) for key in ("seconds", "startup"))
+    return {
+        **answers[0],
+        "seconds": seconds / len(answers),
+        "startup": startup,
+        "peak_mib": sum(each["peak_mib"] for each in answers),
+    }
+
+
 def torch_version(python: str) -> str | None:
     """Version of torch in that interpreter; None where it cannot be imported."""
     try:
-        child = subprocess.run(
-            [python, "-c", "import numpy, torch; print(torch.__version__)"],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        child = _finished([python, "-c", "import numpy, torch; print(torch.__version__)"])
     except OSError as error:
         raise ConfigError(
             f"--torch-python: cannot run {python}: {error.strerror}", "Give the path of a Python with torch."

@@ -15,8 +15,10 @@ Lines = list[list[str]]
 Titled = tuple[str, Sequence[str], Lines]
 NAMES = {
     "keras": "(a) Keras model.fit",
-    "keras-tuned": "(a2) the same, an epoch per call",
+    "keras-tuned": "(a2) an epoch per call",
+    "keras-cores": "(a3) a process per core",
     "torch": "(b) PyTorch loop",
+    "torch-cores": "(b2) a process per core",
     "ours": "(c) yieldcast",
 }
 
@@ -103,7 +105,7 @@ def name_of(job: Job) -> str:
     return f"{NAMES['ours']}, {job.members} member{'s' if job.members > 1 else ''}"
 
 
-CONTEST = ("units", "contestant", "seconds", "lowest, highest", "start-up", "peak MiB", "device MiB", "/(c)")
+CONTEST = ("units", "contestant", "seconds", "spread %", "start-up", "peak MiB", "device MiB", "/(c)")
 
 
 def contest_lines(found: Findings) -> Lines:
@@ -113,31 +115,21 @@ def contest_lines(found: Findings) -> Lines:
         best = found.middle(found.most(units), "seconds")
         for job in found.contestants(units):
             seconds = found.middle(job, "seconds")
-            each = sorted(result["seconds"] for result in found.results.get(job, []))
-            spread = f"{each[0]:.3g}, {each[-1]:.3g}" if each else "-"
-            startup, peak, device = (
-                digits(found.middle(job, key), form)
-                for key, form in (("startup", ".1f"), ("peak_mib", ",.0f"), ("device_mib", ",.0f"))
-            )
-            lines.append(
-                [
-                    str(units),
-                    name_of(job),
-                    digits(seconds),
-                    spread,
-                    startup,
-                    peak,
-                    device,
-                    ratio(seconds, best),
-                ]
-            )
+            each = [result["seconds"] for result in found.results.get(job, [])]
+            line = [str(units), name_of(job), digits(seconds)]
+            line.append(digits(100 * (max(each) - min(each)) / seconds if seconds else None, ".0f"))
+            line.append(digits(found.middle(job, "startup"), ".1f"))
+            line += [digits(found.middle(job, key), ",.0f") for key in ("peak_mib", "device_mib")]
+            lines.append([*line, ratio(seconds, best)])
         for name, floor in zip(("network's products", "large product"), found.floors(units), strict=True):
-            text = f"floor, {name}"
-            lines.append([str(units), text, digits(floor), "-", "-", "-", "-", ratio(floor, best)])
+            lines.append([str(units), f"floor, {name}", digits(floor), *["-"] * 4, ratio(floor, best)])
     return lines
 
 
-RATIOS = ("units", "(a)/(c)", "(a2)/(c)", "(b)/(c)", "(c)/floor, network's products", "large product")
+def ratio_head() -> list[str]:
+    """(a)/(c) and so on, then (c) over both floors."""
+    letters = [name.split()[0] for kind, name in NAMES.items() if kind != "ours"]
+    return ["units", *(f"{letter}/(c)" for letter in letters), "(c)/floor, network's", "(c)/floor, large"]
 
 
 def ratio_lines(found: Findings) -> Lines:
@@ -146,35 +138,31 @@ def ratio_lines(found: Findings) -> Lines:
     for units in found.units():
         jobs = {job.contestant: job for job in found.contestants(units)}
         best = found.middle(found.most(units), "seconds")
-        others = [
-            ratio(found.middle(jobs.get(name), "seconds"), best) for name in ("keras", "keras-tuned", "torch")
-        ]
-        lines.append([str(units), *others, *(ratio(best, floor) for floor in found.floors(units))])
+        others = [found.middle(jobs.get(kind), "seconds") for kind in NAMES if kind != "ours"]
+        floors = [ratio(best, floor) for floor in found.floors(units)]
+        lines.append([str(units), *(ratio(seconds, best) for seconds in others), *floors])
     return lines
 
 
-FLOOR = ("units", "MFLOP per epoch", "network's products", "GFLOP/s", "large product", "GFLOP/s ")
+FLOOR = ("units", "MFLOP per epoch", "network's products", "GFLOP/s", "large product", "GFLOP/s")
 
 
 def floor_lines(found: Findings) -> Lines:
-    """Operations and rates."""
+    """Operations of one member's epoch, and rates of products given as rows x inner x columns."""
     lines = []
     for units in found.units():
         job = Job("gemm", units)
-        small, large = (found.middle(job, f"{size}_rate") for size in ("small", "large"))
-        edge = digits(found.middle(job, "large"), ".0f")
-        rows, inner, columns = network_shape(units)
-        lines.append(
-            [
-                str(units), f"{found.flops(units) / 1e6:,.0f}",
-                f"({rows}, {inner}) x ({inner}, {columns})", digits(small and small / 1e9, ".1f"),
-                f"({edge}, {edge}) x ({edge}, {edge})", digits(large and large / 1e9, ".1f"),
-            ]
-        )  # fmt: skip
+        line = [str(units), f"{found.flops(units) / 1e6:,.0f}"]
+        shapes = (network_shape(units), [round(found.middle(job, "large_edge") or 0)] * 3)
+        for shape, key in zip(shapes, ("small_rate", "large_rate"), strict=True):
+            rate = found.middle(job, key)
+            line += [" x ".join(map(str, shape)), digits(rate / 1e9 if rate else None, ".1f")]
+        lines.append(line)
     return lines
 
 
-OURS = ("units", "rows", "members", "plan", "seconds", "peak MiB", "device MiB")
+PLAN = "lanes x devices x block"
+OURS = ("units", "rows", "members", PLAN, "seconds", "peak MiB", "device MiB")
 
 
 def own_lines(found: Findings, jobs: Sequence[Job]) -> Lines:
@@ -201,7 +189,7 @@ def tables(found: Findings) -> list[Titled]:
     }
     whole: list[Titled] = [
         ("Seconds per seed and epoch", CONTEST, contest_lines(found)),
-        ("Ratios, (c) with the most members", RATIOS, ratio_lines(found)),
+        ("Ratios, (c) with the most members", ratio_head(), ratio_lines(found)),
         ("Arithmetic floor", FLOOR, floor_lines(found)),
         *((title, OURS, own_lines(found, jobs)) for title, jobs in own.items() if jobs),
     ]

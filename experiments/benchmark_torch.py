@@ -126,7 +126,7 @@ def train_seed(task: Mapping[str, Any], arrays: Mapping[str, Any], seed: int) ->
 def main() -> None:
     """Train all seeds, one after the other."""
     task = task_of_this_process()
-    torch.set_num_threads(cores())
+    torch.set_num_threads(len(cores()))
     arrays = rows_of(task)
     result = loop_result([train_seed(task, arrays, seed) for seed in range(1, task["members"] + 1)])
     device = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else None

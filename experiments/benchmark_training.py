@@ -1,7 +1,7 @@
 """Benchmark of training: seconds per seed and epoch of three contestants, side by side in one run.
 
-    (a)  Keras model.fit in a loop over seeds; (a2) the same, handed a whole epoch at a time
-    (b)  a PyTorch loop over seeds, where torch can be imported
+    (a)  Keras model.fit in a loop over seeds; (a2) handed a whole epoch at a time; (a3) in a process per core
+    (b)  a PyTorch loop over seeds, where torch can be imported; (b2) in a process per core
     (c)  yieldcast: all seeds as one program
 
 beside the arithmetic floor, then how (c) grows with rows and members, and the best block on a CPU.
@@ -29,6 +29,7 @@ Results: benchmark-training.md and .png in experiments/results, or wherever --wr
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shlex
 import sys
@@ -42,25 +43,30 @@ from rich.console import Console
 import calendars
 from benchmark_files import show, write, write_large
 from benchmark_job import SOYBEAN, STATIC, TARGET, WEATHER, Job, Size, cores
-from benchmark_processes import Processes, torch_version
+from benchmark_processes import PER_CORE, Processes, torch_version
 from benchmark_report import Findings
 from yieldcast import Store, build
 from yieldcast.config import DataSettings
 from yieldcast.disk import make_folder
 from yieldcast.errors import ConfigError, YieldcastError
 
-PARTS = ("growth", "blocks", "torch")
+PARTS = ("growth", "blocks", "torch", "cores")
 LOOPED = 2  # seeds in a loop of (a) and (b)
 GROWTH_ROWS, GROWTH_MEMBERS, BLOCKS = (1, 4, 16), (1, 2, 4, 10, 30), (1, 2, 4, 8)
 LARGE = Size(1_000_000, 12)
 YEARS = range(2011, 2018)
+Schedule = tuple[list[Job], list[Job], list[Job], list[Job]]
 
 
-def contest(units: int, members: Sequence[int], epochs: int, with_torch: bool) -> list[Job]:
+def contest(
+    units: int, members: Sequence[int], epochs: int, *, with_torch: bool, per_core: bool
+) -> list[Job]:
     """The contestants of one width, and its floor."""
-    loops = ["keras", "keras-tuned", *(["torch"] if with_torch else [])]
+    looped = ["keras", "keras-tuned", *(["keras-cores"] if per_core else [])]
+    if with_torch:
+        looped += ["torch", *(["torch-cores"] if per_core else [])]
     return [
-        *(Job(name, units, LOOPED, epochs) for name in loops),
+        *(Job(name, units, 1 if name in PER_CORE else LOOPED, epochs) for name in looped),
         *(Job("ours", units, count, epochs) for count in members),
         Job("gemm", units),
     ]
@@ -82,39 +88,41 @@ def growth(units: int, members: Sequence[int], epochs: int, workers: int) -> tup
 
 def blocks(units: Sequence[int], epochs: int) -> list[Job]:
     """Our training with every block size, all cores busy."""
-    return [Job("ours", width, cores() * size, epochs, block=size) for width in units for size in BLOCKS]
+    return [Job("ours", width, len(cores()) * size, epochs, block=size) for width in units for size in BLOCKS]
+
+
+def jobs(given: argparse.Namespace, with_torch: bool, on_cpu: bool) -> Schedule:
+    """Jobs of the contest, of growth with rows and with members, and of the blocks."""
+    units, members = numbers("--units", given.units), numbers("--members", given.members)
+    skipped = parts("--skip", given.skip)
+    per_core = "cores" not in skipped and on_cpu and len(cores()) > 1 and hasattr(os, "sched_setaffinity")
+    lines = []
+    for width in units:
+        lines += contest(width, members, given.epochs, with_torch=with_torch, per_core=per_core)
+    width = 32 if 32 in units else units[0]
+    by_rows, by_members = growth(width, members, given.epochs, len(cores()) if on_cpu else max(members))
+    grows, blocked = "growth" not in skipped, "blocks" not in skipped and on_cpu
+    by_block = blocks(units, given.epochs) if blocked else []
+    return lines, by_rows if grows else [], by_members if grows else [], by_block
 
 
 def compare(given: argparse.Namespace, screen: Console) -> list[Path]:
     """The benchmark; returns the files written."""
-    units, members = numbers("--units", given.units), numbers("--members", given.members)
-    skipped = {part for part in given.skip.split(",") if part}
-    if skipped - set(PARTS):
-        raise ConfigError(
-            f"--skip: unknown {', '.join(sorted(skipped - set(PARTS)))}", f"Known: {', '.join(PARTS)}."
-        )
     check_least("--epochs", given.epochs, 3)  # the first and the last do not count
     check_least("--repeats", given.repeats, 1)
-    torch = None if "torch" in skipped else torch_version(given.torch_python)
+    torch = None if "torch" in parts("--skip", given.skip) else torch_version(given.torch_python)
+    jobs(given, with_torch=False, on_cpu=True)  # refuses bad options before anything is run
     make_folder(given.write)
     with tempfile.TemporaryDirectory() as folder:
         size, data, said = training_rows(given, Path(folder))
         processes = Processes(size, data, given.torch_python, screen)
         machine = processes.machine()
-        on_cpu = machine["kind"] == "CPU"
-        lines = [job for width in units for job in contest(width, members, given.epochs, torch is not None)]
-        width = 32 if 32 in units else units[0]
-        by_rows, by_members = growth(width, members, given.epochs, cores() if on_cpu else max(members))
-        by_block = blocks(units, given.epochs)
-        if "growth" in skipped:
-            by_rows, by_members = [], []
-        if "blocks" in skipped or not on_cpu:
-            by_block = []
-        once = [job for job in dict.fromkeys([*by_rows, *by_members, *by_block]) if job not in lines]
-        processes.run([*lines * given.repeats, *once])
+        schedule = jobs(given, torch is not None, machine["kind"] == "CPU")
+        once = [job for job in dict.fromkeys(itertools.chain(*schedule[1:])) if job not in schedule[0]]
+        processes.run([*schedule[0] * given.repeats, *once])
     found = Findings(
         command(), machine, torch or "", said, size, given.epochs, given.repeats,
-        lines, by_rows, by_members, by_block, processes.results, processes.failed,
+        *schedule, processes.results, processes.failed,
     )  # fmt: skip
     show(found, screen)
     return write(found, given.write)
@@ -165,6 +173,16 @@ def numbers(option: str, text: str) -> list[int]:
             f"{option}: expected numbers from 1 to 4096, received {text!r}", "For example 16,32,64."
         )
     return sorted({int(part) for part in parts})
+
+
+def parts(option: str, text: str) -> set[str]:
+    """Names of parts from "growth,torch"."""
+    named = {part.strip() for part in text.split(",") if part.strip()}
+    if named - set(PARTS):
+        raise ConfigError(
+            f"{option}: unknown {', '.join(sorted(named - set(PARTS)))}", f"Known: {', '.join(PARTS)}."
+        )
+    return named
 
 
 def check_least(option: str, value: int, least: int) -> None:
