@@ -178,12 +178,16 @@ def _tf_strategy(name: str) -> Any:
 def _hosts() -> int:
     """Training hosts named in TF_CONFIG; 0 when there is none."""
     try:
-        cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
-        return sum(len(cluster.get(role, [])) for role in ("chief", "worker"))
-    except (ValueError, AttributeError, TypeError):
+        content = json.loads(os.environ.get("TF_CONFIG") or "{}")
+        cluster = content.get("cluster", {})
+        hosts = sum(len(cluster.get(role, [])) for role in ("chief", "worker"))
+        if hosts > 1:
+            cluster[content["task"]["type"]][content["task"]["index"]]  # noqa: B018: this host is one of them
+        return hosts
+    except (ValueError, AttributeError, TypeError, LookupError):
         raise ConfigError(
             "the environment variable TF_CONFIG is not what TensorFlow expects",
-            "It is JSON: README, 'Several hosts', has an example.",
+            "It is JSON with the hosts and this host's index: README, 'Several hosts', has an example.",
         ) from None
 
 
@@ -195,9 +199,9 @@ class _Jax:
     def __init__(self, name: str) -> None:
         import jax
 
-        if name == "multi-worker":
+        if name == "multi-worker" or _hosts() > 1:
             raise ConfigError(
-                "--strategy multi-worker needs the TensorFlow backend", "Unset KERAS_BACKEND=jax."
+                "several hosts need the TensorFlow backend", "Unset KERAS_BACKEND=jax, or TF_CONFIG."
             )
         found = jax.local_devices()
         self._devices = found if name in ("auto", "mirrored") else found[:1]

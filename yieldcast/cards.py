@@ -21,8 +21,8 @@ def model_card(run: Run, rows: SampleSet) -> str:
     """
     identity, records = run.identity, run.records()
     epochs = [record["epochs"] for record in records]
-    seconds = [record["seconds"] / record["lanes"] for record in records]
-    together = max(record["lanes"] * record["replicas"] * record["block"] for record in records)
+    seconds = [record["seconds"] / record.get("lanes", 1) for record in records]
+    together = max(record.get("lanes", 1) * record["replicas"] * record.get("block", 1) for record in records)
     network = run.settings.network
     years = f"{min(identity.train_years)}-{max(identity.train_years)}"
     places = len(np.unique(rows.municipality))

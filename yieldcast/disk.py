@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -59,7 +60,9 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
         MissingDataError: the disk refuses (full, read-only, no permission, no such folder). The temporary
             file is removed on any failure, and an earlier file under `path` stays as it was.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    # The process and a random number: processes of several hosts may share a number, and a folder.
+    mark = f"{os.getpid()}{secrets.randbelow(10**6):06d}"
+    temporary = path.with_name(f".{path.stem}.{mark}.tmp{path.suffix}")
     try:
         write(temporary)
         with open(temporary, "r+b") as file:

@@ -89,7 +89,7 @@ class EpochProgram:
         return kept
 
     def _fit(self, state: Tree, members: Tree, data: Tree) -> tuple[Tree, Tree, Tree, Tensor]:
-        blocks, rows = (int(n) for n in members["fit"].shape)
+        count, rows = (int(n) for n in members["fit"].shape)
         batch = min(self.training.batch_size, rows)
         order = draws.shuffles(members["seed"], state["epoch"], rows)
         shuffled = ops.take_along_axis(members["fit"], order, axis=1)
@@ -106,7 +106,7 @@ class EpochProgram:
             weights, first, second = self._adam(weights, gradient, first, second, done)
             return weights, first, second, total + loss * ops.sum(share)
 
-        begun = (state["weights"], state["first"], state["second"], ops.zeros((blocks,)))
+        begun = (state["weights"], state["first"], state["second"], ops.zeros((count,)))
         weights, first, second, total = ops.fori_loop(0, batches.shape[1], step, begun)
         return weights, first, second, total / rows
 
@@ -153,14 +153,14 @@ class EpochProgram:
         return moved, first, second
 
     def _validate(self, weights: Tree, members: Tree, data: Tree) -> Tensor:
-        blocks, rows = (int(n) for n in members["held"].shape)
+        count, rows = (int(n) for n in members["held"].shape)
         batches, counted = _batches(members["held"], min(VALIDATION_ROWS, rows))
 
         def step(k: Tensor, total: Tensor) -> Tensor:
             chosen, share = ops.take(batches, k, axis=1), ops.take(counted, k, axis=0)
             return total + ops.sum(self._errors(weights, members, data, chosen) * share, axis=1)
 
-        total = ops.fori_loop(0, batches.shape[1], step, ops.zeros((blocks,)))
+        total = ops.fori_loop(0, batches.shape[1], step, ops.zeros((count,)))
         return total / rows + self.network.penalty(weights)
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,9 +36,6 @@ class Plan:
     lanes: int
     replicas: int
     block: int
-
-    def __str__(self) -> str:
-        return f"{self.lanes} lanes x {self.replicas} devices x {self.block} members"
 
 
 def make_plan(devices: Devices, members: int, widest: int, block: int | None = None) -> Plan:
@@ -75,6 +73,7 @@ class Work:
         told: called after every epoch with each running member and whether it has finished.
         finish: saves a finished member.
         keep: keeps a member under way.
+        drop: forgets what was kept of a member whose loss is no longer a number.
     """
 
     queue: deque[int]
@@ -84,6 +83,7 @@ class Work:
     told: Callable[[Member, bool], None]
     finish: Callable[[Member], None]
     keep: Callable[[Member], None]
+    drop: Callable[[Member], None]
     stop: threading.Event = field(default_factory=threading.Event)
     failed: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -115,11 +115,10 @@ class Lane:
             self._train()
         except BaseException:
             self.work.stop.set()  # the other lanes keep theirs
+            with suppress(Exception):  # the first error is the one to tell
+                self._keep_all()
             raise
-        finally:
-            if self._state is not None:
-                self._fetch()
-            self._keep_all()
+        self._keep_all()
 
     def _train(self) -> None:
         changed = True
@@ -170,30 +169,33 @@ class Lane:
         if self.block in self.work.compiled:
             return self.work.program(state, constants, self.work.data)
         with self.work.lock:  # one lane compiles, the others then find it compiled
-            state = self.work.program(state, constants, self.work.data)
-            self.work.compiled.add(self.block)
-            return state
+            if self.block not in self.work.compiled:
+                state = self.work.program(state, constants, self.work.data)
+                self.work.compiled.add(self.block)
+                return state
+        return self.work.program(state, constants, self.work.data)
 
     def _tell(self, began: float) -> bool:
         """Note the epoch that has just run; True when a slot became empty."""
-        short = self._each(["loss", "val_loss", "running"])  # waits for the devices
+        short = self._each(["epoch", "loss", "val_loss", "running"])  # waits for the devices
         running = [(m, values) for m, values in zip(self.slots, short, strict=True) if m]
         seconds = (time.perf_counter() - began) / len(running)
         ended: set[Member] = set()
         for member, values in running:
-            member.note(float(values["loss"]), float(values["val_loss"]), seconds)
+            if int(values["epoch"]) > len(member.losses):  # not when it was kept after its last epoch
+                member.note(float(values["loss"]), float(values["val_loss"]), seconds)
             if member.lost or not values["running"]:
                 ended.add(member)
         due = time.monotonic() - self.kept > KEEP_SECONDS
-        if ended or due:
+        if ended:
             self._fetch()
         for member, _ in running:
             if member.lost:
                 self.work.failed.append(member.lost)
-                self.slots[self.slots.index(member)] = None
-                continue
-            if member in ended:
+                self.work.drop(member)
+            elif member in ended:
                 self.work.finish(member)
+            if member in ended:
                 self.slots[self.slots.index(member)] = None
             self.work.told(member, member in ended)
         if due:
@@ -212,6 +214,9 @@ class Lane:
                 member.state = tree
 
     def _keep_all(self) -> None:
+        """Keep every member under way on disk."""
+        if self._state is not None and any(self.slots):
+            self._fetch()
         for member in self.slots:
             if member and member.losses:
                 self.work.keep(member)

@@ -62,8 +62,8 @@ class Member:
         self.seed = seed
         settings = run.settings
         self.fit, self.held = split_validation(samples, settings.training, seed)
-        scaling = network.Scaling.fit(samples.take(self.fit), settings.training.scale_target)
-        with _KERAS:
+        with _KERAS:  # one at a time, for memory too: the fit works in float64
+            scaling = network.Scaling.fit(samples.take(self.fit), settings.training.scale_target)
             keras.utils.set_random_seed(seed)
             self.model = network.build(settings.network, scaling, run.identity.steps)
         self.constants: Tree = {
@@ -82,7 +82,7 @@ class Member:
         try:
             if kept is None:
                 return
-            state = _like(self.state, kept)
+            state = _nested(self.state, kept)
             losses = [(float(a), float(b)) for a, b in kept["losses"]]
             if len(losses) == int(state["epoch"]):
                 self.state, self.losses, self.seconds = state, losses, float(kept["seconds"])
@@ -150,12 +150,12 @@ def flatten(tree: Tree, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _like(tree: Tree, flat: Mapping[str, Any], prefix: str = "") -> Tree:
+def _nested(tree: Tree, flat: Mapping[str, Any], prefix: str = "") -> Tree:
     """`flat` nested as `tree` is; KeyError or ValueError if it does not fit."""
     nested: Tree = {}
     for name, value in tree.items():
         if isinstance(value, dict):
-            nested[name] = _like(value, flat, f"{prefix}{name}|")
+            nested[name] = _nested(value, flat, f"{prefix}{name}|")
         else:
             nested[name] = np.asarray(flat[prefix + name], np.asarray(value).dtype)
             if nested[name].shape != np.shape(value):

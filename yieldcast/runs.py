@@ -7,6 +7,7 @@ calendar.csv        the calendar as used; regions.json: larger region by state, 
 members/            member_001.keras ... plain Keras, and member_001.json: epochs, best loss, seconds,
                     devices and versions it was trained with
 history/            member_001.csv ... loss per epoch
+worker-1/           empty; held by the second of several hosts while it trains
 unfinished/         member_007.npz ... members under way when training was stopped, to go on from
 model_card.md       what it is, for readers
 evaluation-*.json   scores, written by `yieldcast evaluate`
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     import keras
 
 FORMAT = 1
-_PACKAGES = ("yieldcast", "tensorflow", "keras", "numpy", "xarray", "pandas", "scikit-learn")
+_PACKAGES = ("yieldcast", "tensorflow", "keras", "jax", "jaxlib", "numpy", "xarray", "pandas", "scikit-learn")
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,10 @@ class Run:
         """
         for place in (path, path / "members", path / "history", path / "unfinished"):
             remove_leftovers(place)
-        members = any((path / "members").glob("member_*.keras"))
-        if members and not (path / "run.json").is_file():
-            raise RunError(f"{path} holds members but no run.json", "Choose another --out.")
-        if members:
+        begun = any(path.glob("members/member_*.keras")) or any(path.glob("unfinished/member_*.npz"))
+        if begun and not (path / "run.json").is_file():
+            raise RunError(f"{path} holds members, finished or not, but no run.json", "Choose another --out.")
+        if begun:
             run = cls.open(path)
             _check_same(run, identity, settings)
             return run
@@ -197,6 +198,10 @@ class Run:
         atomic_text(self.history_path(seed), history)
         atomic_write(path, model.save)
         atomic_text(path.with_suffix(".json"), json.dumps(dict(record), indent=2))
+        self.drop_unfinished(seed)
+
+    def drop_unfinished(self, seed: int) -> None:
+        """Forget what was kept of a seed under way."""
         self._unfinished_path(seed).unlink(missing_ok=True)
 
     def _unfinished_path(self, seed: int) -> Path:
@@ -270,5 +275,6 @@ def _check_same(run: Run, identity: Identity, settings: Settings) -> None:
     if differs:
         raise RunError(
             f"{run.path} holds another training; it differs in: {', '.join(differs)}",
-            "Choose another --out, or repeat the settings and data it was begun with.",
+            "Choose another --out, or repeat the settings and data it was begun with (members under way, "
+            "in unfinished/, count too).",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -67,13 +67,14 @@ def train(
 ) -> None:
     """Train a member for every seed that the run does not hold yet, all of them side by side.
 
-    A member's initial weights, rows, shuffles and noise depend on its seed and epoch alone. Members
-    under way are kept every two minutes and when it is interrupted; called again, it goes on from there.
+    A member's initial weights (of one backend), rows, shuffles and noise depend on its seed and epoch
+    alone. Members under way are kept every two minutes and when it is interrupted; called again, it goes
+    on from there.
 
     Args:
         samples: training rows, physical units.
         run: where members go; its settings are used.
-        seeds: 1 or more, one member each; repeated ones count once. With several workers, each trains
+        seeds: 1 to 999, one member each; repeated ones count once. With several workers, each trains
             every n-th.
         devices: see `backend.choose_devices`.
         block: members per block; None takes the fastest known for the devices.
@@ -88,8 +89,10 @@ def train(
     from yieldcast.members import Member
 
     check_trainable(samples)
-    if min(seeds, default=1) < 1:
-        raise ConfigError(f"expected seeds of 1 or more, received {min(seeds)}", "Count seeds from 1.")
+    if min(seeds, default=1) < 1 or max(seeds, default=1) > 999:
+        raise ConfigError(
+            f"expected seeds from 1 to 999, received {min(seeds)} to {max(seeds)}", "Count seeds from 1."
+        )
     if block is not None and block < 1:
         raise ConfigError(f"expected a block of 1 member or more, received {block}", "Leave --block out.")
     done = set(run.seeds())
@@ -116,26 +119,30 @@ def train(
         compiled(devices, network, run.settings.training),
         devices.place([{n: np.asarray(v, np.float32) for n, v in table.items()}] * plan.replicas),
         told, lambda member: member.save(run, made), lambda member: member.keep(run),
+        lambda member: run.drop_unfinished(member.seed),
     )  # fmt: skip
     _run_lanes([Lane(devices, plan, work) for _ in range(plan.lanes)], work)
     if work.failed:
         raise SchemaError(
             "; ".join(sorted(work.failed)),
-            "Lower training.learning_rate, or look for extreme values (yieldcast status).",
+            "Look for extreme values (yieldcast status), or lower training.learning_rate with another --out.",
         )
 
 
 def _run_lanes(lanes: Sequence[Any], work: Any) -> None:
     """Run every lane in a thread; whatever ends one, Ctrl-C too, stops the others at their next epoch."""
+    errors: list[BaseException] = []
+    running: list[Future[None]] = []
     with ThreadPoolExecutor(len(lanes), thread_name_prefix="lane") as pool:
-        running = [pool.submit(lane.run) for lane in lanes]
         try:
+            running.extend(pool.submit(lane.run) for lane in lanes)
             wait(running, return_when=FIRST_EXCEPTION)
-        finally:
-            if not all(lane.done() for lane in running) or any(lane.exception() for lane in running):
-                work.stop.set()
-    for lane in running:
-        lane.result()
+        except BaseException as interrupted:
+            errors.append(interrupted)
+            work.stop.set()
+    errors.extend(error for lane in running if (error := lane.exception()))
+    if errors:  # what kept a lane from saving must be told, even after Ctrl-C
+        raise min(errors, key=lambda error: isinstance(error, KeyboardInterrupt))
 
 
 @lru_cache(maxsize=8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,8 @@ def train_run(
     settings = settings or Settings()
     from yieldcast.backend import choose_devices
 
+    if os.environ.get("TF_CONFIG"):
+        notice("TF_CONFIG is set: waiting for the other hosts to start")
     devices = choose_devices(strategy)  # first: several hosts must find each other before anything runs
     tables = store.tables
     calendar = calendar_for(settings.data, tables.static)
@@ -103,6 +106,10 @@ def train_run(
         synthetic=is_synthetic(tables),
     )
     # Several workers share the run: the first starts it, each holds its own place in it.
+    others = out.glob("worker-*") if devices.workers == 1 else []
+    for folder in others:
+        with alone(folder, "a worker of another training is writing the run, see"):
+            pass
     place = out / f"worker-{devices.worker}" if devices.worker else out
     make_folder(place)
     with alone(place, "another training is writing the run"):
@@ -116,9 +123,11 @@ def train_run(
         done = set(run.seeds()) & set(seeds)
         if done:
             notice(f"{len(done)} of {len(seeds)} members are there already; continuing with the rest")
-        training.train(rows, run, seeds, devices, block, progress)
-        if run.seeds():  # a worker may have had none to train
-            atomic_text(out / "model_card.md", model_card(run, rows))
+        try:
+            training.train(rows, run, seeds, devices, block, progress)
+        finally:
+            if run.seeds():  # a worker may have had none to train
+                atomic_text(out / "model_card.md", model_card(run, rows))
     return run
 
 

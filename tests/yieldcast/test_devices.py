@@ -76,7 +76,9 @@ def test_several_hosts_without_their_names_is_a_settings_error(monkeypatch):
     choose_devices.cache_clear()
     with pytest.raises(ConfigError, match="TF_CONFIG"):
         choose_devices("multi-worker")
-    for text in ("{", "[]", '{"cluster": 3}', '{"cluster": {"worker": 3}}'):
+    nobody = '{"cluster": {"worker": ["a:1", "b:1"]}}'
+    other = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}'
+    for text in ("{", "[]", '{"cluster": 3}', '{"cluster": {"worker": 3}}', nobody, other):
         monkeypatch.setenv("TF_CONFIG", text)
         with pytest.raises(ConfigError, match="TF_CONFIG"):
             choose_devices("auto")
@@ -110,13 +112,17 @@ def assert_same(run, expected, seeds=range(1, 6)):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", [2, 3])
-def test_several_devices_train_the_members_of_one(expected, small_store, tiny_settings, tmp_path, devices):
+@pytest.mark.parametrize(
+    ("strategy", "devices", "replicas"), [("mirrored", 2, 2), ("mirrored", 3, 3), ("one-device", 2, 1)]
+)
+def test_other_strategies_train_the_same_members(
+    expected, small_store, tiny_settings, tmp_path, strategy, devices, replicas
+):
     (tmp_path / "settings.json").write_text(tiny_settings.model_dump_json())
-    finish(start(tmp_path, small_store, "run", strategy="mirrored", devices=devices))
+    finish(start(tmp_path, small_store, "run", strategy=strategy, devices=devices))
     run = Run.open(tmp_path / "run")
     assert_same(run, expected)  # five over two or three: uneven
-    assert {record["replicas"] for record in run.records()} == {devices}
+    assert {record["replicas"] for record in run.records()} == {replicas}
 
 
 def two_hosts():

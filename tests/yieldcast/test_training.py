@@ -20,6 +20,7 @@ from yieldcast.synthetic import country, foreign
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from yieldcast import training
+from yieldcast.lanes import Lane
 from yieldcast.members import split_validation
 from yieldcast.workflow import evaluate_run, train_run
 
@@ -318,6 +319,60 @@ def test_blocks_of_any_size_give_the_same_members(run, small_store, tiny_setting
     assert other.seeds() == [1, 2, 3, 4, 5]
     for seed in (1, 2, 3):
         assert close(weights(other, seed), weights(run, seed))
+
+
+def test_a_block_shrinks_when_its_members_stop(run, small_store, tiny_settings, tmp_path, monkeypatch):
+    # Seeds stop at different epochs with this patience; every halving moves members between slots.
+    monkeypatch.setattr("yieldcast.lanes.SHRINK_FROM", 2)
+    early = tiny_settings.training.model_copy(update={"max_epochs": 30, "patience": 1, "learning_rate": 0.05})
+    settings = tiny_settings.model_copy(update={"training": early})
+    seeds, sizes = range(1, 9), []
+    fill = Lane._fill
+
+    def watched(self):
+        fill(self)
+        sizes.append(self.block)
+
+    monkeypatch.setattr(Lane, "_fill", watched)
+    shrunk = train_run(small_store, "soybean", YEARS, seeds, tmp_path / "a", settings, block=4)
+    assert {4, 2} <= set(sizes)
+    plain = train_run(small_store, "soybean", YEARS, seeds, tmp_path / "b", settings, block=1)
+    assert [r["epochs"] for r in shrunk.records()] == [r["epochs"] for r in plain.records()]
+    assert len({r["epochs"] for r in plain.records()}) > 1
+    assert all(close(weights(shrunk, seed), weights(plain, seed)) for seed in seeds)
+
+
+def test_members_under_way_are_not_taken_up_by_another_training(small_store, tiny_settings, tmp_path):
+    def interrupt(epoch):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_run(small_store, "soybean", YEARS, [1], tmp_path / "run", tiny_settings, progress=interrupt)
+    assert list((tmp_path / "run" / "unfinished").glob("*.npz"))
+    quiet = tiny_settings.model_copy(
+        update={"network": tiny_settings.network.model_copy(update={"noise": 0.0})}
+    )
+    with pytest.raises(RunError, match=r"differs in: network\.noise"):
+        train_run(small_store, "soybean", YEARS, [1], tmp_path / "run", quiet)
+
+
+def test_a_member_that_could_not_be_saved_is_not_trained_twice(
+    run, small_store, tiny_settings, tmp_path, monkeypatch
+):
+    # The disk is full when the first member is saved; both are kept after their last epoch.
+    save = Run.save_member
+
+    def full(self, seed, model, record, history):
+        raise MissingDataError("no space left", "")
+
+    out = tmp_path / "run"
+    monkeypatch.setattr(Run, "save_member", full)
+    with pytest.raises(MissingDataError, match="no space"):
+        train_run(small_store, "soybean", YEARS, [1, 2], out, tiny_settings, block=2)
+    monkeypatch.setattr(Run, "save_member", save)
+    again = train_run(small_store, "soybean", YEARS, [1, 2], out, tiny_settings, block=2)
+    assert [r["epochs"] for r in again.records()] == [r["epochs"] for r in run.records()[:2]]
+    assert all(close(weights(again, seed), weights(run, seed)) for seed in (1, 2))
 
 
 def test_a_block_below_one_is_refused(small_store, tiny_settings, tmp_path):
