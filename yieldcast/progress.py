@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,8 +60,8 @@ def training_progress(
         label: what is being trained.
     """
     columns = (
-        TextColumn(label), BarColumn(10), MofNCompleteColumn(), TextColumn("members"),
-        TextColumn("{task.fields[now]}"), TimeElapsedColumn(), TextColumn("left {task.fields[left]}"),
+        TextColumn(label), BarColumn(8), MofNCompleteColumn(),
+        TextColumn("{task.fields[now]}"), TextColumn("left {task.fields[left]}"),
     )  # fmt: skip
     with Progress(*columns, console=screen, refresh_per_second=4) as bar:
         task = bar.add_task(label, total=None, now="starting", left="?")
@@ -71,11 +71,11 @@ def training_progress(
             if not left:
                 left.append(TimeLeft(event.members, max_epochs, began))
             seconds = left[0].after(event.seed, event.epoch, event.finished, time.monotonic())
-            best = f"seed {event.seed} epoch {event.epoch} best {event.best_loss:.4f}"
+            best = f"epoch {event.epoch} best {event.best_loss:.4f}"
             now = f"{len(left[0].running)} run, {best}"
             bar.update(task, total=event.members, advance=int(event.finished), now=now, left=clock(seconds))
             if event.finished and not screen.is_terminal:
-                screen.print(f"{label}, member done: {best}, left {clock(seconds)}")
+                screen.print(f"{label}, member done: seed {event.seed} {best}, left {clock(seconds)}")
 
         try:
             yield update
