@@ -274,6 +274,8 @@ def long(small_store, tiny_settings, tmp_path_factory):
 def test_stopped_in_the_middle_it_goes_on_from_the_same_epoch(long, small_store, tmp_path, how):
     settings, undisturbed = long
     heard = []
+    # A shell that starts the tests in the background has SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt(epoch):
         heard.append((epoch.seed, epoch.epoch))
@@ -283,8 +285,11 @@ def test_stopped_in_the_middle_it_goes_on_from_the_same_epoch(long, small_store,
             raise KeyboardInterrupt
 
     out = tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt):
-        train_run(small_store, "soybean", YEARS, [1, 2, 3], out, settings, progress=interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train_run(small_store, "soybean", YEARS, [1, 2, 3], out, settings, progress=interrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
     kept = sorted(int(p.stem[-3:]) for p in (out / "unfinished").glob("*.npz"))
     assert len(kept) >= 2
     heard.clear()
