@@ -1,7 +1,6 @@
 """Where an epoch of one member goes on one core of a CPU, by kind of XLA operation.
 
-Run it pinned to a core, so that the times add up to the clock; it prints a Markdown table for the trainer
-as it is, and the seconds of an epoch with the automatic gradient of the LSTM instead of the written one:
+Run it pinned to a core, so that the times add up to the clock; it prints a Markdown table:
 
     taskset -c 0 python experiments/profile_epoch.py --store STORE --units 32
 """
@@ -18,12 +17,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
-from keras import ops
 
 import calendars
 from calendars import CalendarError
@@ -45,21 +42,6 @@ KINDS = {  # the first that matches, in this order
     "sums of bias gradients": r"reduce",
     "picking rows, copies": r"(gather|copy|slice|broadcast|transpose|concatenate)",
 }
-
-
-def automatic(kernel: Any, recurrent: Any, bias: Any, inputs: Any) -> tuple[Any, ...]:
-    """`ensemble.lstm` with the backend's own gradient."""
-    outputs: list[Any] = []
-    c = None
-    for x in inputs:
-        z = ops.matmul(x, kernel) + bias[:, None]
-        if outputs:
-            z = z + ops.matmul(outputs[-1], recurrent)
-        i, f, g, o = ops.split(z, 4, axis=-1)
-        i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
-        c = i * g if c is None else f * c + i * g
-        outputs.append(o * ops.tanh(c))
-    return tuple(outputs)
 
 
 def epoch_of_one(rows: SampleSet, settings: Settings) -> Callable[[], None]:
@@ -109,7 +91,7 @@ def by_kind(call: Callable[[], None]) -> dict[str, float]:
 
 
 def main() -> int:
-    """Profile, then compare the two gradients in turn."""
+    """Profile and time an epoch."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--units", type=int, default=32)
@@ -124,17 +106,12 @@ def main() -> int:
     except (YieldcastError, CalendarError) as error:
         print(f"Error: {error}\nHint: {error.hint}", file=sys.stderr)
         return error.exit_code
-    written = epoch_of_one(rows, settings)
-    kinds, own = by_kind(written), ensemble.lstm
-    ensemble.lstm = automatic
-    backend = epoch_of_one(rows, settings)
-    ensemble.lstm = own
+    call = epoch_of_one(rows, settings)
+    kinds = by_kind(call)
     print(f"{len(rows)} rows, {units} units\n\n| operations | ms | share % |\n|---|--:|--:|")
     for kind, value in sorted(kinds.items(), key=lambda item: -item[1]):
         print(f"| {kind} | {value * 1e3:.1f} | {100 * value / sum(kinds.values()):.0f} |")
-    turns = [(seconds(written, 3), seconds(backend, 3)) for _ in range(5)]
-    ours, theirs = (statistics.median(turn[k] for turn in turns) for k in (0, 1))
-    print(f"\nAn epoch: {ours:.3f} s; with the automatic gradient {theirs:.3f} s, ratio {theirs / ours:.2f}")
+    print(f"\nAn epoch: {seconds(call):.3f} s")
     return 0
 
 

@@ -108,11 +108,10 @@ def _dense(weights: Mapping[str, Tensor], name: str, x: Tensor) -> Tensor:
     return ops.matmul(x, weights[f"{name}/kernel"]) + weights[f"{name}/bias"][:, None]
 
 
-def lstm(kernel: Tensor, recurrent: Tensor, bias: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def lstm(kernel: Tensor, recurrent: Tensor, bias: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
     """Outputs of an LSTM layer at every step, each (member, row, unit), from a zero state.
 
-    The steps are unrolled and their gradient is written out: on two CPU cores that is a quarter faster
-    than the automatic one, which recomputes gates (profile in experiments/results/benchmark-training.md).
+    The steps are unrolled: a window has few, and a loop would keep XLA from fusing across them.
 
     Args:
         kernel: (member, input, 4 units), gates in Keras's order: input, forget, cell, output.
@@ -120,73 +119,14 @@ def lstm(kernel: Tensor, recurrent: Tensor, bias: Tensor, inputs: Sequence[Tenso
         bias: (member, 4 units).
         inputs: one (member, row, input) per step.
     """
-
-    @ops.custom_gradient  # type: ignore[untyped-decorator]
-    def run(kernel: Tensor, recurrent: Tensor, bias: Tensor, *inputs: Tensor) -> tuple[Any, Any]:
-        kept: list[tuple[Tensor, ...]] = []
-        outputs: list[Tensor] = []
-        c: Tensor = None
-        for t, x in enumerate(inputs):
-            z = ops.matmul(x, kernel) + bias[:, None]
-            if t > 0:
-                z = z + ops.matmul(outputs[-1], recurrent)
-            i, f, g, o = _gates(z)
-            before, c = c, f * c + i * g if t > 0 else i * g
-            squashed = ops.tanh(c)
-            outputs.append(o * squashed)
-            kept.append((i, f, g, o, squashed, before))
-
-        def gradient(*upstream: Any) -> tuple[Tensor, ...]:
-            # TensorFlow hands the outputs' gradients one by one, JAX as one tuple.
-            above = upstream[0] if isinstance(upstream[0], tuple | list) else upstream
-            return _lstm_gradient(kernel, recurrent, inputs, outputs, kept, above)
-
-        return tuple(outputs), gradient
-
-    return tuple(run(kernel, recurrent, bias, *inputs))
-
-
-def _gates(z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    i, f, g, o = ops.split(z, 4, axis=-1)
-    return ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
-
-
-def _lstm_gradient(
-    kernel: Tensor, recurrent: Tensor, inputs: Sequence[Tensor], outputs: Sequence[Tensor],
-    kept: Sequence[tuple[Tensor, ...]], above: Sequence[Tensor],
-) -> tuple[Tensor, ...]:  # fmt: skip
-    """Gradients of kernel, recurrent, bias and every input: backpropagation through the steps.
-
-    Equations of Hochreiter & Schmidhuber's cell with forget gate, as in Greff et al. 2017 (LSTM: A
-    Search Space Odyssey, Appendix A.2), without peepholes.
-    """
-    to_inputs: list[Tensor] = []
-    to_kernel = to_recurrent = to_bias = to_h = to_c = None
-    for t in reversed(range(len(inputs))):
-        i, f, g, o, squashed, before = kept[t]
-        dh = _plus(above[t], to_h)
-        dc = _plus(dh * o * (1 - squashed * squashed), to_c)
-        forget = ops.zeros_like(dc) if before is None else dc * before * f * (1 - f)
-        dz = ops.concatenate(
-            [dc * g * i * (1 - i), forget, dc * i * (1 - g * g), dh * squashed * o * (1 - o)], axis=-1
-        )
-        to_inputs.append(_times_transposed(dz, kernel))
-        to_kernel = _plus(_transposed_times(inputs[t], dz), to_kernel)
-        to_bias = _plus(ops.sum(dz, axis=1), to_bias)
+    outputs: list[Tensor] = []
+    c: Tensor = None
+    for t, x in enumerate(inputs):
+        z = ops.matmul(x, kernel) + bias[:, None]
         if t > 0:
-            to_recurrent = _plus(_transposed_times(outputs[t - 1], dz), to_recurrent)
-            to_h, to_c = _times_transposed(dz, recurrent), dc * f
-    to_recurrent = ops.zeros_like(recurrent) if to_recurrent is None else to_recurrent
-    return (to_kernel, to_recurrent, to_bias, *reversed(to_inputs))
-
-
-def _plus(value: Tensor, other: Tensor | None) -> Tensor:
-    return value if other is None else value + other
-
-
-def _times_transposed(a: Tensor, b: Tensor) -> Tensor:
-    return ops.matmul(a, ops.transpose(b, (0, 2, 1)))
-
-
-def _transposed_times(a: Tensor, b: Tensor) -> Tensor:
-    return ops.matmul(ops.transpose(a, (0, 2, 1)), b)
+            z = z + ops.matmul(outputs[-1], recurrent)
+        i, f, g, o = ops.split(z, 4, axis=-1)
+        i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
+        c = f * c + i * g if t > 0 else i * g
+        outputs.append(o * ops.tanh(c))
+    return outputs

@@ -15,7 +15,7 @@ import tensorflow as tf
 from yieldcast import draws, samples
 from yieldcast.backend import choose_devices, value_and_gradient
 from yieldcast.config import DataSettings, NetworkSettings, TrainingSettings
-from yieldcast.ensemble import Network, lstm, scaling_of, set_weights, weights_of
+from yieldcast.ensemble import Network, scaling_of, set_weights, weights_of
 from yieldcast.epochs import fresh_state
 from yieldcast.members import row, stack
 from yieldcast.model import Scaling, build, inputs, scaled_model
@@ -53,37 +53,6 @@ def test_weights_go_to_a_plain_member_and_back(rows):
     one, two = plain(rows, 1), plain(rows, 2)
     set_weights(two, weights_of(one))
     assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), two.get_weights(), strict=True))
-
-
-def test_the_written_gradient_of_the_lstm_is_the_automatic_one(rows):
-    rng = np.random.default_rng(0)
-    steps, units, width = 4, 3, 2
-    shapes = [(2, width, 4 * units), (2, units, 4 * units), (2, 4 * units)]
-    arrays = [tf.constant(rng.normal(size=s), "float32") for s in shapes]
-    sequence = [tf.constant(rng.normal(size=(2, 5, width)), "float32") for _ in range(steps)]
-    above = [tf.constant(rng.normal(size=(2, 5, units)), "float32") for _ in range(steps)]
-
-    def automatic(kernel, recurrent, bias, sequence):
-        h = c = tf.zeros((2, 5, units))
-        outputs = []
-        for x in sequence:
-            z = x @ kernel + h @ recurrent + bias[:, None]
-            i, f, g, o = tf.split(z, 4, axis=-1)
-            c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
-            h = tf.sigmoid(o) * tf.tanh(c)
-            outputs.append(h)
-        return outputs
-
-    found = []
-    for layer in (automatic, lstm):
-        with tf.GradientTape() as tape:
-            tape.watch([*arrays, *sequence])
-            total = tf.add_n(
-                [tf.reduce_sum(o * a) for o, a in zip(layer(*arrays, sequence), above, strict=True)]
-            )
-        found.append(tape.gradient(total, [*arrays, *sequence]))
-    for expected, received in zip(*found, strict=True):
-        np.testing.assert_allclose(received, expected, rtol=2e-4, atol=1e-5)
 
 
 def trees(rows, seeds, settings=SETTINGS):
