@@ -114,7 +114,7 @@ class Member:
 
     def keep(self, run: Run) -> None:
         """Keep the state on disk, so that a restart goes on from this epoch."""
-        flat = {**flatten(self.state), "losses": np.array(self.losses), "seconds": np.float64(self.seconds)}
+        flat = {**_flatten(self.state), "losses": np.array(self.losses), "seconds": np.float64(self.seconds)}
         run.keep_unfinished(self.seed, flat)
 
     def save(self, run: Run, made: Mapping[str, Any]) -> None:
@@ -142,11 +142,11 @@ class Member:
         run.save_member(self.seed, self.model, record, "\n".join(["epoch,loss,val_loss", *lines, ""]))
 
 
-def flatten(tree: Tree, prefix: str = "") -> dict[str, Any]:
+def _flatten(tree: Tree, prefix: str = "") -> dict[str, Any]:
     """A nested dictionary as one level, names joined by "|"."""
     flat: dict[str, Any] = {}
     for name, value in tree.items():
-        flat |= flatten(value, f"{prefix}{name}|") if isinstance(value, dict) else {prefix + name: value}
+        flat |= _flatten(value, f"{prefix}{name}|") if isinstance(value, dict) else {prefix + name: value}
     return flat
 
 

@@ -121,7 +121,7 @@ def _dense(units: int, settings: NetworkSettings, name: str, activation: str | N
 
 
 def scaled_model(model: keras.Model) -> keras.Model:
-    """The same network up to the scaled yield, for training; weights are shared."""
+    """The same network up to the scaled yield, what the loss is taken of; weights are shared."""
     return keras.Model(model.input, model.get_layer(SCALED_OUTPUT).output, name="dual_path_scaled")
 
 
