@@ -1,0 +1,354 @@
+"""One loop for all sources: skip what verifies, fetch the rest a few at a time, try again, sum up."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import tenacity
+
+from data_fetchers.parts import Job, Part, Record, Shelf, children, timestamp
+from yieldcast.disk import alone, make_folder
+from yieldcast.errors import CredentialsError, FetchError, YieldcastError
+
+# Set on Ctrl-C: workers in this process stop waiting at once.
+_STOP = threading.Event()
+_TICK_s = 0.5
+_LONGEST_PAUSE_s = 900.0  # a service that asks for more is left to the next run
+
+
+class AgainError(FetchError):
+    """A service that may deliver the next time: busy, down, cut off, or an answer that is not what it says.
+
+    Args:
+        message, hint: as for every error.
+        after_s: seconds that the service asks to wait (Retry-After), or None.
+    """
+
+    def __init__(self, message: str, hint: str = "", after_s: float | None = None) -> None:
+        super().__init__(message, hint)
+        self.after_s = after_s
+
+
+class TooBigError(FetchError):
+    """A request above the service's limit: the part is split."""
+
+
+class NotYetError(FetchError):
+    """Data that the service will have later."""
+
+
+class StoppedError(Exception):
+    """The user stopped the fetch while a part was waiting."""
+
+
+class Source(Protocol):
+    """A service: what a part's answer is and when it is whole. Plain data, so that it travels to workers."""
+
+    @property
+    def name(self) -> str:
+        """Of the source and its shelf."""
+
+    @property
+    def licence(self) -> str:
+        """Of the data."""
+
+    @property
+    def attribution(self) -> str:
+        """The line that products must carry."""
+
+    @property
+    def workers(self) -> int:
+        """Most parts under way at once."""
+
+    @property
+    def seconds_between(self) -> float:
+        """Least time between two starts (s)."""
+
+    def fetch(self, part: Part, target: Path, job: Job) -> Record:
+        """Write the answer to `target`; return facts for the sidecar (job id, ...)."""
+
+    def check(self, part: Part, file: Path) -> Record:
+        """Raise AgainError when the file is not the whole answer; return facts (months, preliminary, ...)."""
+
+    def split(self, part: Part) -> list[Part]:
+        """Smaller parts that together are this one; empty when it cannot be split."""
+
+    def stale(self, part: Part, record: Record, today: dt.date) -> bool:
+        """Whether a verified part should be asked for again."""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How often and how patiently one part is tried.
+
+    Args:
+        tries: at most, 1 or more.
+        first_s: pause after the first failure (s), doubled after each further one.
+        longest_s: longest pause of our own (s); one that a service asks for may be longer.
+    """
+
+    tries: int = 6
+    first_s: float = 5.0
+    longest_s: float = 120.0
+
+    def pause(self, state: tenacity.RetryCallState) -> float:
+        """Seconds to wait before the next try."""
+        error = state.outcome.exception() if state.outcome else None
+        own = min(self.first_s * 2 ** (state.attempt_number - 1), self.longest_s)
+        asked = error.after_s if isinstance(error, AgainError) else None
+        return max(own, asked or 0.0)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one part: fetched, split or missing."""
+
+    part: Part
+    record: Record | None = None
+    split: tuple[Part, ...] = ()
+    error: YieldcastError | None = None
+    revised: bool = False
+    tries: int = 1
+    seconds: float = 0.0
+
+
+@dataclass
+class SourceSummary:
+    """What became of the parts of one source."""
+
+    name: str
+    total: int = 0
+    kept: int = 0
+    fetched: int = 0
+    bytes: int = 0
+    revised: list[str] = field(default_factory=list)
+    missing: list[tuple[str, YieldcastError]] = field(default_factory=list)
+    waiting: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        """Parts that need no more work in this run."""
+        return self.kept + self.fetched + len(self.missing)
+
+
+Progress = Callable[[Sequence[SourceSummary]], None]
+Plan = tuple[Source, Sequence[Part]]
+
+
+def run_part(source: Source, part: Part, folder: Path, retry: Retry) -> Outcome:
+    """Fetch, check and put away one part; what a worker does, in a thread or on a Dask cluster.
+
+    A service that does not deliver is an outcome, not an exception; a disk that refuses is raised.
+    """
+    shelf, began = Shelf(folder), time.monotonic()
+    job = shelf.job(part)
+
+    def attempt() -> tuple[Record, Record]:
+        target = shelf.temporary(part)
+        target.unlink(missing_ok=True)
+        facts = source.fetch(part, target, job)
+        return facts, source.check(part, target)
+
+    def before_pause(state: tenacity.RetryCallState) -> None:
+        pause = state.next_action.sleep if state.next_action else 0
+        error = state.outcome.exception() if state.outcome else ""
+        job.say(f"try {state.attempt_number + 1} in {pause:.0f} s: {error}")
+
+    tries = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_worth_another_try), wait=retry.pause, sleep=pause,
+        stop=tenacity.stop_after_attempt(retry.tries), before_sleep=before_pause, reraise=True,
+    )  # fmt: skip
+
+    def outcome(**values: Any) -> Outcome:
+        count = int(tries.statistics.get("attempt_number", 1))
+        return Outcome(part, tries=count, seconds=round(time.monotonic() - began, 2), **values)
+
+    try:
+        facts, found = tries(attempt)
+    except TooBigError as error:
+        parts = source.split(part)
+        if not parts:
+            return outcome(error=FetchError(f"{error}; it cannot be split further", error.hint))
+        shelf.commit_split(part, parts, {"fetched": timestamp(), "reason": str(error)})
+        return outcome(split=tuple(parts))
+    except FetchError as error:
+        shelf.temporary(part).unlink(missing_ok=True)
+        return outcome(error=error)
+    record = {
+        "fetched": timestamp(), "tries": tries.statistics.get("attempt_number", 1),
+        "licence": source.licence, "attribution": source.attribution, **facts, **found,
+    }  # fmt: skip
+    revised = shelf.commit(part, record)
+    return outcome(record=shelf.verified(part), revised=revised)
+
+
+def pause(seconds: float) -> None:
+    """Wait, unless the user stops the fetch; sources that poll use it too."""
+    if _STOP.wait(seconds):
+        raise StoppedError
+
+
+def fetch_parts(
+    plans: Sequence[Plan],
+    folder: Path,
+    *,
+    executor: Executor | None = None,
+    retry: Retry | None = None,
+    progress: Progress | None = None,
+    today: dt.date | None = None,
+) -> list[SourceSummary]:
+    """Bring all parts of all plans onto their shelves, a few of each source at a time.
+
+    Args:
+        plans: sources, each with its parts.
+        folder: holds one shelf per source and ``manifest.jsonl``, a line for every part that was tried.
+        executor: any `concurrent.futures.Executor` whose workers see `folder`; threads if none.
+        retry: how often one part is tried.
+        progress: called about twice a second with what is done and what is waited for.
+        today: the day that decides what is stale; today if none.
+
+    Returns:
+        one summary per plan; what is missing is in it, with the reason.
+
+    Raises:
+        MissingDataError: the disk refuses, or another fetch is at work in `folder`.
+    """
+    make_folder(folder)
+    today = today or dt.datetime.now(dt.UTC).date()
+    with alone(folder, "another fetch is at work in"):
+        queues = [_Queue(source, parts, folder / source.name, today) for source, parts in plans]
+        if executor is not None:
+            return _Loop(queues, folder, executor, retry or Retry(), progress).run()
+        _STOP.clear()
+        threads = sum(min(q.source.workers, max(len(q.pending), 1)) for q in queues)
+        with ThreadPoolExecutor(max(threads, 1), thread_name_prefix="fetch") as pool:
+            try:
+                return _Loop(queues, folder, pool, retry or Retry(), progress).run()
+            except BaseException:
+                _STOP.set()
+                raise
+
+
+class _Queue:
+    """The parts of one source that are still to do, and the count of those done."""
+
+    def __init__(self, source: Source, parts: Iterable[Part], folder: Path, today: dt.date) -> None:
+        self.source, self.shelf = source, Shelf(folder)
+        self.shelf.make()
+        self.summary = SourceSummary(source.name)
+        self.pending: deque[Part] = deque()
+        self.next_start = 0.0
+        for part in dict.fromkeys(parts):
+            for leaf, record in self._leaves(part):
+                self.summary.total += 1
+                if record is None or source.stale(leaf, record, today):
+                    self.pending.append(leaf)
+                else:
+                    self.summary.kept += 1
+
+    def _leaves(self, part: Part) -> Iterator[tuple[Part, Record | None]]:
+        record = self.shelf.verified(part)
+        if record is None or "split" not in record:
+            yield part, record
+            return
+        for child in children(part, record):
+            yield from self._leaves(child)
+
+    def take(self, under_way: int, now: float) -> Part | None:
+        """The next part that may start now."""
+        if not self.pending or under_way >= self.source.workers or now < self.next_start:
+            return None
+        self.next_start = now + self.source.seconds_between
+        return self.pending.popleft()
+
+    def settle(self, outcome: Outcome) -> None:
+        """Count an outcome; a refused key ends the whole source, since every part would meet it."""
+        if outcome.split:
+            self.summary.total += len(outcome.split) - 1
+            self.pending.extendleft(reversed(outcome.split))
+        elif outcome.record is not None:
+            self.summary.fetched += 1
+            self.summary.bytes += int(outcome.record["bytes"])
+            self.summary.revised += [outcome.part.name] if outcome.revised else []
+        elif outcome.error is not None:
+            self.summary.missing.append((outcome.part.name, outcome.error))
+        if isinstance(outcome.error, CredentialsError):
+            self.summary.missing += [(part.name, outcome.error) for part in self.pending]
+            self.pending.clear()
+
+
+class _Loop:
+    def __init__(
+        self, queues: list[_Queue], folder: Path, executor: Executor, retry: Retry, progress: Progress | None
+    ) -> None:
+        self.queues, self.folder, self.executor, self.retry = queues, folder, executor, retry
+        self.progress = progress or (lambda summaries: None)
+        self.under_way: dict[Future[Outcome], tuple[_Queue, Part]] = {}
+
+    def run(self) -> list[SourceSummary]:
+        try:
+            while self._start() or self.under_way or any(q.pending for q in self.queues):
+                done, _ = wait(self.under_way, timeout=self._timeout(), return_when=FIRST_COMPLETED)
+                if not self.under_way:
+                    time.sleep(min(self._timeout(), _TICK_s))
+                for future in done:
+                    queue, _part = self.under_way.pop(future)
+                    outcome = future.result()
+                    self._note(outcome)
+                    queue.settle(outcome)
+                self._tell()
+        except BaseException:
+            for future in self.under_way:
+                future.cancel()
+            raise
+        self._tell()
+        return [queue.summary for queue in self.queues]
+
+    def _start(self) -> bool:
+        started = False
+        for queue in self.queues:
+            while True:
+                count = sum(owner is queue for owner, _ in self.under_way.values())
+                part = queue.take(count, time.monotonic())
+                if part is None:
+                    break
+                future = self.executor.submit(run_part, queue.source, part, queue.shelf.folder, self.retry)
+                self.under_way[future] = (queue, part)
+                started = True
+        return started
+
+    def _timeout(self) -> float:
+        now = time.monotonic()
+        starts = [q.next_start - now for q in self.queues if q.pending and q.source.seconds_between]
+        return max(0.01, min([_TICK_s, *starts]))
+
+    def _tell(self) -> None:
+        for queue in self.queues:
+            own = [part for owner, part in self.under_way.values() if owner is queue]
+            queue.summary.waiting = {p.name: str(queue.shelf.job(p).load().get("state", "")) for p in own}
+        self.progress([queue.summary for queue in self.queues])
+
+    def _note(self, outcome: Outcome) -> None:
+        """One manifest line."""
+        what = "fetched" if outcome.record else "split" if outcome.split else "missing"
+        line: Mapping[str, Any] = {
+            "time": timestamp(), "source": outcome.part.source, "part": outcome.part.file, "outcome": what,
+            "tries": outcome.tries, "seconds": outcome.seconds,
+            "bytes": outcome.record["bytes"] if outcome.record else 0,
+            "error": str(outcome.error) if outcome.error else "",
+        }  # fmt: skip
+        with open(self.folder / "manifest.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _worth_another_try(error: BaseException) -> bool:
+    return isinstance(error, AgainError) and (error.after_s or 0) <= _LONGEST_PAUSE_s

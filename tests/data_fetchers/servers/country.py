@@ -1,0 +1,76 @@
+"""A small country in the shape of Brazil's services: places, squares for polygons, weather by formula."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# UF code -> (abbreviation, name, region id, region abbreviation, region name)
+STATES = {
+    51: ("MT", "Mato Grosso", 5, "CO", "Centro-Oeste"),
+    52: ("GO", "Goiás", 5, "CO", "Centro-Oeste"),
+    41: ("PR", "Paraná", 4, "S", "Sul"),
+}
+_ORIGIN = {51: (-12.0, -57.0), 52: (-16.0, -51.0), 41: (-24.0, -53.0)}
+SIDE_deg = 0.4  # of each municipality's square
+PER_STATE = 8
+
+
+def municipalities():
+    """[{id, name, uf, lat, lon}], sorted by id; names with quotes, accents and `<` among them."""
+    names = ["Sorriso", "Sant'Ana", "São João", 'Vila "Nova"', "Óbidos <Sul>", "Água Boa", "Ipê", "Cruz & Sá"]
+    rows = []
+    for uf, (lat, lon) in _ORIGIN.items():
+        for i in range(PER_STATE):
+            rows.append(
+                {
+                    "id": uf * 100_000 + (i + 1) * 100 + i,
+                    "name": names[i],
+                    "uf": uf,
+                    "lat": round(lat - 0.5 * (i // 4), 4),
+                    "lon": round(lon + 0.5 * (i % 4), 4),
+                }
+            )
+    return sorted(rows, key=lambda r: r["id"])
+
+
+def square(lat, lon, side=SIDE_deg):
+    """A closed ring around a centroid: [[lon, lat], ...]."""
+    h = side / 2
+    return [
+        [lon - h, lat - h],
+        [lon + h, lat - h],
+        [lon + h, lat + h],
+        [lon - h, lat + h],
+        [lon - h, lat - h],
+    ]
+
+
+def day_numbers(days):
+    """Days since 1970 of a datetime64 array."""
+    return np.asarray(days).astype("datetime64[D]").astype(np.int64)
+
+
+def tmax_degC(lat, lon, days):
+    """Daily maximum by formula, broadcast over (days, lat, lon)."""
+    n = day_numbers(days)[:, None, None]
+    lat, lon = np.asarray(lat)[None, :, None], np.asarray(lon)[None, None, :]
+    season = np.cos(2 * np.pi * (n - 15) / 365.25) * (-lat) / 8
+    noise = 2.5 * np.sin(n * 0.73 + lat * 1.9 + lon * 0.6)
+    return 30.0 + 0.15 * (lat + 15) + season + noise + 0.002 * (n - 16000) / 30
+
+
+def tmin_degC(lat, lon, days):
+    """Daily minimum by formula: 5 to 15 degC below the maximum."""
+    n = day_numbers(days)[:, None, None]
+    lat, lon = np.asarray(lat)[None, :, None], np.asarray(lon)[None, None, :]
+    lat, lon = np.asarray(lat).ravel(), np.asarray(lon).ravel()
+    spread = 10 + 4 * np.sin(n * 0.41 + lat[None, :, None] + lon[None, None, :] * 0.3)
+    return tmax_degC(lat, lon, days) - spread
+
+
+def rain_mm(lat, lon, days):
+    """Daily rain by formula, never negative."""
+    n = day_numbers(days)[:, None, None]
+    lat, lon = np.asarray(lat).ravel()[None, :, None], np.asarray(lon).ravel()[None, None, :]
+    wet = np.cos(2 * np.pi * (n - 10) / 365.25) + np.sin(n * 1.37 + lat * 3.1 + lon * 2.3)
+    return np.maximum(0, 4 * wet)
