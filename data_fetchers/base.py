@@ -103,7 +103,7 @@ class Retry:
     def pause(self, state: tenacity.RetryCallState) -> float:
         """Seconds to wait before the next try."""
         error = state.outcome.exception() if state.outcome else None
-        own = min(self.first_s * 2 ** (state.attempt_number - 1), self.longest_s)
+        own = min(self.first_s * 2.0 ** (state.attempt_number - 1), self.longest_s)
         asked = error.after_s if isinstance(error, AgainError) else None
         return max(own, asked or 0.0)
 
