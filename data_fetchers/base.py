@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import tenacity
 
@@ -48,6 +48,22 @@ class NotYetError(FetchError):
 
 class StoppedError(Exception):
     """The user stopped the fetch while a part was waiting."""
+
+
+class Note(NamedTuple):
+    """Something that a reader of a table should know, with how often it occurs.
+
+    Args:
+        table: places, weather, yields, soil, seasonal or surveys.
+        text: what, in words.
+        count: how many.
+        missing: asked for and not there: the fetch ends with exit code 4.
+    """
+
+    table: str
+    text: str
+    count: int
+    missing: bool = False
 
 
 class Source(Protocol):
