@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import tenacity
 
 from data_fetchers.parts import Job, Part, Record, Shelf, children, timestamp
-from yieldcast.disk import alone, make_folder
+from yieldcast.disk import alone, make_folder, remove_leftovers
 from yieldcast.errors import CredentialsError, FetchError, YieldcastError
 
 # Set on Ctrl-C: workers in this process stop waiting at once.
@@ -50,7 +50,8 @@ class StoppedError(Exception):
     """The user stopped the fetch while a part was waiting."""
 
 
-class Note(NamedTuple):
+@dataclass(frozen=True)
+class Note:
     """Something that a reader of a table should know, with how often it occurs.
 
     Args:
@@ -244,14 +245,16 @@ def fetch_parts(
         queues = [_Queue(source, parts, folder / source.name, today) for source, parts in plans]
         if executor is not None:
             return _Loop(queues, folder, executor, retry or Retry(), progress).run()
-        _STOP.clear()
         threads = sum(min(q.source.workers, max(len(q.pending), 1)) for q in queues)
         with ThreadPoolExecutor(max(threads, 1), thread_name_prefix="fetch") as pool:
             try:
                 return _Loop(queues, folder, pool, retry or Retry(), progress).run()
             except BaseException:
-                _STOP.set()
+                _STOP.set()  # cleared when the pool's threads have ended
                 raise
+            finally:
+                pool.shutdown()
+                _STOP.clear()
 
 
 class _Queue:
@@ -260,6 +263,7 @@ class _Queue:
     def __init__(self, source: Source, parts: Iterable[Part], folder: Path, today: dt.date) -> None:
         self.source, self.shelf = source, Shelf(folder)
         self.shelf.make()
+        remove_leftovers(folder)
         self.summary = SourceSummary(source.name)
         self.pending: deque[Part] = deque()
         self.next_start = 0.0

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+
+import numpy as np
 
 from yieldcast.errors import ConfigError
+
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
 def parse_years(text: str, option: str) -> list[int]:
@@ -52,3 +57,28 @@ def parse_date(text: str | None, option: str) -> dt.date | None:
     except ValueError:
         pass
     raise ConfigError(f"{option}: expected a date YYYY-MM-DD, received {text!r}", "For example 2018-01-15.")
+
+
+def parse_months(text: str, option: str) -> list[np.datetime64]:
+    """Months from "2017-09", "2017-09:2018-02" (both ends included) or a list of these.
+
+    Args:
+        text: as typed.
+        option: the option's name, for the error.
+
+    Raises:
+        ConfigError: anything else, or an empty or backward range.
+    """
+    months: set[np.datetime64] = set()
+    for part in text.split(","):
+        first, colon, last = part.strip().partition(":")
+        if not all(_MONTH.fullmatch(month) for month in (first, last if colon else first)):
+            raise ConfigError(
+                f"{option}: expected months such as 2017-09, 2017-09:2018-02 or 2017-09,2018-01; "
+                f"received {text!r}",
+                "Give YYYY-MM; FIRST:LAST includes both.",
+            )
+        months.update(np.arange(np.datetime64(first), np.datetime64(last if colon else first) + 1))
+    if not months:
+        raise ConfigError(f"{option}: {text!r} is an empty range", "Put the earlier month first.")
+    return sorted(months)

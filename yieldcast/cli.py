@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from yieldcast.arguments import parse_date, parse_years
+from yieldcast.cli_fetch import add_commands
 from yieldcast.errors import MissingDataError, YieldcastError
 
 if TYPE_CHECKING:
@@ -218,6 +219,9 @@ def evaluate(
         screen.print(years_table(result.by_year(), result.synthetic))
     for path in write_scores(result, trained, file):
         screen.print(f"written: {path}")
+
+
+add_commands(app)
 
 
 def _load_tensorflow() -> None:

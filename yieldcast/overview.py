@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group
@@ -41,19 +41,22 @@ def status_view(status: Mapping[str, Any]) -> Group:
         status: of `Store.status`.
     """
     tables = status["tables"]
-    static, weather, yields = (tables[name] for name in ("static", "weather", "yields"))
     view = Table("table", "holds", "gaps", "fingerprint", title=Text(f"store {status['path']}"))
-    view.add_row("places", _places(static), _places_gaps(static), static["fingerprint"][:12])
-    view.add_row("weather", _weather(weather), _weather_gaps(weather), weather["fingerprint"][:12])
-    view.add_row("yields", f"{len(yields['crops'])} crops, see below", "", yields["fingerprint"][:12])
+    for table, (label, holds, gaps) in _ROWS.items():
+        have = tables.get(table)
+        if have is not None:
+            view.add_row(label, holds(have), gaps(have), have["fingerprint"][:12])
+        elif table != "seasonal":  # the one that training does not need
+            view.add_row(label, Text("not there yet", style="yellow"), f"yieldcast fetch {label}", "")
     crops = Table("crop", "rows", "municipalities", "harvest years", "missing years", title="yields")
     for column in crops.columns[1:3]:
         column.justify = "right"
-    for crop, have in yields["crops"].items():
+    for crop, have in tables.get("yields", {}).get("crops", {}).items():
         years = f"{have['first_harvest_year']}-{have['last_harvest_year']}"
         missing = ", ".join(map(str, have["missing_years"])) or "none"
         crops.add_row(crop, f"{have['rows']:,}", f"{have['municipalities']:,}", years, missing)
-    return Group(view, crops, Text(f"written {status['written']} from {_sources(status['sources'])}"))
+    written = Text(f"written {status['written']} from {_sources(status['sources'])}")
+    return Group(view, *([crops] if crops.rows else []), written)
 
 
 def _places(static: Mapping[str, Any]) -> str:
@@ -81,10 +84,28 @@ def _weather_gaps(weather: Mapping[str, Any]) -> str:
     return "; ".join(part for part in parts if part != "none") or "none"
 
 
+def _seasonal(seasonal: Mapping[str, Any]) -> str:
+    starts = seasonal["starts"]
+    span = starts[0] if len(starts) == 1 else f"{len(starts)} starts, {starts[0]} to {starts[-1]}"
+    return f"{span}: {seasonal['members']} members x {seasonal['leads']} months"
+
+
 def _count(number: int, text: str) -> str:
     return f"{number:,} {text}" if number else "none"
 
 
 def _sources(sources: Mapping[str, Any]) -> str:
-    files = (value["file"] if isinstance(value, Mapping) else value for value in sources.values())
+    files = (
+        value.get("file", value.get("source", "")) if isinstance(value, Mapping) else value
+        for value in sources.values()
+    )
     return ", ".join(map(str, files)) or "tables in memory"
+
+
+_Tell = Callable[[Mapping[str, Any]], str]
+_ROWS: Mapping[str, tuple[str, _Tell, _Tell]] = {
+    "static": ("places", _places, _places_gaps),
+    "weather": ("weather", _weather, _weather_gaps),
+    "yields": ("yields", lambda have: f"{len(have['crops'])} crops, see below", lambda have: ""),
+    "seasonal": ("seasonal", _seasonal, lambda have: ""),
+}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from yieldcast.training import Epoch
+
+_QUIET_s = 30.0
 
 
 class TimeLeft:
@@ -96,6 +98,52 @@ def counting_progress(label: str, screen: Console) -> Iterator[Callable[[int, in
     ) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class Counted(Protocol):
+    """What `fetch_progress` shows of one source."""
+
+    name: str
+    total: int
+    bytes: int
+    waiting: dict[str, str]
+
+    @property
+    def done(self) -> int:
+        """Parts that need no more work."""
+
+
+@contextmanager
+def fetch_progress(screen: Console) -> Iterator[Callable[[Sequence[Counted]], None]]:
+    """A line per source: parts done, rate, and what the first one under way waits for.
+
+    Args:
+        screen: where to draw; without a terminal, a line whenever something was done, once in 30 s.
+    """
+    columns = (
+        TextColumn("{task.description}"), BarColumn(12), MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[now]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=screen, refresh_per_second=4) as bar:
+        tasks: dict[int, TaskID] = {}
+        began, said = time.monotonic(), [time.monotonic(), 0]
+
+        def update(sources: Sequence[Counted]) -> None:
+            minutes = max(time.monotonic() - began, 1e-3) / 60
+            for source in sources:
+                if id(source) not in tasks:
+                    tasks[id(source)] = bar.add_task(source.name, total=source.total, rate="", now="")
+                rate = f"{source.bytes / 1e6:,.1f} MB, {source.bytes / 1e6 / minutes:,.1f} MB/min"
+                now = next((f"{part}: {state}" for part, state in source.waiting.items() if state), "")
+                bar.update(
+                    tasks[id(source)], completed=source.done, total=source.total, rate=rate, now=now[:70]
+                )
+            done = sum(source.done for source in sources)
+            if not screen.is_terminal and done != said[1] and time.monotonic() - said[0] > _QUIET_s:
+                said[:] = [time.monotonic(), done]
+                screen.print(", ".join(f"{s.name} {s.done} of {s.total}" for s in sources))
+
+        yield update
 
 
 def clock(seconds: float) -> str:

@@ -1,12 +1,14 @@
-"""The data store: three checked tables and a manifest in one folder, replaced whole or not at all.
+"""The data store: checked tables and a manifest in one folder, replaced whole or not at all.
 
-A table lies in ``<table>-<first 12 of its fingerprint>.nc``; ``store.json`` names the three that belong
-together and is replaced last, so an import that is cut off leaves the earlier store as it was.
+A table lies in ``<table>-<first 12 of its fingerprint>.nc``; ``store.json`` names those that belong together
+and is replaced last, so an import or fetch that is cut off leaves the earlier store as it was. A store that
+is being filled by `yieldcast fetch` may lack tables; one from an import has places, weather and yields.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -18,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from yieldcast import schema, variables
+from yieldcast import holdings, manifest, schema, seasonal_table
 from yieldcast.disk import (
     alone,
     atomic_text,
@@ -30,11 +32,19 @@ from yieldcast.disk import (
 )
 from yieldcast.errors import MissingDataError, SchemaError
 
-FORMAT = 1
-MANIFEST = "store.json"
-_TABLE_FILE = re.compile(r"(static|weather|yields)-[0-9a-f]{12}\.nc")
-_IMPORT = "Run `yieldcast import` with your own tables to make a store here."
-_AGAIN = "Run the import again: it replaces the store."
+_TABLE_FILE = re.compile(r"(static|weather|yields|seasonal)-[0-9a-f]{12}\.nc|mesh-[0-9a-f]{12}\.geojson")
+_CHECKS = {
+    "static": schema.check_static,
+    "weather": schema.check_weather,
+    "yields": schema.check_yields,
+    "seasonal": seasonal_table.check_seasonal,
+}
+_GET = {
+    "static": "Get the places: `yieldcast fetch places`.",
+    "weather": "Get it: `yieldcast fetch weather --years ...`.",
+    "yields": "Get them: `yieldcast fetch yields --years ...`.",
+    "seasonal": "Get it: `yieldcast fetch seasonal --starts ...`.",
+}
 
 
 class Tables(NamedTuple):
@@ -50,13 +60,16 @@ class Store:
 
     Args:
         path: the folder.
-        manifest: contents of its ``store.json``; use `Store.open` or `Store.write` to get one.
+        contents: of its ``store.json``; use `Store.open` or `Store.write` to get one.
     """
 
-    def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, contents: Mapping[str, Any]) -> None:
         self.path = path
-        self._manifest = manifest
-        self.fingerprints: dict[str, str] = {t: manifest["tables"][t]["fingerprint"] for t in Tables._fields}
+        self._contents = contents
+        entries = contents["tables"]
+        self.fingerprints: dict[str, str] = {
+            t: entries[t]["fingerprint"] for t in Tables._fields if t in entries
+        }
 
     @classmethod
     def open(cls, path: Path) -> Store:
@@ -67,11 +80,11 @@ class Store:
             SchemaError: a table file that the manifest names is gone.
         """
         path = Path(path)
-        store = cls(path, _read_manifest(path))
-        for table in Tables._fields:
+        store = cls(path, manifest.read(path))
+        for table in manifest.tables_of(store._contents):
             if not store._file(table).is_file():
                 raise SchemaError(
-                    f"the store {path} is damaged: {store._file(table).name} is not there", _AGAIN
+                    f"the store {path} is damaged: {store._file(table).name} is not there", manifest.AGAIN
                 )
         return store
 
@@ -88,19 +101,61 @@ class Store:
             SchemaError: a table breaks its contract; nothing is written.
             MissingDataError: the disk refuses or another import is at work; the earlier store is intact.
         """
-        _check(tables)
-        path = Path(path)
+        return cls._replace(Path(path), tables._asdict(), sources, None, keep=False)
+
+    @classmethod
+    def update(
+        cls,
+        path: Path,
+        tables: Mapping[str, xr.Dataset],
+        sources: Mapping[str, Any],
+        mesh: str | None = None,
+    ) -> Store:
+        """Replace some tables of a store, or begin one; the others stay.
+
+        Args:
+            path: the folder, made when it is not there.
+            tables: of static, weather, yields, seasonal.
+            sources: where they come from, merged into what the store says of the others.
+            mesh: boundaries of the municipalities, a GeoJSON text; None leaves them.
+
+        Raises:
+            SchemaError, MissingDataError: as `write`, also when the tables no longer fit together.
+        """
+        return cls._replace(Path(path), tables, sources, mesh, keep=True)
+
+    @classmethod
+    def _replace(
+        cls,
+        path: Path,
+        tables: Mapping[str, xr.Dataset],
+        sources: Mapping[str, Any],
+        mesh: str | None,
+        keep: bool,
+    ) -> Store:
+        for table, ds in tables.items():
+            _CHECKS[table](ds)
+        if not keep:
+            _refuse_strangers(tables, None)  # before the folder is made
         make_folder(path)
-        with alone(path, "another import is writing the store"):
+        with alone(path, "another import or fetch is writing the store"):
+            earlier = cls.open(path) if keep and (path / manifest.FILE).exists() else None
+            _refuse_strangers(tables, earlier)
+            old = earlier._contents if earlier else {"tables": {}, "sources": {}}
             try:
-                entries = {t: _write_table(path, t, ds) for t, ds in tables._asdict().items()}
-                now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-                manifest = {"format": FORMAT, "written": now, "sources": dict(sources), "tables": entries}
-                atomic_text(path / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False))
+                entries = {t: _write_table(path, t, ds) for t, ds in tables.items()}
+                contents: dict[str, Any] = {
+                    "format": manifest.FORMAT,
+                    "written": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+                    "sources": {**old["sources"], **sources},
+                    "tables": {**old["tables"], **entries},
+                    "mesh": _write_mesh(path, mesh) if mesh is not None else old.get("mesh"),
+                }
+                atomic_text(path / manifest.FILE, json.dumps(contents, indent=2, ensure_ascii=False))
             finally:
                 # After a failure the earlier store's tables are in use: what was written for this one goes.
                 _remove_stale(path, _files_in_use(path))
-        return cls(path, manifest)
+        return cls(path, contents)
 
     @cached_property
     def static(self) -> xr.Dataset:
@@ -117,27 +172,49 @@ class Store:
         """Yields, areas, production."""
         return schema.check_yields(self._load("yields"))
 
+    @cached_property
+    def seasonal(self) -> xr.Dataset:
+        """Seasonal forecasts as anomalies, see `yieldcast.seasonal`."""
+        return seasonal_table.check_seasonal(self._load("seasonal"))
+
+    @property
+    def mesh(self) -> Path | None:
+        """The file with the boundaries of the municipalities (GeoJSON), or None."""
+        name = self._contents.get("mesh")
+        return self.path / str(name) if name else None
+
+    def __contains__(self, table: str) -> bool:
+        return table in self._contents["tables"]
+
+    @property
+    def sources(self) -> dict[str, Any]:
+        """Where the tables come from, as they were written."""
+        return dict(self._contents["sources"])
+
     @property
     def tables(self) -> Tables:
-        """All three."""
+        """Places, weather and yields; MissingDataError when one is not there yet."""
         return Tables(self.static, self.weather, self.yields)
 
     def status(self) -> dict[str, Any]:
         """What the store holds and lacks: path, written, sources, and per table file, size and gaps."""
-        tables = {"static": _static_status, "weather": _weather_status, "yields": _yields_status}
-        entries = self._manifest["tables"]
+        entries = self._contents["tables"]
+        present = [t for t in _CHECKS if t in entries]
         return {
             "path": str(self.path),
-            "written": self._manifest["written"],
-            "sources": self._manifest["sources"],
-            "tables": {t: {**entries[t], **about(getattr(self, t))} for t, about in tables.items()},
+            "written": self._contents["written"],
+            "sources": self._contents["sources"],
+            "mesh": self._contents.get("mesh"),
+            "tables": {t: {**entries[t], **holdings.about(t, getattr(self, t))} for t in present},
         }
 
     def _file(self, table: str) -> Path:
-        return self.path / str(self._manifest["tables"][table]["file"])
+        return self.path / str(self._contents["tables"][table]["file"])
 
     def _load(self, table: str) -> xr.Dataset:
-        file, expected = self._file(table), self.fingerprints[table]
+        if table not in self:
+            raise MissingDataError(f"the store {self.path} has no {table} yet", _GET[table])
+        file, expected = self._file(table), self._contents["tables"][table]["fingerprint"]
         try:
             ds = read_netcdf(file)
         except FileNotFoundError:
@@ -146,54 +223,40 @@ class Store:
             ) from None
         except Exception as error:  # h5py raises many kinds on a damaged file
             raise SchemaError(
-                f"the store {self.path} is damaged: {file.name} cannot be read ({error})", _AGAIN
+                f"the store {self.path} is damaged: {file.name} cannot be read ({error})", manifest.AGAIN
             ) from error
         if fingerprint(ds) != expected:
             raise SchemaError(
-                f"the store {self.path} is damaged: the contents of {file.name} are not those written", _AGAIN
+                f"the store {self.path} is damaged: the contents of {file.name} are not those written",
+                manifest.AGAIN,
             )
         return ds
 
 
-def _check(tables: Tables) -> None:
-    schema.check_static(tables.static)
-    known = tables.static["municipality"].values
-    for table, ds in (
-        ("weather", schema.check_weather(tables.weather)),
-        ("yields", schema.check_yields(tables.yields)),
-    ):
-        unknown = np.setdiff1d(ds["municipality"].values, known)
+def _refuse_strangers(tables: Mapping[str, xr.Dataset], earlier: Store | None) -> None:
+    """Every municipality of a table, new or kept, must be in the table of places."""
+
+    def get(table: str) -> xr.Dataset | None:
+        if table in tables:
+            return tables[table]
+        return getattr(earlier, table) if earlier is not None and table in earlier else None
+
+    static = get("static")
+    if static is None:
+        raise SchemaError(
+            f"expected a table of places beside {sorted(tables)}, received none", _GET["static"]
+        )
+    for table in _CHECKS:
+        ds = get(table)
+        if ds is None or ("static" not in tables and table not in tables):
+            continue
+        unknown = np.setdiff1d(ds["municipality"].values, static["municipality"].values)
         if unknown.size:
             raise SchemaError(
                 f"{table}: expected municipalities of the static table, received {unknown.size} others, "
                 f"first {unknown[:5].tolist()}",
                 "Add them to the static table or drop their rows.",
             )
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise MissingDataError(f"no data store at {path}", _IMPORT) from None
-    except OSError as error:
-        raise MissingDataError(f"the data store at {path} cannot be read: {error}", _IMPORT) from error
-    except ValueError as error:
-        raise MissingDataError(f"{path / MANIFEST} is broken: {error}", _AGAIN) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
-        raise MissingDataError(
-            f"{path / MANIFEST}: expected store format {FORMAT}, received {found!r}",
-            f"It was written by another version of yieldcast. {_AGAIN}",
-        )
-    try:
-        complete = all({"file", "fingerprint"} <= manifest["tables"][t].keys() for t in Tables._fields)
-        complete = complete and {"written", "sources"} <= manifest.keys()
-    except (KeyError, AttributeError, TypeError):
-        complete = False
-    if not complete:
-        raise MissingDataError(f"{path / MANIFEST} is broken: entries are missing", _AGAIN)
-    return manifest
 
 
 def _write_table(path: Path, table: str, ds: xr.Dataset) -> dict[str, Any]:
@@ -203,12 +266,19 @@ def _write_table(path: Path, table: str, ds: xr.Dataset) -> dict[str, Any]:
     return {"file": file.name, "fingerprint": mark, "bytes": file.stat().st_size}
 
 
+def _write_mesh(path: Path, mesh: str) -> str:
+    name = f"mesh-{hashlib.sha256(mesh.encode()).hexdigest()[:12]}.geojson"
+    atomic_text(path / name, mesh)
+    return name
+
+
 def _files_in_use(path: Path) -> set[str]:
     try:
-        entries = _read_manifest(path)["tables"].values()
+        contents = manifest.read(path)
     except MissingDataError:
         return set()
-    return {str(entry["file"]) for entry in entries}
+    files = {str(entry["file"]) for entry in contents["tables"].values()}
+    return {*files, str(contents.get("mesh"))}
 
 
 def _remove_stale(path: Path, keep: set[str]) -> None:
@@ -217,47 +287,3 @@ def _remove_stale(path: Path, keep: set[str]) -> None:
             if _TABLE_FILE.fullmatch(file.name) and file.name not in keep:
                 file.unlink(missing_ok=True)
     remove_leftovers(path)
-
-
-def _static_status(ds: xr.Dataset) -> dict[str, Any]:
-    soil = [name for name in variables.SOIL if name in ds]
-    known = np.zeros(ds.sizes["municipality"], dtype=bool)
-    for name in soil:
-        known |= ~np.isnan(ds[name].values).all(axis=1)
-    return {
-        "municipalities": ds.sizes["municipality"],
-        "states": sorted(set(ds["state"].values.tolist())),
-        "soil_variables": soil,
-        "soil_layers": ds["soil_layer"].values.tolist() if "soil_layer" in ds.coords else [],
-        "municipalities_without_soil": int((~known).sum()),
-    }
-
-
-def _weather_status(ds: xr.Dataset) -> dict[str, Any]:
-    missing = np.isnan(np.stack([ds[name].values for name in variables.WEATHER])).any(axis=0)
-    months = ds["time"].values.astype("datetime64[M]").astype(str)
-    return {
-        "municipalities": ds.sizes["municipality"],
-        "months": len(months),
-        "first_month": str(months[0]),
-        "last_month": str(months[-1]),
-        "variables": sorted(map(str, ds.data_vars)),
-        "municipalities_without_weather": int(missing.all(axis=1).sum()),
-        "missing_months": months[missing.all(axis=0)].tolist(),
-        "missing_cells": int(missing.sum()),
-    }
-
-
-def _yields_status(ds: xr.Dataset) -> dict[str, Any]:
-    crops = {}
-    for crop, values in zip(ds["crop"].values.tolist(), ds["yield_kg_ha"].values, strict=True):
-        present = ~np.isnan(values)
-        years = ds["harvest_year"].values[present.any(axis=0)].tolist()
-        crops[crop] = {
-            "rows": int(present.sum()),
-            "municipalities": int(present.any(axis=1).sum()),
-            "first_harvest_year": years[0] if years else None,
-            "last_harvest_year": years[-1] if years else None,
-            "missing_years": sorted(set(range(years[0], years[-1])) - set(years)) if years else [],
-        }
-    return {"variables": sorted(map(str, ds.data_vars)), "crops": crops}

@@ -86,9 +86,20 @@ def _conab() -> Iterator[Served]:
     yield from _serve("conab")
 
 
+@pytest.fixture(scope="session")
+def _plain() -> Iterator[Served]:
+    yield from _serve("plain")
+
+
 def _fresh(served: Served) -> Served:
     served.reset()
     return served
+
+
+@pytest.fixture
+def plain_server(_plain: Served) -> Served:
+    """Files of known contents."""
+    return _fresh(_plain)
 
 
 @pytest.fixture

@@ -1,0 +1,123 @@
+"""A fetched table joined with what the store holds already: the newly fetched wins where both have values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from yieldcast import schema
+from yieldcast.schema import PLACE_TEXTS
+from yieldcast.variables import SOIL, WEATHER
+
+_PLACE = (*PLACE_TEXTS, "latitude_deg", "longitude_deg")
+
+
+def merge_places(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
+    """Places of both, with the soil that the store has for those that have not moved.
+
+    Args:
+        old: static table of the store, or None.
+        new: places as fetched, without soil.
+    """
+    if old is None:
+        return new
+    codes = np.union1d(old["municipality"].values, new["municipality"].values).astype(np.int32)
+    joined = {}
+    fresh, had = np.isin(codes, new["municipality"].values), np.isin(codes, old["municipality"].values)
+    for name in _PLACE:
+        values = np.empty(len(codes), dtype=object)
+        values[had] = old[name].values
+        values[fresh] = new[name].values
+        joined[name] = ("municipality", values.astype(new[name].dtype if name.endswith("_deg") else str))
+    static = xr.Dataset(joined, coords={"municipality": codes}, attrs=new.attrs)
+    soil = [name for name in SOIL if name in old]
+    if soil:
+        held = old[soil].reindex(municipality=codes)
+        before = old[["latitude_deg", "longitude_deg"]].reindex(municipality=codes)
+        moved = (before["latitude_deg"] != static["latitude_deg"]) | (
+            before["longitude_deg"] != static["longitude_deg"]
+        )
+        static = static.merge(held.where(~moved).astype(np.float32))
+    return schema.check_static(schema.set_units(static))
+
+
+def merge_soil(static: xr.Dataset | None, soil: xr.Dataset, keep: bool) -> xr.Dataset:
+    """The table of places with new soil.
+
+    Args:
+        static: of the store.
+        soil: (municipality, soil_layer), any of the places.
+        keep: keep the soil of places that `soil` does not hold: it came from the same source.
+    """
+    if static is None:
+        raise ValueError("expected places before soil")
+    codes = static["municipality"].values
+    held = [name for name in SOIL if name in static]
+    places = static.drop_vars([*held, *(["soil_layer"] if "soil_layer" in static.coords else [])])
+    full = soil.reindex(municipality=codes)
+    if keep and held:
+        untouched = xr.DataArray(~np.isin(codes, soil["municipality"].values), dims="municipality")
+        full = full.where(~untouched, static[held].reindex(soil_layer=soil["soil_layer"].values))
+    merged = places.merge(full.astype(np.float32)).assign_attrs({**static.attrs, **soil.attrs})
+    return schema.check_static(schema.set_units(merged))
+
+
+def merge_weather(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
+    """Months and municipalities of both; a month that was fetched again is replaced where it has values.
+
+    Args:
+        old: weather of the store, or None.
+        new: weather as fetched.
+    """
+    if old is None:
+        return new
+    stamps = np.union1d(old["time"].values, new["time"].values).astype("datetime64[M]")
+    months = np.arange(stamps.min(), stamps.max() + 1).astype("datetime64[ns]")
+    names = [n for n in map(str, new.data_vars) if n in old or n in WEATHER]
+    merged = _joined(old[[n for n in names if n in old]], new[names], {"time": months})
+    return schema.check_weather(schema.set_units(merged))
+
+
+def merge_yields(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
+    """Crops, years and municipalities of both.
+
+    A crop and year that was fetched again is replaced whole, also where a revision took a value away.
+
+    Args:
+        old: yields of the store, or None.
+        new: yields as fetched.
+    """
+    if old is None:
+        return new
+    coords = {
+        "crop": np.union1d(old["crop"].values.astype(str), new["crop"].values.astype(str)),
+        "harvest_year": np.union1d(old["harvest_year"].values, new["harvest_year"].values).astype(np.int16),
+    }
+    merged = _joined(old, new, coords, whole=True)
+    return schema.check_yields(schema.set_units(merged))
+
+
+def _joined(
+    old: xr.Dataset, new: xr.Dataset, coords: Mapping[str, np.ndarray], whole: bool = False
+) -> xr.Dataset:
+    """Old values with new ones over them; with `whole` the new block replaces missing values too."""
+    codes = np.union1d(old["municipality"].values, new["municipality"].values).astype(np.int32)
+    full = {"municipality": codes, **coords}
+    base, top = old.reindex(full), new.reindex(full)
+    out = {}
+    for name in sorted({*map(str, old.data_vars), *map(str, new.data_vars)}):
+        if name not in base or name not in top:
+            out[name] = top[name] if name in top else base[name]
+            continue
+        take = ~np.isnan(top[name])
+        if whole:
+            inside = [xr.DataArray(np.isin(full[d], new[d].values), dims=d) for d in map(str, new[name].dims)]
+            block = inside[0]
+            for one in inside[1:]:
+                block = block & one
+            take = take | block
+        out[name] = base[name].where(~take, top[name]).transpose(*new[name].dims)
+    joined = xr.Dataset({n: a.astype(np.float32) for n, a in out.items()}, attrs=new.attrs)
+    return joined.transpose(*next(iter(new.data_vars.values())).dims)

@@ -1,0 +1,234 @@
+"""What can be fetched: for each target the parts it needs, and the table that they become."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from data_fetchers import (
+    conab,
+    era5_table,
+    ibge,
+    nasa_power,
+    pam,
+    places,
+    seas5,
+    soil_table,
+    soilgrids,
+)
+from data_fetchers.base import Plan, Source
+from data_fetchers.cds import Cds
+from data_fetchers.era5 import Era5
+from data_fetchers.merging import merge_places, merge_soil, merge_weather, merge_yields
+from data_fetchers.orders import Built, Context, Order, Planned
+from yieldcast.errors import ConfigError
+
+Area = tuple[float, float, float, float]
+# From Roraima to Rio Grande do Sul and from Acre to Fernando de Noronha (32.4 W), in whole degrees.
+BRAZIL: Area = (6.0, -74.0, -34.0, -32.0)
+
+
+def _about(source: Source, **more: Any) -> dict[str, Any]:
+    text = {"source": source.name, "licence": source.licence, "attribution": source.attribution}
+    return {**text, **more}
+
+
+def plan_places(context: Context) -> Planned:
+    """Places, centroids and boundaries."""
+    source = ibge.Ibge()
+    codes = places.state_codes(context.order.states)
+    shelf = context.shelf(source)
+
+    def build() -> Built:
+        static, notes = places.read_places(shelf, source, context.order.states)
+        mesh, more = places.read_mesh(shelf, source, context.order.states)
+        static = merge_places(context.existing("static"), static)
+        text = json.dumps(_merge_mesh(context.mesh(), mesh), ensure_ascii=False, sort_keys=True)
+        return Built({"static": static}, {"places": _about(source)}, [*notes, *more], mesh=text)
+
+    return Planned("places", source, [*source.place_parts(), *source.mesh_parts(codes)], build)
+
+
+def _merge_mesh(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+    features = {f["properties"]["code"]: f for f in (old or {"features": []})["features"]}
+    features |= {f["properties"]["code"]: f for f in new["features"]}
+    return {**new, "features": [features[code] for code in sorted(features)]}
+
+
+def table_parts(context: Context) -> Plan:
+    """What SIDRA says of its tables: labels and years, needed before yields can be planned."""
+    source = ibge.Ibge()
+    return source, source.table_parts(context.order.crops)
+
+
+def plan_yields(context: Context) -> Planned:
+    """PAM yields, areas and production."""
+    order, source = context.order, ibge.Ibge()
+    shelf = context.shelf(source)
+    about = _about(source)
+    _refuse_mixture(context, "yields", about)
+    states = None if order.states is None else places.state_codes(order.states)
+    counts = places.municipality_counts(shelf, source)
+    parts, notes = source.yield_parts(order.crops, order.years, states, counts, shelf)
+    source = source.with_periods(shelf)
+
+    def build() -> Built:
+        municipalities = context.static()["municipality"].values
+        table, notes = pam.read_yields(shelf, source, parts, municipalities)
+        merged = merge_yields(_held(context, "yields", about), table)
+        return Built({"yields": merged}, {"yields": about}, notes)
+
+    return Planned("yields", source, parts, build, notes)
+
+
+def plan_weather(context: Context) -> Planned:
+    """Monthly weather of ERA5, ERA5-Land or NASA POWER."""
+    order, static = context.order, context.static()
+    first, last = min(order.years), max(order.years)
+    if order.weather == "nasa-power":
+        if order.where == "polygon":
+            raise ConfigError(
+                "--where polygon: NASA POWER's cells of 50 km are larger than most municipalities",
+                "Take --where centroid, or ERA5.",
+            )
+        power = nasa_power.NasaPower()
+        about = _about(power, where="centroid")
+        _refuse_mixture(context, "weather", about)
+        parts, notes = nasa_power.weather_parts(static, first, last, context.today)
+
+        def build_power() -> Built:
+            table, notes = nasa_power.read_weather(context.shelf(power), power, parts, static)
+            merged = merge_weather(_held(context, "weather", about), table)
+            return Built({"weather": merged}, {"weather": about}, notes)
+
+        return Planned("weather", power, parts, build_power, notes)
+    era5 = Era5(Cds(patience_s=order.patience_s), dataset=order.weather, area=area_of(order, static))
+    about = _about(era5, where=order.where)
+    _refuse_mixture(context, "weather", about)
+    shelf = context.shelf(era5)
+    parts, notes = era5.weather_parts(first, last, context.today, shelf)
+
+    def build() -> Built:
+        mesh = context.mesh() if order.where == "polygon" else None
+        table, notes = era5_table.read_weather(shelf, era5, parts, static, order.where, mesh)
+        merged = merge_weather(_held(context, "weather", about), table)
+        return Built({"weather": merged}, {"weather": about}, notes)
+
+    return Planned("weather", era5, parts, build, notes)
+
+
+def plan_soil(context: Context) -> Planned:
+    """SoilGrids, into the table of places."""
+    order, static = context.order, context.static()
+    mesh_file = context.mesh_file() if order.where == "polygon" else ""
+    source = soilgrids.SoilGrids(
+        folder=order.soil_folder, generation=order.soil, resolution=order.soil_resolution,
+        where=order.where, mesh_file=mesh_file,
+    )  # fmt: skip
+    about = _about(source, resolution=order.soil_resolution, where=order.where)
+    parts = source.soil_parts(static, context.mesh() if mesh_file else None)
+
+    def build() -> Built:
+        codes = static["municipality"].values
+        soil, notes = soil_table.read_soil(context.shelf(source), source, parts, codes)
+        existing = context.existing("static")
+        same = _same_origin(context, "soil", about)
+        return Built({"static": merge_soil(existing, soil, keep=same)}, {"soil": about}, notes)
+
+    return Planned("soil", source, parts, build)
+
+
+def plan_seasonal(context: Context) -> Planned:
+    """SEAS5 forecasts with their hindcasts."""
+    source = seas5.Seas5(Cds(patience_s=context.order.patience_s), area=BRAZIL)
+    existing = context.existing("seasonal")
+    held = (
+        [] if existing is None else list(existing["forecast_reference_time"].values.astype("datetime64[M]"))
+    )
+    starts = sorted({*held, *context.order.starts})
+    parts, notes = source.seasonal_parts(starts, context.today)
+
+    def build() -> Built:
+        # All places of the store, whatever the order's states: the table is made anew from its parts.
+        static = context.places()
+        table, notes = seas5.read_seasonal(context.shelf(source), source, starts, static)
+        return Built({"seasonal": table}, {"seasonal": _about(source)}, notes)
+
+    return Planned("seasonal", source, parts, build, notes)
+
+
+def plan_surveys(context: Context) -> Planned:
+    """CONAB's national series by state, for comparison: ``surveys.csv`` in the store."""
+    source = conab.Conab()
+    parts = conab.survey_parts()
+
+    def build() -> Built:
+        frame, notes = conab.read_surveys(context.shelf(source), source, parts)
+        return Built({}, {"surveys": _about(source)}, notes, surveys=frame.to_csv(index=False))
+
+    return Planned("surveys", source, parts, build)
+
+
+def area_of(order: Order, static: xr.Dataset) -> Area:
+    """The box to ask for: north, west, south, east, in whole degrees.
+
+    All of Brazil is always the same box, so that its requests stay the same when a place is added. Of some
+    states only their own box is asked for: the service works as long on it, but sends less.
+    """
+    if order.states is None:
+        return BRAZIL
+    latitude, longitude = static["latitude_deg"].values, static["longitude_deg"].values
+    north, south = np.ceil(latitude.max()) + 1, np.floor(latitude.min()) - 1
+    west, east = np.floor(longitude.min()) - 1, np.ceil(longitude.max()) + 1
+    return float(north), float(west), float(south), float(east)
+
+
+PLANS: Mapping[str, Callable[[Context], Planned]] = {
+    "yields": plan_yields,
+    "weather": plan_weather,
+    "soil": plan_soil,
+    "seasonal": plan_seasonal,
+    "surveys": plan_surveys,
+}
+
+
+def _same_origin(context: Context, target: str, about: Mapping[str, Any]) -> bool:
+    opened = context.opened()
+    held = opened.sources.get(target) if opened is not None else None
+    keys = [k for k in about if k not in ("licence", "attribution")]
+    return isinstance(held, Mapping) and all(held.get(k) == about[k] for k in keys)
+
+
+def _held(context: Context, target: str, about: Mapping[str, Any]) -> xr.Dataset | None:
+    """The store's table when it comes from the same source, so that it is added to; None to begin anew."""
+    return context.existing(target) if _same_origin(context, target, about) else None
+
+
+def _refuse_mixture(context: Context, table: str, about: Mapping[str, Any]) -> None:
+    """A table is added to only by the source that it came from: a jump would look like weather."""
+    if context.order.replace or context.existing(table) is None or _same_origin(context, table, about):
+        return
+    opened = context.opened()
+    held = opened.sources.get(table) if opened is not None else None
+    raise ConfigError(
+        f"the store's {table} come from {_origin(held)}; asked for {_origin(about)}",
+        "Use another --store, or --replace to drop what is there.",
+    )
+
+
+def _origin(about: Any) -> str:
+    if not isinstance(about, Mapping):
+        return str(about)
+    return ", ".join(str(about[k]) for k in ("file", "source", "resolution", "where") if k in about)
+
+
+def seasonal_default(years: Sequence[int], today: dt.date) -> tuple[np.datetime64, ...]:
+    """The newest start that is out on `today` and lies within the years asked for."""
+    newest = seas5.newest_start(today)
+    wanted = min(newest, np.datetime64(f"{max(years)}-12")) if years else newest
+    return (wanted,)

@@ -1,0 +1,296 @@
+"""From an order to a filled store, with the real clients against all stand-in servers at once."""
+
+import datetime as dt
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from data_fetchers.fetching import fetch
+from data_fetchers.orders import Order
+from yieldcast.disk import fingerprint
+from yieldcast.errors import ConfigError, CredentialsError, FetchError
+from yieldcast.store import Store
+
+KEY = "secret-token-123"
+YEARS = "2013:2014"
+SOIL = ("--soil-resolution", "5km")
+TODAY = dt.date(2018, 1, 20)
+
+
+@pytest.fixture
+def services(ibge_server, cds_server, soil_server, power_server, conab_server, monkeypatch, tmp_path):
+    """Every service at once, found through the environment as a user would set it."""
+    addresses = {
+        "YIELDCAST_IBGE_URL": ibge_server.url,
+        "YIELDCAST_SOILGRIDS_URL": f"{soil_server.url}/soilgrids",
+        "YIELDCAST_POWER_URL": power_server.url,
+        "YIELDCAST_CONAB_URL": conab_server.url,
+        "CDSAPI_URL": f"{cds_server.url}/api",
+        "CDSAPI_KEY": KEY,
+    }
+    for name, value in addresses.items():
+        monkeypatch.setenv(name, value)
+    return {
+        "ibge": ibge_server, "cds": cds_server, "soil": soil_server,
+        "power": power_server, "conab": conab_server,
+    }  # fmt: skip
+
+
+def _run(*arguments: object, check: int = 0) -> str:
+    command = [sys.executable, "-m", "yieldcast", *map(str, arguments)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env={**os.environ, "COLUMNS": "200"}
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == check, output
+    assert KEY not in output
+    return output
+
+
+def _fetch(store: Path, what: str, *more: object, check: int = 0) -> str:
+    return _run(
+        "fetch", what, "--store", store, "--states", "MT,GO", "--retry-wait", "0.05", *more, check=check
+    )
+
+
+def _tables(store: Path) -> dict[str, str]:
+    opened = Store.open(store)
+    return {
+        t: fingerprint(getattr(opened, t)) for t in ("static", "weather", "yields", "seasonal") if t in opened
+    }
+
+
+def _requests(services) -> int:
+    return sum(len(server.log()) for server in services.values())
+
+
+def test_fetch_all_fills_a_store_and_a_second_one_asks_nothing_but_what_is_new(services, tmp_path):
+    store = tmp_path / "store"
+    arguments = ("--years", YEARS, "--starts", "2018-01", *SOIL)
+    output = _fetch(store, "all", *arguments)
+    assert "written to" in output
+    opened = Store.open(store)
+    assert set(opened.static["state"].values.tolist()) == {"MT", "GO"}
+    assert "clay_pct" in opened.static
+    assert opened.weather["time"].values.astype("datetime64[M]").astype(str)[[0, -1]].tolist() == [
+        "2013-01", "2014-12",
+    ]  # fmt: skip
+    assert opened.yields["harvest_year"].values.tolist() == [2013, 2014]
+    assert opened.seasonal.sizes["member"] == 51
+    assert opened.mesh is not None
+    assert (store / "surveys.csv").read_text(encoding="utf-8").count("\n") > 10
+    # licence and attribution stand in the files
+    for table in (opened.static, opened.weather, opened.yields, opened.seasonal):
+        assert table.attrs["attribution"]
+        assert table.attrs["licence"]
+    before = _tables(store)
+    for server in services.values():
+        server.reset()
+    _fetch(store, "all", *arguments)
+    # the day's look at what SIDRA has published is younger than 20 hours too
+    assert _requests(services) == 0
+    assert _tables(store) == before
+    assert "2013-01 to 2014-12" in _run("status", "--store", store)
+
+
+def test_a_dry_run_shows_requests_counts_and_sizes_and_asks_nobody(services, tmp_path):
+    store = tmp_path / "store"
+    output = _fetch(store, "all", "--years", YEARS, "--dry-run")
+    assert "not known until the places are here" in output
+    assert _requests(services) == 0
+    _fetch(store, "places")
+    count = _requests(services)
+    output = _fetch(store, "weather", "--years", YEARS, "--dry-run")
+    assert _requests(services) == count
+    assert "derived-era5-single-levels-daily-statistics" in output
+    assert "to fetch" in output
+    assert "about MB" in output
+
+
+def test_one_target_at_a_time_gives_the_same_tables(services, tmp_path):
+    together, apart = tmp_path / "together", tmp_path / "apart"
+    _fetch(together, "all", "--years", YEARS, "--starts", "2018-01", *SOIL)
+    for what, more in (
+        ("soil", SOIL), ("yields", ("--years", "2014")), ("weather", ("--years", "2014")),
+        ("weather", ("--years", "2013")), ("yields", ("--years", "2013")), ("places", ()),
+        ("seasonal", ("--starts", "2018-01")), ("surveys", ()),
+    ):  # fmt: skip
+        _fetch(apart, what, *more)
+    assert _tables(apart) == _tables(together)
+
+
+def test_without_a_key_weather_comes_from_nasa_power(services, tmp_path, monkeypatch):
+    monkeypatch.delenv("CDSAPI_KEY")
+    store = tmp_path / "store"
+    output = _fetch(store, "weather", "--years", "2014", check=4)
+    assert "cdsapirc" in output
+    assert "weather" not in Store.open(store)
+    services["power"].set(quick=True)
+    _fetch(store, "weather", "--years", "2014", "--weather-source", "nasa-power")
+    weather = Store.open(store).weather
+    assert weather.sizes["time"] == 12
+    assert int(weather["tmax_degC"].isnull().sum()) == 0
+
+
+def test_weather_of_another_source_is_not_mixed_in(services, tmp_path):
+    order = Order(("weather",), years=(2014,), states=("MT",))
+    fetch(order, tmp_path, today=TODAY)
+    other = Order(("weather",), years=(2013,), states=("MT",), weather="nasa-power")
+    with pytest.raises(ConfigError, match="the store's weather come from era5"):
+        fetch(other, tmp_path, today=TODAY)
+
+
+def test_missing_parts_leave_the_table_as_it_was_and_exit_with_4(services, tmp_path):
+    store = tmp_path / "store"
+    _fetch(store, "yields", "--years", "2013")
+    before = _tables(store)
+    services["ibge"].faults({"match": "/p/2014", "kind": "status", "status": 503, "times": 99})
+    output = _fetch(store, "yields", "--years", YEARS, "--tries", "2", check=4)
+    assert "yields: not written" in output
+    assert "503" in output
+    assert _tables(store) == before
+    _fetch(store, "yields", "--years", YEARS, "--tries", "2", "--partial", check=4)
+    assert Store.open(store).yields["harvest_year"].values.tolist() == [2013]
+    services["ibge"].faults()
+    _fetch(store, "yields", "--years", YEARS)
+    assert Store.open(store).yields["harvest_year"].values.tolist() == [2013, 2014]
+
+
+def test_months_that_are_not_out_yet_are_named_and_the_rest_is_written(services, tmp_path):
+    order = Order(("weather",), years=(2017, 2018), states=("MT",))
+    services["cds"].set(latest="2018-01-14")
+    try:
+        report = fetch(order, tmp_path, today=TODAY)
+    finally:
+        services["cds"].set(latest=None)
+    assert "weather" in report.written
+    weather = Store.open(tmp_path).weather
+    assert str(weather["time"].values[-1])[:7] == "2017-12"
+    with pytest.raises(FetchError, match="2018"):
+        report.raise_for_missing()
+
+
+def test_a_refused_key_is_said_once_and_the_other_sources_go_on(services, tmp_path, monkeypatch):
+    monkeypatch.setenv("CDSAPI_KEY", "another-token")
+    order = Order(("weather", "yields"), years=(2014,), states=("MT",))
+    report = fetch(order, tmp_path, today=TODAY)
+    assert report.written == ["places", "yields"]
+    with pytest.raises(CredentialsError) as caught:
+        report.raise_for_missing()
+    assert "another-token" not in str(caught.value) + caught.value.hint
+
+
+def test_the_key_is_nowhere_on_disk_or_screen(services, tmp_path):
+    store = tmp_path / "store"
+    services["cds"].faults({"match": "/execution", "kind": "status", "status": 500})
+    output = _fetch(store, "weather", "--years", "2014")
+    output += _fetch(store, "weather", "--years", "2014", "--dry-run")
+    assert KEY not in output
+    texts = [p for p in store.rglob("*") if p.is_file()]
+    assert texts
+    assert not [p for p in texts if KEY.encode() in p.read_bytes()]
+
+
+def test_a_dask_cluster_fetches_the_same(services, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    plain, dask = tmp_path / "plain", tmp_path / "dask"
+    order = Order(("yields", "weather"), years=(2014,), states=("MT",))
+    fetch(order, plain, today=TODAY)
+    with (
+        # Processes as on a real cluster: sources, parts and outcomes travel pickled.
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        report = fetch(order, dask, executor=client.get_executor(), today=TODAY)
+    assert report.missing == []
+    assert _tables(dask) == _tables(plain)
+
+
+def test_a_dask_address_that_does_not_answer(tmp_path):
+    output = _fetch(tmp_path / "s", "places", "--dask", "tcp://127.0.0.1:9", check=2)
+    assert "no scheduler at" in output
+
+
+def test_doctor_finds_everything_in_order_and_says_what_is_not(services, tmp_path, monkeypatch):
+    output = _run("doctor", "--store", tmp_path / "new")
+    assert "failed" not in output
+    monkeypatch.setenv("CDSAPI_KEY", "1234:old-form")
+    monkeypatch.setenv("YIELDCAST_CONAB_URL", "http://127.0.0.1:9")
+    output = _run("doctor", check=4)
+    assert "CDS settings" in output
+    assert "nasa-power" in output
+    assert "CONAB" in output
+    assert "old-form" not in output
+
+
+def test_doctor_names_licences_and_accepts_them_when_told(services, tmp_path):
+    services["cds"].set(accepted=[])
+    output = _run("doctor", check=4)
+    assert "--accept-licences" in output
+    output = _run("doctor", "--accept-licences")
+    assert "accepted:" in output
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_moments_the_tables_are_the_same_and_nothing_verified_is_fetched_twice(
+    services, tmp_path
+):
+    calm, rough = tmp_path / "calm", tmp_path / "rough"
+    arguments = (
+        "fetch", "all", "--years", YEARS, "--starts", "2018-01", "--states", "MT,GO",
+        "--retry-wait", "0.05", *SOIL,
+    )  # fmt: skip
+    began = time.monotonic()
+    _run(*arguments, "--store", calm)
+    whole = time.monotonic() - began
+    for server in services.values():
+        server.reset()
+    dice, kills, fetched = random.Random(20261121), 0, {}
+    while kills < 20:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "yieldcast", *map(str, arguments), "--store", str(rough)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            process.wait(timeout=dice.uniform(0.3, max(0.5 * whole, 3.0)))
+            process.communicate()
+            break  # it came to its end between two kills
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            kills += 1
+        for sidecar in rough.rglob("*.meta.json"):
+            if "vintages" not in sidecar.parts:
+                record = json.loads(sidecar.read_text(encoding="utf-8"))
+                stamp = (record["fetched"], record.get("sha256"))
+                # a part that had verified keeps its sidecar: it was not fetched again
+                assert fetched.setdefault(str(sidecar), stamp) == stamp
+    _run(*arguments, "--store", rough)
+    assert kills >= 5
+    assert _tables(rough) == _tables(calm)
+    assert not list(rough.rglob(".*.part"))
+    assert not list(rough.rglob("*.job.json"))
+
+
+@pytest.mark.slow
+def test_from_fetch_all_to_train_and_evaluate(services, tmp_path):
+    store, config = tmp_path / "store", tmp_path / "quick.toml"
+    _fetch(store, "all", "--years", "2009:2016", "--starts", "2018-01", *SOIL)
+    config.write_text("[training]\nmax_epochs = 3\n", encoding="utf-8")
+    run, scores = tmp_path / "run", tmp_path / "scores.json"
+    _run(
+        "train", "--store", store, "--crop", "soybean", "--train-years", "2010:2015", "--seeds", "2",
+        "--config", config, "--out", run,
+    )  # fmt: skip
+    _run("evaluate", run, "--store", store, "--test-years", "2016", "--json", scores)
+    rows = json.loads(scores.read_text(encoding="utf-8"))
+    assert rows

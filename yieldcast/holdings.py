@@ -1,0 +1,75 @@
+"""What each table of a store holds and lacks, as plain values that JSON can take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from yieldcast import variables
+
+
+def about(table: str, ds: xr.Dataset) -> dict[str, Any]:
+    """Sizes, spans and gaps of one table.
+
+    Args:
+        table: static, weather, yields or seasonal.
+        ds: its contents.
+    """
+    tell = {"static": _static, "weather": _weather, "yields": _yields, "seasonal": _seasonal}
+    return tell[table](ds)
+
+
+def _static(ds: xr.Dataset) -> dict[str, Any]:
+    soil = [name for name in variables.SOIL if name in ds]
+    known = np.zeros(ds.sizes["municipality"], dtype=bool)
+    for name in soil:
+        known |= ~np.isnan(ds[name].values).all(axis=1)
+    return {
+        "municipalities": ds.sizes["municipality"],
+        "states": sorted(set(ds["state"].values.tolist())),
+        "soil_variables": soil,
+        "soil_layers": ds["soil_layer"].values.tolist() if "soil_layer" in ds.coords else [],
+        "municipalities_without_soil": int((~known).sum()),
+    }
+
+
+def _weather(ds: xr.Dataset) -> dict[str, Any]:
+    missing = np.isnan(np.stack([ds[name].values for name in variables.WEATHER])).any(axis=0)
+    months = ds["time"].values.astype("datetime64[M]").astype(str)
+    return {
+        "municipalities": ds.sizes["municipality"],
+        "months": len(months),
+        "first_month": str(months[0]),
+        "last_month": str(months[-1]),
+        "variables": sorted(map(str, ds.data_vars)),
+        "municipalities_without_weather": int(missing.all(axis=1).sum()),
+        "missing_months": months[missing.all(axis=0)].tolist(),
+        "missing_cells": int(missing.sum()),
+    }
+
+
+def _yields(ds: xr.Dataset) -> dict[str, Any]:
+    crops = {}
+    for crop, values in zip(ds["crop"].values.tolist(), ds["yield_kg_ha"].values, strict=True):
+        present = ~np.isnan(values)
+        years = ds["harvest_year"].values[present.any(axis=0)].tolist()
+        crops[crop] = {
+            "rows": int(present.sum()),
+            "municipalities": int(present.any(axis=1).sum()),
+            "first_harvest_year": years[0] if years else None,
+            "last_harvest_year": years[-1] if years else None,
+            "missing_years": sorted(set(range(years[0], years[-1])) - set(years)) if years else [],
+        }
+    return {"variables": sorted(map(str, ds.data_vars)), "crops": crops}
+
+
+def _seasonal(ds: xr.Dataset) -> dict[str, Any]:
+    starts = ds["forecast_reference_time"].values.astype("datetime64[M]").astype(str)
+    return {
+        "starts": starts.tolist(),
+        "leads": ds.sizes["lead_month"],
+        "members": ds.sizes["member"],
+        "cells": ds.sizes["cell"],
+    }
