@@ -40,6 +40,7 @@ class SafeSession(requests.Session):
         old, new = urlsplit(str(resp.url)), urlsplit(urljoin(str(resp.url), target))
         downgrade = old.scheme == "https" and new.scheme != "https"
         if old.hostname != new.hostname or (old.port != new.port and not _to_https(old, new)) or downgrade:
+            resp.close()
             raise FetchError(
                 f"{old.hostname} sends us on to {new.scheme}://{new.hostname}: refused",
                 "If the service has moved, give its new address; otherwise a proxy or a captive portal is "

@@ -29,7 +29,7 @@ def services(ibge_server, cds_server, soil_server, power_server, conab_server, m
     """Every service at once, found through the environment as a user would set it."""
     addresses = {
         "YIELDCAST_IBGE_URL": ibge_server.url,
-        "YIELDCAST_SOILGRIDS_URL": f"{soil_server.url}/soilgrids",
+        "YIELDCAST_SOILGRIDS_URL": soil_server.url,
         "YIELDCAST_POWER_URL": power_server.url,
         "YIELDCAST_CONAB_URL": conab_server.url,
         "CDSAPI_URL": f"{cds_server.url}/api",

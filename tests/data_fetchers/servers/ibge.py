@@ -1,0 +1,271 @@
+"""A stand-in of IBGE: Localidades, Malhas, the tables' metadata and SIDRA's values.
+
+    python ibge.py [--port N]
+
+Settings: limit (values per request, 50000), years ([2005, ..., 2020]), modified ({"2015": "14/09/2023"} over
+"01/01/2024"), revised ({"2015": 1.1}: factor on that year's production), parents (centroids of the parents of
+the newest municipality, true), newest (whether PAM lists it, true), hide (codes without a centroid, []),
+no_polygon (codes without a polygon, []).
+Faults of its own: changed_column, short, wrong_year, label.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+
+import country
+import numpy as np
+from common import Reply, World, as_json, main
+
+NEWEST = 5101837  # no polygon, no centroid, no microrregiao
+PARENTS = {5107925: (-12.6, -55.9), 5106240: (-13.0, -54.9)}
+TABLES = {
+    1612: (81, "Produto das lavouras temporárias", 109, {
+        2713: "Soja (em grão)", 2711: "Milho (em grão)", 2692: "Arroz (em casca)",
+        2689: "Algodão herbáceo (em caroço)", 2696: "Cana-de-açúcar", 2716: "Trigo (em grão)",
+        2702: "Feijão (em grão)", 2708: "Mandioca", 2714: "Sorgo (em grão)", 109179: "Girassol (em grão)",
+        2715: "Tomate",
+    }),
+    5457: (782, "Produto das lavouras temporárias e permanentes", 8331, {
+        40139: "Café (em grão) Total", 40151: "Laranja",
+    }),
+    839: (81, "Produto das lavouras temporárias", 109, {
+        114253: "Milho (em grão) - 1ª safra", 114254: "Milho (em grão) - 2ª safra",
+    }),
+}  # fmt: skip
+VARIABLES = {
+    109: ("Área plantada", "Hectares", "1006"),
+    8331: ("Área plantada ou destinada à colheita", "Hectares", "1006"),
+    216: ("Área colhida", "Hectares", "1006"),
+    214: ("Quantidade produzida", "Toneladas", "1017"),
+    112: ("Rendimento médio da produção", "Quilogramas por Hectare", "1018"),
+}
+LEVELS = {"1": ("Brasil", "Brasil"), "6": ("Município", "Município")}
+# kg/ha in 2005, gained per year
+LEVEL = {2713: (2600, 45), 2711: (4200, 110), 2692: (3000, 60), 2689: (3500, 40), 2696: (70000, 300)}
+
+
+def places():
+    newest = {"id": NEWEST, "name": "Boa Esperança do Norte", "uf": 51, "lat": None, "lon": None}
+    return sorted([*country.municipalities(), newest], key=lambda p: p["id"])
+
+
+PLACES = {p["id"]: p for p in places()}
+
+
+@lru_cache(maxsize=4096)
+def season(code, year):
+    """Mean daily rain (mm) and maximum (degC) from October to February before the harvest."""
+    place = PLACES[code]
+    days = np.arange(f"{year - 1}-10-01", f"{year}-03-01", 3, dtype="datetime64[D]")
+    at = ([place["lat"]], [place["lon"]], days)
+    return float(country.rain_mm(*at).mean()), float(country.tmax_degC(*at).mean())
+
+
+def harvest(code, year, product):
+    """Planted and harvested area (ha), production (t) as whole numbers, before symbols."""
+    start, rise = LEVEL.get(product, (2000, 20))
+    rain, tmax = season(code, year)
+    index = (code * 7 + product) % 97
+    per_ha = start + rise * (year - 2005) + start * (0.08 * (rain - 4) - 0.03 * (tmax - 31) + index / 400)
+    planted = 500 + (code * 13 + product * 5 + year * 3) % 4000
+    harvested = planted - planted // 50
+    return planted, harvested, round(max(per_ha, 100) * harvested / 1000)
+
+
+def value(code, year, variable, product, factor=1.0):
+    """What stands in V, symbols sprinkled in by the code's last digits."""
+    if code == NEWEST:
+        return "..."
+    mark = (code + product) % 11
+    if mark == 3:
+        return "-"  # not grown here
+    if mark == 5 and year % 5 == 0:
+        return "X"
+    if mark == 7 and year % 4 == 0:
+        return ".."
+    planted, harvested, tonnes = harvest(code, year, product)
+    tonnes = round(tonnes * factor)
+    if mark == 9 and year % 3 == 0:
+        harvested, tonnes = 3, 0  # a rounded zero
+    if variable in (109, 8331):
+        return str(planted)
+    return str({216: harvested, 214: tonnes, 112: round(1000 * tonnes / harvested)}[variable])
+
+
+class Ibge(World):
+    def set_of(self, name, default):
+        return self.settings.get(name, default)
+
+    def answer(self, request):
+        path, fault = request.path, (request.fault or {}).get("kind", "")
+        if path == "/api/v1/localidades/municipios":
+            return as_json([self.place(p) for p in PLACES.values()])
+        if path == "/api/v1/localidades/estados":
+            return as_json([{"id": uf, "sigla": s[0], "nome": s[1]} for uf, s in country.STATES.items()])
+        if path == "/api/v3/malhas/paises/BR/metadados":
+            return as_json(self.centroids())
+        if path.startswith("/api/v3/malhas/estados/"):
+            return self.mesh(int(path.rsplit("/", 1)[1]), request.query)
+        if path.startswith("/api/v3/agregados/"):
+            table, what = path.split("/")[4:6]
+            if int(table) not in TABLES:
+                return as_json({"statusCode": 404}, 404)
+            return as_json(self.labels(int(table), fault) if what == "metadados" else self.periods())
+        if path.startswith("/values/"):
+            return self.values(path[len("/values/") :].strip("/").split("/"), fault)
+        return Reply(404, b"nao encontrado", "text/plain")
+
+    def place(self, p):
+        abbreviation, name, region, region_short, region_name = country.STATES[p["uf"]]
+        unit = {
+            "id": p["uf"], "sigla": abbreviation, "nome": name,
+            "regiao": {"id": region, "sigla": region_short, "nome": region_name},
+        }  # fmt: skip
+        meso = {"id": p["uf"] * 100 + 1, "nome": "Meso", "UF": unit}
+        micro = {"id": p["uf"] * 1000 + 1, "nome": "Micro", "mesorregiao": meso}
+        between = {"id": p["uf"] * 100 + 1, "nome": "Intermediária", "UF": unit}
+        return {
+            "id": p["id"], "nome": p["name"], "microrregiao": None if p["id"] == NEWEST else micro,
+            "regiao-imediata": {
+                "id": p["uf"] * 10000 + 1, "nome": "Imediata", "regiao-intermediaria": between,
+            },
+        }  # fmt: skip
+
+    def centroids(self):
+        hidden = {NEWEST, *self.set_of("hide", [])}
+        centres = {c: (p["lat"], p["lon"]) for c, p in PLACES.items() if c not in hidden}
+        # The mesh of the real country knows them; here they are not in Localidades.
+        centres |= PARENTS if self.set_of("parents", True) else {}
+        return [
+            {
+                "id": str(code), "nivel-geografico": "municipio",
+                "centroide": {"latitude": lat, "longitude": lon},
+                "area": {"dimensao": "1900.5", "unidade": {"nome": "quilômetros quadrados", "id": "km²"}},
+                "regiao-limitrofe": [
+                    {"latitude": lat - 0.2, "longitude": lon - 0.2},
+                    {"latitude": lat + 0.2, "longitude": lon + 0.2},
+                ],
+            }
+            for code, (lat, lon) in centres.items()
+        ]  # fmt: skip
+
+    def mesh(self, uf, query):
+        if query.get("formato") != ["application/vnd.geo+json"]:
+            return Reply(200, b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', "image/svg+xml")
+        without = {NEWEST, *self.set_of("no_polygon", [])}
+        features = [
+            {
+                "type": "Feature", "properties": {"codarea": str(code)},
+                "geometry": {"type": "Polygon", "coordinates": [country.square(p["lat"], p["lon"])]},
+            }
+            for code, p in reversed(PLACES.items())
+            if p["uf"] == uf and code not in without
+        ]  # fmt: skip
+        if not features:
+            return as_json({"message": "not found"}, 404)
+        return as_json({"type": "FeatureCollection", "features": features})
+
+    def labels(self, table, fault):
+        classification, name, planted, products = TABLES[table]
+        labels = list(products.values())
+        labels = labels[1:] + labels[:1] if fault == "label" else labels
+        return {
+            "id": table, "nome": name, "URL": f"https://sidra.ibge.gov.br/tabela/{table}",
+            "pesquisa": "Produção Agrícola Municipal", "assunto": "Lavouras",
+            "periodicidade": {"frequencia": "anual", "inicio": 1974, "fim": self.years()[-1]},
+            "nivelTerritorial": {"Administrativo": ["N1", "N3", "N6"], "Especial": [], "IBGE": []},
+            "variaveis": [
+                {"id": v, "nome": VARIABLES[v][0], "unidade": VARIABLES[v][1], "sumarizacao": []}
+                for v in (planted, 216, 214, 112)
+            ],
+            "classificacoes": [
+                {
+                    "id": classification, "nome": name,
+                    "sumarizacao": {"status": True, "excecao": [214, 112]},
+                    "categorias": [
+                        {"id": code, "nome": label, "unidade": None, "nivel": 1}
+                        for code, label in zip(products, labels, strict=True)
+                    ],
+                }
+            ],
+        }  # fmt: skip
+
+    def years(self):
+        return self.set_of("years", list(range(2005, 2021)))
+
+    def periods(self):
+        dates = self.set_of("modified", {})
+        return [
+            {"id": str(y), "literals": [str(y)], "modificacao": dates.get(str(y), "01/01/2024")}
+            for y in self.years()
+        ]
+
+    def values(self, words, fault):
+        asked = dict(zip(words[::2], words[1::2], strict=True))
+        table = int(asked.pop("t"))
+        axes = [self.axis(table, key, wanted, fault) for key, wanted in asked.items() if key not in "hfadm"]
+        count = int(np.prod([len(axis[1]) for axis in axes]))
+        limit = self.set_of("limit", 50_000)
+        if count > limit:
+            text = f"Quantidade de valores solicitados: {count} excedeu o limite: {limit}"
+            return Reply(400, text.encode(), "text/plain; charset=utf-8")
+        level = next(key[1:] for key in asked if key[0] == "n")
+        header = {
+            "NC": "Nível Territorial (Código)", "NN": "Nível Territorial", "MC": "Unidade de Medida (Código)",
+            "MN": "Unidade de Medida", "V": "Valor",
+        }  # fmt: skip
+        for i, (label, _) in enumerate(axes, 1):
+            header |= {f"D{i}C": f"{label} (Código)", f"D{i}N": label}
+        order = {label.split(" ")[0]: i for i, (label, _) in enumerate(axes)}
+        rows = [header]
+        for flat in np.ndindex(*[len(axis[1]) for axis in axes]):
+            cell = [axis[1][i] for axis, i in zip(axes, flat, strict=True)]
+            variable, year = cell[order["Variável"]][0], cell[order["Ano"]][0]
+            place, product = cell[order[LEVELS[level][0]]][0], cell[order["Produto"]][0]
+            factor = self.set_of("revised", {}).get(str(year), 1.0)
+            text = value(place, year, variable, product, factor) if level == "6" else "123456"
+            row = {"NC": level, "NN": LEVELS[level][1], "MC": VARIABLES[variable][2]}
+            row |= {"MN": VARIABLES[variable][1], "V": text}
+            for i, (code, name) in enumerate(cell, 1):
+                row |= {f"D{i}C": str(code), f"D{i}N": name}
+            rows.append(row)
+        if fault == "short":
+            rows = rows[:-3]
+        if fault == "changed_column":
+            rows = [{("VALOR" if k == "V" else k): v for k, v in row.items()} for row in rows]
+        return Reply(200, json.dumps(rows, ensure_ascii=False).encode())
+
+    def axis(self, table, key, wanted, fault):
+        """Label, and (code, name) of each place, variable, year or product that a key asks for."""
+        classification, label, planted, products = TABLES[table]
+        codes = [int(w) for w in wanted.split(",")] if wanted.replace(",", "").isdigit() else None
+        if key[0] == "n":
+            return LEVELS[key[1:]][0], self.territories(key, wanted, codes)
+        if key == "v":
+            allowed = (planted, 216, 214, 112)
+            return "Variável", [(v, VARIABLES[v][0]) for v in allowed if v in codes]
+        if key == "p":
+            first, _, last = wanted.partition("-")
+            years = codes or list(range(int(first), int(last) + 1))
+            shift = 1 if fault == "wrong_year" else 0
+            return "Ano", [(y + shift, str(y + shift)) for y in years if y in self.years()]
+        if key == f"c{classification}":
+            return label, [(c, products[c]) for c in codes]
+        raise ValueError(f"unknown key {key}")
+
+    def territories(self, key, wanted, codes):
+        if key == "n1":
+            return [(1, "Brasil")]
+        states = [int(uf) for uf in wanted.removeprefix("in n3 ").split(",")] if " " in wanted else None
+        return [
+            (code, f"{p['name']} - {country.STATES[p['uf']][0]}")
+            for code, p in PLACES.items()
+            if (codes is None or code in codes) and (states is None or p["uf"] in states)
+            if code != NEWEST or self.set_of("newest", True)
+        ]
+
+
+if __name__ == "__main__":
+    main(Ibge())
