@@ -51,21 +51,21 @@ def check_static(ds: xr.Dataset) -> xr.Dataset:
     """
     table = "static"
     _check_municipalities(ds, table)
-    _check_names(ds, table, (*PLACE_TEXTS, "latitude_deg", "longitude_deg"), variables.SOIL)
+    check_names(ds, table, (*PLACE_TEXTS, "latitude_deg", "longitude_deg"), variables.SOIL)
     if "soil_layer" in ds.dims:
-        _check_coordinate(ds, table, "soil_layer", "text")
+        check_coordinate(ds, table, "soil_layer", "text")
     for name in PLACE_TEXTS:
-        _check_array(ds, table, name, ("municipality",), "text")
+        check_array(ds, table, name, ("municipality",), "text")
     for name in ("latitude_deg", "longitude_deg"):
-        _check_array(ds, table, name, ("municipality",), "float64")
+        check_array(ds, table, name, ("municipality",), "float64")
         refuse_outside(ds[name], table, variables.QUANTITIES[name])
-        _refuse(ds[name], table, np.isnan(ds[name].values), "a number", "every place needs a position")
+        refuse(ds[name], table, np.isnan(ds[name].values), "a number", "every place needs a position")
     for name in ("code", "state"):
         texts = np.char.str_len(ds[name].values.astype(str))
-        _refuse(ds[name], table, texts == 0, "a text", "every place needs its code and its state")
+        refuse(ds[name], table, texts == 0, "a text", "every place needs its code and its state")
     for name in variables.SOIL:
         if name in ds:
-            _check_array(ds, table, name, ("municipality", "soil_layer"), "float32")
+            check_array(ds, table, name, ("municipality", "soil_layer"), "float32")
             refuse_outside(ds[name], table, variables.QUANTITIES[name])
     return ds
 
@@ -84,8 +84,8 @@ def check_weather(ds: xr.Dataset) -> xr.Dataset:
     table = "weather"
     _check_municipalities(ds, table)
     extra = tuple(str(n) for n in ds.data_vars if str(n).startswith("gdd_") and quantity_of(str(n)))
-    _check_names(ds, table, variables.WEATHER, extra)
-    _check_coordinate(ds, table, "time", "datetime64[ns]")
+    check_names(ds, table, variables.WEATHER, extra)
+    check_coordinate(ds, table, "time", "datetime64[ns]")
     time = ds["time"].values
     months = time.astype("datetime64[M]")
     if (months.astype(time.dtype) != time).any() or (np.diff(months).astype(int) != 1).any():
@@ -96,7 +96,7 @@ def check_weather(ds: xr.Dataset) -> xr.Dataset:
         )
     for name in (*variables.WEATHER, *extra):
         quantity = quantity_of(name)
-        _check_array(ds, table, name, ("municipality", "time"), "float32")
+        check_array(ds, table, name, ("municipality", "time"), "float32")
         if quantity is not None:
             refuse_outside(ds[name], table, quantity)
     refuse_crossed(ds["tmin_degC"], ds["tmax_degC"], table)
@@ -115,12 +115,12 @@ def check_yields(ds: xr.Dataset) -> xr.Dataset:
     """
     table = "yields"
     _check_municipalities(ds, table)
-    _check_names(ds, table, variables.YIELDS[:1], variables.YIELDS[1:])
-    _check_coordinate(ds, table, "crop", "text")
-    _check_coordinate(ds, table, "harvest_year", "int16")
+    check_names(ds, table, variables.YIELDS[:1], variables.YIELDS[1:])
+    check_coordinate(ds, table, "crop", "text")
+    check_coordinate(ds, table, "harvest_year", "int16")
     for name in variables.YIELDS:
         if name in ds:
-            _check_array(ds, table, name, ("crop", "municipality", "harvest_year"), "float32")
+            check_array(ds, table, name, ("crop", "municipality", "harvest_year"), "float32")
             refuse_outside(ds[name], table, variables.QUANTITIES[name])
     return ds
 
@@ -130,16 +130,17 @@ def refuse_outside(array: xr.DataArray, table: str, quantity: Quantity, hint: st
     values = array.values
     outside = ~((values >= quantity.low) & (values <= quantity.high)) & ~np.isnan(values)
     expected = f"{quantity.low:g} to {quantity.high:g} {quantity.units}"
-    _refuse(array, table, outside, expected, hint or f"Check the unit ({quantity.units}). {_REIMPORT}")
+    refuse(array, table, outside, expected, hint or f"Check the unit ({quantity.units}). {_REIMPORT}")
 
 
 def refuse_crossed(tmin: xr.DataArray, tmax: xr.DataArray, table: str) -> None:
     """Raise SchemaError where tmin is above tmax by more than rounding; NaN passes."""
     crossed = tmin.values > tmax.values + TMIN_ABOVE_TMAX_degC
-    _refuse(tmin, table, crossed, "tmin at or below tmax", f"Are the two swapped? {_REIMPORT}")
+    refuse(tmin, table, crossed, "tmin at or below tmax", f"Are the two swapped? {_REIMPORT}")
 
 
-def _refuse(array: xr.DataArray, table: str, bad: NDArray[np.bool_], expected: str, hint: str) -> None:
+def refuse(array: xr.DataArray, table: str, bad: NDArray[np.bool_], expected: str, hint: str) -> None:
+    """Raise SchemaError where `bad` is true, with the first such value and how many there are."""
     if not bad.any():
         return
     first = np.unravel_index(int(np.argmax(bad)), bad.shape)
@@ -163,10 +164,11 @@ def _label(value: Any) -> str:
 
 
 def _check_municipalities(ds: xr.Dataset, table: str) -> None:
-    _check_coordinate(ds, table, "municipality", "int32")
+    check_coordinate(ds, table, "municipality", "int32")
 
 
-def _check_coordinate(ds: xr.Dataset, table: str, name: Hashable, dtype: str) -> None:
+def check_coordinate(ds: xr.Dataset, table: str, name: Hashable, dtype: str) -> None:
+    """Raise SchemaError unless `name` is a sorted coordinate of its own dim, of `dtype`, not empty."""
     if name not in ds.coords or ds[name].dims != (name,) or ds.sizes[name] == 0:
         raise SchemaError(
             f"{table}: expected a coordinate {name!r} with at least one value, "
@@ -186,7 +188,8 @@ def _check_coordinate(ds: xr.Dataset, table: str, name: Hashable, dtype: str) ->
         )
 
 
-def _check_names(ds: xr.Dataset, table: str, needed: tuple[str, ...], allowed: tuple[str, ...]) -> None:
+def check_names(ds: xr.Dataset, table: str, needed: tuple[str, ...], allowed: tuple[str, ...]) -> None:
+    """Raise SchemaError unless the variables are those needed and no others than those allowed."""
     names = set(map(str, ds.data_vars))
     missing = [n for n in needed if n not in names]
     unknown = sorted(names - set(needed) - set(allowed))
@@ -199,7 +202,8 @@ def _check_names(ds: xr.Dataset, table: str, needed: tuple[str, ...], allowed: t
         )
 
 
-def _check_array(ds: xr.Dataset, table: str, name: str, dims: tuple[str, ...], dtype: str) -> None:
+def check_array(ds: xr.Dataset, table: str, name: str, dims: tuple[str, ...], dtype: str) -> None:
+    """Raise SchemaError unless a variable has these dims, this type and the units of its quantity."""
     array = ds[name]
     if array.dims != dims:
         raise SchemaError(
