@@ -114,8 +114,8 @@ def _disk(store: Path) -> Finding:
 def _services() -> Iterator[tuple[str, str, bytes]]:
     """Name, a small address, and how its answer begins."""
     base = Ibge().base_url
-    yield "IBGE places", f"{base or ibge.SERVICE}/api/v3/agregados/1612/periodos", b"["
-    yield "IBGE tables", f"{base or ibge.SIDRA}/values/t/1612/n3/51/v/214/p/last/c81/2713", b"["
+    yield "IBGE places", Ibge().periods_url(1612), b"["
+    yield "IBGE tables", f"{base or ibge.SIDRA}/values/t/1612/n1/all/v/214/p/2015/c81/2713", b"["
     yield "SoilGrids", SoilGrids().probe_url(), b""
     yield "NASA POWER", f"{NasaPower().base_url}/api/temporal/daily/point?{_ONE_DAY}", b"{"
     yield "CONAB", f"{Conab().base_url}/{conab.SERIES}", b"ano_agricola"

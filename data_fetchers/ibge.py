@@ -197,12 +197,8 @@ class Ibge:
         return age > (_PERIODS_AGE if part.request["kind"] == "periods" else _AGE)
 
     def periods_url(self, table: int) -> str:
-        """A small answer of the tables' service, to see whether it is there."""
+        """A small answer of the service, to see whether it is there."""
         return self._url(SERVICE + str(self._periods(table).request["path"]))
-
-    def states_url(self) -> str:
-        """A small answer of the places' service."""
-        return self._url(f"{SERVICE}/api/v1/localidades/estados")
 
     def _labels(self, table: int) -> Part:
         path = f"/api/v3/agregados/{table}/metadados"

@@ -73,7 +73,6 @@ def desk(server, tmp_path, quick) -> Desk:
 def test_the_address_comes_from_the_argument_then_the_environment(monkeypatch):
     monkeypatch.delenv("YIELDCAST_IBGE_URL", raising=False)
     assert Ibge().periods_url(1612) == f"{SERVICE}/api/v3/agregados/1612/periodos"
-    assert Ibge().states_url().startswith("https://servicodados.ibge.gov.br/")
     monkeypatch.setenv("YIELDCAST_IBGE_URL", "http://one/")
     source = pickle.loads(pickle.dumps(Ibge()))
     monkeypatch.delenv("YIELDCAST_IBGE_URL")
