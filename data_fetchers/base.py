@@ -17,7 +17,7 @@ import tenacity
 
 from data_fetchers.parts import Job, Part, Record, Shelf, children, timestamp
 from yieldcast.disk import alone, make_folder, remove_leftovers
-from yieldcast.errors import CredentialsError, FetchError, YieldcastError
+from yieldcast.errors import CredentialsError, FetchError, SchemaError, YieldcastError
 
 # Set on Ctrl-C: workers in this process stop waiting at once.
 _STOP = threading.Event()
@@ -197,7 +197,7 @@ def run_part(source: Source, part: Part, folder: Path, retry: Retry) -> Outcome:
             return outcome(error=FetchError(f"{error}; it cannot be split further", error.hint))
         shelf.commit_split(part, parts, {"fetched": timestamp(), "reason": str(error)})
         return outcome(split=tuple(parts))
-    except FetchError as error:
+    except (FetchError, SchemaError) as error:
         shelf.temporary(part).unlink(missing_ok=True)
         return outcome(error=error)
     record = {

@@ -83,26 +83,29 @@ def merge_weather(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
 def merge_yields(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
     """Crops, years and municipalities of both.
 
-    A crop and year that was fetched again is replaced whole, also where a revision took a value away.
+    A crop and year that was fetched again is replaced whole, also where a revision took a value away. One
+    without any value (a part did not arrive) leaves what is there.
 
     Args:
         old: yields of the store, or None.
         new: yields as fetched.
     """
+    has_values = new["yield_kg_ha"].notnull().any("municipality")
+    new = new.isel(harvest_year=np.flatnonzero(has_values.any("crop")))
     if old is None:
-        return new
+        return schema.check_yields(new)
     coords = {
         "crop": np.union1d(old["crop"].values.astype(str), new["crop"].values.astype(str)),
         "harvest_year": np.union1d(old["harvest_year"].values, new["harvest_year"].values).astype(np.int16),
     }
-    merged = _joined(old, new, coords, whole=True)
+    merged = _joined(old, new, coords, whole=has_values)
     return schema.check_yields(schema.set_units(merged))
 
 
 def _joined(
-    old: xr.Dataset, new: xr.Dataset, coords: Mapping[str, np.ndarray], whole: bool = False
+    old: xr.Dataset, new: xr.Dataset, coords: Mapping[str, np.ndarray], whole: xr.DataArray | None = None
 ) -> xr.Dataset:
-    """Old values with new ones over them; with `whole` the new block replaces missing values too."""
+    """Old values with new ones over them; where `whole`, also a missing new value takes an old one away."""
     codes = np.union1d(old["municipality"].values, new["municipality"].values).astype(np.int32)
     full = {"municipality": codes, **coords}
     base, top = old.reindex(full), new.reindex(full)
@@ -112,12 +115,9 @@ def _joined(
             out[name] = top[name] if name in top else base[name]
             continue
         take = ~np.isnan(top[name])
-        if whole:
-            inside = [xr.DataArray(np.isin(full[d], new[d].values), dims=d) for d in map(str, new[name].dims)]
-            block = inside[0]
-            for one in inside[1:]:
-                block = block & one
-            take = take | block
-        out[name] = base[name].where(~take, top[name]).transpose(*new[name].dims)
+        if whole is not None:
+            known = xr.DataArray(np.isin(codes, new["municipality"].values), dims="municipality")
+            take = take | (whole.reindex_like(top, fill_value=False) & known)
+        out[name] = base[name].where(~take, top[name]).transpose(*new[name].dims).transpose(*new[name].dims)
     joined = xr.Dataset({n: a.astype(np.float32) for n, a in out.items()}, attrs=new.attrs)
     return joined.transpose(*next(iter(new.data_vars.values())).dims)

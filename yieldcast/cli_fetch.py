@@ -235,7 +235,7 @@ def _executor(address: str | None) -> Iterator[Executor | None]:
             "--dask: Dask's distributed is not installed", "pip install 'yieldcast[scale]'"
         ) from None
     try:
-        client: Any = cast(Any, distributed).Client(address, timeout="15s")
+        client: Any = cast(Any, distributed).Client(address, timeout="5s")
     except (OSError, TimeoutError, ValueError) as error:
         raise ConfigError(
             f"--dask: no scheduler at {address} ({type(error).__name__})", "For example tcp://host:8786."

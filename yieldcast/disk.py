@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -114,7 +115,19 @@ def _netcdf_bytes(ds: xr.Dataset) -> memoryview:
     }
     if "time" in ds.coords:
         encoding["time"] = {"units": "days since 1970-01-01", "dtype": "int32"}
-    return ds.drop_encoding().to_netcdf(engine="h5netcdf", encoding=encoding)
+    with _without_a_cluster():
+        return ds.drop_encoding().to_netcdf(engine="h5netcdf", encoding=encoding)
+
+
+@contextmanager
+def _without_a_cluster() -> Iterator[None]:
+    """Where a Dask client is open, xarray asks its scheduler for a lock that fails on a file in memory."""
+    dask: Any = sys.modules.get("dask")
+    if dask is None:
+        yield
+        return
+    with dask.config.set(scheduler="synchronous"):
+        yield
 
 
 def read_netcdf(file: Path) -> xr.Dataset:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from data_fetchers import nasa_power
 from data_fetchers.fetching import fetch
 from data_fetchers.orders import Order
 from yieldcast.disk import fingerprint
@@ -114,6 +115,7 @@ def test_a_dry_run_shows_requests_counts_and_sizes_and_asks_nobody(services, tmp
     assert "about MB" in output
 
 
+@pytest.mark.slow
 def test_one_target_at_a_time_gives_the_same_tables(services, tmp_path):
     together, apart = tmp_path / "together", tmp_path / "apart"
     _fetch(together, "all", "--years", YEARS, "--starts", "2018-01", *SOIL)
@@ -132,8 +134,9 @@ def test_without_a_key_weather_comes_from_nasa_power(services, tmp_path, monkeyp
     output = _fetch(store, "weather", "--years", "2014", check=4)
     assert "cdsapirc" in output
     assert "weather" not in Store.open(store)
-    services["power"].set(quick=True)
-    _fetch(store, "weather", "--years", "2014", "--weather-source", "nasa-power")
+    # one request per second is for the real service
+    monkeypatch.setattr(nasa_power.NasaPower.__init__, "__defaults__", ("", 0.0))
+    fetch(Order(("weather",), years=(2014,), states=("MT", "GO"), weather="nasa-power"), store, today=TODAY)
     weather = Store.open(store).weather
     assert weather.sizes["time"] == 12
     assert int(weather["tmax_degC"].isnull().sum()) == 0

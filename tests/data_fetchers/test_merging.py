@@ -106,6 +106,17 @@ def test_a_crop_and_year_of_yields_is_replaced_whole():
     np.testing.assert_array_equal(corn.values, [[3000, 3000, np.nan], [3000, 3000, np.nan]])
 
 
+def test_a_year_of_which_nothing_arrived_leaves_what_is_there():
+    old = _yields([1, 2], ["corn"], [2017, 2018], 3000.0)
+    new = _yields([1, 2], ["corn"], [2018, 2019, 2020], 3500.0)
+    new["yield_kg_ha"].values[0, :, 0] = np.nan
+    new["yield_kg_ha"].values[0, :, 2] = np.nan
+    merged = merge_yields(old, new)
+    assert merged["harvest_year"].values.tolist() == [2017, 2018, 2019]
+    assert merged["yield_kg_ha"].values[0, 0].tolist() == [3000.0, 3000.0, 3500.0]
+    assert merge_yields(None, new)["harvest_year"].values.tolist() == [2019]
+
+
 def test_places_are_joined_and_soil_stays_where_a_place_has_not_moved():
     static = merge_soil(_places([1, 2]), _soil([1, 2], 30.0), keep=False)
     moved = _places([2, 3], lat=-13.0)

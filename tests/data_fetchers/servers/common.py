@@ -108,6 +108,7 @@ def ranged(reply: Reply, headers: dict[str, str]) -> Reply:
 def handler_of(world: World):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def log_message(self, *_):
             pass

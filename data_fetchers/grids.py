@@ -1,0 +1,220 @@
+"""From cells to municipalities: nearest cells, weights of polygons, and the values taken with them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.spatial import cKDTree
+
+from data_fetchers.answers import open_answer as open_answer  # readers of grids need both
+from yieldcast.disk import atomic_write
+from yieldcast.errors import ConfigError, SchemaError
+
+EARTH_RADIUS_km = 6371.0088  # mean radius R1 of GRS 80 (Moritz 2000, doi:10.1007/s001900050278)
+LAND_SEARCH_km = 50.0
+_BLOCK = 64  # time steps of a product in double precision: 64 x 161 x 161 cells are 13 MB
+
+
+class Points(NamedTuple):
+    """One cell for each place.
+
+    Args:
+        cell: (place) int64, row x columns + column of the grid; -1 where no cell is near enough.
+        distance_km: (place) float64, from the place to the cell's centre; NaN where there is none.
+    """
+
+    cell: NDArray[np.int64]
+    distance_km: NDArray[np.float64]
+
+
+# Where municipalities lie in a grid: one cell each, or the weights of a mean (municipality, cell).
+Place: TypeAlias = Points | sparse.csr_matrix
+
+
+def has_cell(place: Place) -> NDArray[np.bool_]:
+    """(municipality) True where there is anything to take."""
+    if isinstance(place, Points):
+        return np.asarray(place.cell >= 0)
+    return np.asarray(np.diff(place.indptr) > 0)
+
+
+def nearest(
+    latitude: ArrayLike, longitude: ArrayLike, lat: ArrayLike, lon: ArrayLike, mask: ArrayLike | None = None
+) -> Points:
+    """The cell nearest to each place; with a mask the nearest valid one within 50 km.
+
+    Args:
+        latitude, longitude: (row), (column), the grid's axes, evenly spaced, in either direction (degrees).
+        lat, lon: (place), -90 to 90 and -180 to 180 (degrees).
+        mask: (row, column), True where a cell has values (land); all if none.
+    """
+    rows, columns = np.asarray(latitude, float), np.asarray(longitude, float)
+    lat, lon = np.asarray(lat, float), np.asarray(lon, float)
+    valid = np.ones((len(rows), len(columns)), bool) if mask is None else np.asarray(mask, bool)
+    cell, distance = np.full(lat.shape, -1, np.int64), np.full(lat.shape, np.nan)
+    inside = _within(lat, rows) & _within(lon, columns)
+    ids = np.flatnonzero(valid)
+    if not inside.any() or not ids.size:
+        return Points(cell, distance)
+    centres = _unit_vectors(rows[ids // len(columns)], columns[ids % len(columns)])
+    chord, index = cKDTree(centres).query(_unit_vectors(lat[inside], lon[inside]))
+    km = 2 * EARTH_RADIUS_km * np.arcsin(np.minimum(chord / 2, 1))
+    near = np.ones(len(km), bool) if mask is None else (km <= LAND_SEARCH_km)
+    cell[inside] = np.where(near, ids[index], -1)
+    distance[inside] = np.where(near, km, np.nan)
+    return Points(cell, distance)
+
+
+def spacing(axis: ArrayLike) -> float:
+    """Distance between neighbours on an evenly spaced axis, above 0 (its unit)."""
+    values = np.asarray(axis, float)
+    return abs(float(values[-1] - values[0])) / max(len(values) - 1, 1)
+
+
+def _within(place: NDArray[np.float64], axis: NDArray[np.float64]) -> NDArray[np.bool_]:
+    # One cell more than the centres; 1e-6 for places that lie exactly there.
+    room = spacing(axis) + 1e-6
+    return np.asarray((place >= axis.min() - room) & (place <= axis.max() + room))
+
+
+def _unit_vectors(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
+    y, x = np.radians(lat), np.radians(lon)
+    return np.stack([np.cos(y) * np.cos(x), np.cos(y) * np.sin(x), np.sin(y)], axis=-1)
+
+
+def polygon_weights(
+    mesh: Mapping[str, Any],
+    municipalities: ArrayLike,
+    latitude: ArrayLike,
+    longitude: ArrayLike,
+    mask: ArrayLike | None = None,
+) -> sparse.csr_matrix:
+    """What share each cell has in a municipality's mean: covered fraction times the cell's area.
+
+    Args:
+        mesh: GeoJSON FeatureCollection, ``properties.code`` the municipality, longitudes -180 to 180.
+        municipalities: (municipality) int32, the order of the rows.
+        latitude, longitude: (row), (column), the grid's axes, evenly spaced (degrees).
+        mask: (row, column), True where a cell has values; all if none.
+
+    Returns:
+        (municipality, cell) float64; a row sums to 1, or is empty without polygon or valid cell in it.
+
+    Raises:
+        ConfigError: exactextract is not installed.
+        SchemaError: a polygon that cannot be read.
+    """
+    rows, columns = np.asarray(latitude, float), np.asarray(longitude, float)
+    codes = {int(code): row for row, code in enumerate(np.asarray(municipalities))}
+    features = [f for f in mesh["features"] if f["geometry"] and int(f["properties"]["code"]) in codes]
+    index, cells, shares = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
+    for feature in _covered(features, rows, columns):
+        found = feature["properties"]
+        north_up = np.asarray(found["cell_id"], np.int64)
+        row, column = np.divmod(north_up, len(columns))
+        row = row if rows[0] > rows[-1] else len(rows) - 1 - row
+        index.append(np.full(len(row), codes[int(found["code"])]))
+        cells.append(row * len(columns) + column)
+        # On a sphere a cell's area goes with the cosine of its latitude.
+        shares.append(np.asarray(found["coverage"], float) * np.cos(np.radians(rows[row])))
+    cell, share = np.concatenate(cells), np.concatenate(shares)
+    if mask is not None:
+        share = share * np.asarray(mask, bool).ravel()[cell]
+    shape = (len(codes), len(rows) * len(columns))
+    weights = sparse.coo_matrix((share, (np.concatenate(index), cell)), shape).tocsr()
+    weights.eliminate_zeros()
+    total = np.asarray(weights.sum(axis=1)).ravel()
+    scale = sparse.diags(np.divide(1.0, total, out=np.zeros(len(total)), where=total > 0))
+    return sparse.csr_matrix(scale @ weights)
+
+
+def _covered(
+    features: list[Mapping[str, Any]], rows: NDArray[np.float64], columns: NDArray[np.float64]
+) -> list[dict[str, Any]]:
+    try:
+        exactextract = importlib.import_module("exactextract")
+        raster = importlib.import_module("exactextract.raster")
+    except ImportError as error:
+        raise ConfigError(
+            "means over polygons need exactextract, which is not installed",
+            "Install it with `pip install 'yieldcast[geo]'`, or take the weather at centroids.",
+        ) from error
+    if not features:
+        return []
+    half_y, half_x = spacing(rows) / 2, spacing(columns) / 2
+    grid = raster.NumPyRasterSource(
+        np.ones((len(rows), len(columns)), np.uint8),
+        columns.min() - half_x, rows.min() - half_y, columns.max() + half_x, rows.max() + half_y,
+    )  # fmt: skip
+    try:
+        return list(
+            exactextract.exact_extract(grid, features, ["cell_id", "coverage"], include_cols=["code"])
+        )
+    except RuntimeError as error:
+        raise SchemaError(
+            f"expected GeoJSON polygons of municipalities, one cannot be read ({error})",
+            "Fetch the mesh again.",
+        ) from error
+
+
+def cached_weights(
+    folder: Path,
+    mesh: Mapping[str, Any],
+    municipalities: ArrayLike,
+    latitude: ArrayLike,
+    longitude: ArrayLike,
+    mask: ArrayLike | None = None,
+) -> sparse.csr_matrix:
+    """`polygon_weights`, kept in `folder` under a name that changes with anything they depend on."""
+    digest = hashlib.sha256(json.dumps(mesh, sort_keys=True).encode())
+    arrays = [np.asarray(a, float) for a in (municipalities, latitude, longitude)]
+    for array in [*arrays, np.empty(0) if mask is None else np.asarray(mask, float)]:
+        digest.update(repr(array.shape).encode() + array.tobytes())
+    file = folder / f"weights-{digest.hexdigest()[:16]}.npz"
+    # A damaged one is made again. Opened here: numpy would leave that one open.
+    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), open(file, "rb") as handle:
+        return sparse.csr_matrix(sparse.load_npz(handle))
+    weights = polygon_weights(mesh, municipalities, latitude, longitude, mask)
+    atomic_write(file, lambda temporary: sparse.save_npz(temporary, weights))
+    return weights
+
+
+def with_nearest(weights: sparse.csr_matrix, points: Points) -> tuple[sparse.csr_matrix, int]:
+    """Weights whose empty rows take the place's nearest cell, and how many did."""
+    empty = np.flatnonzero((np.diff(weights.indptr) == 0) & (points.cell >= 0))
+    ones = np.ones(len(empty))
+    added = sparse.coo_matrix((ones, (empty, points.cell[empty])), weights.shape)
+    return sparse.csr_matrix(weights + added), len(empty)
+
+
+def take(values: ArrayLike, place: Place) -> NDArray[np.float32]:
+    """Bring a field from cells to municipalities.
+
+    Args:
+        values: (time, row, column) of the grid that `place` was made for.
+        place: one cell for each municipality, or the weights of a mean.
+
+    Returns:
+        (municipality, time) float32; NaN without a cell, and where a cell that counts is NaN.
+    """
+    field = np.asarray(values)
+    field = field.reshape(len(field), -1)
+    if isinstance(place, Points):
+        result = field[:, place.cell].T.astype(np.float32)
+    else:
+        result = np.empty((place.shape[0], len(field)), np.float32)
+        for start in range(0, len(field), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            result[:, part] = place @ field[part].T
+    result[~has_cell(place)] = np.nan
+    return result
