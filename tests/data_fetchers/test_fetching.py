@@ -247,7 +247,7 @@ def test_doctor_names_licences_and_accepts_them_when_told(services, tmp_path):
 def test_killed_at_twenty_moments_the_tables_are_the_same_and_nothing_verified_is_fetched_twice(
     services, tmp_path
 ):
-    calm, rough = tmp_path / "calm", tmp_path / "rough"
+    calm = tmp_path / "calm"
     arguments = (
         "fetch", "all", "--years", YEARS, "--starts", "2018-01", "--states", "MT,GO",
         "--retry-wait", "0.05", *SOIL,
@@ -257,31 +257,39 @@ def test_killed_at_twenty_moments_the_tables_are_the_same_and_nothing_verified_i
     whole = time.monotonic() - began
     for server in services.values():
         server.reset()
-    dice, kills, fetched = random.Random(20261121), 0, {}
+    dice, kills, rounds = random.Random(20261121), 0, 0
     while kills < 20:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "yieldcast", *map(str, arguments), "--store", str(rough)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            process.wait(timeout=dice.uniform(0.3, max(0.5 * whole, 3.0)))
-            process.communicate()
-            break  # it came to its end between two kills
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+        rounds += 1
+        rough, fetched = tmp_path / f"rough-{rounds}", {}
+        while _killed(arguments, rough, dice.uniform(0.8, whole)):
             kills += 1
-        for sidecar in rough.rglob("*.meta.json"):
-            if "vintages" not in sidecar.parts:
-                record = json.loads(sidecar.read_text(encoding="utf-8"))
-                stamp = (record["fetched"], record.get("sha256"))
-                # a part that had verified keeps its sidecar: it was not fetched again
-                assert fetched.setdefault(str(sidecar), stamp) == stamp
-    _run(*arguments, "--store", rough)
-    assert kills >= 5
-    assert _tables(rough) == _tables(calm)
-    assert not list(rough.rglob(".*.part"))
-    assert not list(rough.rglob("*.job.json"))
+            for sidecar in rough.rglob("*.meta.json"):
+                if "vintages" not in sidecar.parts:
+                    record = json.loads(sidecar.read_text(encoding="utf-8"))
+                    stamp = (record["fetched"], record.get("sha256"))
+                    # a part that had verified keeps its sidecar: it was not fetched again
+                    assert fetched.setdefault(str(sidecar), stamp) == stamp
+        assert _tables(rough) == _tables(calm)
+        assert (rough / "surveys.csv").read_bytes() == (calm / "surveys.csv").read_bytes()
+        for pattern in (".*.part", "*.job.json", "*.next.json", ".*.tmp*"):
+            assert not list(rough.rglob(pattern))
+    assert len(fetched) > 100
+
+
+def _killed(arguments: tuple, store: Path, seconds: float) -> bool:
+    """Whether the command was still at work when it was killed; otherwise it ended well."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "yieldcast", *map(str, arguments), "--store", str(store)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        output, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        return True
+    assert process.returncode == 0, output
+    return False
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.transform import Affine
 
-from data_fetchers import soilgrids
+from data_fetchers import soil_pixels, soilgrids
 from data_fetchers.base import AgainError, Note, Retry, fetch_parts, run_part
 from data_fetchers.parts import Job, Part, Shelf
 from data_fetchers.soil_table import LAYERS, Row, read_rows, read_soil, write_rows
@@ -60,9 +60,9 @@ def expected(name, k, lat, lon):
 
 @pytest.fixture(autouse=True)
 def _brief(monkeypatch):
-    monkeypatch.setitem(soilgrids.SETTINGS, "GDAL_HTTP_MAX_RETRY", 1)
-    monkeypatch.setitem(soilgrids.SETTINGS, "GDAL_HTTP_RETRY_DELAY", 0.01)
-    monkeypatch.setitem(soilgrids.SETTINGS, "GDAL_HTTP_TIMEOUT", 5)
+    monkeypatch.setitem(soil_pixels.SETTINGS, "GDAL_HTTP_MAX_RETRY", 1)
+    monkeypatch.setitem(soil_pixels.SETTINGS, "GDAL_HTTP_RETRY_DELAY", 0.01)
+    monkeypatch.setitem(soil_pixels.SETTINGS, "GDAL_HTTP_TIMEOUT", 5)
 
 
 @pytest.fixture

@@ -191,12 +191,18 @@ def handler_of(world: World):
     return Handler
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 64
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """Nothing: clients are killed in the middle on purpose."""
+
+
 def main(world: World) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
-    ThreadingHTTPServer.request_queue_size = 64
-    server = ThreadingHTTPServer(("127.0.0.1", parser.parse_args().port), handler_of(world))
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", parser.parse_args().port), handler_of(world))
     world.base = f"http://127.0.0.1:{server.server_address[1]}"
     print(f"ready {world.base}", flush=True)
     server.serve_forever()
