@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -16,12 +16,13 @@ from typing import Any, Protocol
 import tenacity
 
 from data_fetchers.parts import Job, Part, Record, Shelf, children, timestamp
-from yieldcast.disk import alone, make_folder, remove_leftovers
+from yieldcast.disk import alone, make_folder, refused
 from yieldcast.errors import CredentialsError, FetchError, SchemaError, YieldcastError
 
 # Set on Ctrl-C: workers in this process stop waiting at once.
 _STOP = threading.Event()
 _TICK_s = 0.5
+_GIVE_UP = 8  # parts in a row
 _LONGEST_PAUSE_s = 900.0  # a service that asks for more is left to the next run
 
 
@@ -140,7 +141,17 @@ class Outcome:
 
 @dataclass
 class SourceSummary:
-    """What became of the parts of one source."""
+    """What became of the parts of one source.
+
+    Args:
+        name: of the source, or what the caller names the plan.
+        total, kept, fetched: parts in all, verified before, fetched now.
+        bytes: fetched now.
+        revised: parts whose contents replaced others.
+        missing: parts that did not arrive, with the reason; of some an earlier file may be there.
+        absent: the same parts themselves.
+        waiting: parts under way, with what they wait for.
+    """
 
     name: str
     total: int = 0
@@ -149,6 +160,7 @@ class SourceSummary:
     bytes: int = 0
     revised: list[str] = field(default_factory=list)
     missing: list[tuple[str, YieldcastError]] = field(default_factory=list)
+    absent: list[Part] = field(default_factory=list)
     waiting: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -168,6 +180,8 @@ def run_part(source: Source, part: Part, folder: Path, retry: Retry) -> Outcome:
     """
     shelf, began = Shelf(folder), time.monotonic()
     job = shelf.job(part)
+    if not {"job_id", "submitting"} & job.load().keys():
+        job.clear()  # what an earlier run waited for or counted says nothing about this one
 
     def attempt() -> tuple[Record, Record]:
         target = shelf.temporary(part)
@@ -222,6 +236,7 @@ def fetch_parts(
     retry: Retry | None = None,
     progress: Progress | None = None,
     today: dt.date | None = None,
+    labels: Sequence[str] = (),
 ) -> list[SourceSummary]:
     """Bring all parts of all plans onto their shelves, a few of each source at a time.
 
@@ -232,6 +247,7 @@ def fetch_parts(
         retry: how often one part is tried.
         progress: called about twice a second with what is done and what is waited for.
         today: the day that decides what is stale; today if none.
+        labels: what progress and summary call each plan; the sources' names if none.
 
     Returns:
         one summary per plan; what is missing is in it, with the reason.
@@ -243,18 +259,27 @@ def fetch_parts(
     today = today or dt.datetime.now(dt.UTC).date()
     with alone(folder, "another fetch is at work in"):
         queues = [_Queue(source, parts, folder / source.name, today) for source, parts in plans]
+        for queue, label in zip(queues, labels, strict=False):
+            queue.summary.name = label
         if executor is not None:
             return _Loop(queues, folder, executor, retry or Retry(), progress).run()
         threads = sum(min(q.source.workers, max(len(q.pending), 1)) for q in queues)
-        with ThreadPoolExecutor(max(threads, 1), thread_name_prefix="fetch") as pool:
-            try:
-                return _Loop(queues, folder, pool, retry or Retry(), progress).run()
-            except BaseException:
-                _STOP.set()  # cleared when the pool's threads have ended
-                raise
-            finally:
-                pool.shutdown()
-                _STOP.clear()
+        pool = ThreadPoolExecutor(max(threads, 1), thread_name_prefix="fetch")
+        _STOP.clear()
+        try:
+            return _Loop(queues, folder, pool, retry or Retry(), progress).run()
+        except KeyboardInterrupt:
+            _STOP.set()
+            # No waiting for a service that hangs: a part that is cut off harms nothing.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        except BaseException:
+            _STOP.set()
+            pool.shutdown(cancel_futures=True)
+            _STOP.clear()
+            raise
+        finally:
+            pool.shutdown(wait=False)
 
 
 class _Queue:
@@ -263,10 +288,11 @@ class _Queue:
     def __init__(self, source: Source, parts: Iterable[Part], folder: Path, today: dt.date) -> None:
         self.source, self.shelf = source, Shelf(folder)
         self.shelf.make()
-        remove_leftovers(folder)
+        self.shelf.remove_leftovers()
         self.summary = SourceSummary(source.name)
         self.pending: deque[Part] = deque()
         self.next_start = 0.0
+        self.failures = 0  # parts in a row that the service did not deliver
         for part in dict.fromkeys(parts):
             for leaf, record in self._leaves(part):
                 self.summary.total += 1
@@ -290,20 +316,36 @@ class _Queue:
         self.next_start = now + self.source.seconds_between
         return self.pending.popleft()
 
-    def settle(self, outcome: Outcome) -> None:
-        """Count an outcome; a refused key ends the whole source, since every part would meet it."""
+    def settle(self, outcome: Outcome) -> list[Outcome]:
+        """Count an outcome; returns those of parts that are given up with it.
+
+        A refused key ends the whole source, and so do parts that fail in a row, each after all its tries:
+        the service is down, and asking for thousands more would take hours.
+        """
         if outcome.split:
             self.summary.total += len(outcome.split) - 1
             self.pending.extendleft(reversed(outcome.split))
         elif outcome.record is not None:
+            self.failures = 0
             self.summary.fetched += 1
             self.summary.bytes += int(outcome.record["bytes"])
             self.summary.revised += [outcome.part.name] if outcome.revised else []
         elif outcome.error is not None:
-            self.summary.missing.append((outcome.part.name, outcome.error))
-        if isinstance(outcome.error, CredentialsError):
-            self.summary.missing += [(part.name, outcome.error) for part in self.pending]
-            self.pending.clear()
+            self._miss(outcome.part, outcome.error)
+            self.failures += isinstance(outcome.error, AgainError)
+        if outcome.error is None:
+            return []
+        if not isinstance(outcome.error, CredentialsError) and self.failures < _GIVE_UP:
+            return []
+        given_up = [Outcome(part, error=outcome.error, tries=0) for part in self.pending]
+        self.pending.clear()
+        for one in given_up:
+            self._miss(one.part, outcome.error)
+        return given_up
+
+    def _miss(self, part: Part, error: YieldcastError) -> None:
+        self.summary.missing.append((part.name, error))
+        self.summary.absent.append(part)
 
 
 class _Loop:
@@ -323,8 +365,7 @@ class _Loop:
                 for future in done:
                     queue, _part = self.under_way.pop(future)
                     outcome = future.result()
-                    self._note(outcome)
-                    queue.settle(outcome)
+                    self._note([outcome, *queue.settle(outcome)])
                 self._tell()
         except BaseException:
             for future in self.under_way:
@@ -348,7 +389,9 @@ class _Loop:
 
     def _timeout(self) -> float:
         now = time.monotonic()
-        starts = [q.next_start - now for q in self.queues if q.pending and q.source.seconds_between]
+        busy = Counter(id(owner) for owner, _ in self.under_way.values())
+        free = [q for q in self.queues if q.pending and busy[id(q)] < q.source.workers]
+        starts = [q.next_start - now for q in free if q.source.seconds_between]
         return max(0.01, min([_TICK_s, *starts]))
 
     def _tell(self) -> None:
@@ -357,17 +400,24 @@ class _Loop:
             queue.summary.waiting = {p.name: str(queue.shelf.job(p).load().get("state", "")) for p in own}
         self.progress([queue.summary for queue in self.queues])
 
-    def _note(self, outcome: Outcome) -> None:
-        """One manifest line."""
-        what = "fetched" if outcome.record else "split" if outcome.split else "missing"
-        line: Mapping[str, Any] = {
-            "time": timestamp(), "source": outcome.part.source, "part": outcome.part.file, "outcome": what,
-            "tries": outcome.tries, "seconds": outcome.seconds,
-            "bytes": outcome.record["bytes"] if outcome.record else 0,
-            "error": str(outcome.error) if outcome.error else "",
-        }  # fmt: skip
-        with open(self.folder / "manifest.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    def _note(self, outcomes: Sequence[Outcome]) -> None:
+        """One manifest line each."""
+        path = self.folder / "manifest.jsonl"
+        try:
+            with open(path, "a", encoding="utf-8") as file:
+                file.writelines(json.dumps(_line(one), ensure_ascii=False) + "\n" for one in outcomes)
+        except OSError as error:
+            raise refused(path, error) from error
+
+
+def _line(outcome: Outcome) -> Mapping[str, Any]:
+    what = "fetched" if outcome.record else "split" if outcome.split else "missing"
+    return {
+        "time": timestamp(), "source": outcome.part.source, "part": outcome.part.file, "outcome": what,
+        "tries": outcome.tries, "seconds": outcome.seconds,
+        "bytes": outcome.record["bytes"] if outcome.record else 0,
+        "error": str(outcome.error) if outcome.error else "",
+    }  # fmt: skip
 
 
 def _worth_another_try(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ import importlib.metadata
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -144,7 +145,10 @@ def _service(name: str, url: str, head: bytes, dates: list[str]) -> Finding:
 
 
 def _clock(dates: Sequence[str]) -> Finding:
-    servers = [email.utils.parsedate_to_datetime(text) for text in dates if text]
+    servers = []
+    for text in dates:
+        with suppress(ValueError, TypeError):
+            servers.append(email.utils.parsedate_to_datetime(text))
     if not servers:
         return Finding("clock", "warning", "no service told the time", "")
     off = (dt.datetime.now(dt.UTC) - servers[-1]).total_seconds()

@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from data_fetchers.base import AgainError
+from data_fetchers.base import AgainError, pause
 from yieldcast.disk import refused
 from yieldcast.errors import FetchError
 
@@ -81,6 +81,7 @@ def get(
         _refuse_large(answer, limit, url)
         body = bytearray()
         for chunk in answer.iter_content(_CHUNK):
+            pause(0)  # lets Ctrl-C in
             body += chunk
             if len(body) > limit:
                 raise _too_large(url, limit)
@@ -138,6 +139,8 @@ def _stream(session: requests.Session, url: str, target: Path, start: int, limit
     # identity: a compressed body could not be taken up in the middle
     headers["Accept-Encoding"] = "identity"
     with session.get(url, headers=headers, stream=True, timeout=TIMEOUT_s) as answer:
+        if start and answer.status_code == 416:  # nothing after `start`: was it all, or has the file changed?
+            return _stream(session, url, target, 0, limit)
         raise_for_status(answer)
         resumed = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(
             f"bytes {start}-"
@@ -148,6 +151,7 @@ def _stream(session: requests.Session, url: str, target: Path, start: int, limit
             with open(target, "r+b" if resumed else "wb") as file:
                 file.seek(start)
                 for chunk in answer.iter_content(_CHUNK):
+                    pause(0)
                     start += len(chunk)
                     if start > limit:
                         raise _too_large(url, limit)
@@ -190,8 +194,8 @@ def looks_like_html(head: bytes) -> bool:
 def shown(url: str) -> str:
     """An address as messages show it: without query, user and password."""
     parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
 
 
 @contextmanager

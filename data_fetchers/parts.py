@@ -15,18 +15,21 @@ earlier part or everything that is needed to finish the new one.
 from __future__ import annotations
 
 import datetime as dt
+import glob
 import hashlib
 import json
 import os
 import re
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
-from yieldcast.disk import atomic_text, make_folder, refused
+from yieldcast.disk import atomic_text, atomic_write, make_folder, refused, remove_leftovers
 
 FORMAT = 1
 Record = dict[str, Any]
@@ -114,14 +117,16 @@ class Shelf:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # Another writer, a worker that outlived its fetch, say, must never write into this one's file.
+        self._token = secrets.token_hex(4)
 
     def path(self, part: Part) -> Path:
         """Where the part's file lies, or will."""
         return self.folder / part.file
 
     def temporary(self, part: Part) -> Path:
-        """Where the part's file is written before it is checked."""
-        return self.folder / f".{part.file}.part"
+        """Where the part's file is written before it is checked; another place for every shelf object."""
+        return self.folder / f".{part.file}.{self._token}.part"
 
     def job(self, part: Part) -> Job:
         """The part's note while it is under way."""
@@ -170,9 +175,18 @@ class Shelf:
 
     def commit_split(self, part: Part, parts: list[Part], record: Record) -> None:
         """Note that a part was too big and which parts stand for it."""
+        self._keep_vintage(part, "")
         atomic_text(self._sidecar(part), _dump(part, {**record, "split": [p.as_json() for p in parts]}))
         self.temporary(part).unlink(missing_ok=True)
         self.job(part).clear()
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed writers left, except files whose commit had begun; nobody else may write now."""
+        remove_leftovers(self.folder)
+        for file in self.folder.glob(".*.part"):
+            name = file.name[1:].rsplit(".", 2)[0]
+            if not (self.folder / f"{name}.next.json").exists():
+                file.unlink(missing_ok=True)
 
     def make(self) -> None:
         """Make the folder."""
@@ -189,9 +203,10 @@ class Shelf:
         if not waiting.exists():
             return
         record = _read_record(waiting, part)
-        if record is not None and _holds(self.temporary(part), record):
-            self._keep_vintage(part, record["sha256"])
-            os.replace(self.temporary(part), self.path(part))
+        for temporary in self.folder.glob(f".{glob.escape(part.file)}.*.part"):
+            if record is not None and _holds(temporary, record):
+                self._keep_vintage(part, record["sha256"])
+                os.replace(temporary, self.path(part))
         if record is not None and _holds(self.path(part), record):
             os.replace(waiting, self._sidecar(part))
             self.job(part).clear()
@@ -206,10 +221,8 @@ class Shelf:
         make_folder(vintages)
         stamp = re.sub(r"[^0-9]", "", str(old["fetched"]))[:14]
         kept = vintages / f"{part.name}-{part.mark}-{stamp}{part.suffix}"
-        with suppress(FileExistsError):
-            os.link(self.path(part), kept)
-        with suppress(FileExistsError):
-            os.link(self._sidecar(part), kept.with_name(f"{kept.name}.meta.json"))
+        _keep(self.path(part), kept)
+        _keep(self._sidecar(part), kept.with_name(f"{kept.name}.meta.json"))
         return True
 
 
@@ -250,6 +263,19 @@ def _holds(path: Path, record: Mapping[str, Any]) -> bool:
         return bool(path.stat().st_size == record["bytes"] and _sha256(path) == record["sha256"])
     except (OSError, KeyError):
         return False
+
+
+def _copy(path: Path, target: Path) -> None:
+    copyfile(path, target)
+
+
+def _keep(path: Path, kept: Path) -> None:
+    try:
+        os.link(path, kept)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        atomic_write(kept, lambda temporary: _copy(path, temporary))
 
 
 def _sha256(path: Path) -> str:

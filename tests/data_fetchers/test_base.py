@@ -177,6 +177,26 @@ def test_a_refused_key_ends_its_source_at_once(plain_server, tmp_path, quick):
     assert sorted(_counted(plain_server)) == ["/big/1", "/big/5"]
 
 
+def test_a_service_that_is_down_is_given_up_and_the_next_run_asks_again(plain_server, tmp_path, quick):
+    plain_server.faults({"match": "/big/", "kind": "status", "status": 503, "times": 10**6})
+    files = Files(plain_server.url, workers=2)
+    (summary,) = fetch_parts([(files, files.parts(*range(1, 101)))], tmp_path, retry=quick)
+    assert len(summary.missing) == 100
+    # eight parts in a row and those under way meanwhile, each with its four tries
+    assert len(plain_server.log()) <= (8 + 2) * 4
+    plain_server.reset()
+    (summary,) = fetch_parts([(files, files.parts(*range(1, 101)))], tmp_path, retry=quick)
+    assert summary.fetched == 100
+
+
+def test_one_part_in_ten_that_fails_stops_nobody(plain_server, tmp_path, quick):
+    plain_server.faults(*[{"match": f"/big/{n}0", "kind": "html", "times": 99} for n in range(1, 10)])
+    files = Files(plain_server.url, workers=1)
+    (summary,) = fetch_parts([(files, files.parts(*range(11, 100)))], tmp_path, retry=quick)
+    assert len(summary.missing) == 8
+    assert summary.fetched == 81
+
+
 def test_stale_parts_are_fetched_again_and_a_revision_keeps_the_earlier_file(plain_server, tmp_path, quick):
     files, today = Files(plain_server.url, old_after_days=30), dt.datetime.now(dt.UTC).date()
     part = files.parts(1)[0]
