@@ -21,6 +21,7 @@ import requests
 
 from data_fetchers.base import AgainError, NotYetError, TooBigError, pause
 from data_fetchers.cds_account import NOT_YET, Account, GoneError
+from data_fetchers.cds_requests import equal
 from data_fetchers.http import SafeSession, download
 from data_fetchers.parts import Job, Record, timestamp
 from yieldcast.errors import FetchError
@@ -31,8 +32,6 @@ _ENDED = ("failed", "rejected", "dismissed", "deleted")
 _SILENCES = 5  # polls in a row that may fail: a wait of hours must not end with one bad answer
 _PAGE, _PAGES = 50, 4  # jobs of an account that are looked through for one whose reply was lost
 _CLOCKS = dt.timedelta(days=1)  # between our clock and the server's, whose times carry no zone
-_ORDERED = ("area", "grid")  # lists whose order means something
-_FORMATS = ("data_format", "download_format")  # the server fills these in
 _GONE = re.compile(r"answered (403|404|410)\b")
 
 
@@ -64,7 +63,8 @@ class Cds:
                 ``failed`` after a job that failed.
 
         Returns:
-            job_id, dataset, and md5 when the CDS told it.
+            job_id, dataset, and where the CDS told it: created, when the job was made (ISO, UTC), and md5.
+            What an answer holds was decided then, and a job that is taken up again may be old.
 
         Raises:
             AgainError: busy, down, cut off, another checksum; a job that failed once or is gone.
@@ -76,7 +76,7 @@ class Cds:
         with Account(self.url) as account:
             remote = _resumed(account, job) or _submitted(account, dataset, dict(request), job)
             try:
-                self._wait(account, remote, dataset, job)
+                created = self._wait(account, remote, dataset, job)
                 asset = _results(account, remote, dataset)
                 facts = self._download(account, asset, target, job)
             except GoneError:
@@ -86,10 +86,10 @@ class Cds:
         # were not out when the job ran, this job would only ever bring the same file. If the process dies
         # before the commit, an equal request costs next to nothing: the CDS keeps its answers for a while.
         job.save(job_id=None, failed=None)
-        return {"job_id": remote.request_id, "dataset": dataset, **facts}
+        return {"job_id": remote.request_id, "dataset": dataset, **created, **facts}
 
-    def _wait(self, account: Account, remote: Any, dataset: str, job: Job) -> None:
-        """Poll until the results are there."""
+    def _wait(self, account: Account, remote: Any, dataset: str, job: Job) -> Record:
+        """Poll until the results are there; returns when the job was made."""
         began, wait_s, silences = time.monotonic(), self.first_poll_s, 0
         while True:
             asked_s = 0.0
@@ -107,17 +107,18 @@ class Cds:
                 asked_s = error.after_s or 0.0
             else:
                 if status == "successful":
-                    return
+                    return _created(state)
                 if status in _ENDED:
                     raise _ended(account, remote, status, dataset, job)
                 silences = 0
                 job.say(_in_words(status, state))
-            if time.monotonic() - began > self.patience_s:
+            left_s = began + self.patience_s - time.monotonic()
+            if left_s <= 0:
                 raise FetchError(
                     f"{dataset}: not ready after {self.patience_s / 3600:.1f} hours at the CDS",
                     f"Its job {remote.request_id} stays on the account; the next run takes it up again.",
                 )
-            pause(max(wait_s, asked_s))
+            pause(min(max(wait_s, asked_s), left_s))  # whatever the service asks for
             wait_s = min(wait_s * 1.5, self.longest_poll_s)
 
     def _download(self, account: Account, asset: Mapping[str, Any], target: Path, job: Job) -> Record:
@@ -231,31 +232,13 @@ def _asked(account: Account, job_id: str) -> Record:
     return {}
 
 
-def equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two requests ask for the same, however their values are written.
-
-    The server keeps a request as lists of texts, adds keys of its own that begin with ``_``, and fills in
-    formats (cads_adaptors: adaptors/cds.py, normalise_request; mars.py).
-    """
-    a, b = _plain(one), _plain(other)
-    return all(a.get(key) == b.get(key) for key in a.keys() | b.keys() if not _filled_in(key, a, b))
-
-
-def _filled_in(key: str, a: Record, b: Record) -> bool:
-    return key.startswith("_") or (key in _FORMATS and (key not in a or key not in b))
-
-
-def _plain(request: Mapping[str, Any]) -> Record:
-    lists = {str(k): list(v) if isinstance(v, list | tuple) else [v] for k, v in request.items()}
-    texts = {k: [_text(value) for value in values] for k, values in lists.items()}
-    return {k: values if k in _ORDERED else sorted(values) for k, values in texts.items()}
-
-
-def _text(value: Any) -> str:
-    try:
-        return f"{float(value):.10g}"  # "01", "1", 1 and 1.0 are one
-    except (TypeError, ValueError):
-        return str(value)
+def _created(state: Mapping[str, Any]) -> Record:
+    """When a job was made, if its state says so: the server's times are UTC and carry no zone."""
+    with suppress(KeyError, TypeError, ValueError):
+        created = dt.datetime.fromisoformat(state["created"])
+        created = created if created.tzinfo else created.replace(tzinfo=dt.UTC)
+        return {"created": created.astimezone(dt.UTC).isoformat(timespec="seconds")}
+    return {}
 
 
 def _in_words(status: str, state: Mapping[str, Any]) -> str:

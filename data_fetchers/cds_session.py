@@ -28,7 +28,8 @@ def settings(url: str) -> tuple[str, str, str]:
     """Address, key, and where the key comes from, in cdsapi's order: argument, environment, file.
 
     Raises:
-        CredentialsError: no key, a key in the old form, or an address that would show it to others.
+        NoKeyError: no key.
+        CredentialsError: a key in the old form, or an address that would show it to others or holds one.
     """
     path = Path(os.path.expanduser(os.environ.get("CDSAPI_RC") or "~/.cdsapirc"))
     try:
@@ -38,12 +39,16 @@ def settings(url: str) -> tuple[str, str, str]:
     key = (os.environ.get("CDSAPI_KEY") or lines.get("key", "")).strip()
     key_from = "CDSAPI_KEY" if os.environ.get("CDSAPI_KEY") else str(path)
     if not key:
-        raise CredentialsError(f"no key for the CDS, neither in CDSAPI_KEY nor in {path}", HOW)
+        raise NoKeyError(f"no key for the CDS, neither in CDSAPI_KEY nor in {path}", HOW)
     if ":" in key:
         raise CredentialsError(f"the key from {key_from} has the form UID:KEY, which ended in 2024", HOW)
     if not key.isascii() or not key.isprintable() or " " in key or "<" in key:
         raise CredentialsError(f"the key from {key_from} is not a token: it holds odd characters", HOW)
     return _address(url or os.environ.get("CDSAPI_URL") or lines.get("url") or DEFAULT_URL), key, key_from
+
+
+class NoKeyError(CredentialsError):
+    """There is no key for the CDS at all."""
 
 
 class _NoMessages(requests.adapters.BaseAdapter):
@@ -82,6 +87,8 @@ class KeySession(SafeSession):
 
 def _address(url: str) -> str:
     """The API's root without the slash and the `/v2` that older configuration files have."""
+    if "@" in url:  # first: the other messages show the address
+        raise CredentialsError("the address of the CDS holds a user name or password: refused", HOW)
     address = re.sub(r"(/+v[12])?/*$", "", url.strip())
     try:
         parts, _ = urlsplit(address), _origin(address)

@@ -17,6 +17,7 @@ from data_fetchers import era5_answer as answer
 from data_fetchers.answers import reading
 from data_fetchers.base import Note
 from data_fetchers.cds import Cds
+from data_fetchers.cds_session import NoKeyError
 from data_fetchers.era5_answer import VARIABLE_MAP
 from data_fetchers.parts import Job, Part, Record, Shelf
 from yieldcast.errors import ConfigError
@@ -28,6 +29,7 @@ BRAZIL = (6.0, -74.0, -34.0, -34.0)  # without Fernando de Noronha, 32.4 degrees
 PRELIMINARY_days = 5
 FINAL_days = 5
 _DECADE = 10
+_WITHOUT_KEY = "Or take --weather-source nasa-power, which needs no key."
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Era5:
         return tuple(round(cell * step, 6) for cell in cells)  # type: ignore[return-value]
 
     def weather_parts(
-        self, first_year: int, last_year: int, today: dt.date, shelf: Shelf
+        self, years: Sequence[int], today: dt.date, shelf: Shelf
     ) -> tuple[list[Part], list[Note]]:
         """What to ask for, so that the weather of some calendar years is there as far as it can be today.
 
@@ -111,31 +113,32 @@ class Era5:
         month, up to the last one that the service must have.
 
         Args:
-            first_year, last_year: both included.
+            years: any calendar years, with or without gaps.
             today: decides what is final and what is there.
             shelf: this source's.
 
         Returns:
-            parts, and a note of the months that were not yet observed.
+            parts, and a note of the months that were not yet observed: nobody can have them, so that they
+            are not missing.
 
         Raises:
             ConfigError: years that the dataset does not have.
         """
-        if not self.product.first_year <= first_year <= last_year:
+        years = sorted(set(years))
+        if not years or years[0] < self.product.first_year:
             raise ConfigError(
-                f"expected years from {self.product.first_year} on in their order, received {first_year} "
-                f"to {last_year}",
+                f"expected years from {self.product.first_year} on, received {years}",
                 f"{self.dataset} begins in {self.product.first_year}.",
             )
         parts: list[Part] = []
         for column in VARIABLE_MAP:
-            parts += self._column_parts(column, range(first_year, last_year + 1), today, shelf)
-        months = [dt.date(y, m, 1) for y in range(first_year, last_year + 1) for m in range(1, 13)]
+            parts += self._column_parts(column, years, today, shelf)
+        months = [dt.date(year, month, 1) for year in years for month in range(1, 13)]
         later = [f"{m:%Y-%m}" for m in months if not _observed(m, today)]
-        notes = [Note("weather", f"not yet observed: {answer.spans(later)}", len(later), missing=True)]
+        notes = [Note("weather", f"not yet observed: {answer.spans(later)}", len(later))]
         return parts, notes if later else []
 
-    def _column_parts(self, column: str, years: range, today: dt.date, shelf: Shelf) -> list[Part]:
+    def _column_parts(self, column: str, years: Sequence[int], today: dt.date, shelf: Shelf) -> list[Part]:
         whole, parts = [], []
         for year in years:
             months = [m for m in range(1, 13) if _observed(dt.date(year, m, 1), today)]
@@ -188,13 +191,16 @@ class Era5:
 
     def fetch(self, part: Part, target: Path, job: Job) -> Record:
         """Have the CDS make the file, and download it."""
-        return self.cds.retrieve(part.request["dataset"], dict(part.request["inputs"]), target, job)
+        try:
+            return self.cds.retrieve(part.request["dataset"], dict(part.request["inputs"]), target, job)
+        except NoKeyError as error:
+            raise NoKeyError(str(error), f"{error.hint} {_WITHOUT_KEY}") from error
 
     def check(self, part: Part, file: Path) -> Record:
         """Refuse a file that is not exactly what was asked: variable, every day or month, grid, values.
 
         Returns:
-            ``months``, ``preliminary_months``, ``preliminary`` and, when the file says it, ``expver``.
+            ``months`` and, when the file says it, ``expver``.
 
         Raises:
             AgainError: another answer than the request's.
@@ -207,13 +213,7 @@ class Era5:
             answer.check_values(part, array, sea_is_empty=self.dataset == "era5-land")
             versions = answer.versions(part, array)
         months = [str(month) for month in answer.asked_months(part)]
-        if versions:
-            preliminary = [m for m in months if versions[m] != answer.FINAL]
-        else:  # daily statistics do not say it
-            now = dt.datetime.now(dt.UTC).date()
-            preliminary = [m for m in months if final_on(answer.as_date(m)) > now]
-        facts = {"months": months, "preliminary": bool(preliminary), "preliminary_months": preliminary}
-        return facts | ({"expver": versions} if versions else {})
+        return {"months": months} | ({"expver": versions} if versions else {})
 
     def split(self, part: Part) -> list[Part]:
         """Half the years, or half the months of a year; nothing for a single month."""
@@ -230,7 +230,7 @@ class Era5:
 
     def stale(self, part: Part, record: Record, today: dt.date) -> bool:
         """Whether a month that was preliminary when it was fetched should be final by now."""
-        return any(final_on(answer.as_date(month)) <= today for month in record["preliminary_months"])
+        return any(final_on(answer.as_date(month)) <= today for month in preliminary_months(record))
 
 
 def attribution(years: str) -> str:
@@ -244,6 +244,19 @@ def attribution(years: str) -> str:
         f"Contains modified Copernicus Climate Change Service information {years}. Neither the European "
         "Commission nor ECMWF is responsible for any use that may be made of it."
     )
+
+
+def preliminary_months(record: Record) -> list[str]:
+    """The months of a fetched part that were preliminary, by their version or else by their date.
+
+    Args:
+        record: the part's sidecar. Daily statistics do not say their version; what they hold was decided
+            when the job was made, which may be long before its file was fetched.
+    """
+    if "expver" in record:
+        return [month for month in record["months"] if record["expver"][month] != answer.FINAL]
+    made = dt.datetime.fromisoformat(record.get("created") or record["fetched"]).date()
+    return [month for month in record["months"] if final_on(answer.as_date(month)) > made]
 
 
 def final_on(month: dt.date) -> dt.date:

@@ -14,12 +14,13 @@ from data_fetchers import era5_answer as answer
 from data_fetchers import grids
 from data_fetchers.answers import reading
 from data_fetchers.base import Note
-from data_fetchers.era5 import Era5, attribution
+from data_fetchers.era5 import Era5, attribution, preliminary_months
 from data_fetchers.parts import Part, Record, Shelf, fetched_on
 from yieldcast import degree_days, schema
 from yieldcast.errors import ConfigError, MissingDataError
 
 ZERO_degC_in_K = 273.15
+WHOLE = 0.95  # of a municipality's area: less of it is told (our choice)
 Leaf = tuple[Part, Path, Record]
 Floats = NDArray[np.float32]
 Where = Literal["centroid", "polygon"]
@@ -60,16 +61,16 @@ def read_weather(
         )
     asked = np.unique(np.concatenate([answer.asked_months(part) for part in parts]))
     months = np.arange(asked[0], asked[-1] + 1)
-    table = _Table(months, static["municipality"].values)
+    table = _Table(months, np.isin(months, asked), static["municipality"].values)
     notes, place = _locator(leaves[0], shelf.folder, static, where, mesh)
     for leaf in leaves:
         if not answer.variable_of(leaf[0]).statistic:
             table.add_rain(*_taken(leaf, place))
-    for year in np.unique(months.astype("datetime64[Y]")):
+    for year in np.unique(asked.astype("datetime64[Y]")):
         daily = [leaf for leaf in leaves if answer.variable_of(leaf[0]).statistic and _year(leaf) == year]
         table.add_days(year, {c: _days(daily, c, year, place) for c in ("tmax_degC", "tmin_degC")})
     notes += table.notes(grids.has_cell(place))
-    preliminary = sorted({m for _, _, record in leaves for m in record["preliminary_months"]})
+    preliminary = sorted({m for _, _, record in leaves for m in preliminary_months(record)})
     if preliminary:
         text = f"preliminary (ERA5T), to be fetched again when final: {answer.spans(preliminary)}"
         notes.append(Note("weather", text, len(preliminary)))
@@ -110,11 +111,14 @@ class _Table:
 
     Args:
         months: (time) datetime64[M] without gaps.
+        asked: (time) True for months that were asked for; those between stay NaN.
         municipality: (municipality) int32.
     """
 
-    def __init__(self, months: NDArray[np.datetime64], municipality: NDArray[np.int32]) -> None:
-        self.months, self.municipality = months, municipality
+    def __init__(
+        self, months: NDArray[np.datetime64], asked: NDArray[np.bool_], municipality: NDArray[np.int32]
+    ) -> None:
+        self.months, self.asked, self.municipality = months, asked, municipality
         shape = (len(municipality), len(months))
         self.columns = {
             name: np.full(shape, np.nan, np.float32)
@@ -162,7 +166,7 @@ class _Table:
         """What is missing, and what was changed."""
         found, lengths = [], _length(self.months)
         for name, days in self.days.items():
-            kinds = {"no data": days == 0, "incomplete": (days > 0) & (days < lengths)}
+            kinds = {"no data": self.asked & (days == 0), "incomplete": (days > 0) & (days < lengths)}
             for kind, which in kinds.items():
                 if which.any():
                     text = f"{name}: {kind} in {answer.spans(self.months[which])}"
@@ -197,6 +201,10 @@ def _locator(
         if mesh is None:
             raise ConfigError("means over polygons need the mesh of the municipalities", "Fetch it first.")
         weights = grids.cached_weights(folder, mesh, codes, *axes, mask)
+        cut = grids.has_cell(weights) & (weights.covered < WHOLE)
+        if cut.any():
+            text = f"municipalities of which less than {WHOLE:.0%} lies within the grid".replace("%", " %")
+            notes.append(Note("weather", text, int(cut.sum())))
         place, filled = grids.with_nearest(weights, points)
         if filled:
             text = "municipalities without polygon or cells in it: the cell nearest to the centroid"

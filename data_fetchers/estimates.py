@@ -28,24 +28,37 @@ _ROUGH: tuple[tuple[str, float], ...] = (
 _OTHERWISE = 1e6
 
 
-def estimated_bytes(part: Part, folder: Path) -> float:
-    """Bytes that a part will have on disk.
+class Estimates:
+    """Sizes of parts that are not here yet.
 
     Args:
-        part: not yet fetched.
         folder: of all shelves; siblings there decide.
     """
-    kind = re.split(r"[-.]\d", part.name)[0]
-    sizes = [_size(path) for path in (folder / part.source).glob(f"{kind}*.meta.json")]
-    known = [size for size in sizes if size > 0]
-    if known:
-        return float(median(known))
-    name = f"{part.source}/{part.name}"
-    return next((size for start, size in _ROUGH if name.startswith(start)), _OTHERWISE)
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known: dict[str, dict[str, float]] = {}
+
+    def of(self, part: Part) -> float:
+        """Bytes that a part will have on disk."""
+        if part.source not in self._known:
+            self._known[part.source] = _medians(self.folder / part.source)
+        name = f"{part.source}/{part.name}"
+        rough = next((size for start, size in _ROUGH if name.startswith(start)), _OTHERWISE)
+        return self._known[part.source].get(_kind(part.name), rough)
 
 
-def _size(sidecar: Path) -> int:
-    try:
-        return int(json.loads(sidecar.read_text(encoding="utf-8")).get("bytes", 0))
-    except (OSError, ValueError):
-        return 0
+def _kind(name: str) -> str:
+    """Parts whose names differ in numbers only are of one kind: a year is not a month."""
+    return re.sub(r"\d+", "0", name)
+
+
+def _medians(shelf: Path) -> dict[str, float]:
+    sizes: dict[str, list[int]] = {}
+    for path in shelf.glob("*.meta.json"):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            sizes.setdefault(_kind(record["name"]), []).append(int(record["bytes"]))
+        except (OSError, ValueError, KeyError):
+            continue
+    return {kind: float(median(known)) for kind, known in sizes.items()}

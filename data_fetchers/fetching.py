@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_fetchers.base import (
-    Note,
-    NotYetError,
-    Plan,
-    Progress,
-    Retry,
-    SourceSummary,
-    fetch_parts,
-)
+from data_fetchers import places, sidra
+from data_fetchers.base import Note, NotYetError, Plan, Progress, Retry, SourceSummary, fetch_parts
 from data_fetchers.orders import Built, Context, Order, Planned
-from data_fetchers.parts import Part
+from data_fetchers.origins import refuse_mixture, same
+from data_fetchers.parts import Part, children
 from data_fetchers.targets import PLANS, plan_places, table_parts
-from yieldcast.disk import atomic_text
-from yieldcast.errors import CredentialsError, FetchError, YieldcastError
+from yieldcast.disk import alone, atomic_text, make_folder
+from yieldcast.errors import ConfigError, CredentialsError, FetchError, MissingDataError, YieldcastError
 from yieldcast.store import Store
 
 SURVEYS = "surveys.csv"
@@ -32,29 +26,38 @@ class Report:
     """What a fetch did.
 
     Args:
-        summaries: per source and stage, what became of its parts.
+        summaries: per target, what became of its parts.
         notes: what a reader of the tables should know.
         written: targets whose table was written.
         unwritten: targets whose table was left as it was, because parts are missing.
+        errors: targets that could not be planned or made, with the reason.
     """
 
     summaries: list[SourceSummary] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
     unwritten: list[str] = field(default_factory=list)
+    errors: list[tuple[str, YieldcastError]] = field(default_factory=list)
 
     @property
     def missing(self) -> list[tuple[str, YieldcastError]]:
         """Parts that did not arrive, with the reason."""
         return [entry for summary in self.summaries for entry in summary.missing]
 
+    def note(self, notes: Sequence[Note]) -> None:
+        """Add notes, each once."""
+        self.notes = list(dict.fromkeys([*self.notes, *notes]))
+
     def raise_for_missing(self) -> None:
-        """FetchError (exit code 4) when anything that was asked for is not there.
+        """An error when anything that was asked for is not there.
 
         Raises:
+            YieldcastError: a target could not be made; its own error.
             CredentialsError: a key or licence is the reason.
-            FetchError: parts or values are missing.
+            FetchError: parts or values are missing, exit code 4.
         """
+        for _, error in self.errors:
+            raise error
         for _, error in self.missing:
             if isinstance(error, CredentialsError):
                 raise error
@@ -62,33 +65,37 @@ class Report:
         if not self.missing and not absent:
             return
         first = str(self.missing[0][1]) if self.missing else f"{absent[0].table}: {absent[0].text}"
+        hint = self.missing[0][1].hint if self.missing else ""
         raise FetchError(
             f"{len(self.missing)} parts did not arrive, {len(absent)} notes name gaps; first: {first}",
-            "Run the same command again, later: what has arrived is kept and not asked for again.",
+            f"{hint} The same command goes on later: what has arrived is not asked for again.".strip(),
         )
 
 
-def plan(order: Order, store: Path, today: dt.date) -> tuple[list[Planned], list[str]]:
-    """What would be fetched: plans, and the targets that cannot be planned until others are here.
+def plan(order: Order, store: Path, today: dt.date) -> tuple[list[Planned], dict[str, str]]:
+    """What would be fetched: plans, and about how much of targets that cannot be planned exactly yet.
 
     Args:
         order: what is asked.
         store: the folder.
         today: decides what is published.
+
+    Raises:
+        ConfigError: as `fetch`.
     """
     context = Context(order, store, today)
-    plans, later = [], []
-    if needs_places(context):
+    _check(context)
+    plans, later = [], {}
+    if _needs_places(context):
         plans.append(plan_places(context))
     for target in _rest(order):
         try:
             plans.append(PLANS[target](context))
-        except FetchError:
-            later.append(target)
-        except YieldcastError:
-            if context.existing("static") is not None:
+        except (FetchError, MissingDataError, ConfigError) as error:
+            # before the places are here nothing that hangs on them can be planned
+            if isinstance(error, ConfigError) and not plans:
                 raise
-            later.append(target)
+            later[target] = _about(order, target)
     return plans, later
 
 
@@ -103,6 +110,8 @@ def fetch(
 ) -> Report:
     """Fill a store with what was ordered; what is there already is not asked for again.
 
+    A target that fails does not stop the others: it is in the report.
+
     Args:
         order: what is asked.
         store: the folder; tables of other targets stay.
@@ -114,70 +123,132 @@ def fetch(
     Raises:
         ConfigError: unknown crop or state, or a table of another origin in the store.
         MissingDataError: the disk refuses, or another fetch is at work.
-        SchemaError: a service sent contents that break a table's contract.
     """
-    today = today or dt.datetime.now(dt.UTC).date()
-    context, report = Context(order, store, today), Report()
+    context, report = Context(order, store, today or dt.datetime.now(dt.UTC).date()), Report()
+    _check(context)
+    # One fetch at a time also while tables are read, joined and written.
+    held = context.folder / ".one-fetch"
+    make_folder(held)
+    with alone(held, "another fetch is at work in"):
 
-    def get(plans: Sequence[Plan]) -> list[SourceSummary]:
-        summaries = fetch_parts(
-            plans, context.folder, executor=executor, retry=retry, progress=progress, today=today
-        )
-        report.summaries += summaries
-        return summaries
+        def get(plans: Sequence[Plan], labels: Sequence[str]) -> list[SourceSummary]:
+            summaries = fetch_parts(
+                plans, context.folder, executor=executor, retry=retry, progress=progress,
+                today=context.today, labels=labels,
+            )  # fmt: skip
+            report.summaries += summaries
+            return summaries
 
-    if needs_places(context):
-        _finish(context, report, planned := plan_places(context), get([planned.plan])[0])
-        if planned.target in report.unwritten:
-            report.unwritten += _rest(order)
-            return report
-    targets = list(_rest(order))
-    if "yields" in targets and get([table_parts(context)])[0].missing:
-        report.unwritten.append("yields")
-        targets.remove("yields")
-    plans = [PLANS[target](context) for target in targets]
-    for planned, summary in zip(plans, get([p.plan for p in plans]) if plans else [], strict=True):
-        _finish(context, report, planned, summary)
+        _fetch(context, report, get)
     return report
 
 
-def needs_places(context: Context) -> bool:
-    """Whether places are asked for, or not there although everything hangs on them."""
-    return "places" in context.order.targets or context.existing("static") is None
+_Get = Callable[[Sequence[Plan], Sequence[str]], list[SourceSummary]]
+
+
+def _fetch(context: Context, report: Report, get: _Get) -> None:
+    targets = _rest(context.order)
+    if _needs_places(context):
+        planned = plan_places(context)
+        _finish(context, report, planned, get([planned.plan], ["places"])[0])
+        if context.existing("static") is None:
+            report.unwritten += targets
+            return
+    if "yields" in targets:
+        summary = get([table_parts(context)], ["labels"])[0]
+        if any(not context.shelf(table_parts(context)[0]).complete(part) for part in summary.absent):
+            report.unwritten.append("yields")
+            targets.remove("yields")
+    plans = []
+    for target in targets:
+        try:
+            plans.append(PLANS[target](context))
+        except YieldcastError as error:
+            report.errors.append((target, error))
+    summaries = get([p.plan for p in plans], [p.target for p in plans]) if plans else []
+    for planned, summary in zip(plans, summaries, strict=True):
+        _finish(context, report, planned, summary)
 
 
 def still_to_fetch(planned: Planned, context: Context) -> list[Part]:
-    """The parts of a plan that are not on their shelf, or stale."""
-    shelf, left = context.shelf(planned.source), []
-    for part in planned.parts:
+    """The parts of a plan, or of what they were split into, that are not on their shelf, or stale."""
+    shelf = context.shelf(planned.source)
+
+    def left(part: Part) -> list[Part]:
         record = shelf.verified(part)
-        if record is None or ("split" not in record and planned.source.stale(part, record, context.today)):
-            left.append(part)
-    return left
+        if record is None:
+            return [part]
+        if "split" in record:
+            return [one for child in children(part, record) for one in left(child)]
+        return [part] if planned.source.stale(part, record, context.today) else []
+
+    return [one for part in planned.parts for one in left(part)]
+
+
+def _check(context: Context) -> None:
+    """Everything that can be refused before anything is asked for."""
+    places.state_codes(context.order.states)
+    if "yields" in context.order.targets:
+        sidra.known(context.order.crops)
+    refuse_mixture(context)
+
+
+def _needs_places(context: Context) -> bool:
+    """Whether places are asked for, or those of an asked state are not there although all hangs on them."""
+    static = context.existing("static")
+    if "places" in context.order.targets or static is None:
+        return True
+    if not same(context, "places"):  # imported: the user's own selection
+        return False
+    wanted = context.order.states or tuple(places.STATES)
+    return bool(set(wanted) - set(static["state"].values.tolist()))
 
 
 def _rest(order: Order) -> list[str]:
     return [target for target in PLANS if target in order.targets]
 
 
+def _about(order: Order, target: str) -> str:
+    """A rough count for a dry run before the places are here."""
+    years, crops = len(order.years), len(order.crops)
+    states = len(order.states or ()) or 27
+    texts = {
+        "yields": f"about {years * -(-crops // 2) * (states if order.states else 1)} requests of up to 9 MB",
+        "weather": f"about {2 * years + 1} requests of 20 MB; of NASA POWER one for each of 1,391 cells",
+        "soil": f"about {(63 if order.soil == '2017' else 54) * states} requests, some 0.1 MB each",
+    }
+    return texts.get(target, "")
+
+
 def _finish(context: Context, report: Report, planned: Planned, summary: SourceSummary) -> None:
     """Make the table and put it into the store, unless parts of it failed.
 
-    Parts that the service will have later do not hold the others up: their months stay empty and are named.
+    Parts that the service will have later do not hold the others up, their months stay empty and are named;
+    nor do parts of which an earlier file is here.
     """
-    report.notes += planned.notes
-    failed = [name for name, error in summary.missing if not isinstance(error, NotYetError)]
-    nothing = summary.total > 0 and summary.total == len(summary.missing)
-    if nothing or (failed and not context.order.partial):
+    report.note(planned.notes)
+    if not planned.parts:  # nothing is out yet; the notes say so
+        return
+    shelf = context.shelf(planned.source)
+    absent = [not shelf.complete(part) for part in summary.absent]
+    failed = [
+        lost and not isinstance(error, NotYetError)
+        for lost, (_, error) in zip(absent, summary.missing, strict=True)
+    ]
+    if summary.total == sum(absent) or (any(failed) and not context.order.partial):
         report.unwritten.append(planned.target)
         return
-    built = planned.build()
-    report.notes += built.notes
-    _write(context, planned.target, built)
+    try:
+        built = planned.build()
+        report.note(built.notes)
+        _write(context, built)
+    except YieldcastError as error:
+        report.errors.append((planned.target, error))
+        return
     report.written.append(planned.target)
 
 
-def _write(context: Context, target: str, built: Built) -> None:
+def _write(context: Context, built: Built) -> None:
     if built.surveys is not None:
         atomic_text(context.store / SURVEYS, built.surveys)
     Store.update(context.store, built.tables, built.about, mesh=built.mesh)

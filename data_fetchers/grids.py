@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import math
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -37,15 +38,28 @@ class Points(NamedTuple):
     distance_km: NDArray[np.float64]
 
 
-# Where municipalities lie in a grid: one cell each, or the weights of a mean (municipality, cell).
-Place: TypeAlias = Points | sparse.csr_matrix
+class Weights(NamedTuple):
+    """Shares of cells in the mean of each municipality.
+
+    Args:
+        matrix: (municipality, cell) float64; a row sums to 1; empty without polygon or valid cell in it.
+        covered: (municipality) float64, the part of the polygon that lies in the grid, 0 to 1. Cells that are
+            masked (sea) count on neither side; NaN without a polygon, or where all of it is masked.
+    """
+
+    matrix: sparse.csr_matrix
+    covered: NDArray[np.float64]
+
+
+# Where municipalities lie in a grid: one cell each, or the weights of a mean.
+Place: TypeAlias = Points | Weights
 
 
 def has_cell(place: Place) -> NDArray[np.bool_]:
     """(municipality) True where there is anything to take."""
     if isinstance(place, Points):
         return np.asarray(place.cell >= 0)
-    return np.asarray(np.diff(place.indptr) > 0)
+    return np.asarray(np.diff(place.matrix.indptr) > 0)
 
 
 def nearest(
@@ -98,7 +112,7 @@ def polygon_weights(
     latitude: ArrayLike,
     longitude: ArrayLike,
     mask: ArrayLike | None = None,
-) -> sparse.csr_matrix:
+) -> Weights:
     """What share each cell has in a municipality's mean: covered fraction times the cell's area.
 
     Args:
@@ -107,9 +121,6 @@ def polygon_weights(
         latitude, longitude: (row), (column), the grid's axes, evenly spaced (degrees).
         mask: (row, column), True where a cell has values; all if none.
 
-    Returns:
-        (municipality, cell) float64; a row sums to 1, or is empty without polygon or valid cell in it.
-
     Raises:
         ConfigError: exactextract is not installed.
         SchemaError: a polygon that cannot be read.
@@ -117,30 +128,70 @@ def polygon_weights(
     rows, columns = np.asarray(latitude, float), np.asarray(longitude, float)
     codes = {int(code): row for row, code in enumerate(np.asarray(municipalities))}
     features = [f for f in mesh["features"] if f["geometry"] and int(f["properties"]["code"]) in codes]
+    # What lies beyond the grid is measured in the same way, on more cells of the same size.
+    north, west, south, east = _room(features, rows, columns)
+    shape = north + len(rows) + south, west + len(columns) + east
+    corner = rows.max() + north * spacing(rows), columns.min() - west * spacing(columns)
     index, cells, shares = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
-    for feature in _covered(features, rows, columns):
+    outside = np.zeros(len(codes))
+    for feature in _covered(features, shape, corner, (spacing(rows), spacing(columns))):
         found = feature["properties"]
-        north_up = np.asarray(found["cell_id"], np.int64)
-        row, column = np.divmod(north_up, len(columns))
-        row = row if rows[0] > rows[-1] else len(rows) - 1 - row
-        index.append(np.full(len(row), codes[int(found["code"])]))
-        cells.append(row * len(columns) + column)
+        row, column = np.divmod(np.asarray(found["cell_id"], np.int64), shape[1])
+        row, column = row - north, column - west
         # On a sphere a cell's area goes with the cosine of its latitude.
-        shares.append(np.asarray(found["coverage"], float) * np.cos(np.radians(rows[row])))
+        latitude_deg = rows.max() - row * spacing(rows)
+        share = np.asarray(found["coverage"], float) * np.cos(np.radians(latitude_deg))
+        within = (row >= 0) & (row < len(rows)) & (column >= 0) & (column < len(columns))
+        outside[codes[int(found["code"])]] += share[~within].sum()
+        row = row if rows[0] > rows[-1] else len(rows) - 1 - row
+        index.append(np.full(within.sum(), codes[int(found["code"])]))
+        cells.append((row * len(columns) + column)[within])
+        shares.append(share[within])
     cell, share = np.concatenate(cells), np.concatenate(shares)
     if mask is not None:
         share = share * np.asarray(mask, bool).ravel()[cell]
-    shape = (len(codes), len(rows) * len(columns))
-    weights = sparse.coo_matrix((share, (np.concatenate(index), cell)), shape).tocsr()
+    size = (len(codes), len(rows) * len(columns))
+    weights = sparse.coo_matrix((share, (np.concatenate(index), cell)), size).tocsr()
     weights.eliminate_zeros()
     total = np.asarray(weights.sum(axis=1)).ravel()
     scale = sparse.diags(np.divide(1.0, total, out=np.zeros(len(total)), where=total > 0))
-    return sparse.csr_matrix(scale @ weights)
+    whole = total + outside
+    covered = np.divide(total, whole, out=np.full(len(total), np.nan), where=whole > 0)
+    return Weights(sparse.csr_matrix(scale @ weights), covered)
+
+
+def _room(
+    features: list[Mapping[str, Any]], rows: NDArray[np.float64], columns: NDArray[np.float64]
+) -> tuple[int, int, int, int]:
+    """How many cells more to the north, west, south and east hold all polygons (none beyond the globe)."""
+    corners = [np.empty((0, 2))]
+    try:
+        for geometry in (feature["geometry"] for feature in features):
+            polygons = {"Polygon": [geometry["coordinates"]], "MultiPolygon": geometry["coordinates"]}
+            for polygon in polygons[geometry["type"]]:
+                corners.append(np.asarray(polygon[0], float)[:, :2])  # its outer ring
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise _unreadable(error) from error
+    x, y = np.concatenate(corners).T.clip([[-180], [-90]], [[180], [90]])
+    if not len(x):
+        return 0, 0, 0, 0
+
+    def cells(beyond: float, axis: NDArray[np.float64]) -> int:
+        return max(0, math.ceil(beyond / spacing(axis) - 0.5))  # half a cell lies beyond its centre
+
+    return (
+        cells(y.max() - rows.max(), rows), cells(columns.min() - x.min(), columns),
+        cells(rows.min() - y.min(), rows), cells(x.max() - columns.max(), columns),
+    )  # fmt: skip
 
 
 def _covered(
-    features: list[Mapping[str, Any]], rows: NDArray[np.float64], columns: NDArray[np.float64]
+    features: list[Mapping[str, Any]],
+    shape: tuple[int, int],
+    corner: tuple[float, float],
+    steps: tuple[float, float],
 ) -> list[dict[str, Any]]:
+    """Cells of each polygon and their covered fractions; `corner` is the grid's north-western centre."""
     try:
         exactextract = importlib.import_module("exactextract")
         raster = importlib.import_module("exactextract.raster")
@@ -151,20 +202,24 @@ def _covered(
         ) from error
     if not features:
         return []
-    half_y, half_x = spacing(rows) / 2, spacing(columns) / 2
+    (north, west), (high, wide) = corner, steps
+    north, west = north + high / 2, west - wide / 2
     grid = raster.NumPyRasterSource(
-        np.ones((len(rows), len(columns)), np.uint8),
-        columns.min() - half_x, rows.min() - half_y, columns.max() + half_x, rows.max() + half_y,
-    )  # fmt: skip
+        np.ones(shape, np.uint8), west, north - shape[0] * high, west + shape[1] * wide, north
+    )
     try:
         return list(
             exactextract.exact_extract(grid, features, ["cell_id", "coverage"], include_cols=["code"])
         )
     except RuntimeError as error:
-        raise SchemaError(
-            f"expected GeoJSON polygons of municipalities, one cannot be read ({error})",
-            "Fetch the mesh again.",
-        ) from error
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> SchemaError:
+    return SchemaError(
+        f"expected GeoJSON polygons of municipalities, one cannot be read ({error!r})",
+        "Fetch the mesh again.",
+    )
 
 
 def cached_weights(
@@ -174,7 +229,7 @@ def cached_weights(
     latitude: ArrayLike,
     longitude: ArrayLike,
     mask: ArrayLike | None = None,
-) -> sparse.csr_matrix:
+) -> Weights:
     """`polygon_weights`, kept in `folder` under a name that changes with anything they depend on."""
     digest = hashlib.sha256(json.dumps(mesh, sort_keys=True).encode())
     arrays = [np.asarray(a, float) for a in (municipalities, latitude, longitude)]
@@ -182,19 +237,27 @@ def cached_weights(
         digest.update(repr(array.shape).encode() + array.tobytes())
     file = folder / f"weights-{digest.hexdigest()[:16]}.npz"
     # A damaged one is made again. Opened here: numpy would leave that one open.
-    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), open(file, "rb") as handle:
-        return sparse.csr_matrix(sparse.load_npz(handle))
+    damaged = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
+    with suppress(*damaged), open(file, "rb") as handle, np.load(handle) as held:
+        parts = held["data"], held["indices"], held["indptr"]
+        return Weights(sparse.csr_matrix(parts, tuple(held["shape"])), held["covered"])
     weights = polygon_weights(mesh, municipalities, latitude, longitude, mask)
-    atomic_write(file, lambda temporary: sparse.save_npz(temporary, weights))
+    matrix, covered = weights
+
+    def write(path: Path) -> None:
+        rows = {"indices": matrix.indices, "indptr": matrix.indptr, "shape": np.array(matrix.shape)}
+        np.savez(path, data=matrix.data, covered=covered, **rows)
+
+    atomic_write(file, write)
     return weights
 
 
-def with_nearest(weights: sparse.csr_matrix, points: Points) -> tuple[sparse.csr_matrix, int]:
+def with_nearest(weights: Weights, points: Points) -> tuple[Weights, int]:
     """Weights whose empty rows take the place's nearest cell, and how many did."""
-    empty = np.flatnonzero((np.diff(weights.indptr) == 0) & (points.cell >= 0))
+    empty = np.flatnonzero(~has_cell(weights) & (points.cell >= 0))
     ones = np.ones(len(empty))
-    added = sparse.coo_matrix((ones, (empty, points.cell[empty])), weights.shape)
-    return sparse.csr_matrix(weights + added), len(empty)
+    added = sparse.coo_matrix((ones, (empty, points.cell[empty])), weights.matrix.shape)
+    return weights._replace(matrix=sparse.csr_matrix(weights.matrix + added)), len(empty)
 
 
 def take(values: ArrayLike, place: Place) -> NDArray[np.float32]:
@@ -212,9 +275,9 @@ def take(values: ArrayLike, place: Place) -> NDArray[np.float32]:
     if isinstance(place, Points):
         result = field[:, place.cell].T.astype(np.float32)
     else:
-        result = np.empty((place.shape[0], len(field)), np.float32)
+        result = np.empty((place.matrix.shape[0], len(field)), np.float32)
         for start in range(0, len(field), _BLOCK):
             part = slice(start, start + _BLOCK)
-            result[:, part] = place @ field[part].T
+            result[:, part] = place.matrix @ field[part].T
     result[~has_cell(place)] = np.nan
     return result

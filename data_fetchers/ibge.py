@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_ import create_urllib3_context
 
-from data_fetchers import malhas, sidra
+from data_fetchers import malhas, pam, sidra
 from data_fetchers.base import Note, TooBigError
 from data_fetchers.http import SafeSession, get
 from data_fetchers.parts import Job, Part, Record, Shelf
@@ -162,7 +162,7 @@ class Ibge:
         """Facts of a whole answer; AgainError for any other."""
         body, request = file.read_bytes(), part.request
         if request["kind"] == "yields":
-            return sidra.check_values(gzip.decompress(body), request, malhas.PARENTS)
+            return pam.check_values(gzip.decompress(body), request, malhas.PARENTS)
         answer, parse = sidra.load_json(body, part.name), _PARSERS[request["kind"]]
         return {"entries": len(parse(answer, part))}
 
@@ -234,7 +234,10 @@ class Ibge:
             return self._get(SIDRA + sidra.values_path(part.request))
         except FetchError as error:
             text = str(error)
-            if "excedeu" in text or text.endswith(" answered 400"):
+            # SIDRA says "excedeu o limite"; a 400 without a word can be that too, or a proxy that refuses us.
+            # Any other 400 is a question that SIDRA does not understand, however small.
+            said = " answered 400" in text and "excedeu" in text.lower()
+            if said or (text.endswith(" answered 400") and self._answers(part)):
                 raise TooBigError(text, error.hint) from error
             if " answered 500" not in text:
                 raise

@@ -11,18 +11,22 @@ from yieldcast import schema
 from yieldcast.schema import PLACE_TEXTS
 from yieldcast.variables import SOIL, WEATHER
 
+_MOVED_deg = 0.001  # less than half a pixel of SoilGrids: its value stays
 _PLACE = (*PLACE_TEXTS, "latitude_deg", "longitude_deg")
 
 
-def merge_places(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
+def merge_places(old: xr.Dataset | None, new: xr.Dataset) -> tuple[xr.Dataset, int]:
     """Places of both, with the soil that the store has for those that have not moved.
 
     Args:
         old: static table of the store, or None.
         new: places as fetched, without soil.
+
+    Returns:
+        the table, and how many places moved so far (about 100 m) that their soil was left out.
     """
     if old is None:
-        return new
+        return new, 0
     codes = np.union1d(old["municipality"].values, new["municipality"].values).astype(np.int32)
     joined = {}
     fresh, had = np.isin(codes, new["municipality"].values), np.isin(codes, old["municipality"].values)
@@ -32,15 +36,16 @@ def merge_places(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
         values[fresh] = new[name].values
         joined[name] = ("municipality", values.astype(new[name].dtype if name.endswith("_deg") else str))
     static = xr.Dataset(joined, coords={"municipality": codes}, attrs=new.attrs)
-    soil = [name for name in SOIL if name in old]
+    soil, dropped = [name for name in SOIL if name in old], 0
     if soil:
         held = old[soil].reindex(municipality=codes)
         before = old[["latitude_deg", "longitude_deg"]].reindex(municipality=codes)
-        moved = (before["latitude_deg"] != static["latitude_deg"]) | (
-            before["longitude_deg"] != static["longitude_deg"]
-        )
+        steps = [abs(before[name] - static[name]) for name in ("latitude_deg", "longitude_deg")]
+        moved = (steps[0] > _MOVED_deg) | (steps[1] > _MOVED_deg)
+        had_soil = held.to_array().notnull().any(("variable", "soil_layer"))
+        dropped = int((moved & had_soil).sum())
         static = static.merge(held.where(~moved).astype(np.float32))
-    return schema.check_static(schema.set_units(static))
+    return schema.check_static(schema.set_units(static)), dropped
 
 
 def merge_soil(static: xr.Dataset | None, soil: xr.Dataset, keep: bool) -> xr.Dataset:
@@ -49,7 +54,7 @@ def merge_soil(static: xr.Dataset | None, soil: xr.Dataset, keep: bool) -> xr.Da
     Args:
         static: of the store.
         soil: (municipality, soil_layer), any of the places.
-        keep: keep the soil of places that `soil` does not hold: it came from the same source.
+        keep: keep what is there where `soil` has no value: it came from the same source.
     """
     if static is None:
         raise ValueError("expected places before soil")
@@ -58,8 +63,7 @@ def merge_soil(static: xr.Dataset | None, soil: xr.Dataset, keep: bool) -> xr.Da
     places = static.drop_vars([*held, *(["soil_layer"] if "soil_layer" in static.coords else [])])
     full = soil.reindex(municipality=codes)
     if keep and held:
-        untouched = xr.DataArray(~np.isin(codes, soil["municipality"].values), dims="municipality")
-        full = full.where(~untouched, static[held].reindex(soil_layer=soil["soil_layer"].values))
+        full = full.fillna(static[held].reindex(soil_layer=soil["soil_layer"].values))
     merged = places.merge(full.astype(np.float32)).assign_attrs({**static.attrs, **soil.attrs})
     return schema.check_static(schema.set_units(merged))
 
@@ -80,15 +84,14 @@ def merge_weather(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
     return schema.check_weather(schema.set_units(merged))
 
 
-def merge_yields(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
+def merge_yields(old: xr.Dataset | None, new: xr.Dataset, whole: bool) -> xr.Dataset:
     """Crops, years and municipalities of both.
-
-    A crop and year that was fetched again is replaced whole, also where a revision took a value away. One
-    without any value (a part did not arrive) leaves what is there.
 
     Args:
         old: yields of the store, or None.
         new: yields as fetched.
+        whole: every part of `new` arrived. Then a crop and year with values is replaced whole, also where
+            a revision took a value away; otherwise values are only added and replaced.
     """
     has_values = new["yield_kg_ha"].notnull().any("municipality")
     new = new.isel(harvest_year=np.flatnonzero(has_values.any("crop")))
@@ -98,7 +101,7 @@ def merge_yields(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
         "crop": np.union1d(old["crop"].values.astype(str), new["crop"].values.astype(str)),
         "harvest_year": np.union1d(old["harvest_year"].values, new["harvest_year"].values).astype(np.int16),
     }
-    merged = _joined(old, new, coords, whole=has_values)
+    merged = _joined(old, new, coords, whole=has_values if whole else None)
     return schema.check_yields(schema.set_units(merged))
 
 
@@ -119,5 +122,17 @@ def _joined(
             known = xr.DataArray(np.isin(codes, new["municipality"].values), dims="municipality")
             take = take | (whole.reindex_like(top, fill_value=False) & known)
         out[name] = base[name].where(~take, top[name]).transpose(*new[name].dims).transpose(*new[name].dims)
-    joined = xr.Dataset({n: a.astype(np.float32) for n, a in out.items()}, attrs=new.attrs)
+    joined = xr.Dataset({n: a.astype(np.float32) for n, a in out.items()}, attrs=_attributes(old, new))
     return joined.transpose(*next(iter(new.data_vars.values())).dims)
+
+
+def _attributes(old: xr.Dataset, new: xr.Dataset) -> dict[str, str]:
+    """The new ones, with the months that are still preliminary in what was not fetched again."""
+    attrs = {**old.attrs, **new.attrs}
+    if "preliminary" in attrs and "time" in new.coords:
+        there = new["tmax_degC"].notnull().any("municipality").values
+        again = set(new["time"].values[there].astype("datetime64[M]").astype(str).tolist())
+        held = set(filter(None, str(old.attrs.get("preliminary", "")).split(", "))) - again
+        now = set(filter(None, str(new.attrs.get("preliminary", "")).split(", ")))
+        attrs["preliminary"] = ", ".join(sorted(held | now))
+    return attrs

@@ -120,32 +120,30 @@ def cell_of(latitude_deg: ArrayLike, longitude_deg: ArrayLike) -> tuple[NDArray[
     return latitude, np.floor(np.asarray(longitude_deg, dtype=float) * 8 / 5 + 0.5) * 0.625 + 0.0
 
 
-def weather_parts(
-    static: xr.Dataset, first_year: int, last_year: int, today: dt.date
-) -> tuple[list[Part], list[Note]]:
-    """One part per cell for the closed years, and one per cell for the year that is under way.
+def weather_parts(static: xr.Dataset, years: Sequence[int], today: dt.date) -> tuple[list[Part], list[Note]]:
+    """One part per cell for each run of closed years, and one per cell for the year that is under way.
 
     Args:
         static: table of places, see `schema.check_static`.
-        first_year, last_year: calendar years, both included, in this order.
-        today: decides which months POWER can have.
+        years: any calendar years, with or without gaps.
+        today: decides which months POWER can have; those that it cannot have yet are not missing.
     """
+    years = sorted(set(years))
     newest = add_months(today - dt.timedelta(days=LAG_days - 1), -1)  # ended LAG_days ago or earlier
     closed = newest.year if newest.month == 12 else newest.year - 1
-    start = max(first_year, FIRST_YEAR)
-    periods = []
-    if start <= min(last_year, closed):
-        periods.append((dt.date(start, 1, 1), dt.date(min(last_year, closed), 12, 31)))
-    if start <= newest.year <= last_year and newest.month < 12:
+    whole = [year for year in years if FIRST_YEAR <= year <= closed]
+    firsts = [dt.date(year, 1, 1) for year in whole if year - 1 not in whole]
+    lasts = [dt.date(year, 12, 31) for year in whole if year + 1 not in whole]
+    periods = list(zip(firsts, lasts, strict=True))
+    if newest.year in years and newest.month < 12:
         periods.append((dt.date(newest.year, 1, 1), add_months(newest, 1) - dt.timedelta(days=1)))
     cells = sorted(set(_cells(static)))
     parts = [_part(*cell, *period) for period in periods for cell in cells]
-    before = 12 * max(0, min(last_year + 1, FIRST_YEAR) - first_year)
-    later = max(dt.date(first_year, 1, 1), add_months(newest, 1))
-    after = max(0, (last_year - later.year) * 12 + 13 - later.month)
+    before = 12 * sum(year < FIRST_YEAR for year in years)
+    after = sum(dt.date(year, month, 1) > newest for year in years for month in range(1, 13))
     notes = [
         Note("weather", f"NASA POWER: months before {FIRST_YEAR}, where it begins", before, True),
-        Note("weather", f"NASA POWER: months after {newest:%Y-%m}, which it has later", after, True),
+        Note("weather", f"NASA POWER: not yet observed: months after {newest:%Y-%m}", after),
     ]
     return parts, [note for note in notes if note.count]
 
@@ -193,7 +191,8 @@ def read_weather(
         "api_versions": ", ".join(sorted({str(record["api_version"]) for record in records})),
     }  # fmt: skip
     absent = len(parts) - len(records)
-    holes = int(np.isnan(table).any(axis=0).sum())
+    asked = np.isin(months, np.concatenate(own_months))  # between the years asked for, months stay empty
+    holes = int(np.isnan(table[..., asked]).any(axis=0).sum())
     notes = [
         Note("weather", "NASA POWER: requests (a cell, a period) not on disk", absent, True),
         Note("weather", "NASA POWER: months of a cell lacking days or whole, left empty", holes, True),

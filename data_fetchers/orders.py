@@ -102,6 +102,12 @@ class Context:
         static = self.places()
         if self.order.states is None:
             return static
+        absent = sorted(set(self.order.states) - set(static["state"].values.tolist()))
+        if absent:
+            raise ConfigError(
+                f"the store has no places of {', '.join(absent)}",
+                f"Fetch them: `yieldcast fetch places --states {','.join(absent)}`.",
+            )
         return static.isel(municipality=np.isin(static["state"].values, self.order.states))
 
     def mesh(self) -> dict[str, Any] | None:

@@ -1,28 +1,82 @@
-"""Crop yields by municipality: the parts of IBGE's PAM read into the table of yields."""
+"""Crop yields by municipality: when a part of IBGE's PAM is whole, and the table of yields made of parts."""
 
 from __future__ import annotations
 
 import gzip
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from data_fetchers.base import Note
+from data_fetchers.base import AgainError, Note
+from data_fetchers.malhas import PARENTS
 from data_fetchers.parts import Part, Shelf, children
-from data_fetchers.sidra import SYMBOLS, VARIABLE_MAP, parse_values
+from data_fetchers.sidra import FETCH_YIELDS, SYMBOLS, VARIABLE_MAP, parse_values
 from yieldcast.errors import MissingDataError
 from yieldcast.schema import check_yields, set_units
 
 if TYPE_CHECKING:
     from data_fetchers.ibge import Ibge
 
-__all__ = ["parse_values", "read_yields"]
+__all__ = ["beyond_rounding", "check_values", "parse_values", "read_yields"]
 Floats = NDArray[np.float64]
+_ABSENT = 5  # municipalities that a part may lack: PAM and Localidades need not agree on every one
+
+
+def check_values(body: bytes, request: Mapping[str, Any], recent: Collection[int]) -> dict[str, Any]:
+    """Facts of an answer that is whole: rows, symbols, and how many municipalities of each state are absent.
+
+    Args:
+        body: as `parse_values`.
+        request: of the part: crops, variables, year, territories (municipalities per state that were
+            counted before).
+        recent: codes of municipalities that may not be in PAM yet.
+
+    Raises:
+        AgainError: an asked crop, variable or year is not there, or is there twice; rows are missing, or a
+            whole state, or more than five municipalities besides the recent ones.
+    """
+    frame = parse_values(body)
+    wanted = {
+        "product": sorted(request["crops"].values()), "variable": sorted(request["variables"]),
+        "harvest_year": [request["year"]],
+    }  # fmt: skip
+    for column, expected in wanted.items():
+        held = sorted(set(frame[column].tolist()))
+        if held != expected:
+            raise AgainError(f"SIDRA: expected {column} {expected}, received {held}")
+    cells = len(request["crops"]) * len(request["variables"])
+    codes = np.unique(frame["municipality"].to_numpy())
+    if frame.duplicated(["municipality", "variable", "product"]).any() or len(frame) != len(codes) * cells:
+        raise AgainError(
+            f"SIDRA: expected {cells} values for each of {len(codes)} municipalities, each once, "
+            f"received {len(frame)}"
+        )
+    absent = _absent_by_state(codes, request["territories"], recent)
+    return {"rows": len(frame), "symbols": frame.attrs["symbols"], "absent": absent}
+
+
+def _absent_by_state(
+    codes: NDArray[np.int64], territories: Mapping[str, int], recent: Collection[int]
+) -> dict[str, int]:
+    per_state = Counter((codes // 100_000).tolist())
+    if strange := sorted(set(per_state) - set(map(int, territories))):
+        raise AgainError(f"SIDRA: expected states {list(territories)}, received {strange} too")
+    new = Counter(code // 100_000 for code in set(recent) - set(codes.tolist()))
+    absent = {uf: count - new[int(uf)] - per_state[int(uf)] for uf, count in territories.items()}
+    absent = {uf: count for uf, count in absent.items() if count > 0}
+    # A state without any is no matter of single municipalities, however small it is.
+    worst = max(absent, key=lambda uf: (not per_state[int(uf)], absent[uf]), default="")
+    if sum(absent.values()) > _ABSENT or (worst and not per_state[int(worst)]):
+        raise AgainError(
+            f"SIDRA: expected {territories[worst]} municipalities of state {worst}, received "
+            f"{per_state[int(worst)]}; {sum(absent.values())} absent in all"
+        )
+    return absent
 
 
 def read_yields(
@@ -38,7 +92,8 @@ def read_yields(
 
     Returns:
         dims (crop, municipality, harvest_year), float32: yield_kg_ha = 1000 * production / harvested area,
-        or variable 112 where one of the two is missing; no yield is NaN. Areas (ha) and production (t).
+        or variable 112 where one of the two is missing or production is 0 by rounding; no yield is NaN. Areas
+        (ha) and production (t).
 
     Raises:
         MissingDataError: none of the parts is on the shelf.
@@ -49,7 +104,7 @@ def read_yields(
         for leaf, path, _record in shelf.leaves(part):
             table.fill(leaf, parse_values(gzip.decompress(path.read_bytes())))
     if not table.filled:
-        raise MissingDataError("no yields have been fetched from IBGE yet", "Fetch them first.")
+        raise MissingDataError("no yields have been fetched from IBGE yet", f"Fetch them: {FETCH_YIELDS}.")
     notes = [
         Note("yields", f"{p.name} has not been fetched: its values are NaN", 1, missing=True)
         for part in parts
@@ -83,6 +138,7 @@ class _Table:
         self.symbols: Counter[str] = Counter()
         self.strangers: set[int] = set()
         self.grown: set[int] = set()  # strangers with a value above 0
+        self.unlisted: set[int] = set()  # asked for, and not a row of an answer
 
     def fill(self, part: Part, frame: pd.DataFrame) -> None:
         """Put an answer's values in their places; remember municipalities that are not asked for."""
@@ -96,29 +152,28 @@ class _Table:
         strange = frame[rows < 0]
         self.strangers |= set(strange["municipality"].tolist())
         self.grown |= set(strange.loc[strange["value"] > 0, "municipality"].tolist())
+        inside = self.codes[np.isin(self.codes // 100_000, [int(uf) for uf in part.request["territories"]])]
+        self.unlisted |= set(inside.difference(frame["municipality"]).tolist()) - set(PARENTS)
         self.symbols.update(frame.attrs["symbols"])
         self.filled = True
 
     def yields(self, notes: list[Note]) -> Floats:
-        """Yields (kg/ha), NaN where there are none; what was odd is added to `notes`.
-
-        Production is rounded to whole tonnes, so the true one lies within 0.5 t and 1000 P / A within
-        500 / A kg/ha; variable 112 is rounded to whole kg/ha, 0.5 more. A larger gap is not rounding.
-        """
+        """Yields (kg/ha), NaN where there are none; what was odd is added to `notes`."""
         tonnes, hectares = self.arrays["production_t"], self.arrays["area_harvested_ha"]
         stated = self.arrays["yield_kg_ha"]
         incomplete = np.isnan(tonnes) | np.isnan(hectares)
         with np.errstate(divide="ignore", invalid="ignore"):
             computed = np.where(hectares > 0, 1000.0 * tonnes / hectares, 0.0)
-            apart = ~incomplete & (np.abs(computed - stated) > 500.0 / hectares + 0.5 + 1e-6)
-        # nothing harvested, and yet a yield is stated
-        apart |= ~incomplete & (hectares == 0) & (stated > 0)
-        yields = np.where(incomplete, stated, computed)
+        apart = beyond_rounding(tonnes, hectares, stated)
+        # Less than half a tonne is written as 0: harvested it was.
+        rounded = ~incomplete & (tonnes == 0) & (hectares > 0) & (stated > 0)
+        yields = np.where(incomplete | rounded, stated, computed)
         for i, crop in enumerate(self.crops):
             counted = {
                 "zero yields (nothing harvested) are NaN": yields[i] == 0,
                 "yields are missing": np.isnan(yields[i]),
                 "yields are variable 112, production or area is missing": incomplete[i] & (yields[i] > 0),
+                "yields are variable 112, production is 0 t by rounding": rounded[i],
                 "yields differ from variable 112 by more than rounding": apart[i],
             }
             notes += [Note("yields", f"{crop}: {t}", int(c.sum())) for t, c in counted.items() if c.any()]
@@ -126,7 +181,7 @@ class _Table:
         return yields
 
     def notes(self) -> list[Note]:
-        """Symbols, municipalities that are not asked for, and those without any value."""
+        """Symbols, municipalities that are not asked for, and those without a row or without any value."""
         notes = [
             Note("yields", f"values that SIDRA marks {symbol!r} ({SYMBOLS[symbol]})", count)
             for symbol, count in sorted(self.symbols.items())
@@ -135,12 +190,35 @@ class _Table:
             if codes:
                 text = f"municipalities in PAM {word} values, not in the list: {sorted(codes)[:5]}"
                 notes.append(Note("yields", text, len(codes), missing=word == "with"))
+        if self.unlisted:
+            text = f"municipalities that PAM does not list in every year: {sorted(self.unlisted)[:20]}"
+            notes.append(Note("yields", text, len(self.unlisted)))
         # A zero is an answer: only where all is NaN does PAM say nothing.
         silent = np.all([np.isnan(a).all(axis=(0, 2)) for a in self.arrays.values()], axis=0)
         if silent.any():
             text = f"municipalities without any value in PAM: {self.codes[silent].tolist()[:5]}"
             notes.append(Note("yields", text, int(silent.sum())))
         return notes
+
+
+def beyond_rounding(tonnes: Floats, hectares: Floats, stated: Floats) -> NDArray[np.bool_]:
+    """Where 1000 * production / area and variable 112 differ by more than IBGE's rounding.
+
+    Args:
+        tonnes, hectares: variables 214 and 216, any shape; NaN where missing.
+        stated: variable 112 (kg/ha).
+
+    Production is rounded to whole tonnes: the true one lies within 0.5 t, so 1000 P / A lies within 500 / A
+    kg/ha of the true yield y. Variable 112 is y cut down to whole kg/ha, at most 1 below y, or y rounded, at
+    most 0.5 above it; so computed - stated lies in [-(500 / A + 0.5), 500 / A + 1].
+    Measured on 46,717 rows of PAM 2000-2018 that hold all three (shared/brazil/pam_yields.csv.gz): of those
+    whose fraction decides, IBGE cut nearly all up to 2010 and rounded nearly all from 2011; 17 lie outside.
+    A yield stated for no area at all is beyond rounding too.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap, tonne = 1000.0 * tonnes / hectares - stated, 500.0 / hectares
+    apart = (gap < -(tonne + 0.5 + 1e-6)) | (gap > tonne + 1.0 + 1e-6)
+    return np.asarray(apart | (~np.isnan(tonnes) & (hectares == 0) & (stated > 0)), dtype=np.bool_)
 
 
 def _absent(shelf: Shelf, part: Part) -> list[Part]:

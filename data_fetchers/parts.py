@@ -153,6 +153,11 @@ class Shelf:
         for child in children(part, record):
             yield from self.leaves(child)
 
+    def complete(self, part: Part) -> bool:
+        """Whether the part, or every one of those that it was split into, is verified."""
+        record = self.verified(part)
+        return record is not None and all(self.complete(child) for child in children(part, record))
+
     def commit(self, part: Part, record: Record) -> bool:
         """Put the checked temporary file in its place, with its sidecar.
 
@@ -187,6 +192,17 @@ class Shelf:
             name = file.name[1:].rsplit(".", 2)[0]
             if not (self.folder / f"{name}.next.json").exists():
                 file.unlink(missing_ok=True)
+
+    def forget(self, part: Part) -> None:
+        """Remove the sidecar of an answer that others have shown not to be whole: it is asked for again.
+
+        Raises:
+            MissingDataError: the disk refuses.
+        """
+        try:
+            self._sidecar(part).unlink(missing_ok=True)
+        except OSError as error:
+            raise refused(self._sidecar(part), error) from error
 
     def make(self) -> None:
         """Make the folder."""

@@ -23,9 +23,9 @@ from data_fetchers.malhas import (
     parse_mesh,
     parse_places,
 )
-from data_fetchers.parts import Shelf
-from data_fetchers.sidra import read_part
-from yieldcast.errors import ConfigError, MissingDataError
+from data_fetchers.parts import Part, Shelf
+from data_fetchers.sidra import FETCH_PLACES, read_part
+from yieldcast.errors import ConfigError, FetchError, MissingDataError
 from yieldcast.schema import check_static, set_units
 
 if TYPE_CHECKING:
@@ -38,6 +38,14 @@ STATES: Mapping[str, int] = {
     "MG": 31, "ES": 32, "RJ": 33, "SP": 35, "PR": 41, "SC": 42, "RS": 43,
     "MS": 50, "MT": 51, "GO": 52, "DF": 53,
 }  # fmt: skip
+
+# IBGE draws the two lagoons of Rio Grande do Sul as if they were municipalities: section 3.5.
+_LAGOONS = frozenset({4300001, 4300002})
+# Localidades and the centroids are two answers about one country: each shows when the other is not whole.
+# They differ by single new municipalities; the bounds are ours.
+_UNLISTED = 5  # with a centroid, not in Localidades
+_UNCENTRED = 20  # the other way round
+_UNDRAWN = 0.05  # share of a state's municipalities without a polygon
 
 
 def state_codes(states: Sequence[str] | None) -> list[int]:
@@ -65,8 +73,10 @@ def municipality_counts(shelf: Shelf, ibge: Ibge) -> dict[int, int]:
 
     Raises:
         MissingDataError: the parts of `Ibge.place_parts` are not on the shelf.
+        FetchError: one of them is not whole, see `read_places`.
     """
-    return dict(sorted(Counter(p.code // 100_000 for p in _places(shelf, ibge)).items()))
+    places, _centroids = _agreed(shelf, ibge)
+    return dict(sorted(Counter(p.code // 100_000 for p in places).items()))
 
 
 def read_places(shelf: Shelf, ibge: Ibge, states: Sequence[str] | None) -> tuple[xr.Dataset, list[Note]]:
@@ -84,14 +94,17 @@ def read_places(shelf: Shelf, ibge: Ibge, states: Sequence[str] | None) -> tuple
 
     Raises:
         MissingDataError: nothing to read.
+        FetchError: Localidades or the centroids lack more of the other's municipalities than can be new; the
+            poorer one is forgotten on the shelf, so that the next run asks for it again.
         ConfigError: an unknown state.
     """
-    places = _of_states(_places(shelf, ibge), states)
-    positions, notes = _positions(shelf, ibge, places)
+    everywhere, centroids = _agreed(shelf, ibge)
+    places = _of_states(everywhere, states)
+    positions, notes = _positions(shelf, ibge, places, centroids)
     kept = [p for p in places if p.code in positions]
     if not kept:
         raise MissingDataError(f"IBGE lists no municipality with a position in {states or 'Brazil'}")
-    notes += _recent(kept)
+    notes += _recent(kept) + _unlisted(everywhere, centroids, states)
     columns = {
         "code": [str(p.code) for p in kept],
         "name": [p.name for p in kept],
@@ -122,10 +135,12 @@ def read_mesh(shelf: Shelf, ibge: Ibge, states: Sequence[str] | None) -> tuple[d
 
     Raises:
         MissingDataError: Localidades is not on the shelf.
+        FetchError: a state's mesh lacks more than 5 % of its municipalities; it is forgotten on the shelf.
         ConfigError: an unknown state.
     """
     places = {p.code: p for p in _of_states(_places(shelf, ibge), states)}
     geometries, notes = _geometries(shelf, ibge, sorted({c // 100_000 for c in places}))
+    notes += _undrawn(shelf, ibge, places, geometries)
     features = [
         {
             "type": "Feature",
@@ -135,12 +150,8 @@ def read_mesh(shelf: Shelf, ibge: Ibge, states: Sequence[str] | None) -> tuple[d
         for code, place in places.items()
         if code in geometries
     ]
-    without = [p for p in places.values() if p.code not in geometries]
-    if without:
-        notes.append(Note("places", f"municipalities without a polygon: {_named(without)}", len(without)))
     others = sorted(set(geometries) - set(places))
     if others:
-        # The mesh of Rio Grande do Sul holds two lagoons (4300001, 4300002) as if they were municipalities.
         text = f"polygons left out, their codes are not in Localidades: {_few(others)}"
         notes.append(Note("places", text, len(others)))
     return {"type": "FeatureCollection", "features": features}, notes
@@ -151,14 +162,68 @@ def _places(shelf: Shelf, ibge: Ibge) -> list[Place]:
     return parse_places(read_part(shelf, part), part)
 
 
+def _agreed(shelf: Shelf, ibge: Ibge) -> tuple[list[Place], dict[int, Position]]:
+    """Localidades and the centroids, once each is as whole as the other shows that it must be."""
+    part = ibge.place_parts()[1]
+    places, centroids = _places(shelf, ibge), parse_centroids(read_part(shelf, part), part)
+    listed = {p.code for p in places}
+    unlisted, uncentred = set(centroids) - listed - _LAGOONS, listed - set(centroids)
+    counts = f"Localidades lists {len(listed)} municipalities, the mesh has centroids of {len(centroids)}"
+    if len(unlisted) > _UNLISTED:
+        raise _put_aside(shelf, [ibge.place_parts()[0]], f"{counts}; {len(unlisted)} are not in Localidades")
+    if len(uncentred) > _UNCENTRED:
+        raise _put_aside(shelf, [part], f"{counts}; {len(uncentred)} have no centroid")
+    return places, centroids
+
+
+def _put_aside(shelf: Shelf, parts: Iterable[Part], text: str) -> FetchError:
+    """The error of answers that are not whole, which are forgotten on the shelf."""
+    names = []
+    for part in parts:
+        shelf.forget(part)
+        names.append(part.name)
+    hint = f"What IBGE sent was put aside ({', '.join(names)}). Ask again: {FETCH_PLACES}."
+    return FetchError(f"IBGE sent a part of its places: {text}", hint)
+
+
+def _unlisted(
+    places: Iterable[Place], centroids: Mapping[int, Position], states: Sequence[str] | None
+) -> list[Note]:
+    chosen = set(state_codes(states))
+    codes = sorted(set(centroids) - {p.code for p in places} - _LAGOONS)
+    codes = [code for code in codes if code // 100_000 in chosen]
+    text = f"municipalities with a centroid that Localidades does not list, left out: {_few(codes)}"
+    return [Note("places", text, len(codes))] if codes else []
+
+
+def _undrawn(
+    shelf: Shelf, ibge: Ibge, places: Mapping[int, Place], geometries: Mapping[int, Any]
+) -> list[Note]:
+    """Notes on municipalities without a polygon in states whose mesh is there; FetchError for half a mesh."""
+    here = {code // 100_000 for code in geometries}
+    without = [p for c, p in places.items() if c not in geometries and c // 100_000 in here]
+    new = [p for p in without if p.code in PARENTS]
+    old = [p for p in without if p.code not in PARENTS]
+    total, lost = Counter(c // 100_000 for c in places), Counter(p.code // 100_000 for p in old)
+    if half := sorted(uf for uf in lost if lost[uf] > _UNDRAWN * total[uf]):
+        counts = [f"{total[uf] - lost[uf]} of {total[uf]} municipalities of state {uf}" for uf in half]
+        raise _put_aside(shelf, ibge.mesh_parts(half), f"polygons of {', '.join(counts)}")
+    kinds = (("new municipalities", new, False), ("municipalities", old, True))
+    return [
+        Note("places", f"{kind} without a polygon: {_named(group)}", len(group), missing=missing)
+        for kind, group, missing in kinds
+        if group
+    ]
+
+
 def _of_states(places: Iterable[Place], states: Sequence[str] | None) -> list[Place]:
     codes = set(state_codes(states))
     return [p for p in places if p.code // 100_000 in codes]
 
 
-def _positions(shelf: Shelf, ibge: Ibge, places: Sequence[Place]) -> tuple[dict[int, Position], list[Note]]:
-    part = ibge.place_parts()[1]
-    centroids = parse_centroids(read_part(shelf, part), part)
+def _positions(
+    shelf: Shelf, ibge: Ibge, places: Sequence[Place], centroids: Mapping[int, Position]
+) -> tuple[dict[int, Position], list[Note]]:
     found = {p.code: centroids[p.code] for p in places if p.code in centroids}
     without = [p for p in places if p.code not in found]
     notes = []

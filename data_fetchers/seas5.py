@@ -165,7 +165,11 @@ def _not_there(start: np.datetime64) -> Note:
 
 
 def read_seasonal(
-    shelf: Shelf, seas5: Seas5, starts: Sequence[np.datetime64], static: xr.Dataset
+    shelf: Shelf,
+    seas5: Seas5,
+    starts: Sequence[np.datetime64],
+    static: xr.Dataset,
+    today: dt.date | None = None,
 ) -> tuple[xr.Dataset, list[Note]]:
     """The table of seasonal forecasts, as `yieldcast.seasonal_table.check_seasonal` describes it.
 
@@ -174,26 +178,28 @@ def read_seasonal(
         seas5: as the parts were fetched.
         starts: start months that are wanted.
         static: the places: latitude_deg, longitude_deg (municipality).
+        today: the day of the plan; today if none.
 
     Returns:
-        the table, with the starts that are there, and notes.
+        the table, with the starts that are there, and notes. A start that was not out on `today` was never
+        planned: `seasonal_parts` has told of it.
 
     Raises:
         MissingDataError: none of the starts is there, or no place lies on the forecast's grid.
     """
-    reader, notes, found = Reader(shelf, static), [], {}
+    reader, absent, found = Reader(shelf, static), {}, {}
     for start in np.unique(np.asarray(starts, "datetime64[M]")):
         forecast, hindcast = seas5.forecast(start), seas5.hindcast(start)
         if not reader.files(forecast):
-            notes.append(_not_there(start))
+            absent[start] = _not_there(start)
         elif not reader.files(hindcast):
             text = f"the forecast that starts in {start} cannot be used: {hindcast.name} is not there"
-            notes.append(Note("seasonal", text, 1, missing=True))
+            absent[start] = Note("seasonal", text, 1, missing=True)
         else:
             found[start] = reader.departures(forecast, hindcast)
     if not found:
         raise MissingDataError(
-            f"expected seasonal forecasts, received none: {'; '.join(note.text for note in notes)}",
+            f"expected seasonal forecasts, received none: {'; '.join(note.text for note in absent.values())}",
             "Fetch them: `yieldcast fetch seasonal`.",
         )
     if not any(cells.flat.size for cells in reader.cells.values()):
@@ -207,6 +213,8 @@ def read_seasonal(
         "hindcast_years": f"{HINDCAST_YEARS[0]}-{HINDCAST_YEARS[1]}",
     }
     table = assemble(attrs, found, reader.cells, static)
+    today = today or dt.datetime.now(dt.UTC).date()
+    notes = [note for start, note in absent.items() if published(start) <= today]
     beyond = int((table["municipality_cell"].values < 0).all(axis=0).sum())
     notes += [Note("seasonal", text, count) for text, count in reader.odd.items() if count]
     if beyond:

@@ -71,9 +71,12 @@ UNITS: Mapping[int, str] = {
     109: "Hectares", 8331: "Hectares", 216: "Hectares", 214: "Toneladas", 112: "Quilogramas por Hectare",
 }  # fmt: skip
 PLANTED: Mapping[int, int] = {1612: 109, 839: 109, 5457: 8331}  # the variable of each table: section 3.1
+NULL = "null"  # JSON's null in place of a value: never seen, and no reason to refuse a whole country
 SYMBOLS: Mapping[str, str] = {
-    "-": "zero", "..": "not applicable", "...": "not available", "X": "withheld",
+    "-": "zero", "..": "not applicable", "...": "not available", "X": "withheld", NULL: "not available",
 }  # fmt: skip
+FETCH_PLACES = "`yieldcast fetch places --store DIR`"
+FETCH_YIELDS = "`yieldcast fetch yields --store DIR --years FIRST:LAST`"
 _CODE = re.compile(r"D\d+C")
 
 
@@ -86,7 +89,8 @@ def parse_values(body: bytes) -> pd.DataFrame:
 
     Returns:
         columns municipality, harvest_year, variable, product (int64 codes) and value (float64, in SIDRA's
-        unit): a "-" is 0, but NaN for the yield, since nothing was harvested; "..", "..." and "X" are NaN.
+        unit): a "-" is 0, but NaN for the yield, since nothing was harvested; "..", "...", "X" and null are
+        NaN.
         ``attrs["symbols"]`` counts each symbol.
 
     Raises:
@@ -111,49 +115,11 @@ def parse_values(body: bytes) -> pd.DataFrame:
     return frame
 
 
-def check_values(body: bytes, request: Mapping[str, Any], recent: Collection[int]) -> dict[str, Any]:
-    """Facts of an answer that is whole.
-
-    Args:
-        body: as `parse_values`.
-        request: of the part: crops, variables, year, territories (municipalities per state that were
-            counted before).
-        recent: codes of municipalities that may not be in PAM yet.
-
-    Raises:
-        AgainError: an asked crop, variable or year is not there, or is there twice; rows are missing.
-    """
-    frame = parse_values(body)
-    wanted = {
-        "product": sorted(request["crops"].values()), "variable": sorted(request["variables"]),
-        "harvest_year": [request["year"]],
-    }  # fmt: skip
-    for column, expected in wanted.items():
-        held = sorted(set(frame[column].tolist()))
-        if held != expected:
-            raise AgainError(f"SIDRA: expected {column} {expected}, received {held}")
-    cells = len(request["crops"]) * len(request["variables"])
-    codes = np.unique(frame["municipality"].to_numpy())
-    if frame.duplicated(["municipality", "variable", "product"]).any() or len(frame) != len(codes) * cells:
-        raise AgainError(
-            f"SIDRA: expected {cells} values for each of {len(codes)} municipalities, each once, "
-            f"received {len(frame)}"
-        )
-    per_state = Counter((codes // 100_000).tolist())
-    if strange := sorted(set(per_state) - set(map(int, request["territories"]))):
-        raise AgainError(f"SIDRA: expected states {list(request['territories'])}, received {strange} too")
-    absent = Counter(code // 100_000 for code in set(recent) - set(codes.tolist()))
-    for state, count in request["territories"].items():
-        received = per_state[int(state)]
-        if received < count - absent[int(state)]:
-            raise AgainError(f"SIDRA: expected {count} municipalities of state {state}, received {received}")
-    return {"rows": len(frame), "symbols": frame.attrs["symbols"]}
-
-
 def known(crops: Collection[str]) -> dict[str, Crop]:
-    """The crops by name, sorted; ConfigError for one that is not in `CROPS`."""
+    """The crops by name, sorted; ConfigError for any other, with its English name if we know it."""
     if unknown := sorted(set(crops) - set(CROPS)):
-        raise ConfigError(f"expected crops of PAM, received {unknown}", f"Choose from: {', '.join(CROPS)}.")
+        hints = [*filter(None, map(_english, unknown)), f"Choose from: {', '.join(CROPS)}."]
+        raise ConfigError(f"expected crops of PAM, received {unknown}", " ".join(hints))
     return {crop: CROPS[crop] for crop in sorted(set(crops))}
 
 
@@ -239,10 +205,11 @@ def date(text: str) -> dt.date:
 
 
 def read_part(shelf: Shelf, part: Part) -> Any:
-    """The JSON of a part on the shelf; MissingDataError when it is not there."""
+    """The JSON of a part on the shelf; MissingDataError, naming the command to run, when it is not there."""
     for _part, path, _record in shelf.leaves(part):
         return load_json(path.read_bytes(), path.name)
-    raise MissingDataError(f"{part.name} has not been fetched from IBGE yet", "Fetch it first.")
+    command = FETCH_PLACES if part.request["kind"] in ("places", "centroids", "mesh") else FETCH_YIELDS
+    raise MissingDataError(f"{part.name} has not been fetched from IBGE yet", f"Fetch it: {command}.")
 
 
 def load_json(body: bytes, file: str) -> Any:
@@ -257,6 +224,13 @@ def plain(text: str) -> str:
     """A label without accents, case and punctuation."""
     bare = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return " ".join(re.findall(r"[a-z0-9]+", bare))
+
+
+def _english(crop: str) -> str:
+    """What a crop with a Portuguese name (soja) is called here; empty unless a label begins with it."""
+    text = plain(crop)
+    names = [name for name, known in CROPS.items() if len(text) > 2 and plain(known.label).startswith(text)]
+    return f"{crop} is called {' or '.join(names)} here." if names else ""
 
 
 def _roles(header: Mapping[str, str]) -> dict[str, str]:
@@ -276,7 +250,7 @@ def _roles(header: Mapping[str, str]) -> dict[str, str]:
 
 def _texts(rows: list[dict[str, str]], key: str) -> NDArray[np.str_]:
     try:
-        return np.array([row[key] for row in rows], dtype=np.str_)
+        return np.array([NULL if row[key] is None else row[key] for row in rows], dtype=np.str_)
     except (KeyError, TypeError) as error:
         raise AgainError(f"SIDRA: expected a column {key} in every row, received {list(rows[0])}") from error
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,10 +33,19 @@ RADII_km = (1.0, 3.0, 10.0)
 ENOUGH_VALID = 0.05  # share of a polygon's pixels
 HOMOLOSINE = "ESRI:54052"  # ISRIC's own EPSG:152160 is unknown to PROJ
 _KM_PER_DEGREE = math.pi / 180 * 6371.0088  # mean radius of the Earth, GRS 80
+_M_PER_DEGREE = 1000 * _KM_PER_DEGREE
+# A pixel's share of what its file's name says: the exact size of the coarser 2017 files was not seen live (a
+# 5 km pixel may be 1/24 or 0.05 degree), nor that of 2.0 (250 m are 1/445 degree); the next resolution is at
+# least twice as coarse or fine.
+_PIXEL_ROOM = 0.25
 _EDGE = 1e-6  # a centroid on the edge of two pixels belongs to the one to the south or east
 _TIFF_OR_VRT = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"<VRTDataset", b"<?xml")
 _WRONG_FILE = f"Is the base address that of SoilGrids (ours: {BASE_URL}), and the generation one that it has?"
 _BUSY = "The service is busy or down, or the connection broke; the next run asks only for what is missing."
+# rasterio 1.4 masks polygons in a data set of its own (_io.pyx, MemoryDataset), whose warning that it has no
+# geotransform it silences with `warnings.catch_warnings`. Two threads at once undo each other's: the warning
+# is printed, or all warnings of the process stay silenced.
+_ONE_MASK = threading.Lock()
 # Files that failed in this process: GDAL keeps their failure, a 503 too, and would not ask again.
 _FAILED: set[str] = set()
 # GDAL's defaults list the folder, look for side-cars, never retry and wait for ever.
@@ -185,18 +195,24 @@ def _inside(pixels: _Pixels, polygon: Any) -> NDArray[np.bool_]:
     if not pixels.valid.size:
         return pixels.valid
     for touched in (False, True):
-        outside = rasterio.features.geometry_mask(
-            [polygon], pixels.valid.shape, pixels.transform, all_touched=touched
-        )
+        with _ONE_MASK:
+            outside = rasterio.features.geometry_mask(
+                [polygon], pixels.valid.shape, pixels.transform, all_touched=touched
+            )
         if not outside.all():
             break
     return np.asarray(~outside)
 
 
 @contextmanager
-def opened(path: str, stored: Stored, per_degree: int) -> Iterator[Raster]:
-    """A file on a lon/lat grid: as it is, or warped from homolosine."""
+def opened(path: str, shown: str, stored: Stored, per_degree: int) -> Iterator[Raster]:
+    """A file on a lon/lat grid: as it is, or warped from homolosine.
+
+    Raises:
+        FetchError: it has another grid than its name says, or several bands.
+    """
     with rasterio.open(path) as file:
+        _refuse_other_grid(file, shown, per_degree)
         tag = file.nodata
         nodata = stored.nodata if tag is None or math.isnan(tag) else tag
         crs = file.crs
@@ -211,3 +227,20 @@ def opened(path: str, stored: Stored, per_degree: int) -> Iterator[Raster]:
             width=360 * per_degree, height=180 * per_degree, src_nodata=nodata, nodata=nodata,
         ) as warped:  # fmt: skip
             yield Raster(warped, nodata, str(crs) if known else HOMOLOSINE)
+
+
+def _refuse_other_grid(file: Any, shown: str, per_degree: int) -> None:
+    grid, degrees = file.transform, file.crs is not None and file.crs.is_geographic
+    size, unit = (1 / per_degree, "degree") if degrees else (_M_PER_DEGREE / per_degree, "m")
+    found = ""
+    if file.count != 1:
+        found = f"{file.count} bands"
+    elif grid.b or grid.d or grid.a <= 0 or grid.e >= 0:
+        found = f"a grid that is not north-up ({', '.join(f'{x:g}' for x in grid[:6])})"
+    elif max(abs(side / size - 1) for side in (grid.a, -grid.e)) > _PIXEL_ROOM:
+        found = f"pixels of {grid.a:.4g} x {-grid.e:.4g} {unit}"
+    if found:
+        raise FetchError(
+            f"{shown}: expected one band, north-up, of pixels of about {size:.4g} {unit}; received {found}",
+            f"It is not the file that its name says: take it from {BASE_URL}.",
+        )

@@ -44,7 +44,7 @@ from data_fetchers.soil_table import (
     read_rows,
     write_rows,
 )
-from yieldcast.errors import ConfigError, FetchError
+from yieldcast.errors import ConfigError, FetchError, MissingDataError
 
 _PER_DEGREE = {"250m": 480, "1km": 120, "5km": 24}
 
@@ -129,6 +129,29 @@ class SoilGrids:
             for state, places in sorted(states.items())
         ]
 
+    def refuse_absent(self, parts: Sequence[Part]) -> None:
+        """One error for all files that a given folder lacks, before anything is fetched.
+
+        Args:
+            parts: those that have to be fetched; without a folder nothing is looked at.
+
+        Raises:
+            MissingDataError: the folder is none, or files that the parts need are not in it.
+        """
+        if not self.folder or not parts:
+            return
+        needed = list(dict.fromkeys(file_path(part.request) for part in parts))
+        absent = [path for path in needed if self._local(path) is None]
+        if not absent:
+            return
+        names = ", ".join(Path(path).name for path in absent[:3]) + (", ..." if len(absent) > 3 else "")
+        found = "" if Path(self.folder).is_dir() else " is no folder"
+        raise MissingDataError(
+            f"{self.folder}{found}: {len(absent)} of {len(needed)} SoilGrids files are not there: {names}",
+            f"Download them from ISRIC, the first from {BASE_URL}/{absent[0]}, side by side or in ISRIC's "
+            "tree (a .vrt with its folder of tiles), or leave --soil-folder out to read over the network.",
+        )
+
     def _part(
         self, code: str, layer: str, state: str, places: list[list[Any]], polygons: Mapping[int, Any]
     ) -> Part:
@@ -147,7 +170,7 @@ class SoilGrids:
         stored = VARIABLE_MAP[request["generation"]][request["code"]]
         polygons = self._polygons(request)
         path, shown = self._locate(file_path(request))
-        with gdal(path, shown), opened(path, stored, _PER_DEGREE[request["resolution"]]) as raster:
+        with gdal(path, shown), opened(path, shown, stored, _PER_DEGREE[request["resolution"]]) as raster:
             places = sorted(request["places"], key=raster.block)
             rows = [row_of(raster, place, polygons, request["where"], stored) for place in places]
         write_rows(target, rows)
@@ -182,17 +205,21 @@ class SoilGrids:
     def _locate(self, path: str) -> tuple[str, str]:
         """What GDAL opens, and how messages call it."""
         if self.folder:
-            folder = Path(self.folder)
-            for file in (folder / path, folder / Path(path).name):
-                if file.is_file():
-                    return str(file), str(file)
-            raise FetchError(
-                f"{folder}: expected {Path(path).name}, or {path} as in ISRIC's tree; neither is there",
-                f"Download it from {BASE_URL}/{path}.",
-            )
+            file = self._local(path)
+            if file is None:
+                raise FetchError(
+                    f"{self.folder}: expected {Path(path).name}, or {path} as in ISRIC's tree; "
+                    "neither is there",
+                    f"Download it from {BASE_URL}/{path}.",
+                )
+            return str(file), str(file)
         url = f"{self.base_url}/{path}"
         ask_first(url)
         return f"/vsicurl/{url}", http.shown(url)
+
+    def _local(self, path: str) -> Path | None:
+        folder = Path(self.folder)
+        return next((file for file in (folder / path, folder / Path(path).name) if file.is_file()), None)
 
 
 def _by_code(mesh: Mapping[str, Any]) -> dict[int, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from rasterio.features import bounds
 
 from data_fetchers import (
     conab,
@@ -21,12 +22,15 @@ from data_fetchers import (
     soil_table,
     soilgrids,
 )
-from data_fetchers.base import Plan, Source
+from data_fetchers.base import Note, Plan, Source
 from data_fetchers.cds import Cds
 from data_fetchers.era5 import Era5
 from data_fetchers.merging import merge_places, merge_soil, merge_weather, merge_yields
 from data_fetchers.orders import Built, Context, Order, Planned
-from yieldcast.errors import ConfigError
+from data_fetchers.origins import held, same
+from data_fetchers.parts import Part, Shelf
+from data_fetchers.seas5_answers import SYSTEMS
+from yieldcast.errors import ConfigError, MissingDataError
 
 Area = tuple[float, float, float, float]
 # From Roraima to Rio Grande do Sul and from Acre to Fernando de Noronha (32.4 W), in whole degrees.
@@ -47,7 +51,9 @@ def plan_places(context: Context) -> Planned:
     def build() -> Built:
         static, notes = places.read_places(shelf, source, context.order.states)
         mesh, more = places.read_mesh(shelf, source, context.order.states)
-        static = merge_places(context.existing("static"), static)
+        static, moved = merge_places(held(context, "places"), static)
+        if moved:
+            more.append(Note("places", "moved by IBGE: fetch their soil again", moved))
         text = json.dumps(_merge_mesh(context.mesh(), mesh), ensure_ascii=False, sort_keys=True)
         return Built({"static": static}, {"places": _about(source)}, [*notes, *more], mesh=text)
 
@@ -61,9 +67,9 @@ def _merge_mesh(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, An
 
 
 def table_parts(context: Context) -> Plan:
-    """What SIDRA says of its tables: labels and years, needed before yields can be planned."""
+    """What yields need before they can be planned: SIDRA's labels and years, and IBGE's list of places."""
     source = ibge.Ibge()
-    return source, source.table_parts(context.order.crops)
+    return source, [*source.place_parts(), *source.table_parts(context.order.crops)]
 
 
 def plan_yields(context: Context) -> Planned:
@@ -71,7 +77,6 @@ def plan_yields(context: Context) -> Planned:
     order, source = context.order, ibge.Ibge()
     shelf = context.shelf(source)
     about = _about(source)
-    _refuse_mixture(context, "yields", about)
     states = None if order.states is None else places.state_codes(order.states)
     counts = places.municipality_counts(shelf, source)
     parts, notes = source.yield_parts(order.crops, order.years, states, counts, shelf)
@@ -80,7 +85,7 @@ def plan_yields(context: Context) -> Planned:
     def build() -> Built:
         municipalities = context.static()["municipality"].values
         table, notes = pam.read_yields(shelf, source, parts, municipalities)
-        merged = merge_yields(_held(context, "yields", about), table)
+        merged = merge_yields(held(context, "yields"), table, whole=not _absent(shelf, parts))
         return Built({"yields": merged}, {"yields": about}, notes)
 
     return Planned("yields", source, parts, build, notes)
@@ -89,7 +94,6 @@ def plan_yields(context: Context) -> Planned:
 def plan_weather(context: Context) -> Planned:
     """Monthly weather of ERA5, ERA5-Land or NASA POWER."""
     order, static = context.order, context.static()
-    first, last = min(order.years), max(order.years)
     if order.weather == "nasa-power":
         if order.where == "polygon":
             raise ConfigError(
@@ -98,25 +102,25 @@ def plan_weather(context: Context) -> Planned:
             )
         power = nasa_power.NasaPower()
         about = _about(power, where="centroid")
-        _refuse_mixture(context, "weather", about)
-        parts, notes = nasa_power.weather_parts(static, first, last, context.today)
+        parts, notes = nasa_power.weather_parts(static, order.years, context.today)
 
         def build_power() -> Built:
             table, notes = nasa_power.read_weather(context.shelf(power), power, parts, static)
-            merged = merge_weather(_held(context, "weather", about), table)
+            merged = merge_weather(held(context, "weather"), table)
             return Built({"weather": merged}, {"weather": about}, notes)
 
         return Planned("weather", power, parts, build_power, notes)
-    era5 = Era5(Cds(patience_s=order.patience_s), dataset=order.weather, area=area_of(order, static))
+    era5 = Era5(
+        Cds(patience_s=order.patience_s), dataset=order.weather, area=area_of(order, static, context.mesh())
+    )
     about = _about(era5, where=order.where)
-    _refuse_mixture(context, "weather", about)
     shelf = context.shelf(era5)
-    parts, notes = era5.weather_parts(first, last, context.today, shelf)
+    parts, notes = era5.weather_parts(order.years, context.today, shelf)
 
     def build() -> Built:
         mesh = context.mesh() if order.where == "polygon" else None
         table, notes = era5_table.read_weather(shelf, era5, parts, static, order.where, mesh)
-        merged = merge_weather(_held(context, "weather", about), table)
+        merged = merge_weather(held(context, "weather"), table)
         return Built({"weather": merged}, {"weather": about}, notes)
 
     return Planned("weather", era5, parts, build, notes)
@@ -132,13 +136,15 @@ def plan_soil(context: Context) -> Planned:
     )  # fmt: skip
     about = _about(source, resolution=order.soil_resolution, where=order.where)
     parts = source.soil_parts(static, context.mesh() if mesh_file else None)
+    shelf = context.shelf(source)
+    source.refuse_absent([part for part in parts if shelf.verified(part) is None])
 
     def build() -> Built:
         codes = static["municipality"].values
-        soil, notes = soil_table.read_soil(context.shelf(source), source, parts, codes)
+        soil, notes = soil_table.read_soil(shelf, source, parts, codes)
         existing = context.existing("static")
-        same = _same_origin(context, "soil", about)
-        return Built({"static": merge_soil(existing, soil, keep=same)}, {"soil": about}, notes)
+        merged = merge_soil(existing, soil, keep=same(context, "soil"))
+        return Built({"static": merged}, {"soil": about}, notes)
 
     return Planned("soil", source, parts, build)
 
@@ -146,17 +152,25 @@ def plan_soil(context: Context) -> Planned:
 def plan_seasonal(context: Context) -> Planned:
     """SEAS5 forecasts with their hindcasts."""
     source = seas5.Seas5(Cds(patience_s=context.order.patience_s), area=BRAZIL)
+    shelf = context.shelf(source)
     existing = context.existing("seasonal")
-    held = (
-        [] if existing is None else list(existing["forecast_reference_time"].values.astype("datetime64[M]"))
-    )
-    starts = sorted({*held, *context.order.starts})
+    times = existing["forecast_reference_time"].values if existing is not None else np.array([], "M8[M]")
+    kept = list(times.astype("datetime64[M]"))
+    starts = sorted({*kept, *context.order.starts})
     parts, notes = source.seasonal_parts(starts, context.today)
+    if not starts:
+        notes.append(Note("seasonal", "no start asked for, and none of SEAS5 within the years", 1))
 
     def build() -> Built:
         # All places of the store, whatever the order's states: the table is made anew from its parts.
         static = context.places()
-        table, notes = seas5.read_seasonal(context.shelf(source), source, starts, static)
+        lost = [start for start in kept if _absent(shelf, source.seasonal_parts([start], context.today)[0])]
+        if lost:
+            raise MissingDataError(
+                f"seasonal forecasts in the store cannot be made again, their parts are gone: {lost}",
+                "Fetch them again, with --starts.",
+            )
+        table, notes = seas5.read_seasonal(shelf, source, starts, static, context.today)
         return Built({"seasonal": table}, {"seasonal": _about(source)}, notes)
 
     return Planned("seasonal", source, parts, build, notes)
@@ -174,17 +188,24 @@ def plan_surveys(context: Context) -> Planned:
     return Planned("surveys", source, parts, build)
 
 
-def area_of(order: Order, static: xr.Dataset) -> Area:
+def area_of(order: Order, static: xr.Dataset, mesh: dict[str, Any] | None) -> Area:
     """The box to ask for: north, west, south, east, in whole degrees.
 
     All of Brazil is always the same box, so that its requests stay the same when a place is added. Of some
-    states only their own box is asked for: the service works as long on it, but sends less.
+    states only their own box is asked for, with all of their boundaries where those are averaged over: the
+    service works as long on it, but sends less.
     """
     if order.states is None:
         return BRAZIL
-    latitude, longitude = static["latitude_deg"].values, static["longitude_deg"].values
-    north, south = np.ceil(latitude.max()) + 1, np.floor(latitude.min()) - 1
-    west, east = np.floor(longitude.min()) - 1, np.ceil(longitude.max()) + 1
+    corners = [np.stack([static["longitude_deg"].values, static["latitude_deg"].values], axis=1)]
+    if order.where == "polygon" and mesh is not None:
+        inside = set(static["code"].values.tolist())
+        for feature in mesh["features"]:
+            if feature["properties"]["code"] in inside and feature["geometry"]:
+                west, south, east, north = bounds(feature["geometry"])
+                corners.append(np.array([[west, south], [east, north]]))
+    points = np.concatenate(corners)
+    (west, south), (east, north) = np.floor(points.min(axis=0)) - 1, np.ceil(points.max(axis=0)) + 1
     return float(north), float(west), float(south), float(east)
 
 
@@ -197,38 +218,13 @@ PLANS: Mapping[str, Callable[[Context], Planned]] = {
 }
 
 
-def _same_origin(context: Context, target: str, about: Mapping[str, Any]) -> bool:
-    opened = context.opened()
-    held = opened.sources.get(target) if opened is not None else None
-    keys = [k for k in about if k not in ("licence", "attribution")]
-    return isinstance(held, Mapping) and all(held.get(k) == about[k] for k in keys)
-
-
-def _held(context: Context, target: str, about: Mapping[str, Any]) -> xr.Dataset | None:
-    """The store's table when it comes from the same source, so that it is added to; None to begin anew."""
-    return context.existing(target) if _same_origin(context, target, about) else None
-
-
-def _refuse_mixture(context: Context, table: str, about: Mapping[str, Any]) -> None:
-    """A table is added to only by the source that it came from: a jump would look like weather."""
-    if context.order.replace or context.existing(table) is None or _same_origin(context, table, about):
-        return
-    opened = context.opened()
-    held = opened.sources.get(table) if opened is not None else None
-    raise ConfigError(
-        f"the store's {table} come from {_origin(held)}; asked for {_origin(about)}",
-        "Use another --store, or --replace to drop what is there.",
-    )
-
-
-def _origin(about: Any) -> str:
-    if not isinstance(about, Mapping):
-        return str(about)
-    return ", ".join(str(about[k]) for k in ("file", "source", "resolution", "where") if k in about)
+def _absent(shelf: Shelf, parts: Sequence[Part]) -> list[Part]:
+    """Parts of which no file is here, or only some of those that they were split into."""
+    return [part for part in parts if not shelf.complete(part)]
 
 
 def seasonal_default(years: Sequence[int], today: dt.date) -> tuple[np.datetime64, ...]:
-    """The newest start that is out on `today` and lies within the years asked for."""
+    """The newest start that is out on `today` and lies within the years; none before SEAS5 began."""
     newest = seas5.newest_start(today)
-    wanted = min(newest, np.datetime64(f"{max(years)}-12")) if years else newest
-    return (wanted,)
+    start = min(newest, np.datetime64(f"{max(years)}-12")) if years else newest
+    return (start,) if start >= np.datetime64(SYSTEMS[0][0]) else ()

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from yieldcast.arguments import parse_date, parse_years
-from yieldcast.cli_fetch import add_commands
+from yieldcast.cli_fetch import INTERRUPTED, add_commands
 from yieldcast.errors import MissingDataError, YieldcastError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 DEBUG = "--debug"
-INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 app = typer.Typer(
     name="yieldcast",

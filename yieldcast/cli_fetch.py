@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from data_fetchers.orders import Order
 
 _SHOWN_REQUESTS = 3
+_SHOWN_ITEMS = 12
+INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
 class What(StrEnum):
@@ -147,8 +151,11 @@ def fetch(
     if dry_run:
         return _show_plan(order, store, today, screen)
     retry = Retry(tries=tries, first_s=retry_wait, longest_s=max(retry_wait, 120.0))
-    with _executor(dask) as executor, _progress(screen) as progress:
-        report = run(order, store, executor=executor, retry=retry, progress=progress, today=today)
+    try:
+        with _executor(dask) as executor, _progress(screen) as progress:
+            report = run(order, store, executor=executor, retry=retry, progress=progress, today=today)
+    except KeyboardInterrupt:
+        _stop(screen)
     _show_report(report, store, screen)
     report.raise_for_missing()
 
@@ -183,6 +190,13 @@ def doctor(
     failed = [finding.what for finding in findings if finding.state == "failed"]
     if failed:
         raise FetchError(f"{len(failed)} checks failed: {', '.join(failed)}", "See what to do in the table.")
+
+
+def _stop(screen: Console) -> NoReturn:
+    """End at once: threads may hang in a service, and a fetch that is cut off anywhere goes on by itself."""
+    screen.print("stopped; what has arrived is kept, the same command goes on from there")
+    sys.stdout.flush()
+    os._exit(INTERRUPTED)
 
 
 def _order(
@@ -255,7 +269,7 @@ def _progress(screen: Console) -> Iterator[Any]:
 def _show_plan(order: Order, store: Path, today: dt.date, screen: Console) -> None:
     from rich.table import Table
 
-    from data_fetchers.estimates import estimated_bytes
+    from data_fetchers.estimates import Estimates
     from data_fetchers.fetching import plan, still_to_fetch
     from data_fetchers.orders import Context
 
@@ -266,34 +280,41 @@ def _show_plan(order: Order, store: Path, today: dt.date, screen: Console) -> No
     )
     for column in table.columns[2:]:
         column.justify = "right"
-    for planned in plans:
-        left = still_to_fetch(planned, context)
-        size = sum(estimated_bytes(part, context.folder) for part in left)
-        count = len(planned.parts)
+    sizes, to_fetch = Estimates(context.folder), [still_to_fetch(planned, context) for planned in plans]
+    for planned, left in zip(plans, to_fetch, strict=True):
+        size = sum(sizes.of(part) for part in left)
+        count = max(len(planned.parts), len(left))
         cells = (count, count - len(left), len(left))
         table.add_row(planned.target, planned.source.name, *(f"{n:,}" for n in cells), f"{size / 1e6:,.1f}")
+    for target, text in later.items():
+        table.add_row(target, "", "", "", "", text)
     screen.print(table)
-    for planned in plans:
-        left = still_to_fetch(planned, context)
+    for planned, left in zip(plans, to_fetch, strict=True):
         for part in left[:_SHOWN_REQUESTS]:
-            screen.print(
-                f"{part.source}: {json.dumps(dict(part.request), ensure_ascii=False)[:600]}", soft_wrap=True
-            )
+            shown = json.dumps(_shortened(dict(part.request)), ensure_ascii=False)
+            screen.print(f"{part.source}: {shown}", soft_wrap=True)
         if len(left) > _SHOWN_REQUESTS:
             screen.print(f"{planned.source.name}: ... and {len(left) - _SHOWN_REQUESTS:,} more like these")
         for note in planned.notes:
             screen.print(f"{note.table}: {note.text} ({note.count:,})")
     if later:
-        screen.print(
-            f"not known until the places are here: {', '.join(later)}; run `yieldcast fetch places` first"
-        )
+        screen.print(f"not known exactly until the places are here: {', '.join(later)}")
+
+
+def _shortened(value: Any) -> Any:
+    """A request as a reader can take it in: of long lists the beginning and the length."""
+    if isinstance(value, dict):
+        return {key: _shortened(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)) and len(value) > _SHOWN_ITEMS:
+        return [*value[:_SHOWN_REQUESTS], f"... {len(value)} in all"]
+    return value
 
 
 def _show_report(report: Report, store: Path, screen: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("source", "parts", "here before", "fetched", "MB", "revised", "missing", title="fetch")
+    table = Table("target", "parts", "here before", "fetched", "MB", "revised", "missing", title="fetch")
     for column in table.columns[1:]:
         column.justify = "right"
     for s in report.summaries:
@@ -306,16 +327,19 @@ def _show_report(report: Report, store: Path, screen: Console) -> None:
     for note in report.notes:
         style = "yellow" if note.missing else ""
         screen.print(Text(f"{note.table}: {note.text} ({note.count:,})", style=style))
-    for name, error in report.missing[:20]:
-        screen.print(Text(f"missing {name}: {error}", style="red"))
-    if len(report.missing) > 20:
-        screen.print(
-            f"... and {len(report.missing) - 20:,} more; all are in {store / 'parts' / 'manifest.jsonl'}"
-        )
+    reasons: dict[str, list[str]] = {}
+    for name, error in report.missing:
+        reasons.setdefault(str(error), []).append(name)
+    for reason, names in reasons.items():
+        more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        screen.print(Text(f"missing {names[0]}{more}: {reason}", style="red"))
+    if report.missing:
+        screen.print(f"every part with its reason: {store / 'parts' / 'manifest.jsonl'}")
     for target in report.unwritten:
-        screen.print(
-            Text(f"{target}: not written, parts are missing (--partial writes them with gaps)", style="red")
-        )
+        text = f"{target}: not written, parts are missing (--partial writes what is there)"
+        screen.print(Text(text, style="red"))
+    for target, error in report.errors:
+        screen.print(Text(f"{target}: not written: {error}", style="red"))
     if report.written:
         screen.print(
             f"written to {store}: {', '.join(report.written)}; next: yieldcast status --store {store}"

@@ -99,7 +99,7 @@ def _sources(sources: Mapping[str, Any]) -> str:
         value.get("file", value.get("source", "")) if isinstance(value, Mapping) else value
         for value in sources.values()
     )
-    return ", ".join(map(str, files)) or "tables in memory"
+    return ", ".join(dict.fromkeys(map(str, files))) or "tables in memory"
 
 
 _Tell = Callable[[Mapping[str, Any]], str]

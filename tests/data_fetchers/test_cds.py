@@ -23,8 +23,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_fetchers.base import AgainError, NotYetError, Retry, TooBigError, fetch_parts, run_part
-from data_fetchers.cds import Cds, equal
+from data_fetchers.cds import Cds
 from data_fetchers.cds_account import Account, GoneError
+from data_fetchers.cds_requests import equal
 from data_fetchers.parts import Job, Part, Record, Shelf
 from yieldcast.errors import CredentialsError, FetchError
 
@@ -434,6 +435,28 @@ def test_patience_ends_and_the_next_run_goes_on(cds, cds_server, tmp_path, quick
     assert len(posts(cds_server)) == 1
 
 
+def test_a_service_that_asks_for_a_day_gets_no_more_than_our_patience(
+    cds, cds_server, monkeypatch, job, target
+):
+    pauses = []
+    monkeypatch.setattr("data_fetchers.cds.pause", pauses.append)
+    slow = {"kind": "status", "status": 429, "headers": {"Retry-After": "86400"}}
+    cds_server.faults({"match": "?log=True", **slow}, {"match": "?log=True", **slow})
+    Cds(cds.url, patience_s=2.0, first_poll_s=0.01).retrieve(DATASET, REQUEST, target, job)
+    assert len(pauses) == 3  # two of the refusals, one while it runs
+    assert all(1 < asked_s <= 2 for asked_s in pauses[:2])
+
+
+def test_patience_ends_although_the_service_asks_for_more(cds, cds_server, job, target):
+    slow = {"kind": "status", "status": 429, "headers": {"Retry-After": "25"}, "times": 9}
+    cds_server.faults({"match": "?log=True", **slow})
+    began = time.monotonic()
+    with pytest.raises(FetchError, match="not ready"):
+        Cds(cds.url, patience_s=0.3, first_poll_s=0.01).retrieve(DATASET, REQUEST, target, job)
+    assert time.monotonic() - began < 5
+    assert "job_id" in job.load()
+
+
 def test_pauses_grow_to_the_longest(cds, cds_server, monkeypatch, job, target):
     pauses = []
     monkeypatch.setattr("data_fetchers.cds.pause", pauses.append)
@@ -441,6 +464,31 @@ def test_pauses_grow_to_the_longest(cds, cds_server, monkeypatch, job, target):
     Cds(cds.url, first_poll_s=1.0, longest_poll_s=3.0).retrieve(DATASET, REQUEST, target, job)
     # 1, 1 x 1.5, 1.5 x 1.5, then 3.375 would exceed 3
     assert pauses == [1.0, 1.5, 2.25, 3.0, 3.0, 3.0]
+
+
+def test_the_age_of_a_job_that_is_taken_up_again_is_told(cds, cds_server, job, target):
+    before = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    facts = cds.retrieve(DATASET, REQUEST, target, job)
+    created = dt.datetime.fromisoformat(facts["created"])
+    assert created.utcoffset() == dt.timedelta(0)
+    assert before <= created <= dt.datetime.now(dt.UTC)
+    with Account(cds.url) as account, account.asking() as api:
+        old = api.submit(DATASET, REQUEST)
+        status = dict(old.json)
+    cds_server.set(polls_queued=-1, polls_running=0)  # it is done
+    for created, told in (
+        ("2024-06-01T12:00:00.123456", "2024-06-01T12:00:00+00:00"),  # the server's times carry no zone
+        ("2024-06-01T22:30:00-03:00", "2024-06-02T01:30:00+00:00"),
+    ):
+        job.save(job_id=old.request_id)
+        body = json.dumps({**status, "status": "successful", "created": created})
+        cds_server.faults({"match": "?log=True", "kind": "body", "body": body, "times": 2})
+        facts = cds.retrieve(DATASET, REQUEST, target, job)
+        assert (facts["job_id"], facts["created"]) == (old.request_id, told)
+    job.save(job_id=old.request_id)
+    odd = json.dumps({**status, "status": "successful", "created": "yesterday"})
+    cds_server.faults({"match": "?log=True", "kind": "body", "body": odd, "times": 2})
+    assert "created" not in cds.retrieve(DATASET, REQUEST, target, job)
 
 
 KILLED = """

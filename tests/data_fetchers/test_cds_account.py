@@ -65,6 +65,26 @@ def test_settings_that_cannot_work(monkeypatch, tmp_path, job, target, env, file
         assert key not in f"{caught.value} {caught.value.hint}"
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://maria:hidden@cds.climate.copernicus.eu/api",
+        "https://hidden@cds.climate.copernicus.eu/api",
+        "https://maria:hid/den@cds.climate.copernicus.eu/api",  # a slash ends the host: hid is no port
+        "http://maria:hidden@cds.climate.copernicus.eu/api",
+        "maria:hidden@cds.climate.copernicus.eu",
+    ],
+)
+def test_an_address_with_a_password_is_refused_and_not_shown(monkeypatch, job, target, address):
+    monkeypatch.setenv("CDSAPI_KEY", KEY)
+    monkeypatch.setenv("CDSAPI_URL", address)
+    for use in (cds_account.credentials, lambda: Cds().retrieve(DATASET, REQUEST, target, job)):
+        with pytest.raises(CredentialsError, match="holds a user name or password") as caught:
+            use()
+        shown = f"{caught.value} {caught.value.hint}"
+        assert not [secret for secret in ("maria", "hidden", "hid/den", KEY) if secret in shown]
+
+
 def test_the_hint_says_where_a_token_comes_from(job, target):
     with pytest.raises(CredentialsError) as caught:
         Cds().retrieve(DATASET, REQUEST, target, job)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import importlib
 import io
+import json
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -18,14 +19,28 @@ import xarray as xr
 from data_fetchers import era5_answer
 from data_fetchers.base import AgainError, NotYetError, Retry, fetch_parts
 from data_fetchers.cds import Cds
-from data_fetchers.era5 import Era5, final_on
+from data_fetchers.cds_account import Account
+from data_fetchers.era5 import Era5, final_on, preliminary_months
 from data_fetchers.era5_table import read_weather
-from data_fetchers.parts import Part, Shelf, timestamp
+from data_fetchers.parts import Job, Part, Shelf, timestamp
 from yieldcast import degree_days, schema
-from yieldcast.errors import ConfigError
+from yieldcast.errors import ConfigError, CredentialsError
 
 AREA = (-11.0, -58.0, -13.0, -55.0)
 SERVERS = Path(__file__).parent / "servers"
+# Of 2008 to 2011, made when years were still given as first and last.
+MARKS = [
+    "tmax-2008-7bdb5d345d53.nc",
+    "tmax-2009-6986165da90e.nc",
+    "tmax-2010-40dce6c953b8.nc",
+    "tmax-2011-2657174d8c82.nc",
+    "tmin-2008-a0548cc8b0d1.nc",
+    "tmin-2009-30a548e5a319.nc",
+    "tmin-2010-a770e76f8818.nc",
+    "tmin-2011-3bf350087ea9.nc",
+    "precipitation-2008-2009-0191099473f7.nc",
+    "precipitation-2010-2011-ee07c91012e4.nc",
+]
 
 
 @pytest.fixture
@@ -63,7 +78,7 @@ def shelf(tmp_path) -> Shelf:
 
 
 def plan(source: Era5, first: int, last: int, today: str, shelf: Shelf) -> list[Part]:
-    return source.weather_parts(first, last, dt.date.fromisoformat(today), shelf)[0]
+    return source.weather_parts(range(first, last + 1), dt.date.fromisoformat(today), shelf)[0]
 
 
 def names(parts: list[Part]) -> list[str]:
@@ -111,17 +126,42 @@ def static(lat: list[float], lon: list[float]) -> xr.Dataset:
 
 
 def test_final_years_whole_open_year_by_month(era5, shelf):
-    parts, notes = era5.weather_parts(2022, 2024, dt.date(2024, 6, 20), shelf)
+    parts, notes = era5.weather_parts([2022, 2023, 2024], dt.date(2024, 6, 20), shelf)
     months = [f"2024-{m:02d}" for m in range(1, 6)]
     assert names(parts) == [
         *(f"tmax-{label}" for label in ["2022", "2023", *months]),
         *(f"tmin-{label}" for label in ["2022", "2023", *months]),
         *(f"precipitation-{label}" for label in ["2022-2023", *months]),
     ]
+    # No fetch can bring them today: that is no failure.
     assert [(n.text, n.count, n.missing) for n in notes] == [
-        ("not yet observed: 2024-06 to 2024-12", 7, True)
+        ("not yet observed: 2024-06 to 2024-12", 7, False)
     ]
-    assert era5.weather_parts(2020, 2022, dt.date(2024, 6, 20), shelf)[1] == []
+    assert era5.weather_parts([2020, 2021, 2022], dt.date(2024, 6, 20), shelf)[1] == []
+
+
+def test_a_year_to_come_is_not_missing(era5, shelf):
+    parts, notes = era5.weather_parts([2025], dt.date(2024, 6, 20), shelf)
+    assert parts == []
+    assert [(n.text, n.count, n.missing) for n in notes] == [
+        ("not yet observed: 2025-01 to 2025-12", 12, False)
+    ]
+
+
+def test_only_the_years_of_a_list_are_asked_for(era5, shelf):
+    today = dt.date(2024, 6, 20)
+    parts, _ = era5.weather_parts([2014, 1990, 1992, 2014], today, shelf)
+    asked = [(part.request["column"], part.request["inputs"]["year"]) for part in parts]
+    assert asked == [
+        *((column, [year]) for column in ("tmax_degC", "tmin_degC") for year in ("1990", "1992", "2014")),
+        ("precipitation_mm", ["1990", "1992"]),
+        ("precipitation_mm", ["2014"]),
+    ]
+    months = {str(m) for part in parts for m in era5_answer.asked_months(part)}
+    assert months == {f"{year}-{m:02d}" for year in (1990, 1992, 2014) for m in range(1, 13)}
+    # A list without gaps asks for the same, byte for byte, as before: marks of requests made then.
+    parts, _ = era5.weather_parts(range(2008, 2012), today, shelf)
+    assert [part.file for part in parts] == MARKS
 
 
 def test_requests_are_those_of_the_reference(era5, land):
@@ -236,8 +276,8 @@ def test_years_that_the_dataset_does_not_have_are_refused(era5, land, shelf):
         assert plan(source, first, first, "2024-01-01", shelf)
         with pytest.raises(ConfigError, match=str(first)):
             plan(source, first - 1, 2000, "2024-01-01", shelf)
-    with pytest.raises(ConfigError, match="in their order"):
-        plan(era5, 2001, 2000, "2024-01-01", shelf)
+    with pytest.raises(ConfigError, match="received \\[\\]"):
+        era5.weather_parts([], dt.date(2024, 1, 1), shelf)
     with pytest.raises(ConfigError, match="era5-land"):
         Era5(Cds(), "era6")  # type: ignore[arg-type]
 
@@ -258,7 +298,6 @@ def test_whole_answers_pass(dataset, column, make, tmp_path):
     part = part_of(source, column, 2020, [2, 3])
     facts = source.check(part, made(make, tmp_path / "a.nc", part))
     assert facts["months"] == ["2020-02", "2020-03"]
-    assert facts["preliminary"] is False
     assert ("expver" in facts) == (column == "precipitation_mm")
 
 
@@ -349,20 +388,36 @@ def test_what_the_embargo_cut_off_is_not_yet_there(era5, make, tmp_path):
         era5.check(rain, made(make, tmp_path / "c.nc", rain, latest="2020-03-10"))
 
 
-def test_preliminary_by_version_or_by_date(era5, make, tmp_path):
+def test_preliminary_by_version(era5, make, tmp_path):
     # Final from three months after a month's end: with data up to 1 July, March (final on 30 June) is.
     rain = part_of(era5, "precipitation_mm", 2020, [2, 3, 4, 5])
     facts = era5.check(rain, made(make, tmp_path / "a.nc", rain, latest="2020-07-01"))
     assert facts["expver"] == {"2020-02": "0001", "2020-03": "0001", "2020-04": "0005", "2020-05": "0005"}
-    assert (facts["preliminary"], facts["preliminary_months"]) == (True, ["2020-04", "2020-05"])
+    assert preliminary_months(facts) == ["2020-04", "2020-05"]
     assert not era5.stale(rain, facts, dt.date(2020, 8, 5))
     assert era5.stale(rain, facts, dt.date(2020, 8, 6))  # April's end, three months and five days
-    now = dt.datetime.now(dt.UTC).date()
-    recent = part_of(era5, "tmax_degC", now.year - (now.month < 3), [(now.month - 3) % 12 + 1])
-    facts = era5.check(recent, made(make, tmp_path / "b.nc", recent))  # two months ago: no version in it
-    assert facts["preliminary_months"] == facts["months"]
-    assert not era5.stale(recent, facts, now)
-    assert era5.stale(recent, facts, now + dt.timedelta(days=70))
+
+
+@pytest.mark.parametrize(
+    ("created", "fetched", "preliminary"),
+    [
+        # March 2020 is final on 6 July: its end, three months and five days.
+        ("2020-07-06", "2020-07-06", False),
+        ("2020-07-05", "2020-07-05", True),
+        ("2020-05-10", "2020-09-01", True),  # a job of May, taken up again in September
+        (None, "2020-07-05", True),
+        (None, "2020-07-06", False),
+    ],
+)
+def test_preliminary_by_the_age_of_the_job(era5, make, tmp_path, created, fetched, preliminary):
+    part = part_of(era5, "tmax_degC", 2020, [3])
+    facts = era5.check(part, made(make, tmp_path / "a.nc", part))
+    assert "expver" not in facts
+    record = {**facts, "fetched": f"{fetched}T01:00:00+00:00"}
+    record |= {"created": f"{created}T01:00:00+00:00"} if created else {}
+    assert preliminary_months(record) == (["2020-03"] if preliminary else [])
+    assert not era5.stale(part, record, dt.date(2020, 7, 5))
+    assert era5.stale(part, record, dt.date(2020, 9, 2)) == preliminary
 
 
 # --- through the real client ---
@@ -382,7 +437,7 @@ def fetch(source: Era5, parts: list[Part], folder: Path, today: str, retry: Retr
 def test_from_the_service_to_the_table(served, cds_server, tmp_path, quick, country):
     cds_server.set(latest="2024-04-20")
     shelf = Shelf(tmp_path / "era5")
-    parts, _ = served.weather_parts(2023, 2024, dt.date(2024, 4, 26), shelf)
+    parts, _ = served.weather_parts([2023, 2024], dt.date(2024, 4, 26), shelf)
     summary = fetch(served, parts, tmp_path, "2024-04-26", quick)
     assert (summary.fetched, summary.missing) == (12, [])
     # Nearest cells of the 0.25 degree grid: (-12.0, -57.0) and (-11.5, -55.25).
@@ -450,6 +505,44 @@ def test_months_that_are_late_are_missing_now_and_come_later(served, cds_server,
     cds_server.set(latest="2024-04-20")
     summary = fetch(served, parts, tmp_path, "2024-04-07", quick)
     assert (summary.kept, summary.fetched, summary.missing) == (4, 2, [])
+
+
+def test_an_old_job_that_is_taken_up_again_is_not_final(served, cds_server, tmp_path, quick, monkeypatch):
+    part = part_of(served, "tmax_degC", 2024, [1])
+    shelf = Shelf(tmp_path / "era5")
+    shelf.make()
+    with Account(served.cds.url) as account, account.asking() as api:
+        old = api.submit(part.request["dataset"], dict(part.request["inputs"]))
+        status = {**old.json, "status": "successful", "created": "2024-03-01T08:00:00"}
+    shelf.job(part).save(job_id=old.request_id)
+    cds_server.set(polls_queued=-1, polls_running=0)  # it is done
+    cds_server.faults({"match": "?log=True", "kind": "body", "body": json.dumps(status), "times": 2})
+    summary = fetch(served, [part], tmp_path, "2026-01-01", quick)
+    assert (summary.fetched, summary.missing) == (1, [])
+    [(_, _, record)] = shelf.leaves(part)
+    assert (record["job_id"], record["created"]) == (old.request_id, "2024-03-01T08:00:00+00:00")
+    _, notes = read_weather(shelf, served, [part], static([-12.0], [-57.0]), "centroid")
+    assert [n.count for n in notes if n.text.endswith("when final: 2024-01")] == [1]
+    summary = fetch(served, [part], tmp_path, "2026-01-01", quick)  # asked for again, by a job of today
+    assert (summary.kept, summary.fetched) == (0, 1)
+    assert fetch(served, [part], tmp_path, "2026-01-01", quick).kept == 1
+
+
+def test_without_a_key_the_hint_names_a_source_that_needs_none(era5, tmp_path, cds_server, monkeypatch):
+    part, target = part_of(era5, "tmax_degC", 2020, [1]), tmp_path / "a.nc"
+    sentence = "Or take --weather-source nasa-power, which needs no key."
+    with pytest.raises(CredentialsError, match="no key for the CDS") as caught:
+        era5.fetch(part, target, Job(tmp_path / "job.json"))
+    assert caught.value.hint.endswith(sentence)
+    assert "climate.copernicus.eu/profile" in caught.value.hint
+    with pytest.raises(CredentialsError, match="no key for the CDS") as caught:
+        era5.cds.retrieve("any", {}, target, Job(tmp_path / "job.json"))
+    assert sentence not in caught.value.hint
+    monkeypatch.setenv("CDSAPI_KEY", "another-token")  # a key that is refused is another matter
+    served = Era5(Cds(cds_server.url), area=AREA)
+    with pytest.raises(CredentialsError, match="does not know the key") as caught:
+        served.fetch(part, target, Job(tmp_path / "job.json"))
+    assert sentence not in caught.value.hint
 
 
 def test_preliminary_months_are_fetched_again_when_final(served, cds_server, tmp_path, quick):

@@ -13,7 +13,7 @@ from data_fetchers import era5_answer, grids
 from data_fetchers.answers import reading
 from data_fetchers.base import AgainError, NotYetError
 from data_fetchers.cds import Cds
-from data_fetchers.era5 import Era5
+from data_fetchers.era5 import Era5, preliminary_months
 from data_fetchers.era5_table import deaccumulate, read_weather
 from data_fetchers.parts import Part, Shelf, timestamp
 from yieldcast.errors import ConfigError, MissingDataError
@@ -163,6 +163,38 @@ def test_polygons_take_the_mean_and_the_others_the_nearest_cell(era5, shelf):
         read_weather(shelf, era5, parts, places, "polygon")
 
 
+def test_polygons_that_reach_beyond_the_grid_are_told(era5, shelf):
+    # The grid ends half a cell west of 58 W, at 58.125 W. The first lies in it, the second to 3/4, the third
+    # (0.04 of 1.04 degrees beyond) to 96 %.
+    parts = month_of(era5, 2020, 1)
+    for part, value in zip(parts, (303.15, 293.15, 0.002), strict=True):
+        put(shelf, era5, part, constant(part, value, era5))
+    spans = ((-57.0, -56.0), (-58.425, -57.225), (-58.165, -57.125))
+    mesh = {"type": "FeatureCollection", "features": [
+        {"type": "Feature", "properties": {"code": code}, "geometry": {"type": "Polygon", "coordinates": [
+            [[west, -12.4], [east, -12.4], [east, -12.0], [west, -12.0], [west, -12.4]]]}}
+        for code, (west, east) in enumerate(spans, 1)
+    ]}  # fmt: skip
+    places = static([-12.2] * 3, [-56.5, -57.8, -57.6])
+    ds, notes = read_weather(shelf, era5, parts, places, "polygon", mesh)
+    assert ds["tmax_degC"].values[:, 0] == pytest.approx([30, 30, 30], abs=1e-3)
+    assert [(n.text, n.count, n.missing) for n in notes] == [
+        ("municipalities of which less than 95 % lies within the grid", 1, False)
+    ]
+
+
+def test_years_between_those_asked_for_stay_empty_without_a_word(era5, shelf):
+    parts = [*month_of(era5, 1990, 12), *month_of(era5, 2014, 1)]
+    for part in parts:
+        value = {"tmax": 303.15, "tmin": 293.15, "prec": 0.001}[part.name[:4]]
+        put(shelf, era5, part, constant(part, value, era5))
+    ds, notes = read_weather(shelf, era5, parts, static([-12.0], [-57.0]), "centroid")
+    assert notes == []
+    assert ds.sizes["time"] == 1 + 23 * 12 + 1
+    for name in ds.data_vars:
+        assert np.flatnonzero(np.isfinite(ds[name].values[0])).tolist() == [0, 277]
+
+
 def test_months_between_and_missing_days_are_nan_and_said(era5, shelf, monkeypatch):
     parts = [*month_of(era5, 2019, 12), *month_of(era5, 2020, 3)]
     for part in parts:
@@ -180,6 +212,13 @@ def test_months_between_and_missing_days_are_nan_and_said(era5, shelf, monkeypat
     assert finite["tmin_degC"] == [False, False, False, True]
     assert finite["gdd_8_30_degC_day"] == [False] * 4
     assert finite["precipitation_mm"] == [True, False, False, True]
+    assert [(n.text, n.count) for n in notes if n.missing] == [
+        ("tmax_degC: incomplete in 2020-03", 1),
+        ("tmin_degC: no data in 2019-12", 1),
+    ]
+    # January and February are named when they were asked for.
+    asked = [*parts, *month_of(era5, 2020, 1), *month_of(era5, 2020, 2)]
+    _, notes = read_weather(shelf, era5, asked, static([-12.0], [-57.0]), "centroid")
     assert [(n.text, n.count) for n in notes if n.missing] == [
         ("tmax_degC: no data in 2020-01 to 2020-02", 2),
         ("tmax_degC: incomplete in 2020-03", 1),
@@ -246,7 +285,7 @@ def test_a_real_monthly_file_passes_and_becomes_millimetres(samples, shelf, tmp_
     part = part_of(source, "precipitation_mm", 2025, list(range(1, 9)))
     put(shelf, source, part, bytes(recent.drop_encoding().to_netcdf(engine="h5netcdf")))
     _, _, record = next(shelf.leaves(part))
-    assert record["preliminary_months"] == ["2025-07", "2025-08"]
+    assert preliminary_months(record) == ["2025-07", "2025-08"]
     cell = recent["tp"].sel(latitude=8.5, longitude=-11.5, method="nearest")
     ds, notes = read_weather(shelf, source, [part], static([8.5], [-11.5]), "centroid")
     # m per day x days x 1000, by hand for February and August 2025

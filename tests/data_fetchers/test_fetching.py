@@ -9,14 +9,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
-from data_fetchers import nasa_power
+from data_fetchers import nasa_power, sidra
+from data_fetchers.base import Retry
 from data_fetchers.fetching import fetch
 from data_fetchers.orders import Order
 from yieldcast.disk import fingerprint
-from yieldcast.errors import ConfigError, CredentialsError, FetchError
+from yieldcast.errors import ConfigError, CredentialsError, FetchError, YieldcastError
 from yieldcast.store import Store
 
 KEY = "secret-token-123"
@@ -104,7 +106,8 @@ def test_fetch_all_fills_a_store_and_a_second_one_asks_nothing_but_what_is_new(s
 def test_a_dry_run_shows_requests_counts_and_sizes_and_asks_nobody(services, tmp_path):
     store = tmp_path / "store"
     output = _fetch(store, "all", "--years", YEARS, "--dry-run")
-    assert "not known until the places are here" in output
+    assert "not known exactly until the places are here: yields, weather, soil" in output
+    assert "requests" in output
     assert _requests(services) == 0
     _fetch(store, "places")
     count = _requests(services)
@@ -168,15 +171,16 @@ def test_missing_parts_leave_the_table_as_it_was_and_exit_with_4(services, tmp_p
 
 def test_months_that_are_not_out_yet_are_named_and_the_rest_is_written(services, tmp_path):
     order = Order(("weather",), years=(2017, 2018), states=("MT",))
-    services["cds"].set(latest="2018-01-14")
+    services["cds"].set(latest="2017-12-10")
     try:
         report = fetch(order, tmp_path, today=TODAY)
     finally:
         services["cds"].set(latest=None)
     assert "weather" in report.written
     weather = Store.open(tmp_path).weather
-    assert str(weather["time"].values[-1])[:7] == "2017-12"
-    with pytest.raises(FetchError, match="2018"):
+    there = weather["tmax_degC"].notnull().all("municipality")
+    assert there.sel(time="2017").values.tolist() == [True] * 11 + [False]
+    with pytest.raises(FetchError, match="2017-12"):
         report.raise_for_missing()
 
 
@@ -243,6 +247,98 @@ def test_doctor_names_licences_and_accepts_them_when_told(services, tmp_path):
     assert "accepted:" in output
 
 
+def test_soil_of_another_kind_is_refused_before_it_replaces_other_states(services, tmp_path):
+    fetch(Order(("soil",), states=("MT", "GO"), soil_resolution="5km"), tmp_path, today=TODAY)
+    before = _tables(tmp_path)
+    with pytest.raises(ConfigError, match="the store's soil come from soilgrids-2017, 5km"):
+        fetch(Order(("soil",), states=("GO",), soil="2.0", soil_resolution="5km"), tmp_path, today=TODAY)
+    assert _tables(tmp_path) == before
+
+
+def test_an_imported_store_is_refused_before_anything_is_asked_for(services, tmp_path):
+    from yieldcast import synthetic
+
+    Store.write(tmp_path, synthetic.country(seed=1, municipalities=6, harvest_years=3), {"yields": "y.csv"})
+    before = _tables(tmp_path)
+    with pytest.raises(ConfigError, match="the store's places come from elsewhere"):
+        fetch(Order(("places", "yields"), years=(2014,), states=("MT",)), tmp_path, today=TODAY)
+    assert _tables(tmp_path) == before
+    assert _requests(services) == 0
+
+
+def test_an_asked_state_whose_places_are_not_there_is_fetched_too(services, tmp_path):
+    fetch(Order(("places",), states=("MT",)), tmp_path, today=TODAY)
+    report = fetch(Order(("yields",), years=(2014,), states=("MT", "GO")), tmp_path, today=TODAY)
+    assert report.written == ["places", "yields"]
+    opened = Store.open(tmp_path)
+    assert set(opened.static["state"].values.tolist()) == {"MT", "GO"}
+    codes = opened.yields["municipality"].values
+    assert {int(code) // 100_000 for code in codes} == {51, 52}
+
+
+@pytest.mark.parametrize("states", [("XX",), ("MT", "XX")])
+def test_an_unknown_state_or_crop_is_refused_before_anything_is_asked_for(services, tmp_path, states):
+    with pytest.raises(ConfigError, match="XX"):
+        fetch(Order(("weather",), years=(2014,), states=states), tmp_path / "s", today=TODAY)
+    with pytest.raises(ConfigError, match="soja"):
+        fetch(Order(("yields",), years=(2014,), crops=("soja",), states=("MT",)), tmp_path / "s", today=TODAY)
+    assert _requests(services) == 0
+    assert not (tmp_path / "s").exists()
+
+
+def test_one_target_that_fails_does_not_stop_the_others(services, tmp_path):
+    services["ibge"].faults({"match": "agregados/1612/metadados", "kind": "label", "times": 9})
+    order = Order(("yields", "surveys"), years=(2014,), states=("MT",))
+    report = fetch(order, tmp_path, today=TODAY)
+    assert report.written == ["places", "surveys"]
+    with pytest.raises(YieldcastError):
+        report.raise_for_missing()
+
+
+def test_what_is_not_published_is_said_and_exits_with_4(services, tmp_path):
+    store = tmp_path / "store"
+    output = _fetch(store, "yields", "--years", "2030", check=4)
+    assert "2030" in output
+    output = _fetch(store, "yields", "--years", "2014,2030", check=4)
+    assert Store.open(store).yields["harvest_year"].values.tolist() == [2014]
+
+
+def test_a_failed_refresh_of_places_or_a_month_does_not_hold_up_what_is_new(services, tmp_path):
+    order = Order(("weather",), years=(2013,), states=("MT",))
+    fetch(order, tmp_path, today=TODAY)
+    services["ibge"].faults({"match": "/", "kind": "status", "status": 503, "times": 999})
+    later = Order(("weather", "places"), years=(2013, 2014), states=("MT",))
+    report = fetch(later, tmp_path, today=TODAY + dt.timedelta(days=9000), retry=Retry(2, 0.01, 0.01))
+    assert "weather" in report.written
+    assert Store.open(tmp_path).weather.sizes["time"] == 24
+    with pytest.raises(FetchError):
+        report.raise_for_missing()
+
+
+def test_ctrl_c_stops_at_once_although_a_service_hangs_and_the_next_run_goes_on(services, tmp_path):
+    store = tmp_path / "store"
+    _fetch(store, "places")
+    services["conab"].faults({"match": "SerieHistorica", "kind": "sleep", "seconds": 60})
+    # a test run in the background ignores SIGINT, and so would its children
+    script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import runpy; "
+    script += "runpy.run_module('yieldcast', run_name='__main__')"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "fetch", "surveys", "--store", str(store), "--states", "MT,GO"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    while not services["conab"].log():  # the other file has come, this one hangs
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    output, _ = process.communicate(timeout=30)
+    assert time.monotonic() - began < 3
+    assert process.returncode == 130
+    assert "the same command goes on from there" in output
+    services["conab"].faults()
+    _fetch(store, "surveys")
+
+
 @pytest.mark.slow
 def test_killed_at_twenty_moments_the_tables_are_the_same_and_nothing_verified_is_fetched_twice(
     services, tmp_path
@@ -261,19 +357,37 @@ def test_killed_at_twenty_moments_the_tables_are_the_same_and_nothing_verified_i
     while kills < 20:
         rounds += 1
         rough, fetched = tmp_path / f"rough-{rounds}", {}
-        while _killed(arguments, rough, dice.uniform(0.8, whole)):
-            kills += 1
+        at_work = True
+        while at_work:
+            verified = _addresses(rough)
+            for server in services.values():
+                server.reset()
+            at_work = _killed(arguments, rough, dice.uniform(0.8, whole))
+            kills += at_work
+            asked = {e["path"].split("?")[0] for name in ("ibge", "conab") for e in services[name].log()}
+            assert not asked & verified
             for sidecar in rough.rglob("*.meta.json"):
-                if "vintages" not in sidecar.parts:
-                    record = json.loads(sidecar.read_text(encoding="utf-8"))
-                    stamp = (record["fetched"], record.get("sha256"))
-                    # a part that had verified keeps its sidecar: it was not fetched again
-                    assert fetched.setdefault(str(sidecar), stamp) == stamp
+                record = json.loads(sidecar.read_text(encoding="utf-8"))
+                stamp = (record["fetched"], record.get("sha256"))
+                # a part that had verified keeps its sidecar: it was not fetched again
+                assert fetched.setdefault(str(sidecar), stamp) == stamp
         assert _tables(rough) == _tables(calm)
         assert (rough / "surveys.csv").read_bytes() == (calm / "surveys.csv").read_bytes()
         for pattern in (".*.part", "*.job.json", "*.next.json", ".*.tmp*"):
             assert not list(rough.rglob(pattern))
-    assert len(fetched) > 100
+        assert len(fetched) > 100
+
+
+def _addresses(store: Path) -> set[str]:
+    """Where the verified parts of IBGE and CONAB came from."""
+    found = set()
+    for sidecar in [*store.glob("parts/ibge/*.meta.json"), *store.glob("parts/conab/*.meta.json")]:
+        request = json.loads(sidecar.read_text(encoding="utf-8"))["request"]
+        if "file" in request:
+            found.add(f"/{request['file']}")
+        else:
+            found.add(unquote(request.get("path") or sidra.values_path(request)))
+    return found
 
 
 def _killed(arguments: tuple, store: Path, seconds: float) -> bool:

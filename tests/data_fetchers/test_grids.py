@@ -276,7 +276,7 @@ def test_weights_are_covered_area_by_hand(rows):
     # Cells are 0.5 deg wide. The polygon covers all of the cell (-10, -55.5) and the northern half of the
     # cell (-10.5, -55.5): areas cos(10) and cos(10.5)/2 = 0.984808 and 0.491627, together 1.476435.
     shape = mesh(m7=ring(-55.75, -10.5, -55.25, -9.75))
-    weights = grids.polygon_weights(shape, np.array([7], np.int32), rows, LONGITUDE).toarray()[0]
+    weights = grids.polygon_weights(shape, np.array([7], np.int32), rows, LONGITUDE).matrix.toarray()[0]
     weights = weights.reshape(3, 4)[np.argsort(-rows)]
     assert weights[0, 1] == pytest.approx(0.984808 / 1.476435, abs=1e-5)
     assert weights[1, 1] == pytest.approx(0.491627 / 1.476435, abs=1e-5)
@@ -294,14 +294,64 @@ def test_mask_takes_cells_out_and_rows_still_sum_to_1():
     land = np.ones((3, 4), bool)
     land[0, 1] = False
     weights = grids.polygon_weights(shapes, codes, LATITUDE, LONGITUDE, land)
-    assert np.asarray(weights.sum(axis=1)).ravel() == pytest.approx([1, 0, 0, 1])
-    assert weights[3, 5] == pytest.approx(1)
-    assert weights[0, 1] == 0
+    assert np.asarray(weights.matrix.sum(axis=1)).ravel() == pytest.approx([1, 0, 0, 1])
+    assert weights.matrix[3, 5] == pytest.approx(1)
+    assert weights.matrix[0, 1] == 0
     points = grids.nearest(LATITUDE, LONGITUDE, [-10, -11, 40, -10], [-56, -54.5, 0, -56])
     filled, count = grids.with_nearest(weights, points)
     assert count == 1  # 7 has no polygon; 8 has neither polygon nor a cell near it
-    assert filled[1].toarray().ravel().argmax() == 11
+    assert filled.matrix[1].toarray().ravel().argmax() == 11
     assert grids.has_cell(filled).tolist() == [True, True, False, True]
+
+
+@pytest.mark.parametrize("rows", [LATITUDE, LATITUDE[::-1]], ids=["north-up", "south-up"])
+def test_share_of_a_polygon_that_lies_in_the_grid_by_hand(rows):
+    # Cells of 0.5 degrees with centres from 56 to 54.5 W and from 10 to 11 S: the grid ends at 56.25 and
+    # 54.25 W, 9.75 and 11.25 S.
+    shapes = mesh(
+        m1=ring(-56.0, -11.0, -55.0, -10.0),  # within
+        m2=ring(-56.75, -10.25, -55.75, -9.75),  # half of it west of the grid
+        m3=ring(-54.75, -10.25, -53.75, -9.75),  # half of it east
+        # Two cells high, centres 9.5 S (beyond) and 10 S: cos(10) / (cos(9.5) + cos(10)) = 0.4996
+        m4=ring(-56.25, -10.25, -55.75, -9.25),
+        m5=ring(-56.25, -11.75, -55.75, -10.75),  # south: cos(11) / (cos(11) + cos(11.5)) = 0.5004
+        m6=ring(-60.0, -20.0, -59.0, -19.0),  # elsewhere
+        m7=None,
+    )
+    weights = grids.polygon_weights(shapes, np.arange(1, 8), rows, LONGITUDE)
+    expected = [1, 0.5, 0.5, 0.4996, 0.5004, 0, np.nan]
+    np.testing.assert_allclose(weights.covered, expected, atol=1e-4)
+    total = np.asarray(weights.matrix.sum(axis=1)).ravel()
+    assert total == pytest.approx([1, 1, 1, 1, 1, 0, 0])
+    # What lies in the grid weighs as if there were nothing else: the one cell at 56 W, 10 S.
+    first = len(rows) * len(LONGITUDE) - len(LONGITUDE) if rows[0] < rows[-1] else 0
+    assert weights.matrix[1, first] == pytest.approx(1)
+    assert weights.matrix[3, first] == pytest.approx(1)
+
+
+def test_sea_is_neither_within_nor_beyond_the_grid():
+    shapes = mesh(
+        m1=ring(-56.25, -10.25, -55.25, -9.75),  # a cell of sea and one of land
+        m2=ring(-56.75, -10.25, -55.25, -9.75),  # beyond, sea, land: 1/2
+        m3=ring(-56.25, -10.25, -55.75, -9.75),  # sea alone
+        m4=ring(-56.75, -10.25, -55.75, -9.75),  # beyond and sea: nothing of what may count
+    )
+    land = np.ones((3, 4), bool)
+    land[0, 0] = False
+    weights = grids.polygon_weights(shapes, [1, 2, 3, 4], LATITUDE, LONGITUDE, land)
+    np.testing.assert_allclose(weights.covered, [1, 0.5, np.nan, 0], atol=1e-6)
+    assert grids.has_cell(weights).tolist() == [True, True, False, False]
+
+
+def test_several_polygons_of_one_place_and_holes_count_by_their_area():
+    # In the grid: a square of 0.5 degrees with a hole of a quarter of it; beyond: a square of 0.5 degrees in
+    # the same row. 0.75 / 1.75 = 0.428571
+    outer, hole = ring(-56.25, -10.25, -55.75, -9.75), ring(-56.125, -10.125, -55.875, -9.875)
+    beyond = ring(-57.25, -10.25, -56.75, -9.75)
+    shape = {"type": "MultiPolygon", "coordinates": [
+        [outer["coordinates"][0], hole["coordinates"][0][::-1]], beyond["coordinates"]]}  # fmt: skip
+    weights = grids.polygon_weights(mesh(m1=shape), [1], LATITUDE, LONGITUDE)
+    assert weights.covered[0] == pytest.approx(0.75 / 1.75, abs=1e-5)
 
 
 @given(st.floats(-56.2, -55.0), st.floats(-11.2, -10.6), st.floats(0.05, 0.6), st.floats(0.05, 0.6))
@@ -322,7 +372,8 @@ def test_cache_is_used_and_changes_with_all_that_weights_depend_on(tmp_path, mon
     with monkeypatch.context() as patched:
         patched.setattr(grids, "polygon_weights", lambda *_: pytest.fail("not from the cache"))
         again = grids.cached_weights(tmp_path, shapes, codes, LATITUDE, LONGITUDE)
-    np.testing.assert_array_equal(first.toarray(), again.toarray())
+    np.testing.assert_array_equal(first.matrix.toarray(), again.matrix.toarray())
+    np.testing.assert_array_equal(first.covered, again.covered)
     land = np.ones((3, 4), bool)
     moved = mesh(m7=ring(-55.75, -10.4, -55.25, -9.75))
     for other in (
@@ -334,7 +385,7 @@ def test_cache_is_used_and_changes_with_all_that_weights_depend_on(tmp_path, mon
     assert len(list(tmp_path.glob("*.npz"))) == 6
     file.write_bytes(file.read_bytes()[:50])  # a damaged one is made again
     repaired = grids.cached_weights(tmp_path, shapes, codes, LATITUDE, LONGITUDE)
-    np.testing.assert_array_equal(first.toarray(), repaired.toarray())
+    np.testing.assert_array_equal(first.matrix.toarray(), repaired.matrix.toarray())
 
 
 def test_without_exactextract_the_error_says_what_to_install(monkeypatch):
@@ -363,7 +414,7 @@ def test_take_by_points_and_by_weights():
     np.testing.assert_array_equal(taken, [[0, 12, np.nan], [5, 17, 29], [np.nan] * 3])
     weights = np.zeros((2, 12))
     weights[0, [0, 5]] = 0.25, 0.75  # 0.75 * 5 = 3.75, 0.25 * 12 + 0.75 * 17 = 15.75, NaN counts
-    taken = grids.take(values, grids.sparse.csr_matrix(weights))
+    taken = grids.take(values, grids.Weights(grids.sparse.csr_matrix(weights), np.ones(2)))
     np.testing.assert_array_equal(taken, [[3.75, 15.75, np.nan], [np.nan] * 3])
 
 
@@ -372,7 +423,8 @@ def test_the_sea_beside_does_not_reach_a_mean():
     values[:, 1, 1] = np.arange(100)
     weights = np.zeros((1, 12))
     weights[0, 5] = 1
-    np.testing.assert_array_equal(grids.take(values, grids.sparse.csr_matrix(weights))[0], np.arange(100))
+    place = grids.Weights(grids.sparse.csr_matrix(weights), np.ones(1))
+    np.testing.assert_array_equal(grids.take(values, place)[0], np.arange(100))
 
 
 BARS = r"""

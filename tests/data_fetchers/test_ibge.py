@@ -29,7 +29,7 @@ from yieldcast.errors import ConfigError, FetchError, MissingDataError, SchemaEr
 
 PLAIN = {
     "limit": 50_000, "years": list(range(2005, 2021)), "modified": {}, "revised": {}, "newest": True,
-    "hide": [], "no_polygon": [], "parents": True,
+    "hide": [], "no_polygon": [], "parents": True, "unlisted": [], "absent": [],
 }  # fmt: skip
 TODAY = dt.datetime.now(dt.UTC).date()
 
@@ -142,14 +142,36 @@ def test_what_is_not_published_is_missing(server, tmp_path, quick):
 def test_unknown_crops_and_states(desk):
     with pytest.raises(ConfigError, match="banana") as caught:
         desk.source.table_parts(["soybean", "banana"])
-    assert "soybean, corn" in caught.value.hint
+    assert caught.value.hint.startswith("Choose from: soybean, corn")
     with pytest.raises(ConfigError, match="11"):
         desk.parts([2020], [11])
 
 
+@pytest.mark.parametrize(
+    ("portuguese", "ours"),
+    [
+        ("soja", "soybean"), ("milho", "corn or corn_first or corn_second"), ("arroz", "rice"),
+        ("cana", "sugarcane"), ("algodao", "cotton"), ("trigo", "wheat"), ("feijao", "beans"),
+        ("Café", "coffee"), ("Soja (em grão)", "soybean"), ("CANA-DE-AÇÚCAR", "sugarcane"),
+    ],
+)  # fmt: skip
+def test_a_portuguese_name_is_told_what_it_is_called(portuguese, ours):
+    with pytest.raises(ConfigError, match=r"expected crops of PAM") as caught:
+        known(["soybean", portuguese])
+    assert caught.value.hint == f"{portuguese} is called {ours} here. Choose from: {', '.join(CROPS)}."
+
+
+@pytest.mark.parametrize("name", ["", "so", "oja", "sojas", "()"])
+def test_what_begins_no_portuguese_name_gets_the_list_alone(name):
+    with pytest.raises(ConfigError) as caught:
+        known([name])
+    assert caught.value.hint.startswith("Choose from")
+
+
 def test_tables_come_first(tmp_path):
-    with pytest.raises(MissingDataError, match="labels-1612"):
+    with pytest.raises(MissingDataError, match="labels-1612") as caught:
         Ibge("http://x").yield_parts(["soybean"], [2020], None, {51: 9}, Shelf(tmp_path))
+    assert "`yieldcast fetch yields --store DIR" in caught.value.hint
 
 
 def test_a_code_that_means_something_else_is_refused(server, tmp_path, quick):
@@ -350,10 +372,100 @@ def test_a_fault_that_stays_is_told_and_leaves_nothing(desk, fault, names):
     assert desk.get(parts).missing == []
 
 
-def test_a_municipality_too_few_is_refused(desk):
-    desk.counts[52] += 1
+def test_more_than_five_municipalities_too_few_are_refused(desk):
+    desk.counts[52] += 6
     summary = desk.get(desk.parts([2020]))
-    assert "expected 9 municipalities of state 52, received 8" in str(summary.missing[0][1])
+    assert "expected 14 municipalities of state 52, received 8; 6 absent" in str(summary.missing[0][1])
+
+
+def test_five_municipalities_that_pam_lacks_are_taken_and_told(desk):
+    """Not new ones: PAM and Localidades need not agree on each (a sixth: the test above)."""
+    codes = [4100100, 5100201, 5200100, 5200201, 5200302]
+    desk.server.set(absent=codes)
+    parts = desk.parts([2020])
+    assert desk.get(parts).missing == []
+    assert (desk.shelf.verified(parts[0]) or {})["absent"] == {"41": 1, "51": 1, "52": 3}
+    municipalities = read_places(desk.shelf, desk.source, None)[0]["municipality"].values
+    table, notes = read_yields(desk.shelf, desk.source, parts, municipalities)
+    assert [(n.text, n.count) for n in notes if "does not list" in n.text] == [
+        (f"municipalities that PAM does not list in every year: {codes}", 5)
+    ]
+    for name in table.data_vars:
+        assert table[name].sel(municipality=codes).isnull().all()
+
+
+ASKED = "/values/t/1612/n6/all"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, "Tabela 1612: variável 109 inexistente"),
+        (400, {"statusCode": 400, "message": "parametro invalido"}),
+        (403, "excedeu o limite de acessos"),  # of accesses, not of values
+        (401, ""), (403, ""), (403, "Acesso negado"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_for_good_is_asked_once_and_not_split(desk, status, body):
+    fault = {"match": "/values", "kind": "status", "status": status, "times": 99, "type": "text/plain"}
+    desk.server.faults({**fault, "body": body})
+    summary = desk.get(desk.parts([2020]))
+    assert (summary.total, len(summary.missing), len(desk.asked())) == (1, 1, 1)
+    error = summary.missing[0][1]
+    assert type(error) is FetchError
+    assert f"answered {status}" in str(error)
+    words = body["message"] if isinstance(body, dict) else body
+    assert words in str(error)
+
+
+def test_a_429_that_speaks_of_exceeding_is_waited_for_not_split(desk):
+    fault = {"match": ASKED, "kind": "status", "status": 429, "body": "excedeu o limite de acessos"}
+    desk.server.faults(fault)
+    summary = desk.get(desk.parts([2020]))
+    assert (summary.total, summary.fetched, summary.missing) == (1, 1, [])
+
+
+def test_a_400_without_a_word_is_too_big_only_while_a_small_question_is_answered(desk):
+    desk.server.faults({"match": ASKED, "kind": "status", "status": 400})
+    parts = desk.parts([2020])
+    summary = desk.get(parts)
+    assert (summary.total, summary.fetched, summary.missing) == (2, 2, [])  # one crop each
+    assert desk.table(parts)["crop"].size == 2
+    desk.server.reset()
+    desk.server.faults({"match": "/values", "kind": "status", "status": 400, "times": 99})
+    summary = desk.get(desk.parts([2019]))
+    assert (summary.total, len(summary.missing), len(desk.asked())) == (1, 1, 2)
+    assert type(summary.missing[0][1]) is FetchError
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_places_that_are_refused_are_asked_once(server, tmp_path, quick, status):
+    server.faults({"match": "localidades", "kind": "status", "status": status, "times": 99})
+    source = Ibge(server.url)
+    summary = fetch_parts([(source, source.place_parts())], tmp_path, retry=quick)[0]
+    assert [(name, type(error)) for name, error in summary.missing] == [("localidades", FetchError)]
+    assert sum("localidades" in line["path"] for line in server.log()) == 1
+
+
+def test_retry_after_is_obeyed_once(desk):
+    """The service asks for 1 s; our own pauses are at most 0.05 s."""
+    busy = {"match": ASKED, "kind": "status", "status": 503}
+    desk.server.faults({**busy, "headers": {"Retry-After": "1"}}, busy)
+    assert desk.get(desk.parts([2020])).missing == []
+    times = [line["time"] for line in desk.server.log() if line["path"].startswith(ASKED)]
+    assert len(times) == 3
+    assert 1.0 <= times[1] - times[0] < 3.0
+    assert times[2] - times[1] < 1.0
+
+
+def test_a_null_for_a_value_is_not_available_and_counted(desk):
+    desk.server.faults({"match": ASKED, "kind": "null"})
+    parts = desk.parts([2020])
+    assert desk.get(parts).missing == []
+    assert (desk.shelf.verified(parts[0]) or {})["symbols"]["null"] == 1
+    municipalities = read_places(desk.shelf, desk.source, None)[0]["municipality"].values
+    notes = read_yields(desk.shelf, desk.source, parts, municipalities)[1]
+    assert [n.count for n in notes if "'null' (not available)" in n.text] == [1]
 
 
 def test_the_newest_municipality_may_be_missing_in_pam(desk):

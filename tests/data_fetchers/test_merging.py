@@ -99,7 +99,7 @@ def test_a_crop_and_year_of_yields_is_replaced_whole():
     old = _yields([1, 2], ["corn", "soybean"], [2017, 2018], 3000.0)
     new = _yields([1, 2], ["soybean"], [2018, 2019], 3500.0)
     new["yield_kg_ha"].values[0, 1, 0] = np.nan  # PAM took back the value of 2018
-    merged = merge_yields(old, new)
+    merged = merge_yields(old, new, whole=True)
     soy = merged["yield_kg_ha"].sel(crop="soybean")
     np.testing.assert_array_equal(soy.values, [[3000, 3500, 3500], [3000, np.nan, 3500]])
     corn = merged["yield_kg_ha"].sel(crop="corn")
@@ -111,16 +111,17 @@ def test_a_year_of_which_nothing_arrived_leaves_what_is_there():
     new = _yields([1, 2], ["corn"], [2018, 2019, 2020], 3500.0)
     new["yield_kg_ha"].values[0, :, 0] = np.nan
     new["yield_kg_ha"].values[0, :, 2] = np.nan
-    merged = merge_yields(old, new)
+    merged = merge_yields(old, new, whole=True)
     assert merged["harvest_year"].values.tolist() == [2017, 2018, 2019]
     assert merged["yield_kg_ha"].values[0, 0].tolist() == [3000.0, 3000.0, 3500.0]
-    assert merge_yields(None, new)["harvest_year"].values.tolist() == [2019]
+    assert merge_yields(None, new, whole=True)["harvest_year"].values.tolist() == [2019]
 
 
 def test_places_are_joined_and_soil_stays_where_a_place_has_not_moved():
     static = merge_soil(_places([1, 2]), _soil([1, 2], 30.0), keep=False)
     moved = _places([2, 3], lat=-13.0)
-    merged = merge_places(static, moved)
+    merged, count = merge_places(static, moved)
+    assert count == 1
     assert merged["municipality"].values.tolist() == [1, 2, 3]
     assert merged["latitude_deg"].values.tolist() == [-12.0, -13.0, -13.0]
     clay = merged["clay_pct"].values[:, 0]
@@ -134,10 +135,41 @@ def test_soil_of_some_places_leaves_the_others_only_when_of_the_same_source(keep
     np.testing.assert_array_equal(merged["clay_pct"].values[:, 1], np.float32([rest, 45.0, rest]))
 
 
+def test_of_yields_that_did_not_all_arrive_nothing_is_taken_away():
+    old = _yields([1, 2], ["corn"], [2018], 3000.0)
+    new = _yields([1, 2], ["corn"], [2018], 3500.0)
+    new["yield_kg_ha"].values[0, 0, 0] = np.nan  # its state's part failed
+    merged = merge_yields(old, new, whole=False)
+    assert merged["yield_kg_ha"].values[0, :, 0].tolist() == [3000.0, 3500.0]
+
+
+def test_a_place_that_moved_by_a_rounding_keeps_its_soil():
+    static = merge_soil(_places([1, 2]), _soil([1, 2], 30.0), keep=False)
+    merged, count = merge_places(static, _places([1, 2], lat=-12.0 + 1e-6))
+    assert count == 0
+    assert merged["clay_pct"].values[:, 0].tolist() == [30.0, 30.0]
+
+
+def test_soil_that_did_not_arrive_leaves_what_is_there():
+    static = merge_soil(_places([1, 2]), _soil([1, 2], 30.0), keep=False)
+    merged = merge_soil(static, _soil([1, 2], np.nan), keep=True)
+    assert merged["clay_pct"].values[:, 0].tolist() == [30.0, 30.0]
+
+
+def test_preliminary_months_are_remembered_until_they_are_fetched_again():
+    old, new = _weather([1], "2017-11", 2, 10.0), _weather([1], "2018-01", 2, 10.0)
+    old.attrs["preliminary"], new.attrs["preliminary"] = "2017-11, 2017-12", "2018-02"
+    merged = merge_weather(old, new)
+    assert merged.attrs["preliminary"] == "2017-11, 2017-12, 2018-02"
+    final = _weather([1], "2017-12", 1, 10.0)
+    final.attrs["preliminary"] = ""
+    assert merge_weather(merged, final).attrs["preliminary"] == "2017-11, 2018-02"
+
+
 def test_merging_twice_changes_nothing():
     old, new = _weather([1, 2], "2010-01", 3, 10.0), _weather([2, 3], "2010-03", 3, 20.0)
     once = merge_weather(old, new)
     xr.testing.assert_identical(once, merge_weather(once, new))
     first, second = _yields([1], ["corn"], [2017], 1.0), _yields([1], ["corn"], [2018], 2.0)
-    both = merge_yields(first, second)
-    xr.testing.assert_identical(both, merge_yields(both, second))
+    both = merge_yields(first, second, whole=True)
+    xr.testing.assert_identical(both, merge_yields(both, second, whole=True))

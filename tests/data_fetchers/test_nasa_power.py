@@ -46,7 +46,7 @@ def fetch(power, parts, folder, retry, today=TODAY):
 
 
 def one_part(first=2020, last=2020, today=TODAY, static=STATIC):
-    return weather_parts(static, first, last, today)[0][0]
+    return weather_parts(static, range(first, last + 1), today)[0][0]
 
 
 def checked(power, part, folder):
@@ -90,7 +90,7 @@ def test_centres_are_on_the_grid_and_no_other_is_nearer(lat, lon):
 
 
 def test_one_request_per_cell_for_the_closed_years_and_one_for_the_open_year():
-    parts, notes = weather_parts(STATIC, 2019, 2021, TODAY)
+    parts, notes = weather_parts(STATIC, [2019, 2020, 2021], TODAY)
     asked = [
         (p.request["latitude"], p.request["longitude"], p.request["start"], p.request["end"]) for p in parts
     ]
@@ -101,9 +101,38 @@ def test_one_request_per_cell_for_the_closed_years_and_one_for_the_open_year():
         (-24.0, -53.125, "20210101", "20210430"),
         (-12.5, -56.25, "20210101", "20210430"),
     ]
-    # May to December 2021
-    assert [(n.count, n.missing) for n in notes] == [(8, True)]
-    assert "2021-04" in notes[0].text
+    # May to December 2021: nobody has them yet, so they are not missing
+    assert [(n.count, n.missing) for n in notes] == [(8, False)]
+    assert "not yet observed: months after 2021-04" in notes[0].text
+
+
+def test_only_the_years_of_a_list_are_asked_for():
+    parts, notes = weather_parts(places((-12.5, -56.25)), [2021, 1990, 2014, 1991, 1979, 2014], TODAY)
+    assert [(p.request["start"], p.request["end"]) for p in parts] == [
+        ("19900101", "19911231"),
+        ("20140101", "20141231"),
+        ("20210101", "20210430"),
+    ]
+    assert [(n.count, n.missing) for n in notes] == [(12, True), (8, False)]  # 1979; May to December 2021
+
+
+def test_a_year_to_come_is_not_missing():
+    parts, notes = weather_parts(STATIC, [2022, 2024], TODAY)
+    assert parts == []
+    assert [(n.count, n.missing) for n in notes] == [(24, False)]
+
+
+def test_years_between_those_asked_for_stay_empty_without_a_word(power, tmp_path, quick):
+    parts, _ = weather_parts(STATIC, [1990, 1993], TODAY)
+    _, shelf = fetch(power, parts, tmp_path, quick)
+    table, notes = read_weather(shelf, power, parts, STATIC)
+    assert notes == []
+    assert table.sizes["time"] == 48
+    for name in table.data_vars:
+        finite = np.isfinite(table[name].values)
+        assert finite[:, :12].all()
+        assert not finite[:, 12:36].any()
+        assert finite[:, 36:].all()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +146,7 @@ def test_one_request_per_cell_for_the_closed_years_and_one_for_the_open_year():
     ],
 )
 def test_months_are_asked_for_ten_days_after_they_end(today, ends):
-    parts, notes = weather_parts(places((-12.5, -56.25)), 2018, 2021, today)
+    parts, notes = weather_parts(places((-12.5, -56.25)), range(2018, 2022), today)
     assert [p.request["end"] for p in parts] == ends
     asked = sum(
         int(p.request["end"][4:6]) + 12 * (int(p.request["end"][:4]) - int(p.request["start"][:4]))
@@ -127,10 +156,10 @@ def test_months_are_asked_for_ten_days_after_they_end(today, ends):
 
 
 def test_years_before_1981_are_said_to_be_missing():
-    parts, notes = weather_parts(STATIC, 1979, 1982, TODAY)
+    parts, notes = weather_parts(STATIC, range(1979, 1983), TODAY)
     assert {p.request["start"] for p in parts} == {"19810101"}
     assert [(n.count, n.missing) for n in notes] == [(24, True)]
-    assert weather_parts(STATIC, 1970, 1975, TODAY)[0] == []
+    assert weather_parts(STATIC, range(1970, 1976), TODAY)[0] == []
 
 
 def test_no_parts_no_table(tmp_path, power):
@@ -152,7 +181,7 @@ def test_the_address_comes_from_the_argument_then_the_environment_and_travels(mo
 
 
 def test_months_from_days_of_the_whole_way(power, power_server, tmp_path, quick):
-    parts, _ = weather_parts(STATIC, 2019, 2021, TODAY)
+    parts, _ = weather_parts(STATIC, [2019, 2020, 2021], TODAY)
     summary, shelf = fetch(power, parts, tmp_path, quick)
     assert (summary.fetched, summary.missing) == (4, [])
     asked = power_server.log()[0]["path"]
@@ -221,7 +250,7 @@ def test_hand_worked_month(power, power_server, tmp_path, quick):
 
 
 def test_a_month_with_a_missing_day_is_empty_and_counted(power, power_server, tmp_path, quick):
-    parts, _ = weather_parts(STATIC, 2020, 2020, TODAY)
+    parts, _ = weather_parts(STATIC, [2020], TODAY)
     power_server.faults(
         {"match": "latitude=-12.5", "kind": "nulls", "days": ["20200310", "20200720", "20200721"]},
         {"match": "latitude=-24", "kind": "fill_tail", "days": 3},
@@ -239,7 +268,7 @@ def test_a_month_with_a_missing_day_is_empty_and_counted(power, power_server, tm
 
 
 def test_what_was_not_fetched_is_empty_and_said(power, power_server, tmp_path, quick):
-    parts, _ = weather_parts(STATIC, 2020, 2021, TODAY)
+    parts, _ = weather_parts(STATIC, [2020, 2021], TODAY)
     power_server.faults({"match": "latitude=-24", "kind": "status", "status": 404, "times": 2})
     summary, shelf = fetch(power, parts, tmp_path, quick)
     assert len(summary.missing) == 2
@@ -330,7 +359,7 @@ def test_power_refuses_more_than_20_parameters(power, tmp_path):
 
 
 def test_hurried_busy_cut_and_half_answers_are_tried_again(power, power_server, tmp_path, quick):
-    parts = weather_parts(places((-12.5, -56.25)), 2020, 2020, TODAY)[0]
+    parts = weather_parts(places((-12.5, -56.25)), [2020], TODAY)[0]
     slow = {"status": 429, "headers": {"Retry-After": "0"}, "body": "Too Many Requests"}
     for fault in (
         {"kind": "status", **slow},
@@ -390,7 +419,7 @@ def test_what_was_preliminary_is_asked_for_again_once(power, fetched, today, mis
 
 def test_a_tail_that_came_later_fills_the_hole(power, power_server, tmp_path, quick):
     static = places((-12.5, -56.25))
-    parts, _ = weather_parts(static, 2021, 2021, TODAY)
+    parts, _ = weather_parts(static, [2021], TODAY)
     power_server.faults({"match": "point", "kind": "fill_tail", "days": 5})
     _, shelf = fetch(power, parts, tmp_path, quick)
     assert [n.count for n in read_weather(shelf, power, parts, static)[1]] == [1]

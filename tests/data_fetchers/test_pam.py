@@ -5,22 +5,24 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import math
 import time
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from data_fetchers.base import AgainError, Note
 from data_fetchers.ibge import Ibge
-from data_fetchers.pam import parse_values, read_yields
+from data_fetchers.pam import beyond_rounding, check_values, parse_values, read_yields
 from data_fetchers.parts import Part, Shelf, timestamp
-from data_fetchers.sidra import check_values
 from yieldcast.errors import MissingDataError, SchemaError
 
+SHARED = Path(__file__).parents[3] / "shared"
 UNITS = {109: "Hectares", 216: "Hectares", 214: "Toneladas", 112: "Quilogramas por Hectare"}
 # As recorded for /values/t/1612/p/2018/v/allxp/n1/1 (AlanTaranti/sidrapy, tests)
 LABELS = {
@@ -101,6 +103,14 @@ def test_symbols():
     assert frame.attrs["symbols"] == {"-": 3, "..": 1, "...": 1, "X": 1}
 
 
+def test_a_null_is_not_available():
+    rows = json.loads(answer(cells(5107925, 2713, {214: "7", 216: "2"})))
+    rows[1]["V"] = None
+    frame = parse_values(json.dumps(rows).encode())
+    np.testing.assert_array_equal(frame["value"], [np.nan, 2])
+    assert frame.attrs["symbols"] == {"null": 1}
+
+
 @pytest.mark.parametrize("text", ["", "n/d", "1.234,5", "nan", "inf", "None"])
 def test_what_is_neither_number_nor_symbol_is_refused(text):
     with pytest.raises(AgainError, match=r"no known symbol|not finite"):
@@ -163,11 +173,10 @@ def test_a_whole_answer_passes():
     ("change", "names"),
     [
         (lambda c: c.pop((5100002, 2020, 214, 2713)), "received 7"),
-        (lambda c: [c.pop((5100002, 2020, v, 2713)) for v in UNITS], "expected 2 municipalities of state 51"),
+        (lambda c: c.update(cells(5200001, 2713, FULL)), r"received \[52\] too"),
         (lambda c: [c.pop((p, 2020, 112, 2713)) for p in (5100001, 5100002)], "expected variable"),
         (lambda c: c.update(cells(5100001, 2711, FULL)), "expected product"),
         (lambda c: c.update(cells(5100001, 2713, FULL, 2021)), "expected harvest_year"),
-        (lambda c: c.update(cells(5200001, 2713, FULL)), r"received \[52\] too"),
     ],
 )
 def test_what_is_not_the_whole_answer_is_refused(change, names):
@@ -184,11 +193,23 @@ def test_the_same_row_twice_is_refused():
         check_values(json.dumps(rows).encode(), request({"soybean": 2713}), ())
 
 
-def test_only_a_municipality_known_as_recent_may_lack():
-    held = request({"soybean": 2713}, territories={"51": 3})
-    assert check_values(answer(whole()), held, {5101837: None})["rows"] == 8
-    with pytest.raises(AgainError, match="expected 3"):
-        check_values(answer(whole()), held, {5201837: None})
+def test_five_municipalities_may_lack_and_those_known_as_recent():
+    def facts(territories: dict[str, int], recent: int) -> dict:
+        held = request({"soybean": 2713}, territories=territories)
+        return check_values(answer(whole()), held, {recent: None})
+
+    # Mato Grosso's two are there
+    assert facts({"51": 2}, 5201837)["absent"] == {}
+    assert facts({"51": 3}, 5101837)["absent"] == {}
+    assert facts({"51": 7}, 5201837)["absent"] == {"51": 5}
+    assert facts({"51": 8}, 5101837)["absent"] == {"51": 5}
+    for territories, recent in (({"51": 8}, 5201837), ({"51": 9}, 5101837)):
+        expected = f"expected {territories['51']} municipalities of state 51, received 2"
+        with pytest.raises(AgainError, match=expected):
+            facts(territories, recent)
+    # the Federal District has one: without it a whole unit is not there
+    with pytest.raises(AgainError, match="expected 1 municipalities of state 53, received 0"):
+        facts({"51": 3, "53": 1}, 5201837)
 
 
 def test_yields_by_hand(tmp_path):
@@ -221,10 +242,10 @@ def test_yields_by_hand(tmp_path):
 
 
 @pytest.mark.parametrize(
-    # 3 ha, 10 t: 3333.3; the true production lies in 9.5..10.5 t, the yield within 500/3 = 166.7 of it,
-    # and half a kg/ha more: up to 3500.5 is rounding
+    # 3 ha, 10 t: 3333.3; the true production lies in 9.5..10.5 t, the true yield in 3166.7..3500. Rounded to
+    # whole kg/ha it is at most 0.5 more (3500.5), cut down to them at most 1 less (3165.7).
     ("stated", "odd"),
-    [("3500", False), ("3501", True), ("3167", False), ("3166", True), ("...", False)],
+    [("3500", False), ("3501", True), ("3166", False), ("3165", True), ("...", False)],
 )
 def test_the_stated_yield_may_differ_by_rounding_only(tmp_path, stated, odd):
     table = cells(5100001, 2713, {109: "3", 216: "3", 214: "10", 112: stated})
@@ -240,16 +261,74 @@ def test_a_yield_of_no_area_is_noted(tmp_path):
     assert note_of(notes, "rounding").count == 1
 
 
-def test_rounding_alone_is_never_called_odd(tmp_path):
-    """What IBGE does: tonnes and kg/ha rounded, each by itself, from the same unrounded production."""
+@pytest.mark.parametrize("whole_kg", [math.floor, round])
+def test_rounding_alone_is_never_called_odd(tmp_path, whole_kg):
+    """What IBGE does: tonnes rounded, kg/ha cut (to 2010) or rounded (since), from one production."""
     rng = np.random.default_rng(1)
     table = {}
     for place in range(5100001, 5100501):
         hectares, per_ha = int(10 ** rng.uniform(0, 6)), rng.uniform(1000, 90_000)
-        values = {109: hectares, 216: hectares, 214: round(per_ha * hectares / 1000), 112: round(per_ha)}
+        values = {109: hectares, 216: hectares, 214: round(per_ha * hectares / 1000), 112: whole_kg(per_ha)}
         table |= cells(place, 2713, {variable: str(value) for variable, value in values.items()})
     _, notes = read(tmp_path, table, list(range(5100001, 5100501)))
     assert notes == []
+
+
+@given(
+    st.integers(1, 10**6),
+    st.floats(1.0, 120_000.0),
+    st.sampled_from([math.floor, round]),
+    st.integers(1, 10**4),
+)
+def test_beyond_rounding_is_a_law_of_the_gap(hectares, per_ha, whole_kg, more):
+    tonnes, stated = round(per_ha * hectares / 1000), whole_kg(per_ha)
+
+    def odd(kg: float) -> bool:
+        return bool(beyond_rounding(np.array([tonnes]), np.array([hectares]), np.array([kg]))[0])
+
+    assert not odd(stated)
+    # the allowance is 2 * 500 / A + 1.5 wide: past its whole width from inside is outside, on either side
+    width = 1000 / hectares + 1.5 + more
+    assert odd(stated + width)
+    assert odd(stated - width)
+
+
+def test_of_real_rows_next_to_none_are_called_odd():
+    """46,717 rows of PAM that hold production, area and 112, none of them computed from the others."""
+    file = SHARED / "brazil/pam_yields.csv.gz"
+    if not file.is_file():
+        pytest.skip("the real yields are not beside this clone")
+    rows = pd.read_csv(file, dtype={"derived": str})
+    rows = rows[rows["derived"].isna()]
+    columns = ("production_t", "area_harvested_ha", "yield_kg_ha")
+    odd = beyond_rounding(*(rows[name].to_numpy(dtype=float) for name in columns))
+    assert len(odd) == 46_717
+    assert odd.mean() < 0.002
+    assert odd.sum() > 0  # 3,600 kg/ha between 5 ha, 432 t and a stated 90,000 are no rounding
+
+
+def test_production_rounded_to_nothing_leaves_the_stated_yield(tmp_path):
+    """1 ha of 300 kg: 0.3 t is written 0, and 112 says what was harvested."""
+    table = (
+        cells(5100001, 2713, {109: "1", 216: "1", 214: "0", 112: "300"})
+        | cells(5100002, 2713, {109: "1", 216: "1", 214: "0", 112: "-"})  # nothing was harvested
+        | cells(5100003, 2713, {109: "1", 216: "1", 214: "0", 112: "502"})  # more than half a tonne: odd
+        | cells(5100004, 2713, {109: "1", 216: "1", 214: "1", 112: "900"})
+    )
+    ds, notes = read(tmp_path, table, [5100001, 5100002, 5100003, 5100004])
+    np.testing.assert_array_equal(ds["yield_kg_ha"].values.ravel(), np.float32([300, np.nan, 502, 1000]))
+    np.testing.assert_array_equal(ds["production_t"].values.ravel(), [0, 0, 0, 1])
+    assert note_of(notes, "production is 0 t by rounding").count == 2
+    assert note_of(notes, "zero yields").count == 1
+    assert note_of(notes, "by more than rounding").count == 1
+
+
+def test_municipalities_that_pam_does_not_list_are_named(tmp_path):
+    """5101837 is new and needs no word; 5200001 lies in a state that was not asked for."""
+    _, notes = read(tmp_path, whole(), [5100001, 5100002, 5100003, 5101837, 5200001])
+    note = note_of(notes, "does not list")
+    assert (note.count, note.missing) == (1, False)
+    assert "[5100003]" in note.text
 
 
 def test_municipalities_that_are_not_asked_for_are_told(tmp_path):
@@ -265,8 +344,9 @@ def test_municipalities_that_are_not_asked_for_are_told(tmp_path):
 def test_a_part_that_is_not_there_is_missing_not_zero(tmp_path):
     shelf, parts = Shelf(tmp_path), [part_of({"soybean": 2713}), part_of({"soybean": 2713}, 2021)]
     codes = np.array([5100001, 5100002], dtype=np.int32)
-    with pytest.raises(MissingDataError):
+    with pytest.raises(MissingDataError, match="no yields") as caught:
         read_yields(shelf, Ibge("http://x"), parts, codes)
+    assert "`yieldcast fetch yields --store DIR" in caught.value.hint
     put(shelf, parts[0], answer(whole()))
     ds, notes = read_yields(shelf, Ibge("http://x"), parts, codes)
     assert ds["yield_kg_ha"].sel(harvest_year=2020).notnull().all()

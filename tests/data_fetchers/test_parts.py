@@ -155,6 +155,31 @@ def test_a_split_stands_for_its_children(tmp_path):
     assert [path.read_text() for _, path, _ in shelf.leaves(PART)] == ["b"]
 
 
+def test_a_forgotten_part_is_asked_for_again_and_its_next_answer_is_believed(tmp_path):
+    shelf = Shelf(tmp_path)
+    _commit(shelf, "half", "2026-01-01T00:00:00+00:00")
+    shelf.forget(PART)
+    assert Shelf(tmp_path).verified(PART) is None
+    assert list(shelf.leaves(PART)) == []
+    shelf.forget(PART)  # what is not there is forgotten already
+    # half an answer is no vintage worth keeping
+    assert _commit(shelf, "whole", "2026-01-02T00:00:00+00:00") is False
+    assert shelf.verified(PART)["bytes"] == 5
+    assert not (tmp_path / "vintages").exists()
+
+
+def test_a_disk_that_does_not_let_forget_says_so(tmp_path, monkeypatch):
+    shelf = Shelf(tmp_path)
+    _commit(shelf, "half", "2026-01-01T00:00:00+00:00")
+
+    def unlink(self, missing_ok=False):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    with pytest.raises(MissingDataError, match="Permission denied"):
+        shelf.forget(PART)
+
+
 def test_job_notes_survive_and_broken_ones_are_empty(tmp_path):
     job = Shelf(tmp_path).job(PART)
     assert job.load() == {}

@@ -16,10 +16,10 @@ from data_fetchers.ibge import Ibge
 from data_fetchers.malhas import PARENTS, area_centroid, parse_centroids, parse_mesh, parse_places
 from data_fetchers.parts import Part, Shelf, timestamp
 from data_fetchers.places import STATES, municipality_counts, read_mesh, read_places, state_codes
-from yieldcast.errors import ConfigError, MissingDataError
+from yieldcast.errors import ConfigError, FetchError, MissingDataError
 
 NEWEST = 5101837
-PLAIN = {"hide": [], "no_polygon": [], "parents": True}
+PLAIN = {"hide": [], "no_polygon": [], "parents": True, "unlisted": []}
 
 
 @pytest.fixture
@@ -95,19 +95,118 @@ def test_a_place_without_any_position_is_missing(server, tmp_path, quick):
 
 
 def test_the_map(server, tmp_path, quick):
-    server.set(no_polygon=[5100201])
     shelf, source = fetched(server, tmp_path, quick)
     mesh, notes = read_mesh(shelf, source, ["MT", "GO"])
     codes = [f["properties"]["code"] for f in mesh["features"]]
     assert codes == sorted(codes)
-    assert len(codes) == 15
+    assert len(codes) == 16
     assert mesh["type"] == "FeatureCollection"
     assert mesh["features"][-1]["properties"] == {"code": "5200807", "name": "Cruz & Sá", "state": "GO"}
     assert mesh["features"][0]["geometry"]["coordinates"][0][0] == [-57.2, -12.2]
-    note = note_of(notes, "without a polygon")
-    assert (note.count, note.missing) == (2, False)
-    assert "5100201" in note.text
+    note = note_of(notes, "new municipalities without a polygon")
+    assert (note.count, note.missing) == (1, False)
+    assert str(NEWEST) in note.text
     json.dumps(mesh)
+
+
+def again(shelf: Shelf, source: Ibge, folder: Path, quick, states=()) -> list[str]:
+    """Names of the parts that the next run asks for."""
+    parts = [*source.place_parts(), *source.mesh_parts(states)]
+    asked = [part.name for part in parts if shelf.verified(part) is None]
+    summary = fetch_parts([(source, parts)], folder, retry=quick)[0]
+    assert (summary.fetched, summary.missing) == (len(asked), [])
+    return asked
+
+
+def test_half_of_localidades_does_not_become_the_country(server, tmp_path, quick):
+    """25 places less 4; the mesh has centroids of 24 of them, and of 2 more that the stand-in never lists."""
+    server.set(unlisted=[4100100, 5100100, 5200100, 5200201])
+    shelf, source = fetched(server, tmp_path, quick)
+    lists = r"Localidades lists 21 municipalities, the mesh has centroids of 26; 6 are not in Localidades"
+    for read in (lambda: read_places(shelf, source, ["PR"]), lambda: municipality_counts(shelf, source)):
+        with pytest.raises(FetchError, match=lists) as caught:
+            read()
+        assert "`yieldcast fetch places --store DIR`" in caught.value.hint
+        with pytest.raises(MissingDataError, match="localidades has not been fetched"):
+            read()
+        assert again(shelf, source, tmp_path, quick) == ["localidades"]  # half of it again
+    server.set(unlisted=[])
+    with pytest.raises(FetchError):
+        municipality_counts(shelf, source)
+    assert again(shelf, source, tmp_path, quick) == ["localidades"]
+    assert read_places(shelf, source, None)[0].sizes["municipality"] == 25
+    assert municipality_counts(shelf, source) == {41: 8, 51: 9, 52: 8}
+
+
+def test_up_to_five_that_localidades_does_not_list_are_told(server, tmp_path, quick):
+    server.set(unlisted=[5100100, 5200100, 5200201])
+    shelf, source = fetched(server, tmp_path, quick)
+    ds, notes = read_places(shelf, source, None)
+    assert ds.sizes["municipality"] == 22
+    note = note_of(notes, "Localidades does not list")
+    assert note.count == 5
+    assert "5100100, 5106240, 5107925, 5200100, 5200201" in note.text
+    assert note_of(read_places(shelf, source, ["GO"])[1], "does not list").count == 2
+    assert read_places(shelf, source, ["PR"])[1] == []
+    assert municipality_counts(shelf, source) == {41: 8, 51: 8, 52: 6}
+
+
+def test_half_of_the_centroids_is_not_believed(server, tmp_path, quick):
+    """Of 25 places the newest has no centroid; 20 more hidden are 21, one above the bound."""
+    codes = sorted(p.code for p in listed(server, tmp_path, quick) if p.code != NEWEST)
+    server.set(hide=codes[:20])
+    shelf, source = fetched(server, tmp_path / "half", quick)
+    with pytest.raises(FetchError, match=r"lists 25 municipalities, .* centroids of 6; 21 have no centroid"):
+        read_places(shelf, source, None)
+    server.set(hide=codes[:19])
+    assert again(shelf, source, tmp_path / "half", quick) == ["centroids"]
+    ds, notes = read_places(shelf, source, None)  # 20: their polygons stand in
+    assert ds.sizes["municipality"] == 25
+    assert sum("computed from its polygon" in n.text for n in notes) == 19
+
+
+def listed(server, folder: Path, quick) -> list:
+    shelf, source = fetched(server, folder, quick)
+    part = source.place_parts()[0]
+    return parse_places(json.loads(shelf.path(part).read_bytes()), part)
+
+
+def test_a_mesh_without_a_municipality_of_eight_is_not_believed(server, tmp_path, quick):
+    server.set(no_polygon=[5200201])
+    shelf, source = fetched(server, tmp_path, quick)
+    with pytest.raises(FetchError, match="polygons of 7 of 8 municipalities of state 52") as caught:
+        read_mesh(shelf, source, None)
+    assert "mesh-52" in caught.value.hint
+    server.set(no_polygon=[])
+    assert again(shelf, source, tmp_path, quick, (41, 51, 52)) == ["mesh-52"]
+    assert len(read_mesh(shelf, source, None)[0]["features"]) == 24
+
+
+@pytest.mark.parametrize("absent", [0, 2, 3])
+def test_one_in_twenty_of_a_state_may_lack_its_polygon_and_is_missing(tmp_path, absent):
+    """Of 40 municipalities two are 5 %, three are more."""
+    source, shelf = Ibge("http://x"), Shelf(tmp_path)
+    shelf.make()
+    unit = {"id": 43, "sigla": "RS", "nome": "Rio Grande do Sul", "regiao": {"nome": "Sul"}}
+    codes = [4310000 + i for i in range(40)]
+    places = [
+        {"id": c, "nome": "x", "regiao-imediata": {"regiao-intermediaria": {"UF": unit}}} for c in codes
+    ]
+    polygon = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
+    features = [{"properties": {"codarea": str(c)}, "geometry": polygon} for c in codes[absent:]]
+    answers = {source.place_parts()[0]: places, source.mesh_parts([43])[0]: {"features": features}}
+    for part, body in answers.items():
+        shelf.temporary(part).write_text(json.dumps(body))
+        shelf.commit(part, {"fetched": timestamp()})
+    if absent == 3:
+        with pytest.raises(FetchError, match="37 of 40"):
+            read_mesh(shelf, source, None)
+        assert shelf.verified(source.mesh_parts([43])[0]) is None
+        assert shelf.verified(source.place_parts()[0]) is not None
+        return
+    mesh, notes = read_mesh(shelf, source, None)
+    assert len(mesh["features"]) == 40 - absent
+    assert [(n.count, n.missing) for n in notes] == [(2, True)] * (absent == 2)
 
 
 def test_a_state_without_its_mesh_is_missing(server, tmp_path, quick):
@@ -140,11 +239,15 @@ def test_polygons_that_are_no_municipality_are_told(tmp_path):
     mesh, notes = read_mesh(shelf, source, None)
     assert [f["properties"]["code"] for f in mesh["features"]] == ["4300034"]
     assert note_of(notes, "not in Localidades").count == 2
+    centroids = [{"id": str(c), "centroide": {"latitude": -31, "longitude": -54}} for c in (4300034, 4300001)]
+    put(source.place_parts()[1], centroids)
+    assert read_places(shelf, source, None)[1] == []  # a lagoon is no municipality that Localidades lacks
 
 
 def test_nothing_fetched_is_said(tmp_path):
-    with pytest.raises(MissingDataError, match="has not been fetched"):
+    with pytest.raises(MissingDataError, match="has not been fetched") as caught:
         read_places(Shelf(tmp_path), Ibge("http://x"), None)
+    assert caught.value.hint == "Fetch it: `yieldcast fetch places --store DIR`."
 
 
 def test_state_codes():

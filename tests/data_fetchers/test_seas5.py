@@ -393,6 +393,21 @@ def test_one_start_missing_leaves_the_others(tmp_path, quick, files, static):
     assert [n.missing for n in notes if "2025-11" in n.text] == [True]
 
 
+def test_a_start_that_is_not_out_is_told_once(tmp_path, quick, files, static):
+    starts = [NOVEMBER, np.datetime64("2025-11", "M"), np.datetime64("2026-12", "M")]
+    source, _ = fetched(tmp_path, quick, Store(files), [NOVEMBER])
+    shelf = Shelf(tmp_path / "seas5")
+    planned = source.seasonal_parts(starts, TODAY)[1]
+    _, read = read_seasonal(shelf, source, starts, static, TODAY)
+    assert [n.missing for n in [*planned, *read] if "2026-12" in n.text] == [True]
+    assert [n.missing for n in read if "2025-11" in n.text] == [True]  # out, and not here
+    # Out by a later day, it should be here.
+    _, read = read_seasonal(shelf, source, starts, static, dt.date(2026, 12, 7))
+    assert [n.missing for n in read if "2026-12" in n.text] == [True]
+    with pytest.raises(MissingDataError, match="starts in 2026-12 is not there"):
+        read_seasonal(shelf, source, starts[2:], static, TODAY)
+
+
 def test_no_place_in_the_area_is_an_error(tmp_path, quick, files, static):
     source, _ = fetched(tmp_path, quick, Store(files), [NOVEMBER])
     south = static.isel(municipality=static["latitude_deg"].values < -20)

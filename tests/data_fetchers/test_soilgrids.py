@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import subprocess
+import sys
+import time
 import urllib.request
 from itertools import count
 from pathlib import Path
@@ -23,7 +26,7 @@ from data_fetchers.parts import Job, Part, Shelf
 from data_fetchers.soil_table import LAYERS, Row, read_rows, read_soil, write_rows
 from data_fetchers.soilgrids import SoilGrids
 from yieldcast import schema, variables
-from yieldcast.errors import ConfigError, FetchError
+from yieldcast.errors import ConfigError, FetchError, MissingDataError
 
 # The stand-in's first state: code -> centroid (servers/country.py), and its holes (servers/soil.py)
 MT = {
@@ -397,6 +400,38 @@ def test_boundaries_that_changed_since_the_plan_are_refused(base, tmp_path):
     assert "cannot read the boundaries" in str(run(source, part, tmp_path / "shelf")[0].error)
 
 
+POLYGONS_IN_THREADS = """
+import json, sys, warnings
+from pathlib import Path
+import numpy as np, xarray as xr
+from data_fetchers.base import Retry, fetch_parts
+from data_fetchers.soilgrids import SoilGrids
+folder = Path(sys.argv[1])
+mesh = json.loads((folder / "mesh.geojson").read_text())
+codes = [int(f["properties"]["code"]) for f in mesh["features"]]
+corners = [f["geometry"]["coordinates"][0][0] for f in mesh["features"]]
+columns = {"state": ["MT"] * len(codes), "longitude_deg": [c[0] for c in corners],
+           "latitude_deg": [c[1] for c in corners]}
+static = xr.Dataset({k: ("municipality", np.array(v)) for k, v in columns.items()}, {"municipality": codes})
+source = SoilGrids(folder=str(folder), where="polygon", mesh_file=str(folder / "mesh.geojson"), workers=6)
+parts = [p for p in source.soil_parts(static, mesh) if p.request["code"] == "CECSOL"]
+(summary,) = fetch_parts([(source, parts)], folder / "shelf", retry=Retry(tries=1))
+print(summary.fetched, len(summary.missing), ("ignore", None, Warning, None, 0) in warnings.filters)
+"""
+
+
+def test_masks_in_threads_leave_the_screen_and_the_warnings_alone(tmp_path):
+    for k in range(1, 8):
+        write_tiff(tmp_path / f"CECSOL_M_sl{k}_250m_ll.tif", np.full((480, 480), 7, "int16"))
+    shapes = {i: square(-12.3 + i / 100, -57.3 + i / 100, half=0.02) for i in range(1, 41)}
+    mesh_source(tmp_path, "", shapes)
+    done = subprocess.run(
+        [sys.executable, "-c", POLYGONS_IN_THREADS, str(tmp_path)],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert (done.stdout.split(), done.stderr) == (["7", "0", "False"], "")
+
+
 # --- grids and layouts ---
 
 
@@ -497,6 +532,8 @@ TILE = ("2.0", "clay", "60_100cm", "/tileSG")
 FAULTS = {
     "503": {"kind": "status", "status": 503}, "cut": {"kind": "cut", "share": 0.4}, "html": {"kind": "html"},
     "huge": {"kind": "huge"}, "lost": {"kind": "lost"}, "empty": {"kind": "empty"},
+    "500": {"kind": "status", "status": 500},
+    "429": {"kind": "status", "status": 429, "headers": {"Retry-After": "0"}},
 }  # fmt: skip
 
 
@@ -529,7 +566,7 @@ def test_faults_that_go_away_are_survived(soil_server, base, tmp_path, capfd, qu
 
 
 @pytest.mark.parametrize("which", [TIFF, VRT, TILE], ids=["tiff", "vrt", "tile"])
-@pytest.mark.parametrize("fault", ["503", "cut", "html", "empty", "lost"])
+@pytest.mark.parametrize("fault", ["500", "503", "429", "cut", "html", "empty", "lost"])
 def test_faults_that_stay_are_errors_not_holes(soil_server, base, tmp_path, capfd, which, fault):
     source, part, match, _ = faulty(base, which)
     soil_server.faults({**FAULTS[fault], "share": 0.01, "match": f"GET {match}", "times": 1000})
@@ -543,14 +580,18 @@ def test_faults_that_stay_are_errors_not_holes(soil_server, base, tmp_path, capf
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
 @pytest.mark.parametrize("which", [TIFF, VRT, TILE], ids=["tiff", "vrt", "tile"])
-def test_absent_files_are_not_asked_for_again(soil_server, base, tmp_path, quick, which):
+def test_refused_and_absent_files_are_not_asked_for_again(
+    soil_server, base, tmp_path, capfd, quick, which, status
+):
     source, part, match, _ = faulty(base, which)
-    soil_server.faults({"match": match, "kind": "status", "status": 404, "times": 1000})
-    outcome, _ = run(source, part, tmp_path, quick)
+    soil_server.faults({"match": match, "kind": "status", "status": status, "times": 1000})
+    outcome, rows = run(source, part, tmp_path, quick)
     assert type(outcome.error) is FetchError
-    assert outcome.tries == 1
-    assert "404" in str(outcome.error)
+    assert (outcome.tries, rows) == (1, {})
+    assert str(status) in str(outcome.error)
+    assert capfd.readouterr() == ("", "")
     assert "generation" in outcome.error.hint
 
 
@@ -577,12 +618,23 @@ def test_redirect_to_another_host_is_refused(soil_server, base, tmp_path, quick)
     assert outcome.tries == 1
 
 
-def test_the_wait_that_the_service_asks_for_is_kept(soil_server, base, tmp_path):
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_wait_that_the_service_asks_for_is_kept(soil_server, base, tmp_path, status):
     source, part, match, _ = faulty(base, TIFF)
-    soil_server.faults({"match": match, "kind": "status", "status": 503, "headers": {"Retry-After": "7"}})
+    soil_server.faults({"match": match, "kind": "status", "status": status, "headers": {"Retry-After": "7"}})
     with pytest.raises(AgainError) as caught:
         source.fetch(part, tmp_path / "x", Job(tmp_path / "job"))
     assert caught.value.after_s == 7
+
+
+def test_a_long_wait_asked_of_gdal_does_not_block_a_worker(soil_server, base, tmp_path):
+    source, part, match, _ = faulty(base, TILE)
+    slow = {"kind": "status", "status": 429, "headers": {"Retry-After": "600"}}
+    soil_server.faults({"match": match, "times": 1000, **slow})
+    began = time.monotonic()
+    outcome, _ = run(source, part, tmp_path)
+    assert isinstance(outcome.error, AgainError)
+    assert time.monotonic() - began < 3
 
 
 def test_a_file_without_values_is_refused(soil_server, base, tmp_path):
@@ -617,6 +669,88 @@ def test_folder_without_the_file_says_what_is_expected(tmp_path):
     assert "clay_0-5cm_mean.vrt" in str(outcome.error)
     assert "https://files.isric.org/soilgrids/latest/data/clay/" in outcome.error.hint
     assert outcome.tries == 1
+
+
+@pytest.mark.parametrize("generation", ["2017", "2.0"])
+def test_what_a_folder_lacks_is_one_error_before_the_fetch(tmp_path, generation):
+    parts = SoilGrids(generation=generation).soil_parts(
+        xr.concat([static(), static({5200100: (-16.0, -51.0)}, "GO")], "municipality")
+    )
+    source = SoilGrids(folder=str(tmp_path), generation=generation)
+    paths = list(dict.fromkeys(soilgrids.file_path(p.request) for p in parts))
+    for path in paths[5:]:
+        (tmp_path / Path(path).name).touch()
+    with pytest.raises(MissingDataError) as caught:
+        source.refuse_absent(parts)
+    # two states share a file
+    assert f"5 of {len(paths)} SoilGrids files" in str(caught.value)
+    names = [Path(path).name for path in paths]
+    assert f"{names[0]}, {names[1]}, {names[2]}, ..." in str(caught.value)
+    assert names[3] not in str(caught.value)
+    assert f"https://files.isric.org/soilgrids/{paths[0]}" in caught.value.hint
+    source.refuse_absent([p for p in parts if soilgrids.file_path(p.request) in paths[5:]])
+    for path in paths[:5]:  # ISRIC's tree will do
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    source.refuse_absent(parts)
+
+
+def test_a_folder_that_is_none_is_one_error_and_no_folder_is_none(tmp_path):
+    parts = SoilGrids().soil_parts(static())
+    (tmp_path / "file").touch()
+    for name in ("absent", "file"):
+        with pytest.raises(MissingDataError, match=f"{name} is no folder: 63 of 63 SoilGrids files"):
+            SoilGrids(folder=str(tmp_path / name)).refuse_absent(parts)
+        SoilGrids(folder=str(tmp_path / name)).refuse_absent([])
+    SoilGrids().refuse_absent(parts)
+
+
+def north_up(size, west=-58, north=-11):
+    return Affine(size, 0, west, 0, -size, north)
+
+
+# a pixel of "250 m" is 1/480 degree, or 1 / 480 * 111,195 m = 231.7 m in homolosine: within 25 % of 250 m
+@pytest.mark.parametrize(
+    ("resolution", "crs", "transform", "bands", "says"),
+    [
+        ("250m", "EPSG:4326", north_up(1), 1, "about 0.002083 degree; received pixels of 1 x 1 degree"),
+        ("5km", "EPSG:4326", north_up(1), 1, "about 0.04167 degree; received pixels of 1 x 1 degree"),
+        ("5km", "EPSG:4326", north_up(1 / 12), 1, "received pixels of 0.08333 x 0.08333 degree"),
+        ("1km", "EPSG:4326", north_up(1 / 480), 1, "received pixels of 0.002083 x 0.002083 degree"),
+        ("1km", "EPSG:4326", Affine(1 / 120, 0, -58, 0, -1 / 90, -11), 1, "pixels of 0.008333 x 0.01111"),
+        ("250m", "EPSG:4326", north_up(1 / 480), 2, "received 2 bands"),
+        ("250m", "EPSG:4326", Affine(1 / 480, 0, -58, 0, 1 / 480, -13), 1, "not north-up"),
+        ("250m", "EPSG:4326", Affine(1 / 480, 1e-4, -58, 0, -1 / 480, -11), 1, "not north-up"),
+        ("250m", "ESRI:54052", north_up(1000, -6e6, -1e6), 1, "about 231.7 m; received pixels of 1000 x"),
+        ("250m", None, north_up(1 / 480), 1, "received pixels of 0.002083 x 0.002083 m"),
+    ],
+)
+def test_a_file_of_another_grid_than_its_name_says_is_refused(
+    tmp_path, resolution, crs, transform, bands, says
+):
+    file = tmp_path / f"CECSOL_M_sl1_{resolution}_ll.tif"
+    write_sevens(file, transform, crs, bands)
+    source = SoilGrids(folder=str(tmp_path), resolution=resolution)
+    outcome, rows = run(source, part_of(source, "0cm", "CECSOL"), tmp_path / "shelf", Retry(tries=3))
+    assert type(outcome.error) is FetchError
+    assert str(file) in str(outcome.error)
+    assert says in str(outcome.error)
+    assert "files.isric.org" in outcome.error.hint
+    assert (outcome.tries, rows) == (1, {})
+
+
+def write_sevens(file, transform, crs="EPSG:4326", bands=1, side=200):
+    profile = {"width": side, "height": side, "count": bands, "dtype": "int16", "crs": crs}
+    with rasterio.open(file, "w", driver="GTiff", transform=transform, **profile) as out:
+        out.write(np.full((bands, side, side), 7, "int16"))
+
+
+def test_pixels_may_differ_a_little_from_their_name(tmp_path):
+    # ISRIC's 5 km may be 0.05 degree as well as 1/24: 20 % apart
+    write_sevens(tmp_path / "CECSOL_M_sl1_5km_ll.tif", north_up(0.05, -60, -10))
+    source = SoilGrids(folder=str(tmp_path), resolution="5km")
+    _, rows = run(source, part_of(source, "0cm", "CECSOL"), tmp_path / "shelf")
+    assert {row.value for row in rows.values()} == {7.0}
 
 
 def test_damaged_file_and_vrt_without_its_tiles(base, tmp_path, capfd):

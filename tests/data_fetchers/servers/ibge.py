@@ -5,8 +5,9 @@
 Settings: limit (values per request, 50000), years ([2005, ..., 2020]), modified ({"2015": "14/09/2023"} over
 "01/01/2024"), revised ({"2015": 1.1}: factor on that year's production), parents (centroids of the parents of
 the newest municipality, true), newest (whether PAM lists it, true), hide (codes without a centroid, []),
-no_polygon (codes without a polygon, []).
-Faults of its own: changed_column, short, wrong_year, label.
+no_polygon (codes without a polygon, []), unlisted (codes that Localidades lacks, []), absent (codes that PAM
+lacks, []).
+Faults of its own: changed_column, short, wrong_year, label, null (the last V is null).
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class Ibge(World):
     def answer(self, request):
         path, fault = request.path, (request.fault or {}).get("kind", "")
         if path == "/api/v1/localidades/municipios":
-            return as_json([self.place(p) for p in PLACES.values()])
+            return as_json([self.place(p) for c, p in PLACES.items() if c not in self.set_of("unlisted", [])])
         if path == "/api/v1/localidades/estados":
             return as_json([{"id": uf, "sigla": s[0], "nome": s[1]} for uf, s in country.STATES.items()])
         if path == "/api/v3/malhas/paises/BR/metadados":
@@ -233,6 +234,8 @@ class Ibge(World):
             rows.append(row)
         if fault == "short":
             rows = rows[:-3]
+        if fault == "null":
+            rows[-1]["V"] = None
         if fault == "changed_column":
             rows = [{("VALOR" if k == "V" else k): v for k, v in row.items()} for row in rows]
         return Reply(200, json.dumps(rows, ensure_ascii=False).encode())
@@ -263,7 +266,7 @@ class Ibge(World):
             (code, f"{p['name']} - {country.STATES[p['uf']][0]}")
             for code, p in PLACES.items()
             if (codes is None or code in codes) and (states is None or p["uf"] in states)
-            if code != NEWEST or self.set_of("newest", True)
+            if code not in self.set_of("absent", []) and (code != NEWEST or self.set_of("newest", True))
         ]
 
 
