@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_fetchers import places, sidra
-from data_fetchers.base import Note, NotYetError, Plan, Progress, Retry, SourceSummary, fetch_parts
+from data_fetchers.base import Note, NotYetError, Retry
+from data_fetchers.loop import Plan, Progress, SourceSummary, fetch_parts
 from data_fetchers.orders import Built, Context, Order, Planned
 from data_fetchers.origins import refuse_mixture, same
 from data_fetchers.parts import Part, children
@@ -117,7 +118,7 @@ def fetch(
         store: the folder; tables of other targets stay.
         executor: where parts are fetched; threads if none.
         retry: how often one part is tried.
-        progress: see `base.fetch_parts`.
+        progress: see `loop.fetch_parts`.
         today: decides what is published and what is preliminary; today if none.
 
     Raises:

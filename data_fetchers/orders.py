@@ -12,7 +12,8 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from data_fetchers.base import Note, Plan, Source
+from data_fetchers.base import Note, Source
+from data_fetchers.loop import Plan
 from data_fetchers.parts import Part, Shelf
 from yieldcast.errors import ConfigError
 from yieldcast.store import Store
@@ -153,5 +154,5 @@ class Planned:
 
     @property
     def plan(self) -> Plan:
-        """For `base.fetch_parts`."""
+        """For `loop.fetch_parts`."""
         return self.source, self.parts

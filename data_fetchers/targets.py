@@ -22,9 +22,10 @@ from data_fetchers import (
     soil_table,
     soilgrids,
 )
-from data_fetchers.base import Note, Plan, Source
+from data_fetchers.base import Note, Source
 from data_fetchers.cds import Cds
 from data_fetchers.era5 import Era5
+from data_fetchers.loop import Plan
 from data_fetchers.merging import merge_places, merge_soil, merge_weather, merge_yields
 from data_fetchers.orders import Built, Context, Order, Planned
 from data_fetchers.origins import held, same

@@ -11,14 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from data_fetchers.base import (
-    AgainError,
-    Retry,
-    TooBigError,
-    fetch_parts,
-    run_part,
-)
+from data_fetchers.base import AgainError, Retry, TooBigError, run_part
 from data_fetchers.http import SafeSession, get
+from data_fetchers.loop import fetch_parts
 from data_fetchers.parts import Job, Part, Record, Shelf, fetched_on
 from yieldcast.errors import CredentialsError, FetchError, MissingDataError
 

@@ -22,10 +22,11 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_fetchers.base import AgainError, NotYetError, Retry, TooBigError, fetch_parts, run_part
+from data_fetchers.base import AgainError, NotYetError, Retry, TooBigError, run_part
 from data_fetchers.cds import Cds
 from data_fetchers.cds_account import Account, GoneError
 from data_fetchers.cds_requests import equal
+from data_fetchers.loop import fetch_parts
 from data_fetchers.parts import Job, Part, Record, Shelf
 from yieldcast.errors import CredentialsError, FetchError
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_fetchers.base import AgainError, Retry, fetch_parts
+from data_fetchers.base import AgainError, Retry
 from data_fetchers.conab import (
     COLUMNS,
     KEY,
@@ -23,6 +23,7 @@ from data_fetchers.conab import (
     survey_parts,
     total_by_state,
 )
+from data_fetchers.loop import fetch_parts
 from data_fetchers.parts import Job, Shelf
 from yieldcast.errors import FetchError
 

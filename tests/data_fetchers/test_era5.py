@@ -17,11 +17,12 @@ import pytest
 import xarray as xr
 
 from data_fetchers import era5_answer
-from data_fetchers.base import AgainError, NotYetError, Retry, fetch_parts
+from data_fetchers.base import AgainError, NotYetError, Retry
 from data_fetchers.cds import Cds
 from data_fetchers.cds_account import Account
 from data_fetchers.era5 import Era5, final_on, preliminary_months
 from data_fetchers.era5_table import read_weather
+from data_fetchers.loop import fetch_parts
 from data_fetchers.parts import Job, Part, Shelf, timestamp
 from yieldcast import degree_days, schema
 from yieldcast.errors import ConfigError, CredentialsError

@@ -19,8 +19,8 @@ import requests
 import urllib3
 import xarray as xr
 
-from data_fetchers.base import SourceSummary, fetch_parts
 from data_fetchers.ibge import SERVICE, SIDRA, Ibge, LegacyAdapter
+from data_fetchers.loop import SourceSummary, fetch_parts
 from data_fetchers.pam import read_yields
 from data_fetchers.parts import Job, Part, Shelf
 from data_fetchers.places import municipality_counts, read_places

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_fetchers.base import AgainError, Note, fetch_parts
+from data_fetchers.base import AgainError, Note
 from data_fetchers.ibge import Ibge
+from data_fetchers.loop import fetch_parts
 from data_fetchers.malhas import PARENTS, area_centroid, parse_centroids, parse_mesh, parse_places
 from data_fetchers.parts import Part, Shelf, timestamp
 from data_fetchers.places import STATES, municipality_counts, read_mesh, read_places, state_codes

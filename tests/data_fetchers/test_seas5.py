@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from data_fetchers.base import NotYetError, Retry, TooBigError, fetch_parts
+from data_fetchers.base import NotYetError, Retry, TooBigError
 from data_fetchers.cds import Cds
+from data_fetchers.loop import fetch_parts
 from data_fetchers.parts import Shelf
 from data_fetchers.seas5 import Seas5, newest_start, read_seasonal
 from data_fetchers.seas5_answers import published, system_of

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from rasterio.transform import Affine
 
 from data_fetchers import soil_pixels, soilgrids
-from data_fetchers.base import AgainError, Note, Retry, fetch_parts, run_part
+from data_fetchers.base import AgainError, Note, Retry, run_part
+from data_fetchers.loop import fetch_parts
 from data_fetchers.parts import Job, Part, Shelf
 from data_fetchers.soil_table import LAYERS, Row, read_rows, read_soil, write_rows
 from data_fetchers.soilgrids import SoilGrids
@@ -404,7 +405,8 @@ POLYGONS_IN_THREADS = """
 import json, sys, warnings
 from pathlib import Path
 import numpy as np, xarray as xr
-from data_fetchers.base import Retry, fetch_parts
+from data_fetchers.base import Retry
+from data_fetchers.loop import fetch_parts
 from data_fetchers.soilgrids import SoilGrids
 folder = Path(sys.argv[1])
 mesh = json.loads((folder / "mesh.geojson").read_text())

@@ -16,10 +16,11 @@ import pytest
 import xarray as xr
 
 from data_fetchers import cds_account, http, soil_pixels, soilgrids
-from data_fetchers.base import AgainError, Retry, fetch_parts
+from data_fetchers.base import AgainError, Retry
 from data_fetchers.cds import Cds
 from data_fetchers.conab import Conab, survey_parts
 from data_fetchers.ibge import Ibge
+from data_fetchers.loop import fetch_parts
 from data_fetchers.nasa_power import NasaPower, weather_parts
 from data_fetchers.parts import Job, Part, Record, Shelf
 from data_fetchers.places import municipality_counts

@@ -4,7 +4,7 @@
 
 Control (not logged):
     POST /_control/faults   [{"match": "part of path?query", "kind": KIND, "times": 1, ...}, ...] replaces all
-    GET  /_control/log      [{"method", "path", "status", "fault", "token"}, ...] since the start or the reset
+    GET  /_control/log      [{"method", "path", "status", "fault", "token", "time" of arrival, ...}, ...]
     POST /_control/reset    forgets log and faults
     POST /_control/set      {"name": value}: settings of the server at hand
 
@@ -119,6 +119,7 @@ def handler_of(world: World):
         do_POST = do_PUT = do_DELETE = do_HEAD = do_GET
 
         def _serve(self):
+            arrived = time.time()
             url = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {k.lower(): v for k, v in self.headers.items()}
@@ -134,7 +135,7 @@ def handler_of(world: World):
                         "method": self.command, "path": target, "status": reply.status if reply else 0,
                         "fault": fault["kind"] if fault else "", "token": headers.get("private-token", ""),
                         "range": headers.get("range", ""), "bytes": len(reply.body) if reply else 0,
-                        "time": time.time(),
+                        "time": arrived,
                     }
                 )  # fmt: skip
             if reply is None:
