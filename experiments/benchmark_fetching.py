@@ -24,24 +24,43 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from data_fetchers import answers, grids
+from data_fetchers import answers, era5_table, grids
+from data_fetchers.cds import Cds
+from data_fetchers.era5 import Era5
+from data_fetchers.parts import Part, Shelf, timestamp
 from data_fetchers.sidra import UNITS, parse_values
 
 ROUNDS = 5
 LATITUDE, LONGITUDE = np.arange(6, -34.01, -0.25), np.arange(-74, -33.99, 0.25)
 
 
-def year_of_temperature(folder: Path) -> Path:
-    """A zip with one netCDF, as the Climate Data Store sends a year of daily extremes."""
-    days = np.arange("2020-01-01", "2021-01-01", dtype="datetime64[D]").astype("datetime64[ns]")
-    kelvin = np.random.default_rng(0).normal(300, 5, (366, 161, 161)).astype(np.float32)
-    coords = {"valid_time": days, "latitude": LATITUDE, "longitude": LONGITUDE}
-    ds = xr.Dataset({"t2m": (("valid_time", "latitude", "longitude"), kelvin)}, coords)
-    packing = {"t2m": {"zlib": True, "complevel": 1, "shuffle": True}}
-    file = folder / "answer.nc"
+def answer(file: Path, name: str, step: str, mean: float, spread: float) -> Path:
+    """A zip with one netCDF of 2020, as the Climate Data Store sends it."""
+    times = np.arange("2020-01", "2021-01", dtype=f"datetime64[{step}]").astype("datetime64[ns]")
+    shape = (len(times), len(LATITUDE), len(LONGITUDE))
+    values = np.abs(np.random.default_rng(0).normal(mean, spread, shape)).astype(np.float32)
+    coords = {"valid_time": times, "latitude": LATITUDE, "longitude": LONGITUDE}
+    ds = xr.Dataset({name: (("valid_time", "latitude", "longitude"), values)}, coords)
+    packing = {name: {"zlib": True, "complevel": 1, "shuffle": True}}
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("data_0.nc", bytes(ds.to_netcdf(engine="h5netcdf", encoding=packing)))
     return file
+
+
+def shelf_of_a_year(folder: Path) -> tuple[Shelf, Era5, list[Part]]:
+    """Daily extremes and monthly rain of a year, checked and put away as a fetch does it."""
+    era5, shelf = Era5(Cds(), area=(6.0, -74.0, -34.0, -34.0)), Shelf(folder / "era5")
+    parts, _ = era5.weather_parts([2020], dt.date(2026, 11, 21), shelf)
+    shelf.make()
+    for part in parts:
+        rain, low = part.name.startswith("precipitation"), part.name.startswith("tmin")
+        target = shelf.temporary(part)
+        if rain:
+            answer(target, "tp", "M", 0.004, 0.001)
+        else:
+            answer(target, "t2m", "D", 285 if low else 305, 1)
+        shelf.commit(part, {"fetched": timestamp(), **era5.check(part, target)})
+    return shelf, era5, parts
 
 
 def mesh_of(file: Path | None) -> dict[str, Any]:
@@ -117,7 +136,7 @@ def main() -> None:
     lat, lon = rng.uniform(-33, 5, 5571), rng.uniform(-73, -35, 5571)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        file = year_of_temperature(folder)
+        file = answer(folder / "answer.nc", "t2m", "D", 300, 5)
         began = time.perf_counter()
         weights = grids.cached_weights(folder, mesh, codes, LATITUDE, LONGITUDE)
         first = time.perf_counter() - began
@@ -130,6 +149,14 @@ def main() -> None:
             ),
             f"weights of {len(codes):,} polygons, the first time (one reading)": first,
         }
+        shelf, era5, parts = shelf_of_a_year(folder)
+        static = xr.Dataset(
+            {"latitude_deg": ("municipality", lat), "longitude_deg": ("municipality", lon)},
+            {"municipality": np.arange(5571, dtype=np.int32)},
+        )
+        lines["a year's table of 5,571 centroids: tmax, tmin, rain, degree days of daily values"] = timed(
+            lambda: era5_table.read_weather(shelf, era5, parts, static, "centroid", None)
+        )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     bodies = year_of_pam()
     lines["PAM: a year of 5 crops, 111,420 values"] = timed(lambda: [parse_values(body) for body in bodies])

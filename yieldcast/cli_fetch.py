@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -22,11 +21,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from data_fetchers.fetching import Report
     from data_fetchers.orders import Order
 
-_SHOWN_REQUESTS = 3
-_SHOWN_ITEMS = 12
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
@@ -139,6 +135,7 @@ def fetch(
     """
     from data_fetchers.base import Retry
     from data_fetchers.fetching import fetch as run
+    from yieldcast.fetch_views import show_plan, show_report
 
     order = _order(what, years, crops, states, starts, store)
     settings = {
@@ -149,14 +146,14 @@ def fetch(
     order, screen = _with(order, settings), _console()
     today = dt.datetime.now(dt.UTC).date()
     if dry_run:
-        return _show_plan(order, store, today, screen)
+        return show_plan(order, store, today, screen)
     retry = Retry(tries=tries, first_s=retry_wait, longest_s=max(retry_wait, 120.0))
     try:
         with _executor(dask) as executor, _progress(screen) as progress:
             report = run(order, store, executor=executor, retry=retry, progress=progress, today=today)
     except KeyboardInterrupt:
         _stop(screen)
-    _show_report(report, store, screen)
+    show_report(report, store, screen)
     report.raise_for_missing()
 
 
@@ -264,83 +261,3 @@ def _progress(screen: Console) -> Iterator[Any]:
 
     with fetch_progress(screen) as update:
         yield update
-
-
-def _show_plan(order: Order, store: Path, today: dt.date, screen: Console) -> None:
-    from rich.table import Table
-
-    from data_fetchers.estimates import Estimates
-    from data_fetchers.fetching import plan, still_to_fetch
-    from data_fetchers.orders import Context
-
-    context = Context(order, store, today)
-    plans, later = plan(order, store, today)
-    table = Table(
-        "target", "source", "parts", "here", "to fetch", "about MB", title="dry run: nothing is fetched"
-    )
-    for column in table.columns[2:]:
-        column.justify = "right"
-    sizes, to_fetch = Estimates(context.folder), [still_to_fetch(planned, context) for planned in plans]
-    for planned, left in zip(plans, to_fetch, strict=True):
-        size = sum(sizes.of(part) for part in left)
-        count = max(len(planned.parts), len(left))
-        cells = (count, count - len(left), len(left))
-        table.add_row(planned.target, planned.source.name, *(f"{n:,}" for n in cells), f"{size / 1e6:,.1f}")
-    for target, text in later.items():
-        table.add_row(target, "", "", "", "", text)
-    screen.print(table)
-    for planned, left in zip(plans, to_fetch, strict=True):
-        for part in left[:_SHOWN_REQUESTS]:
-            shown = json.dumps(_shortened(dict(part.request)), ensure_ascii=False)
-            screen.print(f"{part.source}: {shown}", soft_wrap=True)
-        if len(left) > _SHOWN_REQUESTS:
-            screen.print(f"{planned.source.name}: ... and {len(left) - _SHOWN_REQUESTS:,} more like these")
-        for note in planned.notes:
-            screen.print(f"{note.table}: {note.text} ({note.count:,})")
-    if later:
-        screen.print(f"not known exactly until the places are here: {', '.join(later)}")
-
-
-def _shortened(value: Any) -> Any:
-    """A request as a reader can take it in: of long lists the beginning and the length."""
-    if isinstance(value, dict):
-        return {key: _shortened(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)) and len(value) > _SHOWN_ITEMS:
-        return [*value[:_SHOWN_REQUESTS], f"... {len(value)} in all"]
-    return value
-
-
-def _show_report(report: Report, store: Path, screen: Console) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("target", "parts", "here before", "fetched", "MB", "revised", "missing", title="fetch")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for s in report.summaries:
-        cells = (s.total, s.kept, s.fetched)
-        numbers = [f"{n:,}" for n in cells]
-        table.add_row(
-            s.name, *numbers, f"{s.bytes / 1e6:,.1f}", f"{len(s.revised):,}", f"{len(s.missing):,}"
-        )  # fmt: skip
-    screen.print(table)
-    for note in report.notes:
-        style = "yellow" if note.missing else ""
-        screen.print(Text(f"{note.table}: {note.text} ({note.count:,})", style=style))
-    reasons: dict[str, list[str]] = {}
-    for name, error in report.missing:
-        reasons.setdefault(str(error), []).append(name)
-    for reason, names in reasons.items():
-        more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
-        screen.print(Text(f"missing {names[0]}{more}: {reason}", style="red"))
-    if report.missing:
-        screen.print(f"every part with its reason: {store / 'parts' / 'manifest.jsonl'}")
-    for target in report.unwritten:
-        text = f"{target}: not written, parts are missing (--partial writes what is there)"
-        screen.print(Text(text, style="red"))
-    for target, error in report.errors:
-        screen.print(Text(f"{target}: not written: {error}", style="red"))
-    if report.written:
-        screen.print(
-            f"written to {store}: {', '.join(report.written)}; next: yieldcast status --store {store}"
-        )
