@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -470,3 +471,13 @@ def test_a_recorded_answer_is_understood(power, samples, tmp_path):
     whole = type(part)(part.source, "sorriso", {**asked, "end": "20250131"})
     with pytest.raises(AgainError, match=r"26 day.*20250106"):
         power.check(whole, file)
+
+
+def test_brazils_municipalities_lie_in_1391_cells():
+    """The number of requests that README and dry run state."""
+    file = Path(__file__).parents[3] / "shared" / "brazil" / "municipalities.csv"
+    if not file.is_file():
+        pytest.skip("the real municipalities are not beside this clone")
+    places = pd.read_csv(file)
+    cells = set(zip(*cell_of(places["lat"], places["lon"]), strict=True))
+    assert len(cells) == 1391
