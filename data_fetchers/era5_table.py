@@ -218,7 +218,7 @@ def _locator(
     lost = codes[~grids.has_cell(place)]
     if lost.size:
         text = f"municipalities outside the grid: {', '.join(map(str, lost[:5]))}{', ...' * (lost.size > 5)}"
-        notes.append(Note("weather", text, int(lost.size), missing=True))
+        notes.append(Note("weather", text, int(lost.size)))
     return notes, place
 
 

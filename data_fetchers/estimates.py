@@ -13,7 +13,7 @@ from data_fetchers.parts import Part
 # the sizes that the services' reference states or that answers of the same shape had here; good to a factor
 # of three, and replaced by the median of what has arrived as soon as something has.
 _ROUGH: tuple[tuple[str, float], ...] = (
-    ("ibge/places", 4e6),
+    ("ibge/localidades", 4e6),
     ("ibge/centroids", 2e6),
     ("ibge/mesh", 2e6),
     ("ibge/pam", 9e6),

@@ -3,74 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib.util
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_fetchers import places, sidra
+from data_fetchers import ibge, places, sidra
 from data_fetchers.base import Note, NotYetError, Retry
 from data_fetchers.loop import Plan, Progress, SourceSummary, fetch_parts
 from data_fetchers.orders import Built, Context, Order, Planned
-from data_fetchers.origins import refuse_mixture, same
-from data_fetchers.parts import Part, children
+from data_fetchers.origins import refuse_mixture, replaced, same
+from data_fetchers.parts import Part, Record, children
+from data_fetchers.reports import Report
 from data_fetchers.targets import PLANS, plan_places, table_parts
 from yieldcast.disk import alone, atomic_text, make_folder
-from yieldcast.errors import ConfigError, CredentialsError, FetchError, MissingDataError, YieldcastError
+from yieldcast.errors import ConfigError, FetchError, MissingDataError, YieldcastError
 from yieldcast.store import Store
 
 SURVEYS = "surveys.csv"
-
-
-@dataclass
-class Report:
-    """What a fetch did.
-
-    Args:
-        summaries: per target, what became of its parts.
-        notes: what a reader of the tables should know.
-        written: targets whose table was written.
-        unwritten: targets whose table was left as it was, because parts are missing.
-        errors: targets that could not be planned or made, with the reason.
-    """
-
-    summaries: list[SourceSummary] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
-    written: list[str] = field(default_factory=list)
-    unwritten: list[str] = field(default_factory=list)
-    errors: list[tuple[str, YieldcastError]] = field(default_factory=list)
-
-    @property
-    def missing(self) -> list[tuple[str, YieldcastError]]:
-        """Parts that did not arrive, with the reason."""
-        return [entry for summary in self.summaries for entry in summary.missing]
-
-    def note(self, notes: Sequence[Note]) -> None:
-        """Add notes, each once."""
-        self.notes = list(dict.fromkeys([*self.notes, *notes]))
-
-    def raise_for_missing(self) -> None:
-        """An error when anything that was asked for is not there.
-
-        Raises:
-            YieldcastError: a target could not be made; its own error.
-            CredentialsError: a key or licence is the reason.
-            FetchError: parts or values are missing, exit code 4.
-        """
-        for _, error in self.errors:
-            raise error
-        for _, error in self.missing:
-            if isinstance(error, CredentialsError):
-                raise error
-        absent = [note for note in self.notes if note.missing]
-        if not self.missing and not absent:
-            return
-        first = str(self.missing[0][1]) if self.missing else f"{absent[0].table}: {absent[0].text}"
-        hint = self.missing[0][1].hint if self.missing else ""
-        raise FetchError(
-            f"{len(self.missing)} parts did not arrive, {len(absent)} notes name gaps; first: {first}",
-            f"{hint} The same command goes on later: what has arrived is not asked for again.".strip(),
-        )
 
 
 def plan(order: Order, store: Path, today: dt.date) -> tuple[list[Planned], dict[str, str]]:
@@ -84,17 +35,18 @@ def plan(order: Order, store: Path, today: dt.date) -> tuple[list[Planned], dict
     Raises:
         ConfigError: as `fetch`.
     """
-    context = Context(order, store, today)
+    context = Context(order, Path(store).resolve(), today)
     _check(context)
     plans, later = [], {}
-    if _needs_places(context):
+    without_places = _needs_places(context)
+    if without_places:
         plans.append(plan_places(context))
     for target in _rest(order):
         try:
             plans.append(PLANS[target](context))
-        except (FetchError, MissingDataError, ConfigError) as error:
-            # before the places are here nothing that hangs on them can be planned
-            if isinstance(error, ConfigError) and not plans:
+        except (FetchError, MissingDataError, ConfigError):
+            # Nothing can be planned before its places are here, nor yields before SIDRA's labels.
+            if not without_places and target != "yields":
                 raise
             later[target] = _about(order, target)
     return plans, later
@@ -125,7 +77,9 @@ def fetch(
         ConfigError: unknown crop or state, or a table of another origin in the store.
         MissingDataError: the disk refuses, or another fetch is at work.
     """
-    context, report = Context(order, store, today or dt.datetime.now(dt.UTC).date()), Report()
+    # Absolute, since workers of a cluster have folders of their own.
+    context = Context(order, Path(store).resolve(), today or dt.datetime.now(dt.UTC).date())
+    report = Report()
     _check(context)
     # One fetch at a time also while tables are read, joined and written.
     held = context.folder / ".one-fetch"
@@ -152,7 +106,7 @@ def _fetch(context: Context, report: Report, get: _Get) -> None:
     if _needs_places(context):
         planned = plan_places(context)
         _finish(context, report, planned, get([planned.plan], ["places"])[0])
-        if context.existing("static") is None:
+        if context.existing("static") is None or _absent_states(context):
             report.unwritten += targets
             return
     if "yields" in targets:
@@ -160,6 +114,9 @@ def _fetch(context: Context, report: Report, get: _Get) -> None:
         if any(not context.shelf(table_parts(context)[0]).complete(part) for part in summary.absent):
             report.unwritten.append("yields")
             targets.remove("yields")
+        elif _has_new_places(context):
+            planned = plan_places(context)
+            _finish(context, report, planned, get([planned.plan], ["places"])[0])
     plans = []
     for target in targets:
         try:
@@ -171,26 +128,47 @@ def _fetch(context: Context, report: Report, get: _Get) -> None:
         _finish(context, report, planned, summary)
 
 
-def still_to_fetch(planned: Planned, context: Context) -> list[Part]:
-    """The parts of a plan, or of what they were split into, that are not on their shelf, or stale."""
+def leaves(planned: Planned, context: Context) -> list[tuple[Part, Record | None]]:
+    """The parts of a plan, or of what they were split into, each with its sidecar; nothing is touched."""
     shelf = context.shelf(planned.source)
 
-    def left(part: Part) -> list[Part]:
-        record = shelf.verified(part)
-        if record is None:
-            return [part]
-        if "split" in record:
-            return [one for child in children(part, record) for one in left(child)]
-        return [part] if planned.source.stale(part, record, context.today) else []
+    def below(part: Part) -> list[tuple[Part, Record | None]]:
+        record = shelf.verified(part, finish=False)
+        if record is None or "split" not in record:
+            return [(part, record)]
+        return [leaf for child in children(part, record) for leaf in below(child)]
 
-    return [one for part in planned.parts for one in left(part)]
+    return [leaf for part in planned.parts for leaf in below(part)]
+
+
+def still_to_fetch(planned: Planned, context: Context) -> list[Part]:
+    """The parts among the `leaves` of a plan that are not on their shelf, or stale."""
+    return [
+        part
+        for part, record in leaves(planned, context)
+        if record is None or planned.source.stale(part, record, context.today)
+    ]
 
 
 def _check(context: Context) -> None:
     """Everything that can be refused before anything is asked for."""
     places.state_codes(context.order.states)
-    if "yields" in context.order.targets:
-        sidra.known(context.order.crops)
+    order = context.order
+    if "yields" in order.targets:
+        sidra.known(order.crops)
+    if "weather" in order.targets and order.where == "polygon":
+        if order.weather == "nasa-power":
+            raise ConfigError(
+                "--where polygon: NASA POWER's cells of 50 km are larger than most municipalities",
+                "Take --where centroid, or ERA5.",
+            )
+        if importlib.util.find_spec("exactextract") is None:
+            raise ConfigError("--where polygon needs exactextract", "pip install 'yieldcast[geo]'")
+    if order.where == "polygon" and not _needs_places(context) and context.mesh() is None:
+        raise ConfigError(
+            "--where polygon: the store has no boundaries of its places",
+            "Run `yieldcast fetch places` first.",
+        )
     refuse_mixture(context)
 
 
@@ -199,10 +177,23 @@ def _needs_places(context: Context) -> bool:
     static = context.existing("static")
     if "places" in context.order.targets or static is None:
         return True
-    if not same(context, "places"):  # imported: the user's own selection
+    # Imported places are the user's own selection.
+    return same(context, "places") and bool(_absent_states(context))
+
+
+def _absent_states(context: Context) -> set[str]:
+    """Asked states of which the store has no place."""
+    wanted = set(context.order.states or places.STATES)
+    return wanted - set(context.places()["state"].values.tolist())
+
+
+def _has_new_places(context: Context) -> bool:
+    """Whether IBGE lists more or fewer municipalities of the asked states than the store has."""
+    if not same(context, "places"):
         return False
-    wanted = context.order.states or tuple(places.STATES)
-    return bool(set(wanted) - set(static["state"].values.tolist()))
+    listed = places.municipality_counts(context.shelf(table_parts(context)[0]), ibge.Ibge())
+    states = Counter((context.places()["municipality"].values // 100_000).tolist())
+    return any(listed.get(uf) != states[uf] for uf in places.state_codes(context.order.states))
 
 
 def _rest(order: Order) -> list[str]:
@@ -242,14 +233,22 @@ def _finish(context: Context, report: Report, planned: Planned, summary: SourceS
     try:
         built = planned.build()
         report.note(built.notes)
-        _write(context, built)
+        _write(context, report, planned.target, built)
+    except MissingDataError as error:
+        if not summary.missing:
+            report.errors.append((planned.target, error))
+        report.unwritten += [planned.target] if summary.missing else []
+        return
     except YieldcastError as error:
         report.errors.append((planned.target, error))
         return
     report.written.append(planned.target)
 
 
-def _write(context: Context, built: Built) -> None:
+def _write(context: Context, report: Report, target: str, built: Built) -> None:
     if built.surveys is not None:
         atomic_text(context.store / SURVEYS, built.surveys)
-    Store.update(context.store, built.tables, built.about, mesh=built.mesh)
+    drop = replaced(context) if target == "places" else []
+    if drop:  # --replace: what belonged to the places of before goes with them
+        report.note([Note("places", f"replaced, and dropped with them: {', '.join(drop)}", len(drop))])
+    Store.update(context.store, built.tables, built.about, mesh=built.mesh, drop=drop)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -137,7 +137,7 @@ class Ibge:
             published = self._read_periods(shelf, table)
             for year in sorted(set(years)):
                 there = [c for c in group if year in published and year >= group[c].first_year]
-                notes += _missing(year, sorted(set(group) - set(there)), year in published)
+                notes += _missing(year, sorted(set(group) - set(there)), published)
                 for scope in scopes:
                     packed = max(1, (LIMIT - 1) // (len(sidra.variables(table)) * sum(scope.values())))
                     for i in range(0, len(there), packed):
@@ -286,10 +286,14 @@ class LegacyAdapter(HTTPAdapter):
         super().init_poolmanager(*args, ssl_context=context, **kwargs)
 
 
-def _missing(year: int, crops: Sequence[str], published: bool) -> list[Note]:
+def _missing(year: int, crops: Sequence[str], published: Collection[int]) -> list[Note]:
+    """Only what is still to come is missing; what PAM will never have is said and left."""
     if not crops:
         return []
+    to_come = year > max(published, default=year)
     text = f"PAM of {year} is not published ({', '.join(crops)})"
-    if published:
+    if year in published:
         text = f"PAM counts {', '.join(crops)} of {year} in another way than today: not fetched"
-    return [Note("yields", text, len(crops), missing=True)]
+    elif not to_come:
+        text = f"PAM has no {', '.join(crops)} of {year}"
+    return [Note("yields", text, len(crops), missing=to_come)]

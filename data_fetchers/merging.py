@@ -94,6 +94,8 @@ def merge_yields(old: xr.Dataset | None, new: xr.Dataset, whole: bool) -> xr.Dat
             a revision took a value away; otherwise values are only added and replaced.
     """
     has_values = new["yield_kg_ha"].notnull().any("municipality")
+    if not has_values.any():
+        return new if old is None else old
     new = new.isel(harvest_year=np.flatnonzero(has_values.any("crop")))
     if old is None:
         return schema.check_yields(new)
@@ -132,6 +134,8 @@ def _attributes(old: xr.Dataset, new: xr.Dataset) -> dict[str, str]:
     if "preliminary" in attrs and "time" in new.coords:
         there = new["tmax_degC"].notnull().any("municipality").values
         again = set(new["time"].values[there].astype("datetime64[M]").astype(str).tolist())
+        if not np.isin(old["municipality"].values, new["municipality"].values).all():
+            again = set()  # of other places the month is as it was
         held = set(filter(None, str(old.attrs.get("preliminary", "")).split(", "))) - again
         now = set(filter(None, str(new.attrs.get("preliminary", "")).split(", ")))
         attrs["preliminary"] = ", ".join(sorted(held | now))

@@ -142,7 +142,7 @@ def weather_parts(static: xr.Dataset, years: Sequence[int], today: dt.date) -> t
     before = 12 * sum(year < FIRST_YEAR for year in years)
     after = sum(dt.date(year, month, 1) > newest for year in years for month in range(1, 13))
     notes = [
-        Note("weather", f"NASA POWER: months before {FIRST_YEAR}, where it begins", before, True),
+        Note("weather", f"NASA POWER: months before {FIRST_YEAR}, where it begins", before),
         Note("weather", f"NASA POWER: not yet observed: months after {newest:%Y-%m}", after),
     ]
     return parts, [note for note in notes if note.count]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,7 @@ import xarray as xr
 from data_fetchers.base import Note, Source
 from data_fetchers.loop import Plan
 from data_fetchers.parts import Part, Shelf
-from yieldcast.errors import ConfigError
+from yieldcast.errors import ConfigError, SchemaError
 from yieldcast.store import Store
 
 WeatherSource = Literal["era5", "era5-land", "nasa-power"]
@@ -84,12 +85,17 @@ class Context:
 
     def opened(self) -> Store | None:
         """The store as it is now, None where there is none."""
-        return Store.open(self.store) if (self.store / "store.json").exists() else None
+        return Store.open(self.store, damaged=True) if (self.store / "store.json").exists() else None
 
     def existing(self, table: str) -> xr.Dataset | None:
-        """A table of the store, None where it is not there."""
+        """A table of the store, None where it is not there or so damaged that it must be made again."""
         opened = self.opened()
-        return getattr(opened, table) if opened is not None and table in opened else None
+        if opened is None or table not in opened:
+            return None
+        with suppress(SchemaError):
+            found: xr.Dataset = getattr(opened, table)
+            return found
+        return None
 
     def places(self) -> xr.Dataset:
         """All places of the store."""

@@ -9,6 +9,7 @@ import xarray as xr
 
 from data_fetchers.orders import Context, Order
 from yieldcast.errors import ConfigError
+from yieldcast.manifest import TABLES
 from yieldcast.variables import SOIL
 
 _TABLES = {"places": "static", "yields": "yields", "weather": "weather", "soil": "static"}
@@ -55,6 +56,14 @@ def refuse_mixture(context: Context) -> None:
                 f"{_said(wanted(context.order)[target])}",
                 "Use another --store, or --replace to drop what is there.",
             )
+
+
+def replaced(context: Context) -> list[str]:
+    """Tables and sources that go when the places of a store give way to those of another origin."""
+    opened = context.opened()
+    if opened is None or same(context, "places"):
+        return []
+    return [*(table for table in TABLES if table in opened), *opened.sources]
 
 
 def _present(context: Context, target: str) -> bool:

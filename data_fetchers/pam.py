@@ -188,8 +188,8 @@ class _Table:
         ]
         for word, codes in (("with", self.grown), ("without", self.strangers - self.grown)):
             if codes:
-                text = f"municipalities in PAM {word} values, not in the list: {sorted(codes)[:5]}"
-                notes.append(Note("yields", text, len(codes), missing=word == "with"))
+                text = f"municipalities in PAM {word} values, not among the places: {sorted(codes)[:5]}"
+                notes.append(Note("yields", text, len(codes)))
         if self.unlisted:
             text = f"municipalities that PAM does not list in every year: {sorted(self.unlisted)[:20]}"
             notes.append(Note("yields", text, len(self.unlisted)))

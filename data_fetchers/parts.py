@@ -132,12 +132,14 @@ class Shelf:
         """The part's note while it is under way."""
         return Job(self.folder / f"{part.file}.job.json")
 
-    def verified(self, part: Part) -> Record | None:
+    def verified(self, part: Part, finish: bool = True) -> Record | None:
         """The sidecar of a part whose file is here, whole and as written; None otherwise.
 
-        A commit that was cut off is finished first. A split part is verified by its sidecar alone.
+        A commit that was cut off is finished first, unless `finish` is False: a look beside a fetch that is
+        at work. A split part is verified by its sidecar alone.
         """
-        self._finish(part)
+        if finish:
+            self._finish(part)
         record = _read_record(self._sidecar(part), part)
         if record is None or "split" in record:
             return record

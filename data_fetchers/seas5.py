@@ -218,5 +218,5 @@ def read_seasonal(
     beyond = int((table["municipality_cell"].values < 0).all(axis=0).sum())
     notes += [Note("seasonal", text, count) for text, count in reader.odd.items() if count]
     if beyond:
-        notes.append(Note("seasonal", "places outside the area of the forecast", beyond, missing=True))
+        notes.append(Note("seasonal", "places outside the area of the forecast", beyond))
     return table, notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from data_fetchers.orders import Built, Context, Order, Planned
 from data_fetchers.origins import held, same
 from data_fetchers.parts import Part, Shelf
 from data_fetchers.seas5_answers import SYSTEMS
-from yieldcast.errors import ConfigError, MissingDataError
+from yieldcast.errors import MissingDataError
 
 Area = tuple[float, float, float, float]
 # From Roraima to Rio Grande do Sul and from Acre to Fernando de Noronha (32.4 W), in whole degrees.
@@ -96,11 +97,6 @@ def plan_weather(context: Context) -> Planned:
     """Monthly weather of ERA5, ERA5-Land or NASA POWER."""
     order, static = context.order, context.static()
     if order.weather == "nasa-power":
-        if order.where == "polygon":
-            raise ConfigError(
-                "--where polygon: NASA POWER's cells of 50 km are larger than most municipalities",
-                "Take --where centroid, or ERA5.",
-            )
         power = nasa_power.NasaPower()
         about = _about(power, where="centroid")
         parts, notes = nasa_power.weather_parts(static, order.years, context.today)
@@ -131,8 +127,9 @@ def plan_soil(context: Context) -> Planned:
     """SoilGrids, into the table of places."""
     order, static = context.order, context.static()
     mesh_file = context.mesh_file() if order.where == "polygon" else ""
+    folder = str(Path(order.soil_folder).resolve()) if order.soil_folder else ""
     source = soilgrids.SoilGrids(
-        folder=order.soil_folder, generation=order.soil, resolution=order.soil_resolution,
+        folder=folder, generation=order.soil, resolution=order.soil_resolution,
         where=order.where, mesh_file=mesh_file,
     )  # fmt: skip
     about = _about(source, resolution=order.soil_resolution, where=order.where)

@@ -106,7 +106,9 @@ def fetch(
     ] = None,
     starts: Annotated[
         str | None,
-        typer.Option(help="Start months of seasonal forecasts, e.g. 2026-09:2026-11; the newest if none."),
+        typer.Option(
+            help="Start months of seasonal forecasts, e.g. 2026-09:2026-11; else the newest in --years."
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show requests, counts, sizes; fetch nothing.")

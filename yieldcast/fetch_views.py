@@ -13,8 +13,8 @@ from rich.text import Text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from data_fetchers.fetching import Report
     from data_fetchers.orders import Order
+    from data_fetchers.reports import Report
 
 _SHOWN_REQUESTS = 3
 _SHOWN_ITEMS = 12
@@ -30,7 +30,7 @@ def show_plan(order: Order, store: Path, today: dt.date, screen: Console) -> Non
         screen: where to draw.
     """
     from data_fetchers.estimates import Estimates
-    from data_fetchers.fetching import plan, still_to_fetch
+    from data_fetchers.fetching import leaves, plan, still_to_fetch
     from data_fetchers.orders import Context
 
     context = Context(order, store, today)
@@ -43,7 +43,7 @@ def show_plan(order: Order, store: Path, today: dt.date, screen: Console) -> Non
     sizes, to_fetch = Estimates(context.folder), [still_to_fetch(planned, context) for planned in plans]
     for planned, left in zip(plans, to_fetch, strict=True):
         size = sum(sizes.of(part) for part in left)
-        count = max(len(planned.parts), len(left))
+        count = len(leaves(planned, context))
         cells = (count, count - len(left), len(left))
         table.add_row(planned.target, planned.source.name, *(f"{n:,}" for n in cells), f"{size / 1e6:,.1f}")
     for target, text in later.items():

@@ -50,3 +50,12 @@ def read(path: Path) -> dict[str, Any]:
     if not complete:
         raise MissingDataError(f"{path / FILE} is broken: entries are missing", AGAIN)
     return manifest
+
+
+def files_in_use(path: Path) -> set[str]:
+    """Names of the files that the store in a folder consists of; none where there is no store."""
+    try:
+        contents = read(path)
+    except MissingDataError:
+        return set()
+    return {*(str(entry["file"]) for entry in contents["tables"].values()), str(contents.get("mesh"))}

@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -72,15 +72,23 @@ class Store:
         }
 
     @classmethod
-    def open(cls, path: Path) -> Store:
+    def open(cls, path: Path, damaged: bool = False) -> Store:
         """Open an existing store.
+
+        Args:
+            path: the folder.
+            damaged: take tables whose file is gone as not there, so that they can be made again.
 
         Raises:
             MissingDataError: no store there, or a manifest that is broken or of another format.
             SchemaError: a table file that the manifest names is gone.
         """
         path = Path(path)
-        store = cls(path, manifest.read(path))
+        contents = manifest.read(path)
+        if damaged:
+            there = {t: e for t, e in contents["tables"].items() if (path / str(e["file"])).is_file()}
+            contents = {**contents, "tables": there}
+        store = cls(path, contents)
         for table in manifest.tables_of(store._contents):
             if not store._file(table).is_file():
                 raise SchemaError(
@@ -110,19 +118,21 @@ class Store:
         tables: Mapping[str, xr.Dataset],
         sources: Mapping[str, Any],
         mesh: str | None = None,
+        drop: Collection[str] = (),
     ) -> Store:
-        """Replace some tables of a store, or begin one; the others stay.
+        """Replace some tables of a store, or begin one; the others stay, but for damaged ones.
 
         Args:
             path: the folder, made when it is not there.
             tables: of static, weather, yields, seasonal.
             sources: where they come from, merged into what the store says of the others.
             mesh: boundaries of the municipalities, a GeoJSON text; None leaves them.
+            drop: tables to leave out, and names to leave out of what the store says of its sources.
 
         Raises:
             SchemaError, MissingDataError: as `write`, also when the tables no longer fit together.
         """
-        return cls._replace(Path(path), tables, sources, mesh, keep=True)
+        return cls._replace(Path(path), tables, sources, mesh, keep=True, drop=drop)
 
     @classmethod
     def _replace(
@@ -132,6 +142,7 @@ class Store:
         sources: Mapping[str, Any],
         mesh: str | None,
         keep: bool,
+        drop: Collection[str] = (),
     ) -> Store:
         for table, ds in tables.items():
             _CHECKS[table](ds)
@@ -139,7 +150,8 @@ class Store:
             _refuse_strangers(tables, None)  # before the folder is made
         make_folder(path)
         with alone(path, "another import or fetch is writing the store"):
-            earlier = cls.open(path) if keep and (path / manifest.FILE).exists() else None
+            exists = keep and (path / manifest.FILE).exists()
+            earlier = cls.open(path, damaged=True)._without({*drop, *tables}) if exists else None
             _refuse_strangers(tables, earlier)
             old = earlier._contents if earlier else {"tables": {}, "sources": {}}
             try:
@@ -154,8 +166,20 @@ class Store:
                 atomic_text(path / manifest.FILE, json.dumps(contents, indent=2, ensure_ascii=False))
             finally:
                 # After a failure the earlier store's tables are in use: what was written for this one goes.
-                _remove_stale(path, _files_in_use(path))
+                _remove_stale(path, manifest.files_in_use(path))
         return cls(path, contents)
+
+    def _without(self, tables: Collection[str]) -> Store:
+        """This store less some tables, and less those that cannot be read."""
+        kept = {}
+        for table, entry in self._contents["tables"].items():
+            if table in tables:
+                continue
+            with suppress(SchemaError):
+                self._load(table)
+                kept[table] = entry
+        sources = {k: v for k, v in self._contents["sources"].items() if k not in tables}
+        return Store(self.path, {**self._contents, "tables": kept, "sources": sources})
 
     @cached_property
     def static(self) -> xr.Dataset:
@@ -270,15 +294,6 @@ def _write_mesh(path: Path, mesh: str) -> str:
     name = f"mesh-{hashlib.sha256(mesh.encode()).hexdigest()[:12]}.geojson"
     atomic_text(path / name, mesh)
     return name
-
-
-def _files_in_use(path: Path) -> set[str]:
-    try:
-        contents = manifest.read(path)
-    except MissingDataError:
-        return set()
-    files = {str(entry["file"]) for entry in contents["tables"].values()}
-    return {*files, str(contents.get("mesh"))}
 
 
 def _remove_stale(path: Path, keep: set[str]) -> None:

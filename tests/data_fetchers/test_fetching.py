@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
 
 from data_fetchers import nasa_power, sidra
@@ -25,6 +27,7 @@ KEY = "secret-token-123"
 YEARS = "2013:2014"
 SOIL = ("--soil-resolution", "5km")
 TODAY = dt.date(2018, 1, 20)
+START = np.datetime64("2018-01")
 
 
 @pytest.fixture
@@ -313,6 +316,97 @@ def test_a_failed_refresh_of_places_or_a_month_does_not_hold_up_what_is_new(serv
     assert Store.open(tmp_path).weather.sizes["time"] == 24
     with pytest.raises(FetchError):
         report.raise_for_missing()
+
+
+def test_a_damaged_table_is_made_again_from_its_parts(services, tmp_path):
+    order = Order(("yields",), years=(2013, 2014), states=("MT",))
+    fetch(order, tmp_path, today=TODAY)
+    before = _tables(tmp_path)
+    for pattern, harm in (("yields-*.nc", "gone"), ("yields-*.nc", "flipped"), ("static-*.nc", "gone")):
+        (file,) = tmp_path.glob(pattern)
+        if harm == "gone":
+            file.unlink()
+        else:
+            content = bytearray(file.read_bytes())
+            content[len(content) // 2 : len(content) // 2 + 64] = bytes(64)
+            file.write_bytes(content)
+        report = fetch(order, tmp_path, today=TODAY)
+        assert "yields" in report.written
+        assert _tables(tmp_path) == before
+
+
+def test_places_that_do_not_come_are_missing_and_not_a_wrong_setting(services, tmp_path):
+    fetch(Order(("places",), states=("MT",)), tmp_path, today=TODAY)
+    services["ibge"].faults({"match": "malhas/estados/52", "kind": "status", "status": 503, "times": 99})
+    order = Order(("weather",), years=(2014,), states=("GO",))
+    report = fetch(order, tmp_path, today=TODAY, retry=Retry(2, 0.01, 0.01))
+    assert report.unwritten == ["places", "weather"]
+    with pytest.raises(FetchError, match="503"):
+        report.raise_for_missing()
+
+
+def test_a_seasonal_forecast_that_is_late_is_missing_not_an_error(services, tmp_path):
+    services["cds"].faults({"match": "seasonal-monthly-single-levels/execution", "kind": "no_data"})
+    services["cds"].set(latest="2017-12-31")
+    try:
+        report = fetch(Order(("seasonal",), states=("MT",), starts=(START,)), tmp_path, today=TODAY)
+    finally:
+        services["cds"].set(latest=None)
+    assert "seasonal" in report.unwritten
+    with pytest.raises(FetchError):
+        report.raise_for_missing()
+
+
+def test_replacing_imported_places_drops_what_belonged_to_them(services, tmp_path):
+    from yieldcast import synthetic
+
+    Store.write(tmp_path, synthetic.country(seed=1, municipalities=6, harvest_years=3), {"yields": "y.csv"})
+    order = Order(("places", "yields"), years=(2014,), states=("MT",), replace=True)
+    report = fetch(order, tmp_path, today=TODAY)
+    assert report.written == ["places", "yields"]
+    assert any("dropped with them" in note.text for note in report.notes)
+    opened = Store.open(tmp_path)
+    assert "weather" not in opened
+    assert set(opened.sources) == {"places", "yields"}
+
+
+def test_polygons_that_cannot_be_had_are_refused_before_anything_is_asked_for(services, tmp_path):
+    from yieldcast import synthetic
+
+    store = tmp_path / "imported"
+    Store.write(store, synthetic.country(seed=1, municipalities=6, harvest_years=3), {})
+    with pytest.raises(ConfigError, match="no boundaries"):
+        fetch(Order(("weather",), years=(2014,), where="polygon", replace=True), store, today=TODAY)
+    power = Order(("weather",), years=(2014,), where="polygon", weather="nasa-power", states=("MT",))
+    with pytest.raises(ConfigError, match="larger than most municipalities"):
+        fetch(power, tmp_path / "new", today=TODAY)
+    assert _requests(services) == 0
+
+
+def test_a_dry_run_refuses_what_the_run_would(services, tmp_path):
+    store = tmp_path / "store"
+    _fetch(store, "places")
+    output = _fetch(store, "soil", "--soil-folder", tmp_path / "nowhere", "--dry-run", check=3)
+    assert "nowhere" in output
+    output = _fetch(store, "yields", "--years", "2014", "--crops", "soja", "--dry-run", check=2)
+    assert "soja is called soybean here" in output
+    output = _fetch(store, "yields", "--years", "2014", "--dry-run")
+    assert "about" in output
+
+
+def test_a_relative_store_is_the_same_for_workers_elsewhere(services, tmp_path, monkeypatch):
+    seen = []
+
+    class Elsewhere(ThreadPoolExecutor):
+        def submit(self, fn, /, source, part, folder, retry):
+            seen.append(folder)
+            return super().submit(fn, source, part, folder, retry)
+
+    monkeypatch.chdir(tmp_path)
+    with Elsewhere(2) as executor:
+        fetch(Order(("places",), states=("MT",)), Path("STORE"), today=TODAY, executor=executor)
+    assert all(folder.is_absolute() for folder in seen)
+    assert "static" in Store.open(tmp_path / "STORE")
 
 
 def test_ctrl_c_stops_at_once_although_a_service_hangs_and_the_next_run_goes_on(services, tmp_path):

@@ -131,7 +131,8 @@ def test_what_is_not_published_is_missing(server, tmp_path, quick):
     assert [(p.request["year"], list(p.request["crops"])) for p in parts] == [
         (2000, ["soybean"]), (2001, ["soybean"]), (2001, ["orange"]),
     ]  # fmt: skip
-    assert all(n.missing for n in notes)
+    # only what is still to come is worth another run
+    assert {n.text for n in notes if n.missing} == {n.text for n in notes if "2026" in n.text}
     texts = [n.text for n in notes]
     assert "PAM of 2026 is not published (soybean)" in texts
     assert "PAM of 2026 is not published (coffee, orange)" in texts

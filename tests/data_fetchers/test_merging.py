@@ -135,6 +135,13 @@ def test_soil_of_some_places_leaves_the_others_only_when_of_the_same_source(keep
     np.testing.assert_array_equal(merged["clay_pct"].values[:, 1], np.float32([rest, 45.0, rest]))
 
 
+def test_a_crop_that_nobody_grows_is_no_error():
+    nothing = _yields([1, 2], ["cotton"], [2017, 2018], np.nan)
+    assert merge_yields(None, nothing, whole=True) is nothing
+    old = _yields([1, 2], ["corn"], [2018], 3000.0)
+    assert merge_yields(old, nothing, whole=True) is old
+
+
 def test_of_yields_that_did_not_all_arrive_nothing_is_taken_away():
     old = _yields([1, 2], ["corn"], [2018], 3000.0)
     new = _yields([1, 2], ["corn"], [2018], 3500.0)

@@ -115,7 +115,7 @@ def test_only_the_years_of_a_list_are_asked_for():
         ("20140101", "20141231"),
         ("20210101", "20210430"),
     ]
-    assert [(n.count, n.missing) for n in notes] == [(12, True), (8, False)]  # 1979; May to December 2021
+    assert [(n.count, n.missing) for n in notes] == [(12, False), (8, False)]  # 1979; May to December 2021
 
 
 def test_a_year_to_come_is_not_missing():
@@ -157,10 +157,10 @@ def test_months_are_asked_for_ten_days_after_they_end(today, ends):
     assert asked + sum(n.count for n in notes) == 4 * 12
 
 
-def test_years_before_1981_are_said_to_be_missing():
+def test_years_before_1981_are_said_and_no_run_waits_for_them():
     parts, notes = weather_parts(STATIC, range(1979, 1983), TODAY)
     assert {p.request["start"] for p in parts} == {"19810101"}
-    assert [(n.count, n.missing) for n in notes] == [(24, True)]
+    assert [(n.count, n.missing) for n in notes] == [(24, False)]
     assert weather_parts(STATIC, range(1970, 1976), TODAY)[0] == []
 
 

@@ -182,7 +182,7 @@ def test_the_table_by_hand(tmp_path, quick, files, static):
     assert table["published"].values.astype("datetime64[D]").astype(str).tolist() == ["2024-11-07"]
     assert table.attrs["hindcast_years"] == "1993-2016"
     assert texts(notes)["places outside the area of the forecast"] == 16
-    assert [note.text for note in notes if note.missing] == ["places outside the area of the forecast"]
+    assert not [note for note in notes if note.missing]
 
 
 def test_places_take_the_nearest_cell_and_only_those_are_kept(tmp_path, quick, files, static):
