@@ -107,15 +107,14 @@ def plan_weather(context: Context) -> Planned:
             return Built({"weather": merged}, {"weather": about}, notes)
 
         return Planned("weather", power, parts, build_power, notes)
-    era5 = Era5(
-        Cds(patience_s=order.patience_s), dataset=order.weather, area=area_of(order, static, context.mesh())
-    )
+    mesh = context.mesh() if order.where == "polygon" else None
+    area = area_of(order, static, mesh)
+    era5 = Era5(Cds(patience_s=order.patience_s), dataset=order.weather, area=area)
     about = _about(era5, where=order.where)
     shelf = context.shelf(era5)
     parts, notes = era5.weather_parts(order.years, context.today, shelf)
 
     def build() -> Built:
-        mesh = context.mesh() if order.where == "polygon" else None
         table, notes = era5_table.read_weather(shelf, era5, parts, static, order.where, mesh)
         merged = merge_weather(held(context, "weather"), table)
         return Built({"weather": merged}, {"weather": about}, notes)
@@ -196,7 +195,7 @@ def area_of(order: Order, static: xr.Dataset, mesh: dict[str, Any] | None) -> Ar
     if order.states is None:
         return BRAZIL
     corners = [np.stack([static["longitude_deg"].values, static["latitude_deg"].values], axis=1)]
-    if order.where == "polygon" and mesh is not None:
+    if mesh is not None:
         inside = set(static["code"].values.tolist())
         for feature in mesh["features"]:
             if feature["properties"]["code"] in inside and feature["geometry"]:

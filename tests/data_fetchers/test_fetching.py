@@ -370,6 +370,25 @@ def test_replacing_imported_places_drops_what_belonged_to_them(services, tmp_pat
     assert set(opened.sources) == {"places", "yields"}
 
 
+def test_weather_and_soil_over_polygons(services, tmp_path):
+    points, areas = tmp_path / "points", tmp_path / "areas"
+    for store, where in ((points, "centroid"), (areas, "polygon")):
+        targets = ("weather", "soil")
+        order = Order(targets, years=(2014,), states=("MT",), where=where, soil_resolution="5km")
+        report = fetch(order, store, today=TODAY)
+        assert report.written == ["places", "weather", "soil"]
+        report.raise_for_missing()
+    opened = Store.open(areas)
+    assert {opened.sources[target]["where"] for target in ("weather", "soil")} == {"polygon"}
+    at_points, over_areas = Store.open(points).weather, opened.weather
+    assert int(over_areas["tmax_degC"].isnull().sum()) == 0
+    # squares of 0.4 degrees: near what their centroids have, and not the same
+    apart = np.abs(at_points["tmax_degC"] - over_areas["tmax_degC"]).values
+    assert 0 < apart.max() < 1
+    with pytest.raises(ConfigError, match="come from era5, polygon"):
+        fetch(Order(("weather",), years=(2013,), states=("MT",)), areas, today=TODAY)
+
+
 def test_polygons_that_cannot_be_had_are_refused_before_anything_is_asked_for(services, tmp_path):
     from yieldcast import synthetic
 
