@@ -26,6 +26,8 @@ from data_fetchers.parts import Job, Part, Record, Shelf
 from data_fetchers.places import municipality_counts
 from data_fetchers.soilgrids import SoilGrids
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_s = 0.5
 HANG_s = 12.0
 SOON_s = 8.0  # below the hang: that one is not waited for
