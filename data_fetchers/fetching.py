@@ -14,7 +14,7 @@ from data_fetchers.base import Note, NotYetError, Retry
 from data_fetchers.loop import Plan, Progress, SourceSummary, fetch_parts
 from data_fetchers.orders import Built, Context, Order, Planned
 from data_fetchers.origins import refuse_mixture, replaced, same
-from data_fetchers.parts import Part, Record, children
+from data_fetchers.parts import Part, Record
 from data_fetchers.reports import Report
 from data_fetchers.targets import PLANS, plan_places, table_parts
 from yieldcast.disk import alone, atomic_text, make_folder
@@ -131,14 +131,7 @@ def _fetch(context: Context, report: Report, get: _Get) -> None:
 def leaves(planned: Planned, context: Context) -> list[tuple[Part, Record | None]]:
     """The parts of a plan, or of what they were split into, each with its sidecar; nothing is touched."""
     shelf = context.shelf(planned.source)
-
-    def below(part: Part) -> list[tuple[Part, Record | None]]:
-        record = shelf.verified(part, finish=False)
-        if record is None or "split" not in record:
-            return [(part, record)]
-        return [leaf for child in children(part, record) for leaf in below(child)]
-
-    return [leaf for part in planned.parts for leaf in below(part)]
+    return [leaf for part in planned.parts for leaf in shelf.below(part, finish=False)]
 
 
 def still_to_fetch(planned: Planned, context: Context) -> list[Part]:

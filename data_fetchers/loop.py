@@ -6,14 +6,14 @@ import datetime as dt
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from data_fetchers.base import STOP, AgainError, Outcome, Retry, Source, run_part
-from data_fetchers.parts import Part, Record, Shelf, children, timestamp
+from data_fetchers.parts import Part, Shelf, timestamp
 from yieldcast.disk import alone, make_folder, refused
 from yieldcast.errors import CredentialsError, YieldcastError
 
@@ -121,20 +121,12 @@ class _Queue:
         self.next_start = 0.0
         self.failures = 0  # parts in a row that the service did not deliver
         for part in dict.fromkeys(parts):
-            for leaf, record in self._leaves(part):
+            for leaf, record in self.shelf.below(part):
                 self.summary.total += 1
                 if record is None or source.stale(leaf, record, today):
                     self.pending.append(leaf)
                 else:
                     self.summary.kept += 1
-
-    def _leaves(self, part: Part) -> Iterator[tuple[Part, Record | None]]:
-        record = self.shelf.verified(part)
-        if record is None or "split" not in record:
-            yield part, record
-            return
-        for child in children(part, record):
-            yield from self._leaves(child)
 
     def take(self, under_way: int, now: float) -> Part | None:
         """The next part that may start now."""

@@ -145,20 +145,24 @@ class Shelf:
             return record
         return record if _holds(self.path(part), record) else None
 
+    def below(self, part: Part, finish: bool = True) -> Iterator[tuple[Part, Record | None]]:
+        """The part, or those that it was split into, each with its sidecar (`verified`)."""
+        record = self.verified(part, finish)
+        if record is None or "split" not in record:
+            yield part, record
+            return
+        for child in children(part, record):
+            yield from self.below(child, finish)
+
     def leaves(self, part: Part) -> Iterator[tuple[Part, Path, Record]]:
         """The verified files that a part stands for: its own, or those of the parts it was split into."""
-        record = self.verified(part)
-        if record is None:
-            return
-        if "split" not in record:
-            yield part, self.path(part), record
-        for child in children(part, record):
-            yield from self.leaves(child)
+        for leaf, record in self.below(part):
+            if record is not None:
+                yield leaf, self.path(leaf), record
 
     def complete(self, part: Part) -> bool:
         """Whether the part, or every one of those that it was split into, is verified."""
-        record = self.verified(part)
-        return record is not None and all(self.complete(child) for child in children(part, record))
+        return all(record is not None for _, record in self.below(part))
 
     def commit(self, part: Part, record: Record) -> bool:
         """Put the checked temporary file in its place, with its sidecar.
