@@ -9,6 +9,7 @@ import numpy as np
 
 from yieldcast.errors import ConfigError
 
+_LEAD = re.compile(r"-?\d{1,2}")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
@@ -36,6 +37,32 @@ def parse_years(text: str, option: str) -> list[int]:
     if not years:
         raise ConfigError(f"{option}: {text!r} is an empty range", "Put the earlier year first.")
     return sorted(years)
+
+
+def parse_leads(text: str, option: str) -> tuple[int, ...] | None:
+    """Leads in months from "3", "0:9" (both ends included) or "0,3,6"; None for "all".
+
+    Args:
+        text: as typed.
+        option: the option's name, for the error.
+
+    Raises:
+        ConfigError: anything else, or an empty or backward range.
+    """
+    if text.strip().lower() == "all":
+        return None
+    leads: set[int] = set()
+    for part in text.split(","):
+        first, colon, last = part.strip().partition(":")
+        if not all(_LEAD.fullmatch(lead) for lead in (first, last if colon else first)):
+            raise ConfigError(
+                f"{option}: expected all, or months such as 3, 0:9 or 0,3,6; received {text!r}",
+                "Count months before the end of harvest; FIRST:LAST includes both.",
+            )
+        leads.update(range(int(first), int(last if colon else first) + 1))
+    if not leads:
+        raise ConfigError(f"{option}: {text!r} is an empty range", "Put the smaller number first.")
+    return tuple(sorted(leads))
 
 
 def parse_date(text: str | None, option: str) -> dt.date | None:

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import keras
 import numpy as np
@@ -67,6 +67,23 @@ def value_and_gradient(
         tape.watch(weights)
         scalar, handed = function(weights)
     return handed, tape.gradient(scalar, weights)
+
+
+def compile_alone(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`function` compiled as one program that takes and gives arrays, for one device and no strategy."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return cast(Callable[..., Tensor], jax.jit(function))
+    import tensorflow as tf
+
+    return cast(Callable[..., Tensor], tf.function(function, jit_compile=True, autograph=False))
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @lru_cache(maxsize=8)

@@ -21,8 +21,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from yieldcast import history
 from yieldcast.errors import LeakageError, MissingDataError, SchemaError
-from yieldcast.panel import Bools, Floats, Ints, Panel, Rows
+from yieldcast.panel import Bools, Floats, Panel, Rows
 from yieldcast.samples import SampleSet
 from yieldcast.variables import Publication
 
@@ -31,6 +32,7 @@ History = Literal["hindsight", "public", "none"]
 ROUNDS = 300  # not tuned, all of them taken; everything else of the trees is scikit-learn's default
 NAIVE = ("last_year", "mean_5y", "trend_10y")
 NAIVE_PUBLIC = ("last_public", "mean_5y_public", "trend_10y_public")
+BOOSTED_PUBLIC = "boosted_history_public"
 
 
 @dataclass(frozen=True)
@@ -103,24 +105,40 @@ def reference_lines(
         message = f"expected a yield on every training row, received {unknown} of {len(train)} without one"
         raise SchemaError(message, "Leave out the training rows whose yield is not known.")
     panel = Panel.of(yields, states, crop)
-    before, public = panel.rows(test, 1), panel.rows(test, _lag(test, publication, as_of))
+    before = panel.rows(test, 1)
+    public = panel.rows(test, history.lag(test, test.window_end, publication, as_of))
     lines = _naive_lines(panel, before, train, "hindsight", NAIVE)
     no, ridge = np.zeros(len(test), dtype=bool), make_pipeline(SimpleImputer(), StandardScaler(), Ridge())
     for name, model in (("ridge", ridge), ("boosted_weather", _trees())):
         lines[name] = Line(_predict(model, train.flat(), train.target_kg_ha, test.flat()), no, "none")
     lines["boosted_history"] = Line(_with_history(panel, train, test, 1), panel.bare(before), "hindsight")
-    lines |= _naive_lines(panel, public, train, "public", NAIVE_PUBLIC)
-    known = test if dated is None else dated
-    lines["boosted_history_public"] = _boosted_public(panel, public, train, known, lines["mean_5y_public"])
-    return lines
+    return lines | public_lines(panel, public, train, test if dated is None else dated, {})
 
 
-def _lag(test: SampleSet, publication: Publication, as_of: dt.date | None) -> Ints:
-    """(sample,) harvest year minus the newest public year; at least 1: a forecast never reads its answer."""
-    days, row = np.unique(test.window_end.astype("datetime64[D]"), return_inverse=True)
-    newest = [publication.last_public_harvest_year(as_of or day) for day in days.astype(object)]
-    lag: Ints = test.harvest_year - np.array(newest, dtype=np.int64)[row]
-    return np.maximum(lag, 1)
+def public_lines(
+    panel: Panel, rows: Rows, train: SampleSet, dated: SampleSet, fitted: dict[tuple[int, int], Any]
+) -> dict[str, Line]:
+    """The lines that use only what was out on the date of the forecast: `NAIVE_PUBLIC` and `BOOSTED_PUBLIC`.
+
+    Args:
+        panel: yields of the crop.
+        rows: of `dated`, each seeing yields to the newest public year.
+        train: training rows.
+        dated: rows to forecast, with the weather known on that date; their targets are never read.
+        fitted: trees by newest public year and lag; those that are not there are fitted and added, so that
+            dates with the same public yields share them.
+    """
+    lines = _naive_lines(panel, rows, train, "public", NAIVE_PUBLIC)
+    otherwise = lines["mean_5y_public"]
+    value, fallback, bare = otherwise.prediction.copy(), np.ones(len(dated), dtype=bool), panel.bare(rows)
+    for year, lag in sorted(set(zip(rows.last_year.tolist(), rows.lag.tolist(), strict=True))):
+        mine, known = (rows.last_year == year) & (rows.lag == lag), train.take(train.harvest_year <= year)
+        if len(known):
+            if (year, lag) not in fitted:
+                fitted[year, lag] = _Fitted(_trees(), _history_input(panel, known, lag), known.target_kg_ha)
+            asked = _history_input(panel, dated.take(mine), lag)
+            value[mine], fallback[mine] = fitted[year, lag].predict(asked), bare[mine]
+    return lines | {BOOSTED_PUBLIC: Line(value, fallback, "public")}
 
 
 def _naive_lines(
@@ -138,26 +156,32 @@ def _naive_lines(
     return {name: Line(values[i], fallback[i], history) for i, name in enumerate(names)}
 
 
-def _boosted_public(panel: Panel, rows: Rows, train: SampleSet, test: SampleSet, otherwise: Line) -> Line:
-    value, fallback, bare = otherwise.prediction.copy(), np.ones(len(test), dtype=bool), panel.bare(rows)
-    for year, lag in sorted(set(zip(rows.last_year.tolist(), rows.lag.tolist(), strict=True))):
-        mine, known = (rows.last_year == year) & (rows.lag == lag), train.take(train.harvest_year <= year)
-        if len(known):
-            value[mine], fallback[mine] = _with_history(panel, known, test.take(mine), lag), bare[mine]
-    return Line(value, fallback, "public")
-
-
 def _with_history(panel: Panel, train: SampleSet, test: SampleSet, lag: int) -> Floats:
-    x, asked = (np.hstack((s.flat(), panel.features(panel.rows(s, lag)))) for s in (train, test))
+    x, asked = (_history_input(panel, rows, lag) for rows in (train, test))
     return _predict(_trees(), x, train.target_kg_ha, asked)
 
 
+def _history_input(panel: Panel, rows: SampleSet, lag: int) -> Floats:
+    return np.hstack((rows.flat(), panel.features(panel.rows(rows, lag))))
+
+
 def _predict(model: Any, x: NDArray[Any], y: NDArray[Any], asked: NDArray[Any]) -> Floats:
-    known = np.isfinite(x).any(axis=0)  # scikit-learn 1.9 cannot bin a column without any value
-    # One thread: sums do not depend on the machine's cores, and on busy cores OpenMP is ten times slower.
-    with threadpool_limits(1, user_api="openmp"):
-        prediction = model.fit(x[:, known], y).predict(asked[:, known])
-    return np.maximum(np.asarray(prediction, dtype=np.float64), 0.0)
+    return _Fitted(model, x, y).predict(asked)
+
+
+class _Fitted:
+    """A scikit-learn model fitted to rows; predictions are not below 0."""
+
+    def __init__(self, model: Any, x: NDArray[Any], y: NDArray[Any]) -> None:
+        self.known = np.isfinite(x).any(axis=0)  # scikit-learn 1.9 cannot bin a column without any value
+        # One thread: sums do not depend on the machine's cores, and on busy cores OpenMP is ten times slower.
+        with threadpool_limits(1, user_api="openmp"):
+            self.model = model.fit(x[:, self.known], y)
+
+    def predict(self, asked: NDArray[Any]) -> Floats:
+        with threadpool_limits(1, user_api="openmp"):
+            prediction = self.model.predict(asked[:, self.known])
+        return np.maximum(np.asarray(prediction, dtype=np.float64), 0.0)
 
 
 def _trees() -> Any:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from yieldcast import cli_forecast
 from yieldcast.arguments import parse_date, parse_years
 from yieldcast.cli_fetch import INTERRUPTED, add_commands
-from yieldcast.errors import MissingDataError, YieldcastError
+from yieldcast.errors import ConfigError, MissingDataError, YieldcastError
+from yieldcast.quiet import DEBUG, load_tensorflow
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-DEBUG = "--debug"
 
 app = typer.Typer(
     name="yieldcast",
@@ -26,6 +27,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+class Preset(StrEnum):
+    """Named settings of `config.PRESETS`."""
+
+    forecast = "forecast"
+    paper = "paper"
+
 
 StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the store.")]
 CropArgument = Annotated[str, typer.Option("--crop", help="Crop, e.g. soybean.")]
@@ -61,7 +70,7 @@ def demo(
     seeds: Annotated[int, typer.Option(min=1, max=30, help="Members to train.")] = 3,
 ) -> None:
     """Run the main job on a small synthetic country: import, train, evaluate."""
-    _load_tensorflow()
+    load_tensorflow()
     from yieldcast.demo import run_demo
 
     run_demo(out, seeds, console())
@@ -145,7 +154,14 @@ def train(
     out: Annotated[Path, typer.Option(metavar="RUN", help="Run directory; an unfinished one is continued.")],
     seeds: Annotated[int, typer.Option(min=1, max=999, help="Members: seeds 1 to N.")] = 30,
     config: Annotated[
-        Path | None, typer.Option(metavar="TOML", help="Settings; the paper's if none.")
+        Path | None, typer.Option(metavar="TOML", help="Settings; what it leaves out is the paper's.")
+    ] = None,
+    preset: Annotated[
+        Preset | None,
+        typer.Option(
+            help="Settings without a file: forecast (the default: for yieldcast forecast, intervals from a "
+            "harvest year that each member leaves out) or paper (as published)."
+        ),
     ] = None,
     no_noise: Annotated[bool, typer.Option("--no-noise", help="Without the noise layer (Table 4).")] = False,
     strategy: Annotated[
@@ -165,13 +181,15 @@ def train(
     from yieldcast.store import Store
     from yieldcast.workflow import train_run
 
-    settings = settings_file.read(config)
+    if config and preset:
+        raise ConfigError("--config and --preset exclude each other", "Give one of them.")
+    settings = settings_file.read(config, preset.value if preset else "forecast")
     if no_noise:
         network = settings.network.model_copy(update={"noise": 0.0})
         settings = settings.model_copy(update={"network": network})
     crop, years = crop.lower(), parse_years(train_years, "--train-years")
     opened, screen = Store.open(store), console()
-    _load_tensorflow()
+    load_tensorflow()
     with training_progress(settings.training.max_epochs, screen) as progress:
         run = train_run(
             opened, crop, years, range(1, seeds + 1), out, settings,
@@ -179,7 +197,8 @@ def train(
             strategy=strategy, block=block, progress=progress, notice=screen.print,
         )  # fmt: skip
     label = "synthetic " if run.identity.synthetic else ""
-    screen.print(f"{len(run.seeds())} members of {label}{crop} in {out}; next: yieldcast evaluate {out} ...")
+    verb = "forecast" if settings.training.validation == "each_year" else "evaluate"
+    screen.print(f"{len(run.seeds())} members of {label}{crop} in {out}; next: yieldcast {verb} {out} ...")
 
 
 @app.command()
@@ -210,7 +229,7 @@ def evaluate(
         raise MissingDataError(f"--json: no folder {file.parent}", "Make it first, or give another path.")
     years, date, screen = parse_years(test_years, "--test-years"), parse_date(as_of, "--as-of"), console()
     opened, trained = Store.open(store), Run.open(run)
-    _load_tensorflow()
+    load_tensorflow()
     with counting_progress("scoring members", screen) as progress:
         result = evaluate_run(trained, opened, years, date, progress)
     screen.print(evaluation_table(result.scores, synthetic=result.synthetic, notes=result.notes))
@@ -221,29 +240,7 @@ def evaluate(
 
 
 add_commands(app)
-
-
-def _load_tensorflow() -> None:
-    """Import TensorFlow without its start-up lines on the user's screen; --debug shows them.
-
-    TensorFlow 2.21 writes them before its own log level counts, straight to the file descriptor.
-    """
-    import os
-    import tempfile
-
-    if DEBUG in sys.argv or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    screen = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
-        try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
-        finally:
-            os.dup2(screen, 2)
-            os.close(screen)
+cli_forecast.add_commands(app)
 
 
 def main() -> None:

@@ -28,6 +28,11 @@ class NetworkSettings(_Section):
     head_units: Units = (32,)
     noise: Annotated[float, Field(ge=0, le=1)] = 0.3  # standard deviation on 0-1 inputs, paper Section 4
     l2: Annotated[float, Field(ge=0)] = 1e-5  # paper Section 4
+    # What the inputs are scaled to: "range" is 0-1 (paper Section 4), "deviation" mean 0 and deviation 1.
+    scaling: Literal["range", "deviation"] = "range"
+    # What the network adds to: nothing ("yield", the paper), or the history line, so that what it learns is
+    # the departure from a place's own history.
+    target: Literal["yield", "departure"] = "yield"
 
 
 class TrainingSettings(_Section):
@@ -40,10 +45,14 @@ class TrainingSettings(_Section):
     max_epochs: Annotated[int, Field(ge=1)] = 500
     patience: Annotated[int, Field(ge=1)] = 50
     loss: Literal["mse", "mae", "huber"] = "mse"
-    validation: Literal["random", "last_year"] = "random"
+    # Rows that decide when to stop: a random share, the last year, or a harvest year that each member leaves
+    # out whole (its number modulo the years), whose hindcasts the forecast's intervals then rest on.
+    validation: Literal["random", "last_year", "each_year"] = "random"
     validation_share: Annotated[float, Field(gt=0, lt=0.9)] = 0.1
     restore_best: bool = True
     scale_target: bool = True
+    # Share of the rows whose season is cut at a random month, the rest filled with another year's weather.
+    season_cuts: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class DataSettings(_Section):
@@ -56,6 +65,8 @@ class DataSettings(_Section):
     weather_delay_days: Annotated[int, Field(ge=0)] = 0
     yields_delay_months: Annotated[int, Field(ge=0)] = 9
     yields_delay_days: Annotated[int, Field(ge=0)] = 0
+    weather_inputs: Literal["values", "anomalies"] = "values"  # anomalies: departures from a place's climate
+    yield_history: bool = False  # the municipality's public yields among the static inputs
 
     @field_validator("months", "degree_days", mode="after")
     @classmethod
@@ -86,19 +97,46 @@ class Settings(_Section):
     training: TrainingSettings = TrainingSettings()
     data: DataSettings = DataSettings()
 
+    @model_validator(mode="after")
+    def _departure_needs_history(self) -> Settings:
+        if self.network.target == "departure" and not self.data.yield_history:
+            raise ValueError('network.target = "departure" needs data.yield_history = true')
+        return self
 
-def read(path: Path | None) -> Settings:
-    """Settings from a TOML file; the defaults (the paper's) when None.
+
+# What forecasts are made with; where it differs from the paper, chosen on hindcasts of 2014 to 2018
+# (experiments/results/backtest-soybean.md and -corn.md).
+FORECAST = Settings(
+    network=NetworkSettings(
+        lstm_units=(16, 16), static_units=(16, 16), head_units=(16,), l2=1e-3,
+        scaling="deviation", target="departure",
+    ),
+    training=TrainingSettings(
+        learning_rate=1e-3, max_epochs=100, patience=8, loss="huber", validation="each_year", season_cuts=0.5
+    ),
+    data=DataSettings(
+        weather_delay_months=0, weather_delay_days=5, weather_inputs="anomalies", yield_history=True
+    ),
+)  # fmt: skip
+PRESETS = {"paper": Settings(), "forecast": FORECAST}
+
+
+def read(path: Path | None, preset: str = "paper") -> Settings:
+    """Settings from a TOML file; those of a preset when None.
 
     Args:
-        path: a TOML file; a relative `data.calendar` in it is taken from the file's folder.
+        path: a TOML file; a relative `data.calendar` in it is taken from the file's folder. What it leaves
+            out is the paper's.
+        preset: one of `PRESETS`.
 
     Raises:
         MissingDataError: no such file.
         ConfigError: not TOML, an unknown key, or a value out of range.
     """
+    if preset not in PRESETS:
+        raise ConfigError(f"unknown preset {preset!r}", f"Use one of: {', '.join(PRESETS)}.")
     if path is None:
-        return Settings()
+        return PRESETS[preset]
     if not path.is_file():
         raise MissingDataError(f"no config file {path}", "Give the path of a TOML file with --config.")
     try:

@@ -115,12 +115,12 @@ def _netcdf_bytes(ds: xr.Dataset) -> memoryview:
     }
     if "time" in ds.coords:
         encoding["time"] = {"units": "days since 1970-01-01", "dtype": "int32"}
-    with _without_a_cluster():
+    with without_a_cluster():
         return ds.drop_encoding().to_netcdf(engine="h5netcdf", encoding=encoding)
 
 
 @contextmanager
-def _without_a_cluster() -> Iterator[None]:
+def without_a_cluster() -> Iterator[None]:
     """Where a Dask client is open, xarray asks its scheduler for a lock that fails on a file in memory."""
     dask: Any = sys.modules.get("dask")
     if dask is None:

@@ -20,6 +20,7 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
 SHUFFLE = 0  # stream of the shuffle; the noise of batch k is stream k + 1
+SEASONS = 1 << 24  # the cuts of the seasons of batch k are stream SEASONS + k, beyond any number of batches
 
 
 def bits(key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -60,15 +61,27 @@ def normal(seed: Tensor, epoch: Tensor, stream: Tensor, shape: tuple[int, ...]) 
     return ops.reshape(ops.erfinv(uniform) * np.float32(np.sqrt(2)), (-1, *shape))
 
 
-def shuffles(seed: Tensor, epoch: Tensor, count: int) -> Tensor:
+def uniform(seed: Tensor, epoch: Tensor, stream: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Numbers from 0 up to, not with, 1, (member, *shape) float32; arguments as for `normal`."""
+    words = _words(seed, epoch, stream, int(np.prod(shape)))
+    # 24 bits: every value is exact in float32, and the largest stays below 1.
+    cells = ops.cast(ops.bitwise_right_shift(words, 8), "float32") * np.float32(2.0**-24)
+    return ops.reshape(cells, (-1, *shape))
+
+
+def shuffles(seed: Tensor, epoch: Tensor, count: int, used: Tensor | None = None) -> Tensor:
     """An order of 0 to count - 1 for every member, (member, count) int32.
 
     Args:
         seed, epoch: (member,) int32.
         count: number of things to put in order.
+        used: (member,) int32, how many of them a member has: these come first; None for all.
     """
     words = _words(seed, epoch, ops.convert_to_tensor(SHUFFLE, "uint32"), count)
-    return ops.cast(ops.argsort(ops.cast(ops.bitwise_right_shift(words, 1), "int32"), axis=-1), "int32")
+    keys = ops.cast(ops.bitwise_right_shift(words, 1), "int32")
+    if used is not None:
+        keys = ops.where(np.arange(count, dtype=np.int32)[None] < used[:, None], keys, np.int32(2**31 - 1))
+    return ops.cast(ops.argsort(keys, axis=-1), "int32")
 
 
 def _words(seed: Tensor, epoch: Tensor, stream: Tensor, count: int) -> Tensor:

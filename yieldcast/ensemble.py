@@ -57,9 +57,11 @@ class Network:
 
     Args:
         settings: unit counts, noise, L2.
+        base: column of the static input that the network adds its departure to; None where it gives yields.
     """
 
     settings: NetworkSettings
+    base: int | None = None
 
     def forward(
         self, weights: Mapping[str, Tensor], scaling: Mapping[str, Tensor], weather: Tensor,
@@ -74,6 +76,14 @@ class Network:
             static: (member, row, feature), physical units; NaN is a missing value.
             noise: added to the scaled weather, same shape; None adds nothing, as when predicting.
         """
+        dynamic = self.dynamic_path(weights, scaling, weather, noise)
+        return self.head(weights, dynamic, self.static_path(weights, scaling, static))
+
+    def dynamic_path(
+        self, weights: Mapping[str, Tensor], scaling: Mapping[str, Tensor], weather: Tensor,
+        noise: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Output of the last LSTM at the last step, (member, row, unit); arguments as for `forward`."""
         low, spread = (scaling[f"dynamic_{name}"][:, None, None] for name in ("low", "range"))
         weather = (weather - low) / spread
         if noise is not None:
@@ -84,14 +94,19 @@ class Network:
                 weights[f"lstm_{k}/{name}"] for name in ("kernel", "recurrent_kernel", "bias")
             )
             sequence = lstm(kernel, recurrent, bias, sequence)
-        joined = ops.concatenate([sequence[-1], self._static_path(weights, scaling, static)], axis=-1)
+        return sequence[-1]
+
+    def head(self, weights: Mapping[str, Tensor], dynamic: Tensor, static: Tensor) -> Tensor:
+        """The scaled yield, (member, row), from what the two paths gave."""
+        joined = ops.concatenate([dynamic, static], axis=-1)
         for k in range(1, len(self.settings.head_units) + 1):
             joined = ops.relu(_dense(weights, f"head_{k}", joined))
         return _dense(weights, SCALED_OUTPUT, joined)[..., 0]
 
-    def _static_path(
+    def static_path(
         self, weights: Mapping[str, Tensor], scaling: Mapping[str, Tensor], static: Tensor
     ) -> Tensor:
+        """Output of the dense layers on soil and place, (member, row, unit); arguments as for `forward`."""
         mean, spread, offset = (scaling[f"static_{name}"][:, None] for name in ("mean", "range", "offset"))
         x = ops.nan_to_num((static - mean) / spread, nan=0.0) + offset
         for k in range(1, len(self.settings.static_units) + 1):

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from yieldcast import draws
+from yieldcast import draws, season_cuts
 from yieldcast.backend import value_and_gradient
 from yieldcast.config import TrainingSettings
 from yieldcast.ensemble import Arrays, Network
 
 Tensor = Any
 Tree = dict[str, Any]
+Rows = tuple[Tensor, Tensor, Tensor]  # weather, static inputs, target of (member, row)
 EPSILON = 1e-7  # keras.optimizers.Adam's default
 VALIDATION_ROWS = 1024  # validated at once: bounds memory, whatever the share of validation rows
 
@@ -62,9 +63,11 @@ class EpochProgram:
         Args:
             state: `fresh_state` with a leading member axis, or what this gave before.
             members: {"seed": (member,) int32, "scaling": see `scaling_of`, "fit": (member, row) int32 rows
-                to fit, "held": (member, row) int32 rows to validate on}.
+                to fit, "held": (member, row) int32 rows to validate on}; where members have different
+                numbers of rows also "fit_rows" and "held_rows", (member,) int32: the first so many count.
             data: {"weather": (sample, step, variable), "static": (sample, feature), "target": (sample,)},
-                physical units, one copy for all members.
+                physical units, one copy for all members; or, in place of "weather", what `season_cuts.Cuts`
+                gives, from which seasons are put together anew for every batch.
         """
         weights, first, second, loss = self._fit(state, members, data)
         val_loss = self._validate(weights, members, data)
@@ -90,46 +93,61 @@ class EpochProgram:
 
     def _fit(self, state: Tree, members: Tree, data: Tree) -> tuple[Tree, Tree, Tree, Tensor]:
         count, rows = (int(n) for n in members["fit"].shape)
-        batch = min(self.training.batch_size, rows)
-        order = draws.shuffles(members["seed"], state["epoch"], rows)
+        batch, used = min(self.training.batch_size, rows), members.get("fit_rows")
+        order = draws.shuffles(members["seed"], state["epoch"], rows, used)
         shuffled = ops.take_along_axis(members["fit"], order, axis=1)
-        batches, counted = _batches(shuffled, batch)
+        batches, counted = _batches(shuffled, batch, used)
+        number = batches.shape[1] if used is None else -(-used // batch)
 
         def step(k: Tensor, carried: tuple[Tree, Tree, Tree, Tensor]) -> tuple[Tree, Tree, Tree, Tensor]:
             weights, first, second, total = carried
-            chosen, share = ops.take(batches, k, axis=1), ops.take(counted, k, axis=0)
-            noise = self._noise(members["seed"], state["epoch"], k, (batch, *data["weather"].shape[1:]))
+            chosen, share = ops.take(batches, k, axis=1), ops.take(counted, k, axis=1)
+            weather, static, target = self._inputs(members["seed"], state["epoch"], k, data, chosen)
+            noise = self._noise(members["seed"], state["epoch"], k, weather.shape[1:])
             loss, gradient = value_and_gradient(
-                lambda w: self._loss(w, members, data, chosen, share, noise), weights
+                lambda w: self._loss(w, members, (weather, static, target), share, noise), weights
             )
-            done = ops.cast(state["epoch"] * batches.shape[1] + k + 1, "float32")
-            weights, first, second = self._adam(weights, gradient, first, second, done)
-            return weights, first, second, total + loss * ops.sum(share)
+            done = ops.cast(state["epoch"] * number + k + 1, "float32")
+            moved = self._adam(weights, gradient, first, second, done)
+            if used is not None:  # a member whose rows are used up already stays as it is
+                moved = tuple(
+                    _where(k < number, a, b) for a, b in zip(moved, (weights, first, second), strict=True)
+                )
+            return *moved, total + loss * ops.sum(share, axis=-1)
 
         begun = (state["weights"], state["first"], state["second"], ops.zeros((count,)))
         weights, first, second, total = ops.fori_loop(0, batches.shape[1], step, begun)
-        return weights, first, second, total / rows
+        return weights, first, second, total / (rows if used is None else ops.cast(used, "float32"))
+
+    def _inputs(
+        self, seed: Tensor, epoch: Tensor, k: Tensor, data: Tree, rows: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Weather, static inputs and target of rows (member, row); some seasons cut where the data say so."""
+        target = ops.take(data["target"], rows, axis=0)
+        if "weather" in data:
+            return ops.take(data["weather"], rows, axis=0), ops.take(data["static"], rows, axis=0), target
+        drawn = draws.uniform(seed, epoch, k + draws.SEASONS, (int(rows.shape[1]), season_cuts.DRAWS))
+        weather, static = season_cuts.put_together(data, rows, drawn, self.training.season_cuts)
+        return weather, static, target
 
     def _noise(self, seed: Tensor, epoch: Tensor, k: Tensor, shape: tuple[int, ...]) -> Tensor | None:
         scale = self.network.settings.noise
         return scale * draws.normal(seed, epoch, k + 1 + draws.SHUFFLE, shape) if scale else None
 
     def _loss(
-        self, weights: Tree, members: Tree, data: Tree, rows: Tensor, share: Tensor, noise: Tensor | None
+        self, weights: Tree, members: Tree, rows: Rows, share: Tensor, noise: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """(sum over members, each member's): mean over the rows that count, and the penalty."""
-        each = self._errors(weights, members, data, rows, noise)
-        loss = ops.sum(each * share, axis=1) / ops.sum(share) + self.network.penalty(weights)
+        each = self._errors(weights, members, rows, noise)
+        counted = ops.maximum(ops.sum(share, axis=-1), 1.0)
+        loss = ops.sum(each * share, axis=1) / counted + self.network.penalty(weights)
         return ops.sum(loss), loss
 
-    def _errors(
-        self, weights: Tree, members: Tree, data: Tree, rows: Tensor, noise: Tensor | None = None
-    ) -> Tensor:
+    def _errors(self, weights: Tree, members: Tree, rows: Rows, noise: Tensor | None = None) -> Tensor:
         """The loss of every row, (member, row); as `keras.losses` with the same names."""
-        scaling = members["scaling"]
-        weather, static, target = (
-            ops.take(data[name], rows, axis=0) for name in ("weather", "static", "target")
-        )
+        scaling, (weather, static, target) = members["scaling"], rows
+        if self.network.base is not None:
+            target = target - static[..., self.network.base]
         scaled = (target - scaling["target_mean"][:, None]) / scaling["target_sd"][:, None]
         error = self.network.forward(weights, scaling, weather, static, noise) - scaled
         if self.training.loss == "mse":
@@ -154,23 +172,30 @@ class EpochProgram:
 
     def _validate(self, weights: Tree, members: Tree, data: Tree) -> Tensor:
         count, rows = (int(n) for n in members["held"].shape)
-        batches, counted = _batches(members["held"], min(VALIDATION_ROWS, rows))
+        used = members.get("held_rows")
+        batches, counted = _batches(members["held"], min(VALIDATION_ROWS, rows), used)
 
         def step(k: Tensor, total: Tensor) -> Tensor:
-            chosen, share = ops.take(batches, k, axis=1), ops.take(counted, k, axis=0)
-            return total + ops.sum(self._errors(weights, members, data, chosen) * share, axis=1)
+            chosen, share = ops.take(batches, k, axis=1), ops.take(counted, k, axis=1)
+            # Cut in the same way at every epoch, so that epochs can be compared.
+            parts = self._inputs(members["seed"], members["seed"] * 0 - 1, k, data, chosen)
+            return total + ops.sum(self._errors(weights, members, parts) * share, axis=1)
 
         total = ops.fori_loop(0, batches.shape[1], step, ops.zeros((count,)))
-        return total / rows + self.network.penalty(weights)
+        return total / (rows if used is None else ops.cast(used, "float32")) + self.network.penalty(weights)
 
 
-def _batches(rows: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """(member, batch, row) and a (batch, row) share: 1 where a row counts, 0 where the last is filled up."""
+def _batches(rows: Tensor, size: int, used: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """(member, batch, row) and a (member or 1, batch, row) share: 1 where a row counts, 0 where filled up."""
     count = int(rows.shape[1])
     number = -(-count // size)
     filled = ops.pad(rows, ((0, 0), (0, number * size - count)))
-    counts = (np.arange(number * size) < count).astype(np.float32).reshape(number, size)
-    return ops.reshape(filled, (-1, number, size)), ops.convert_to_tensor(counts)
+    position = np.arange(number * size, dtype=np.int32)[None]
+    if used is None:
+        counts = ops.convert_to_tensor((position < count).astype(np.float32))
+    else:
+        counts = ops.cast(position < used[:, None], "float32")
+    return ops.reshape(filled, (-1, number, size)), ops.reshape(counts, (-1, number, size))
 
 
 def _where(chosen: Tensor, new: Any, old: Any) -> Any:

@@ -68,6 +68,39 @@ def fill_with_climatology(season: xr.Dataset, climate: xr.Dataset) -> xr.Dataset
     return season.assign(weather=(season["weather"].dims, values))
 
 
+def without_normal(season: xr.Dataset, climate: xr.Dataset, summed: str) -> xr.Dataset:
+    """The season as departures from each place's own climate (K, mm, degree days).
+
+    Args:
+        season: dims (sample, step, variable), `summed` accumulated already.
+        climate: from `seasons.climatology`.
+        summed: the variable whose normal is accumulated before it is taken off.
+    """
+    normal = normals(climate, season["municipality"].values, season["month"].values, season, summed)
+    return season.assign(weather=(season["weather"].dims, season["weather"].values - normal))
+
+
+def normals(
+    climate: xr.Dataset, municipality: np.ndarray, months: np.ndarray, season: xr.Dataset, summed: str
+) -> np.ndarray:
+    """Mean weather of windows, (sample, step, variable) float32, `summed` accumulated; NaN where unknown.
+
+    Args:
+        climate: from `seasons.climatology`.
+        municipality: (sample,) codes.
+        months: (sample, step) datetime64.
+        season: whose coordinate `variable` gives the order.
+        summed: the variable to accumulate.
+    """
+    row, found = find(climate["municipality"].values, municipality)
+    month = months.astype("datetime64[M]").astype(np.int64) % 12  # months since January 1970
+    names = [str(name) for name in season["variable"].values]
+    values = np.stack([climate[name].values[row[:, None], month] for name in names], axis=-1)
+    position = names.index(summed)
+    values[..., position] = np.cumsum(values[..., position], axis=1)
+    return np.where(found[:, None, None], values, np.nan).astype(np.float32)
+
+
 def accumulate(season: xr.Dataset, name: str) -> xr.Dataset:
     """The season with one variable summed from planting on, as the paper feeds degree days (Section 3).
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,18 +51,65 @@ def scatter_png(
     return path
 
 
-def _scatter(x: NDArray[np.float64], y: NDArray[np.float64], title: str, labels: Sequence[str]) -> Any:
+def skill_png(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Path:
+    """Skill by lead: RMSE and CRPS of our forecast and the reference lines, and what the interval covered.
+
+    Args:
+        path: file to write; appears whole or not at all.
+        rows: of a backtest, one crop.
+        title: shown above.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+        MissingDataError: the disk refuses the file.
+    """
+    from yieldcast import html_skill
+
+    figure = _figure((9.6, 3.6))
+    pooled = html_skill.pooled(rows, str(rows[0]["crop"]))
+    panels = figure.subplots(1, 3)
+    scores = (
+        ("rmse_kg_ha", "RMSE (kg/ha)"),
+        ("crps_kg_ha", "CRPS (kg/ha)"),
+        ("coverage90", "90 % interval covers"),
+    )
+    for axes, (score, label) in zip(panels, scores, strict=True):
+        for model in dict.fromkeys(row["model"] for row in pooled):
+            line = [
+                (r["lead_months"], r[score]) for r in pooled if r["model"] == model and r[score] is not None
+            ]
+            if line:
+                ours = model == html_skill.OURS
+                axes.plot(*zip(*line, strict=True), label=model, marker="o", markersize=3,
+                          linewidth=2.4 if ours else 1, color="black" if ours else None)  # fmt: skip
+        axes.set(xlabel="months before the end of harvest", ylabel=label)
+        axes.invert_xaxis()
+    panels[2].axhline(0.9, color="0.7", linewidth=1, zorder=0)
+    panels[2].set_ylim(0, 1)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    figure.suptitle(title, parse_math=False)
+    atomic_write(path, lambda temporary: figure.savefig(temporary, metadata={"Software": None}))
+    return path
+
+
+def _figure(size: tuple[float, float]) -> Any:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
     except ImportError as error:
         raise ConfigError(
             "a figure needs matplotlib, which is not installed",
             "Install it with: pip install 'yieldcast[report]'",
         ) from error
-    figure = Figure(figsize=(6.4, 5.6), dpi=150, layout="constrained")
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def _scatter(x: NDArray[np.float64], y: NDArray[np.float64], title: str, labels: Sequence[str]) -> Any:
+    figure = _figure((6.4, 5.6))
+    from matplotlib.ticker import MaxNLocator
+
     axes = figure.add_subplot()
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     margin = 0.04 * (high - low) or 1.0

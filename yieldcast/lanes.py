@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from yieldcast.backend import Devices
+from yieldcast.backend import Devices, cores
 from yieldcast.epochs import Tree
 from yieldcast.members import Member, row, stack
 
@@ -54,10 +53,8 @@ def make_plan(devices: Devices, members: int, widest: int, block: int | None = N
     share = -(-members // devices.replicas)
     if devices.kind != "CPU" or devices.replicas > 1:
         return Plan(1, devices.replicas, min(block or share, share))
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     chosen = block or (4 if widest <= 16 else 1)
-    lanes = min(cores, members)
+    lanes = min(cores(), members)
     return Plan(lanes, 1, min(chosen, -(-members // lanes)))
 
 

@@ -28,14 +28,16 @@ def split_validation(
 
     Args:
         samples: all training rows.
-        settings: `validation` "random" (a share of the rows, drawn by `seed`) or "last_year".
+        settings: `validation` "random" (a share of the rows, drawn by `seed`), "last_year" or "each_year".
         seed: the member's seed.
 
     Raises:
-        ConfigError: "last_year" with a single year, or so few rows that one side is empty.
+        ConfigError: "last_year" or "each_year" with a single year, or so few rows that one side is empty.
     """
     if settings.validation == "last_year":
         held = samples.harvest_year == samples.harvest_year.max()
+    elif settings.validation == "each_year":
+        held = samples.harvest_year == held_year(samples.harvest_year, seed)
     else:
         order = np.random.default_rng(seed).permutation(len(samples))
         held = np.zeros(len(samples), dtype=bool)
@@ -47,6 +49,17 @@ def split_validation(
             "Give more training years, or another training.validation or validation_share.",
         )
     return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def held_year(years: npt.ArrayLike, seed: int) -> int:
+    """The harvest year that a member leaves out with `validation = "each_year"`: the seeds take turns.
+
+    Args:
+        years: harvest years of the training rows, repeated or not.
+        seed: the member's seed.
+    """
+    different = np.unique(years)
+    return int(different[(seed - 1) % len(different)])
 
 
 class Member:
@@ -63,15 +76,20 @@ class Member:
         settings = run.settings
         self.fit, self.held = split_validation(samples, settings.training, seed)
         with _KERAS:  # one at a time, for memory too: the fit works in float64
-            scaling = network.Scaling.fit(samples.take(self.fit), settings.training.scale_target)
+            scaling = network.Scaling.fit(
+                samples.take(self.fit), settings.training.scale_target, settings.network
+            )
             keras.utils.set_random_seed(seed)
-            self.model = network.build(settings.network, scaling, run.identity.steps)
-        self.constants: Tree = {
-            "seed": np.int32(seed),
-            "scaling": scaling_of(scaling),
-            "fit": self.fit.astype(np.int32),
-            "held": self.held.astype(np.int32),
-        }
+            self.model = network.build(
+                settings.network, scaling, run.identity.steps, run.identity.static_names
+            )
+        self.constants: Tree = {"seed": np.int32(seed), "scaling": scaling_of(scaling)}
+        if settings.training.validation == "each_year":  # years differ in rows, arrays of a block may not
+            sizes = np.unique(samples.harvest_year, return_counts=True)[1]
+            self.constants |= _padded("fit", self.fit, len(samples) - int(sizes.min()))
+            self.constants |= _padded("held", self.held, int(sizes.max()))
+        else:
+            self.constants |= {"fit": self.fit.astype(np.int32), "held": self.held.astype(np.int32)}
         self.state: Tree = fresh_state(weights_of(self.model))
         self.losses: list[tuple[float, float]] = []
         self.seconds = 0.0
@@ -140,6 +158,13 @@ class Member:
         }
         lines = [f"{epoch},{a:.8g},{b:.8g}" for epoch, (a, b) in enumerate(self.losses, 1)]
         run.save_member(self.seed, self.model, record, "\n".join(["epoch,loss,val_loss", *lines, ""]))
+
+
+def _padded(name: str, rows: npt.NDArray[np.intp], size: int) -> Tree:
+    """Rows filled up to a size, and how many of them count."""
+    filled = np.zeros(size, dtype=np.int32)
+    filled[: len(rows)] = rows
+    return {name: filled, f"{name}_rows": np.int32(len(rows))}
 
 
 def _flatten(tree: Tree, prefix: str = "") -> dict[str, Any]:

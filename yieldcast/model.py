@@ -6,6 +6,7 @@ the stand-in for missing soil and the noise are layers inside it: it takes physi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from keras import layers, ops
 
 from yieldcast.config import NetworkSettings
+from yieldcast.history import HISTORY_LINE
 from yieldcast.samples import SampleSet
 
 SCALED_OUTPUT = "yield_scaled"
@@ -24,9 +26,10 @@ class Scaling:
     """Ranges of the training rows; nothing of validation or test rows enters.
 
     Args:
-        dynamic_low, dynamic_range: (variable,) over all rows and steps.
-        static_low, static_range, static_mean: (feature,), missing soil left out.
-        target_mean, target_sd: kg/ha; 0 and 1 when the target is not scaled.
+        dynamic_low, dynamic_range: (variable,) over all rows and steps: minimum and range, or mean and
+            standard deviation.
+        static_low, static_range, static_mean: (feature,), likewise, missing soil left out.
+        target_mean, target_sd: kg/ha, of the yield or its departure; 0 and 1 when the target is not scaled.
     """
 
     dynamic_low: npt.NDArray[np.float64]
@@ -38,34 +41,55 @@ class Scaling:
     target_sd: float
 
     @classmethod
-    def fit(cls, rows: SampleSet, scale_target: bool = True) -> Scaling:
-        """Minimum, range and mean of every input over `rows`; a constant input gets range 1."""
+    def fit(
+        cls, rows: SampleSet, scale_target: bool = True, settings: NetworkSettings | None = None
+    ) -> Scaling:
+        """Minimum, range and mean of every input over `rows`; a constant input gets range 1.
+
+        With `scaling = "deviation"` mean and standard deviation take the places of minimum and range; with
+        `target = "departure"` the target is the yield less the history line.
+        """
+        settings = settings or NetworkSettings()
         dynamic = rows.dynamic.reshape(-1, rows.dynamic.shape[-1]).astype(np.float64)
         static = rows.static.astype(np.float64)
         # A soil column without any value in these rows teaches nothing: a range without end makes it 0
         # for every place that is asked for later.
         empty = ~np.isfinite(static).any(axis=0)
         static = np.where(empty, 0.0, static)
-        low, high = np.nanmin(static, axis=0), np.nanmax(static, axis=0)
-        mean, sd = (rows.target_kg_ha.mean(dtype=float), rows.target_kg_ha.std(dtype=float))
+        centre = np.nanmean(static, axis=0)
+        if settings.scaling == "range":
+            low, high = np.nanmin(static, axis=0), np.nanmax(static, axis=0)
+            ranges = dynamic.min(axis=0), np.ptp(dynamic, axis=0), low, high - low
+        else:
+            ranges = dynamic.mean(axis=0), dynamic.std(axis=0), centre, np.nanstd(static, axis=0)
+        target = rows.target_kg_ha.astype(np.float64)
+        if settings.target == "departure":
+            target = target - rows.static[:, base_column(rows.static_names)]
         return cls(
-            dynamic.min(axis=0), _not_zero(np.ptp(dynamic, axis=0)),
-            low, np.where(empty, 1e12, _not_zero(high - low)), np.nanmean(static, axis=0),
-            mean if scale_target else 0.0, sd if scale_target else 1.0,
+            ranges[0], _not_zero(ranges[1]), ranges[2], np.where(empty, 1e12, _not_zero(ranges[3])), centre,
+            float(target.mean()) if scale_target else 0.0, float(target.std()) if scale_target else 1.0,
         )  # fmt: skip
+
+
+def base_column(static_names: Sequence[str]) -> int:
+    """Position of the history line among the static inputs, what a departure is added to."""
+    return tuple(static_names).index(HISTORY_LINE)
 
 
 def _not_zero(spread: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where(spread > 0, spread, 1.0)
 
 
-def build(settings: NetworkSettings, scaling: Scaling, steps: int) -> keras.Model:
+def build(
+    settings: NetworkSettings, scaling: Scaling, steps: int, static_names: Sequence[str] = ()
+) -> keras.Model:
     """The network, untrained; its initial weights follow Keras's global random seed.
 
     Args:
-        settings: unit counts, noise, L2.
+        settings: unit counts, noise, L2, what it is added to.
         scaling: from the training rows.
         steps: months of the crop's window, n of Figure 1 and Table 2.
+        static_names: names of the static inputs; needed where the target is a departure.
 
     Returns:
         A model of ``{"weather": (sample, step, variable), "static": (sample, feature)}`` in physical
@@ -79,7 +103,11 @@ def build(settings: NetworkSettings, scaling: Scaling, steps: int) -> keras.Mode
     for k, units in enumerate(settings.head_units, 1):
         merged = _dense(units, settings, f"head_{k}")(merged)
     scaled = _dense(1, settings, SCALED_OUTPUT, activation=None)(merged)
-    output = layers.Rescaling(scaling.target_sd, scaling.target_mean, name="yield_kg_ha")(scaled)
+    name = "yield_kg_ha" if settings.target == "yield" else "departure_kg_ha"
+    output = layers.Rescaling(scaling.target_sd, scaling.target_mean, name=name)(scaled)
+    if settings.target == "departure":
+        column = base_column(static_names)
+        output = layers.Add(name="yield_kg_ha")([output, static[:, column : column + 1]])
     return keras.Model({"weather": weather, "static": static}, output, name="dual_path")
 
 
@@ -117,6 +145,21 @@ def _min_max(low: npt.NDArray[np.float64], spread: npt.NDArray[np.float64], name
 def _dense(units: int, settings: NetworkSettings, name: str, activation: str | None = "relu") -> layers.Dense:
     return layers.Dense(
         units, activation=activation, kernel_regularizer=keras.regularizers.L2(settings.l2), name=name
+    )
+
+
+def scaling_of_member(model: keras.Model) -> Scaling:
+    """The scaling inside a member, saved or new, as `Scaling.fit` gave it."""
+    dynamic, static = (model.get_layer(name) for name in ("weather_0_1", "static_centred"))
+    offset = np.asarray(model.get_layer("static_0_1").offset, dtype=np.float64)
+    names = {layer.name for layer in model.layers}
+    target = model.get_layer("departure_kg_ha" if "departure_kg_ha" in names else "yield_kg_ha")
+    low, centre = (np.asarray(layer.input_mean, dtype=np.float64).ravel() for layer in (dynamic, static))
+    spread, range_ = (
+        np.sqrt(np.asarray(layer.input_variance, dtype=np.float64)).ravel() for layer in (dynamic, static)
+    )
+    return Scaling(
+        low, spread, centre - offset * range_, range_, centre, float(target.offset), float(target.scale)
     )
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from yieldcast.errors import ConfigError, LeakageError, MissingDataError
-from yieldcast.samples import SampleSet
 from yieldcast.seasons import find
 
 Floats = NDArray[np.float64]
@@ -21,6 +21,17 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 TREND_YEARS, TREND_MIN_YEARS, MEAN_YEARS = 10, 3, 5
+
+
+class Placed(Protocol):
+    """Anything whose rows are of a municipality, its state and a harvest year, (sample,) each."""
+
+    @property
+    def municipality(self) -> NDArray[Any]: ...  # noqa: D102
+    @property
+    def state(self) -> NDArray[Any]: ...  # noqa: D102
+    @property
+    def harvest_year(self) -> NDArray[Any]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ class Panel:
         state = np.array([_mean_yield(own[r], area[r]) for r in rows]).reshape(len(rows), own.shape[1])
         return cls(first, codes, known_states, own, state, _mean_yield(own, area)[None, :])
 
-    def rows(self, samples: SampleSet, lag: ArrayLike) -> Rows:
+    def rows(self, samples: Placed, lag: ArrayLike) -> Rows:
         """Place samples in this panel, each seeing yields to harvest year minus `lag` (1 or more)."""
         year = samples.harvest_year.astype(np.int64)
         lags = np.broadcast_to(np.asarray(lag, dtype=np.int64), year.shape)

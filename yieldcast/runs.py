@@ -15,6 +15,7 @@ evaluation-*.json   scores, written by `yieldcast evaluate`
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import re
@@ -34,6 +35,7 @@ import calendars
 from yieldcast.config import Settings, parse
 from yieldcast.disk import atomic_text, atomic_write, make_folder, remove_leftovers
 from yieldcast.errors import ConfigError, MissingDataError, RunError
+from yieldcast.history import HISTORY_LINE
 
 if TYPE_CHECKING:
     import keras
@@ -176,6 +178,17 @@ class Run:
         if calendar.fingerprint() != self.identity.data["calendar"]:
             raise RunError(f"the calendar of {self.path} was changed after training", "Train it again.")
         return calendar
+
+    def run_id(self) -> str:
+        """Twelve characters that tell this training and its finished members from any other."""
+        about = [asdict(self.identity), self.settings.model_dump(mode="json"), self.records()]
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def base_column(self) -> int | None:
+        """Column of the static input that the network adds its departure to; None where it gives yields."""
+        departs = self.settings.network.target == "departure"
+        return self.identity.static_names.index(HISTORY_LINE) if departs else None
 
     def member_path(self, seed: int) -> Path:
         """Where the member of a seed is saved."""

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from calendars import Calendar
-from yieldcast import features, seasons
+from yieldcast import features, history, seasons
 from yieldcast.config import DataSettings
 from yieldcast.errors import MissingDataError
+from yieldcast.panel import Panel
 from yieldcast.store import Tables
 from yieldcast.variables import SOIL, WEATHER
 
@@ -84,6 +86,7 @@ def build(
     *,
     as_of: dt.date | None = None,
     static_names: Sequence[str] | None = None,
+    climate_to: int | None = None,
 ) -> tuple[SampleSet, list[Dropped]]:
     """Every municipality and year with a positive yield, ready for training or scoring.
 
@@ -92,9 +95,11 @@ def build(
         calendar: season windows.
         crop: crop of both calendar and yields.
         harvest_years: the years wanted; each must have at least one yield.
-        settings: publication delays and degree-day limits.
+        settings: publication delays, degree-day limits, what goes in.
         as_of: weather published after this date is replaced by climatology; None for hindsight.
         static_names: the static features wanted, in order (those of a run); all present when None.
+        climate_to: last calendar year of the climate that anomalies are departures from (a run's last
+            training year); the last of `harvest_years` when None.
 
     Raises:
         MissingDataError: no yields of the crop or of a year, or a year without any row that has weather.
@@ -102,18 +107,42 @@ def build(
     """
     calendar.steps(crop)  # an unknown crop is refused by the calendar, which can say what was meant
     place, years, target = _rows_with_yield(tables.yields, tables.static, crop, harvest_years)
-    season, names = _season(tables, calendar, crop, settings, place, years, as_of)
+    source = Source(tables, calendar, crop, settings, climate_to or max(map(int, harvest_years)))
+    season, names = source.season(place, years, as_of)
     dynamic = season["weather"].values
     whole = np.isfinite(dynamic).all(axis=(1, 2))
     _check_every_year(whole, years, season, tables.weather, as_of)
-    static, chosen = _static_matrix(tables.static, place, static_names)
-    samples = SampleSet(
-        dynamic, static, target, season["municipality"].values, season["harvest_year"].values,
-        season["state"].values, season["window_end"].values.astype("datetime64[D]"), names, chosen,
-    )  # fmt: skip
+    samples = source.samples(season, names, place, target, as_of, static_names)
     gone = int((~whole).sum())
     dropped = [Dropped("weather of the season window incomplete", gone)] if gone else []
     return samples.take(whole), dropped
+
+
+def rows_to_forecast(
+    tables: Tables,
+    calendar: Calendar,
+    crop: str,
+    harvest_year: int,
+    municipalities: Sequence[int] | npt.NDArray[np.int32],
+    settings: DataSettings,
+    *,
+    as_of: dt.date,
+    static_names: Sequence[str],
+    climate_to: int,
+) -> SampleSet:
+    """A row per municipality, its target unknown (NaN); weather not yet public is NaN.
+
+    Args:
+        tables, calendar, crop, settings, as_of, static_names, climate_to: as for `build`.
+        harvest_year: the season.
+        municipalities: codes, all of the table of places.
+    """
+    place = np.searchsorted(tables.static["municipality"].values, municipalities)
+    years = np.full(len(place), harvest_year, dtype=np.int16)
+    source = Source(tables, calendar, crop, settings, climate_to)
+    season, names = source.season(place, years, as_of, fill=False)
+    unknown = np.full(len(place), np.nan, dtype=np.float32)
+    return source.samples(season, names, place, unknown, as_of, static_names)
 
 
 def known_at_window_end(
@@ -131,37 +160,112 @@ def known_at_window_end(
     """
     dynamic = rows.dynamic.copy()
     place = np.searchsorted(tables.static["municipality"].values, rows.municipality)
+    source = Source(tables, calendar, crop, settings, int(rows.harvest_year.max()))
     for day in np.unique(rows.window_end):
         mine = rows.window_end == day
-        season, _ = _season(
-            tables, calendar, crop, settings, place[mine], rows.harvest_year[mine], day.item()
-        )
+        season, _ = source.season(place[mine], rows.harvest_year[mine], day.item())
         dynamic[mine] = season["weather"].values
     return replace(rows, dynamic=dynamic)
 
 
-def _season(
-    tables: Tables,
-    calendar: Calendar,
-    crop: str,
-    settings: DataSettings,
-    place: npt.NDArray[np.intp],
-    years: npt.NDArray[np.int16],
-    as_of: dt.date | None,
-) -> tuple[xr.Dataset, tuple[str, ...]]:
-    """Weather of each window, unknown months from climatology, degree days accumulated; variable names."""
-    weather, degree_name = features.with_degree_days(
-        tables.weather, *features.limits(crop, settings.degree_days)
-    )
-    weather, publication = weather[[*WEATHER, degree_name]], settings.publication()
-    season = seasons.cut(
-        weather, tables.static, calendar, crop, (),
-        as_of=as_of, publication=publication, pairs=(place, years),
-    )  # fmt: skip
-    if as_of is not None:
-        climate = seasons.climatology(seasons.known_weather(weather, as_of, publication))
-        season = features.fill_with_climatology(season, climate)
-    return features.accumulate(season, degree_name), (*WEATHER, f"accumulated_{degree_name}")
+@dataclass(frozen=True)
+class Source:
+    """Tables and settings that rows of one crop are cut from.
+
+    Args:
+        tables, calendar, crop, settings: as for `build`.
+        climate_to: last calendar year of the climate of anomalies.
+    """
+
+    tables: Tables
+    calendar: Calendar
+    crop: str
+    settings: DataSettings
+    climate_to: int
+
+    @cached_property
+    def weather(self) -> tuple[xr.Dataset, str]:
+        """Monthly weather with the crop's degree days, and the name of these."""
+        limits = features.limits(self.crop, self.settings.degree_days)
+        weather, name = features.with_degree_days(self.tables.weather, *limits)
+        return weather[[*WEATHER, name]], name
+
+    def cut(
+        self, place: npt.NDArray[np.intp], years: npt.NDArray[np.int16], as_of: dt.date | None
+    ) -> xr.Dataset:
+        """Seasons of monthly weather as known on a date, nothing accumulated or filled; see `seasons.cut`."""
+        return seasons.cut(
+            self.weather[0], self.tables.static, self.calendar, self.crop, (),
+            as_of=as_of, publication=self.settings.publication(), pairs=(place, years),
+        )  # fmt: skip
+
+    def climate(self, as_of: dt.date | None) -> xr.Dataset:
+        """The climate that anomalies are departures from: known years up to `climate_to`."""
+        known = seasons.known_weather(self.weather[0], as_of, self.settings.publication())
+        return seasons.climatology(known.sel(time=slice(None, f"{self.climate_to}-12-31")))
+
+    def season(
+        self,
+        place: npt.NDArray[np.intp],
+        years: npt.NDArray[np.int16],
+        as_of: dt.date | None,
+        fill: bool = True,
+    ) -> tuple[xr.Dataset, tuple[str, ...]]:
+        """Seasons as the network takes them, and the names of their variables.
+
+        Degree days are accumulated; months not public are replaced by climatology if `fill`, else NaN (and
+        accumulated degree days after them).
+        """
+        weather, name = self.weather
+        season = self.cut(place, years, as_of)
+        if as_of is not None and fill:
+            known = seasons.known_weather(weather, as_of, self.settings.publication())
+            season = features.fill_with_climatology(season, seasons.climatology(known))
+        season = features.accumulate(season, name)
+        names = (*WEATHER, f"accumulated_{name}")
+        if self.settings.weather_inputs == "values":
+            return season, names
+        return features.without_normal(season, self.climate(as_of), name), tuple(
+            f"anomaly_{one}" for one in names
+        )
+
+    def samples(
+        self,
+        season: xr.Dataset,
+        names: tuple[str, ...],
+        place: npt.NDArray[np.intp],
+        target: npt.NDArray[np.float32],
+        as_of: dt.date | None,
+        static_names: Sequence[str] | None,
+    ) -> SampleSet:
+        """Seasons with their static inputs, the yield history among them where the settings say so."""
+        soil = [name for name in static_names if name not in history.NAMES] if static_names else None
+        static, chosen = _static_matrix(self.tables.static, place, soil)
+        rows = SampleSet(
+            season["weather"].values, static, target, season["municipality"].values,
+            season["harvest_year"].values, season["state"].values,
+            season["window_end"].values.astype("datetime64[D]"), names, chosen,
+        )  # fmt: skip
+        if not self.settings.yield_history:
+            return rows
+        lags = history.lag(rows, rows.window_end, self.settings.publication(), as_of)
+        return self.with_history(rows, lags)
+
+    def with_history(self, rows: SampleSet, lags: npt.NDArray[np.int64] | int) -> SampleSet:
+        """Rows with their history at these lags, in place of any that they have."""
+        own = [i for i, name in enumerate(rows.static_names) if name not in history.NAMES]
+        states = history.states_of(self.tables.static)
+        panel = Panel.of(self.tables.yields, states, self.crop)
+        past = history.matrix(panel, rows, lags).astype(np.float32)
+        names = (*(rows.static_names[i] for i in own), *history.NAMES)
+        return replace(rows, static=np.hstack([rows.static[:, own], past]), static_names=names)
+
+    def normals(self, season: xr.Dataset, as_of: dt.date | None) -> npt.NDArray[np.float32]:
+        """What anomalies of these windows are departures from, (sample, step, variable); 0 for values."""
+        if self.settings.weather_inputs == "values":
+            return np.zeros(season["weather"].shape, dtype=np.float32)
+        places, months = season["municipality"].values, season["month"].values
+        return features.normals(self.climate(as_of), places, months, season, self.weather[1])
 
 
 def _rows_with_yield(

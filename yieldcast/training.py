@@ -20,6 +20,7 @@ from yieldcast.samples import SampleSet
 if TYPE_CHECKING:
     from yieldcast.backend import Devices
     from yieldcast.members import Member
+    from yieldcast.season_cuts import Cuts
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def train(
     devices: Devices,
     block: int | None = None,
     progress: Callable[[Epoch], None] = lambda epoch: None,
+    cuts: Cuts | None = None,
 ) -> None:
     """Train a member for every seed that the run does not hold yet, all of them side by side.
 
@@ -79,6 +81,7 @@ def train(
         devices: see `backend.choose_devices`.
         block: members per block; None takes the fastest known for the devices.
         progress: called after every epoch of every member, from one thread at a time.
+        cuts: what seasons are put together from, where `training.season_cuts` is above 0.
 
     Raises:
         MissingDataError, SchemaError, ConfigError: rows, settings or seeds that cannot be trained on;
@@ -113,11 +116,13 @@ def train(
         with telling:
             progress(Epoch(len(todo), member.seed, len(member.losses), member.best_loss, finished))
 
-    table = {"weather": samples.dynamic, "static": samples.static, "target": samples.target_kg_ha}
+    table: dict[str, Any] = {"weather": samples.dynamic, "static": samples.static} if cuts is None else {}
+    table |= {"target": samples.target_kg_ha, **(cuts.arrays() if cuts else {})}
+    placed = {name: _narrow(values) for name, values in table.items()}
     work = Work(
         deque(todo), lambda seed: Member(samples, run, seed),
-        compiled(devices, network, run.settings.training),
-        devices.place([{n: np.asarray(v, np.float32) for n, v in table.items()}] * plan.replicas),
+        compiled(devices, network, run.settings.training, run.base_column),
+        devices.place([placed] * plan.replicas),
         told, lambda member: member.save(run, made), lambda member: member.keep(run),
         lambda member: run.drop_unfinished(member.seed),
     )  # fmt: skip
@@ -146,9 +151,16 @@ def _run_lanes(lanes: Sequence[Any], work: Any) -> None:
 
 
 @lru_cache(maxsize=8)
-def compiled(devices: Devices, network: NetworkSettings, training: TrainingSettings) -> Callable[..., Any]:
+def compiled(
+    devices: Devices, network: NetworkSettings, training: TrainingSettings, base: int | None = None
+) -> Callable[..., Any]:
     """The compiled epoch of a network; kept, because compiling takes longer than many an epoch."""
     from yieldcast.ensemble import Network
     from yieldcast.epochs import EpochProgram
 
-    return devices.compile(EpochProgram(Network(network), training))
+    return devices.compile(EpochProgram(Network(network, base), training))
+
+
+def _narrow(values: Any) -> Any:
+    """float32, or int32 for whole numbers."""
+    return np.asarray(values, np.int32 if np.asarray(values).dtype.kind == "i" else np.float32)

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 import calendars
-from yieldcast import baselines, evaluation, features, samples, training
+from yieldcast import baselines, evaluation, features, history, samples, scenarios, training
 from yieldcast.cards import model_card
-from yieldcast.config import DataSettings, Settings
+from yieldcast.config import Settings
+from yieldcast.dates import calendar_for
 from yieldcast.disk import alone, atomic_text, make_folder
 from yieldcast.errors import RunError
 from yieldcast.runs import Identity, Run, versions
+from yieldcast.season_cuts import Cuts
 from yieldcast.store import Store, Tables
 from yieldcast.variables import degree_day_quantity
 
@@ -28,24 +29,6 @@ Notice = Callable[[str], None]
 
 def _quiet(text: str) -> None:
     """Tell nobody."""
-
-
-def calendar_for(settings: DataSettings, static: xr.Dataset | None = None) -> calendars.Calendar:
-    """The user's calendar, or Brazil's, with the user's own month counts.
-
-    Args:
-        settings: `calendar` and `months`.
-        static: places, whose state-to-region map serves a user's calendar.
-    """
-    if settings.calendar is None:
-        calendar = calendars.brazil()
-    else:
-        regions = {}
-        if static is not None:
-            states, names = (static[name].values.astype(str).tolist() for name in ("state", "region"))
-            regions = dict(zip(states, names, strict=True))
-        calendar = calendars.read(settings.calendar, regions=regions)
-    return calendar.with_months(settings.months) if settings.months else calendar
 
 
 def train_run(
@@ -90,6 +73,7 @@ def train_run(
     calendar = calendar_for(settings.data, tables.static)
     rows, dropped = samples.build(tables, calendar, crop, train_years, settings.data)
     training.check_trainable(rows)
+    cuts = _cuts(tables, calendar, crop, rows, settings)
     for reason in dropped:
         notice(f"{reason.rows} rows left out: {reason.reason}")
     base, upper = features.limits(crop, settings.data.degree_days)
@@ -124,11 +108,22 @@ def train_run(
         if done:
             notice(f"{len(done)} of {len(seeds)} members are there already; continuing with the rest")
         try:
-            training.train(rows, run, seeds, devices, block, progress)
+            training.train(rows, run, seeds, devices, block, progress, cuts)
         finally:
             if run.seeds():  # a worker may have had none to train
                 atomic_text(out / "model_card.md", model_card(run, rows))
     return run
+
+
+def _cuts(
+    tables: Tables, calendar: calendars.Calendar, crop: str, rows: samples.SampleSet, settings: Settings
+) -> Cuts | None:
+    """What training seasons are put together from; None where each row keeps its whole season and history."""
+    if settings.training.season_cuts == 0 and not settings.data.yield_history:
+        return None
+    source = samples.Source(tables, calendar, crop, settings.data, int(rows.harvest_year.max()))
+    lags = history.possible_lags(calendar, crop, rows.state, settings.data.publication())
+    return scenarios.training_cuts(source, rows, lags)
 
 
 def is_synthetic(tables: Tables) -> bool:
@@ -183,20 +178,24 @@ def evaluate_run(
     baselines.check_order(identity.train_years, test_years)
     tables, calendar = store.tables, run.calendar()
     names = identity.static_names
-    fitted, _ = samples.build(
-        tables, calendar, identity.crop, identity.train_years, settings, static_names=names
-    )
     rows, dropped = samples.build(
-        tables, calendar, identity.crop, test_years, settings, as_of=as_of, static_names=names
-    )
+        tables, calendar, identity.crop, test_years, settings, as_of=as_of, static_names=names,
+        climate_to=max(identity.train_years),
+    )  # fmt: skip
     members = _predictions(run, rows, seeds, progress)
-    places, names_of_states = (tables.static[name].values for name in ("municipality", "state"))
-    states = dict(zip(places.tolist(), names_of_states.astype(str).tolist(), strict=True))
-    dated = rows
+    # Reference lines read weather, soil and place as they are, whatever this run's network is fed.
+    plain = settings.model_copy(update={"weather_inputs": "values", "yield_history": False})
+    own = [name for name in names if name not in history.NAMES]
+    fitted, asked = (
+        samples.build(tables, calendar, identity.crop, years, plain, as_of=date, static_names=own)[0]
+        for years, date in ((identity.train_years, None), (test_years, as_of))
+    )
+    dated = asked
     if as_of is None:
-        dated = samples.known_at_window_end(rows, tables, calendar, identity.crop, settings)
+        dated = samples.known_at_window_end(asked, tables, calendar, identity.crop, plain)
+    states = history.states_of(tables.static)
     lines = baselines.reference_lines(
-        fitted, rows, tables.yields, states, identity.crop, settings.publication(), as_of, dated
+        fitted, asked, tables.yields, states, identity.crop, settings.publication(), as_of, dated
     )
     scores = evaluation.evaluate(identity.crop, identity.train_years, members, rows, lines, seeds)
     notes = [f"{reason.rows} rows left out: {reason.reason}" for reason in dropped]

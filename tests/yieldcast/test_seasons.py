@@ -132,7 +132,8 @@ def public_lines(tables: Tables, rows, train, calendar, as_of: dt.date | None) -
         dated = samples.known_at_window_end(rows, tables, calendar, "soybean", data)
     else:
         place = np.searchsorted(tables.static["municipality"].values, rows.municipality)
-        season, _ = samples._season(tables, calendar, "soybean", data, place, rows.harvest_year, as_of)
+        source = samples.Source(tables, calendar, "soybean", data, 2016)
+        season, _ = source.season(place, rows.harvest_year, as_of)
         dated = replace(rows, dynamic=season["weather"].values)
     places, states = (tables.static[name].values.tolist() for name in ("municipality", "state"))
     lines = baselines.reference_lines(

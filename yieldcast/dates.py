@@ -1,0 +1,157 @@
+"""Dates of a forecast: what was public, what would be a leak, and how far ahead the harvest is."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+import calendars
+from calendars import Calendar
+from yieldcast.config import DataSettings
+from yieldcast.errors import LeakageError, MissingDataError
+from yieldcast.runs import Run
+from yieldcast.samples import Source
+from yieldcast.store import Tables
+
+_ENOUGH = 0.5  # of a year's places must have weather: a year of a few places would stand for all (our choice)
+
+
+def calendar_for(settings: DataSettings, static: xr.Dataset | None = None) -> calendars.Calendar:
+    """The user's calendar, or Brazil's, with the user's own month counts.
+
+    Args:
+        settings: `calendar` and `months`.
+        static: places, whose state-to-region map serves a user's calendar.
+    """
+    if settings.calendar is None:
+        calendar = calendars.brazil()
+    else:
+        regions = {}
+        if static is not None:
+            states, names = (static[name].values.astype(str).tolist() for name in ("state", "region"))
+            regions = dict(zip(states, names, strict=True))
+        calendar = calendars.read(settings.calendar, regions=regions)
+    return calendar.with_months(settings.months) if settings.months else calendar
+
+
+def check_leaks(run: Run, harvest_year: int, as_of: dt.date) -> None:
+    """Refuse a run that knows what nobody knew on the date of the forecast.
+
+    Raises:
+        LeakageError: a training year's yields, or its weather, were not public on `as_of`, or the season to
+            forecast is not later than every training year; names them.
+    """
+    publication, years = run.settings.data.publication(), run.identity.train_years
+    newest = publication.last_public_harvest_year(as_of)
+    ahead = [year for year in years if year >= harvest_year]
+    if ahead:
+        raise LeakageError(
+            f"{run.path} was trained on harvest years {_listed(ahead)}, which are not before {harvest_year}: "
+            "it knows what it is to forecast",
+            f"Use a run trained on harvest years before {harvest_year}.",
+        )
+    early = [year for year in years if year > newest]
+    if early:
+        days = ", ".join(f"{year} on {publication.yields_public(year)}" for year in early)
+        raise LeakageError(
+            f"{run.path} was trained on yields that were not public on {as_of}: harvest years "
+            f"{_listed(early)} (public: {days})",
+            f"Use a run trained on harvest years to {newest}, or a later --as-of.",
+        )
+    calendar, crop = run.calendar(), run.identity.crop
+    states = np.array(sorted({region for c, region in calendar.rows if c == crop}))
+    ends = calendar.starts(crop, states, np.full(len(states), max(years))) + (calendar.steps(crop) - 1)
+    last = ends.max().astype("datetime64[D]").item()
+    public = publication.weather_public(last)
+    if public > as_of:
+        raise LeakageError(
+            f"{run.path} was trained on weather to {last:%Y-%m}, public on {public}, after {as_of}",
+            "Use a run trained on earlier harvest years, or a later --as-of.",
+        )
+
+
+def _listed(years: list[int]) -> str:
+    return ", ".join(map(str, years))
+
+
+def trainable_years(tables: Tables, crop: str, as_of: dt.date, settings: DataSettings) -> tuple[int, ...]:
+    """See `forecasting.public_train_years`."""
+    calendar = calendar_for(settings, tables.static)
+    newest = settings.publication().last_public_harvest_year(as_of)
+    yields = tables.yields["yield_kg_ha"]
+    if crop not in yields["crop"].values.tolist():
+        raise MissingDataError(
+            f"the store has no yields of {crop!r}; it has: {', '.join(yields['crop'].values.tolist())}",
+            f"Fetch or import yields of {crop}.",
+        )
+    table = yields.sel(crop=crop).reindex(municipality=tables.static["municipality"].values)
+    source, found = Source(tables, calendar, crop, settings, newest), []
+    for year in table["harvest_year"].values[table["harvest_year"].values <= newest]:
+        place = np.flatnonzero(np.nan_to_num(table.sel(harvest_year=year).values) > 0)
+        if place.size:
+            season = source.cut(place, np.full(len(place), year, dtype=np.int16), as_of)["weather"].values
+            if np.isfinite(season).all(axis=(1, 2)).mean() >= _ENOUGH:
+                found.append(int(year))
+    if len(found) < 2:
+        raise MissingDataError(
+            f"{crop}: expected two harvest years or more with yields public on {as_of} and weather for their "
+            f"season, received {_listed(found) or 'none'}",
+            "Fetch or import earlier years (yieldcast status shows what is there).",
+        )
+    return tuple(found)
+
+
+def lead_months(
+    calendar: Calendar, crop: str, tables: Tables, harvest_year: int, as_of: dt.date, newest: int
+) -> int:
+    """Months from `as_of` to the end of harvest: to the window's last month where most of the crop grows.
+
+    States' windows end in different months; the month by which half of the last public harvested area (of
+    the places, where no area is known) has ended its window decides.
+
+    Args:
+        calendar, crop: give the windows.
+        tables: places, and the areas.
+        harvest_year: the season.
+        as_of: the date of the forecast.
+        newest: newest public harvest year.
+    """
+    end = main_window(calendar, crop, tables, harvest_year, newest)[1]
+    return int((end - np.datetime64(as_of, "M")).astype(np.int64))
+
+
+def main_window(
+    calendar: Calendar, crop: str, tables: Tables, harvest_year: int, newest: int
+) -> tuple[np.datetime64, np.datetime64]:
+    """First and last month of the window where most of the crop grows; arguments as for `lead_months`."""
+    table = tables.yields.sel(crop=crop)
+    table = table.sel(harvest_year=table["harvest_year"] <= newest)
+    grown = np.nan_to_num(table["yield_kg_ha"].transpose("municipality", "harvest_year").values) > 0
+    if "area_harvested_ha" in table:
+        areas = table["area_harvested_ha"].transpose("municipality", "harvest_year").values
+        weight = np.where(grown, np.nan_to_num(areas), 0.0)[:, -1:].sum(axis=1)
+    else:
+        weight = np.zeros(len(grown))
+    weight = weight if weight.any() else grown.any(axis=1).astype(float)
+    static = tables.static.sel(municipality=table["municipality"].values[weight > 0])
+    states, weight = static["state"].values.astype(str), weight[weight > 0]
+    starts = calendar.starts(crop, states, np.full(len(states), harvest_year))
+    order = np.argsort(starts, kind="stable")
+    middle = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
+    start = starts[order][min(middle, len(order) - 1)]
+    return start, start + (calendar.steps(crop) - 1)
+
+
+def month_text(times: npt.NDArray[np.datetime64]) -> str:
+    """The last of some months as 2017-10; empty for none."""
+    return str(times.max().astype("datetime64[M]")) if times.size else ""
+
+
+def seasonal_start(forecasts: xr.Dataset, as_of: dt.date) -> str:
+    """Month of the newest seasonal forecast that was out on a date, with a mark of its contents."""
+    out = forecasts["published"].values <= np.datetime64(as_of)
+    starts = forecasts["forecast_reference_time"].values[out]
+    return month_text(starts)

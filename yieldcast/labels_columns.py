@@ -1,0 +1,219 @@
+"""The columns of a forecast table that people read: heading, unit and meaning, in English and Portuguese.
+
+The keys are the names in files for machines (GeoPackage, GeoJSON): English in both languages, and different
+within their first ten characters, because a Shapefile made from them keeps no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class ColumnLabel(NamedTuple):
+    """What a column is called and what it means; `unit` is empty where there is none."""
+
+    unit: str
+    heading: tuple[str, str]
+    meaning: tuple[str, str]
+
+
+def _quantile(percent: int) -> ColumnLabel:
+    return ColumnLabel(
+        "kg/ha",
+        (f"Forecast: {percent} % quantile", f"Previsão: quantil de {percent} %"),
+        (
+            f"the yield lies below this value with a probability of {percent} %",
+            f"o rendimento fica abaixo deste valor com probabilidade de {percent} %",
+        ),
+    )
+
+
+def _production(heading: tuple[str, str], name: tuple[str, str]) -> ColumnLabel:
+    return ColumnLabel(
+        "t",
+        (f"Production: {heading[0]}", f"Produção: {heading[1]}"),
+        (
+            f"{name[0]} of the forecast yield times the planted area, if that area is planted again",
+            f"{name[1]} do rendimento previsto vezes a área plantada, se essa área for plantada de novo",
+        ),
+    )
+
+
+_NAMES = {
+    "code": ColumnLabel(
+        "",
+        ("Municipality code", "Código do município"),
+        ("IBGE's code of seven digits", "código do IBGE, com sete dígitos"),
+    ),
+    "name": ColumnLabel("", ("Municipality", "Município"), ("its name", "nome do município")),
+    "level": ColumnLabel("", ("Level", "Nível"), ("country or state", "país ou unidade da federação (UF)")),
+    "aggregate": ColumnLabel(
+        "",
+        ("Country or state", "País ou UF"),
+        (
+            "weighted by planted area; its interval is not the sum of those of the municipalities, whose "
+            "errors have a part in common",
+            "ponderado pela área plantada; o intervalo não é a soma dos intervalos dos municípios, cujos "
+            "erros têm uma parte em comum",
+        ),
+    ),
+    "state": ColumnLabel("", ("State", "UF"), ("state", "unidade da federação")),
+    "region": ColumnLabel("", ("Region", "Região"), ("region of the country", "grande região")),
+    "crop": ColumnLabel("", ("Crop", "Cultura"), ("crop", "cultura")),
+    "harvest_year": ColumnLabel(
+        "",
+        ("Harvest year", "Ano da colheita"),
+        ("year of the harvest: 2018 is the season 2017/18", "ano da colheita: 2018 é a safra 2017/18"),
+    ),
+    "as_of": ColumnLabel(
+        "",
+        ("As of", "Data da edição"),
+        (
+            "date of the issue: nothing published later was used",
+            "data da edição: nada publicado depois foi usado",
+        ),
+    ),
+    "synthetic": ColumnLabel(
+        "",
+        ("Synthetic data", "Dados sintéticos"),
+        (
+            "yes: made-up numbers that show the method and say nothing about any place",
+            "sim: números inventados, que mostram o método e nada dizem sobre lugar algum",
+        ),
+    ),
+    "municipalities": ColumnLabel(
+        "", ("Municipalities", "Municípios"), ("their number", "número de municípios")
+    ),
+}
+_YIELDS = {
+    "yield_p50_kg_ha": ColumnLabel(
+        "kg/ha",
+        ("Forecast: median", "Previsão: mediana"),
+        (
+            "the yield lies above and below this value with equal probability",
+            "rendimento médio previsto: ficar acima ou abaixo deste valor é igualmente provável",
+        ),
+    ),
+    "yield_mean_kg_ha": ColumnLabel(
+        "kg/ha",
+        ("Forecast: mean", "Previsão: média"),
+        ("mean of the forecast yield", "média do rendimento previsto"),
+    ),
+    **{f"yield_p{percent:02d}_kg_ha": _quantile(percent) for percent in (5, 10, 25, 75, 90, 95)},
+    "width90_kg_ha": ColumnLabel(
+        "kg/ha",
+        ("Width of the 90 % interval", "Amplitude do intervalo de 90 %"),
+        ("95 % quantile less 5 % quantile", "quantil de 95 % menos quantil de 5 %"),
+    ),
+    "anomaly_kg_ha": ColumnLabel(
+        "kg/ha",
+        ("Departure from the five-year mean", "Anomalia em relação à média de cinco anos"),
+        ("forecast median less the mean of five years", "mediana prevista menos a média de cinco anos"),
+    ),
+    "anomaly_pct": ColumnLabel(
+        "%",
+        ("Departure from the five-year mean", "Anomalia em relação à média de cinco anos"),
+        ("the same as a share of the mean of five years", "a mesma, em relação à média de cinco anos"),
+    ),
+    "prob_low_pct": ColumnLabel(
+        "%",
+        ("Probability of a low yield", "Probabilidade de rendimento baixo"),
+        (
+            "probability that the yield lies below the limit of a low yield",
+            "probabilidade de o rendimento ficar abaixo do limite de rendimento baixo",
+        ),
+    ),
+    "low_limit_kg_ha": ColumnLabel(
+        "kg/ha",
+        ("Limit of a low yield", "Limite de rendimento baixo"),
+        (
+            "lowest tercile of the municipality's last ten public yields",
+            "tercil inferior dos dez últimos rendimentos publicados do município",
+        ),
+    ),
+}
+_REFERENCES = {
+    "last_public_kg_ha": ColumnLabel(
+        "kg/ha",
+        ("Last public yield", "Último rendimento publicado"),
+        (
+            "yield of the newest harvest year that was public on the date of the issue",
+            "rendimento do ano de colheita mais recente publicado até a data da edição",
+        ),
+    ),
+    "mean_5y_kg_ha": ColumnLabel(
+        "kg/ha",
+        ("Mean of five years", "Média de cinco anos"),
+        ("mean of the five newest public yields", "média dos cinco últimos rendimentos publicados"),
+    ),
+    "trend_10y_kg_ha": ColumnLabel(
+        "kg/ha",
+        ("Trend of ten years", "Tendência de dez anos"),
+        (
+            "line through ten public yields, drawn on to the harvest year",
+            "reta ajustada a dez rendimentos publicados, prolongada até o ano da colheita",
+        ),
+    ),
+    "own_history": ColumnLabel(
+        "",
+        ("Own history", "Histórico próprio"),
+        (
+            "no: the municipality lacks public yields, and its state stands in",
+            "não: faltam rendimentos publicados do município; foram usados os da UF",
+        ),
+    ),
+}
+_SEASON = {
+    "observed_pct": ColumnLabel(
+        "%",
+        ("Season observed", "Parte da safra observada"),
+        (
+            "share of the season's months whose weather was public on the date of the issue",
+            "parte dos meses da safra com dados meteorológicos publicados até a data da edição",
+        ),
+    ),
+    "rain_pct": ColumnLabel(
+        "%",
+        ("Rain so far, of normal", "Chuva até agora, em relação ao normal"),
+        (
+            "rain of the observed months; 100 is the mean of the known years",
+            "chuva dos meses observados; 100 é a média dos anos conhecidos",
+        ),
+    ),
+    "tmax_anomaly_degC": ColumnLabel(
+        "°C",
+        ("Maximum temperature so far, departure", "Temperatura máxima até agora, anomalia"),
+        (
+            "observed months less the mean of the known years",
+            "meses observados menos a média dos anos conhecidos",
+        ),
+    ),
+    "area_planted_ha": ColumnLabel(
+        "ha",
+        ("Planted area", "Área plantada"),
+        (
+            "last public planted area; harvested where the planted is not known",
+            "última área plantada publicada; a colhida onde não se conhece a plantada",
+        ),
+    ),
+    "prod_p50_t": _production(("median", "mediana"), ("median", "mediana")),
+    "prod_p05_t": _production(("5 % quantile", "quantil de 5 %"), ("5 % quantile", "quantil de 5 %")),
+    "prod_p95_t": _production(("95 % quantile", "quantil de 95 %"), ("95 % quantile", "quantil de 95 %")),
+    "window_start": ColumnLabel(
+        "",
+        ("Season: first day", "Início da safra"),
+        (
+            "first day of the months that the forecast looks at",
+            "primeiro dia dos meses considerados na previsão",
+        ),
+    ),
+    "window_end": ColumnLabel(
+        "",
+        ("Season: last day", "Fim da safra"),
+        ("last day of the same", "último dia dos mesmos meses"),
+    ),
+    "latitude_deg": ColumnLabel("°", ("Latitude", "Latitude"), ("north is positive", "positiva ao norte")),
+    "longitude_deg": ColumnLabel("°", ("Longitude", "Longitude"), ("east is positive", "positiva a leste")),
+}
+COLUMNS: Mapping[str, ColumnLabel] = {**_NAMES, **_YIELDS, **_REFERENCES, **_SEASON}

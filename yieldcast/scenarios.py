@@ -1,0 +1,241 @@
+"""Weather scenarios: how the months of a season that nobody has seen yet may turn out.
+
+A scenario is the season as observed so far and, for the rest, the weather of one past year (climatology
+ensemble), of a past year whose season began alike (analogue), or of one member of a seasonal forecast. Every
+value was public on the date of the forecast.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from yieldcast import seasonal
+from yieldcast.errors import ConfigError, MissingDataError
+from yieldcast.samples import SampleSet, Source
+from yieldcast.season_cuts import Cuts
+from yieldcast.seasons import find
+from yieldcast.variables import WEATHER
+
+METHODS = ("climatology", "analogue", "seasonal")
+ANALOGUES = 5  # past years taken for each state (our choice): fewer are too much one year's chance
+_MOST = 0.95  # of the places: a year that fewer have is left out rather than the places that lack it
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Scenarios:
+    """Seasons of one harvest year, once per scenario.
+
+    Args:
+        method: one of `METHODS`.
+        labels: (scenario,) the year or the member that each stands for.
+        years: past years that the weather was taken from, ascending.
+        weather: (scenario, sample, step, variable), as the network takes it.
+        observed: (sample, step) months whose weather was public and there.
+        rain_so_far_pct, tmax_so_far_anomaly_degC: (sample,) observed months beside the same months of the
+            known years; NaN where none was observed.
+    """
+
+    method: str
+    labels: tuple[str, ...]
+    years: tuple[int, ...]
+    weather: Floats
+    observed: Bools
+    rain_so_far_pct: Floats
+    tmax_so_far_anomaly_degC: Floats
+
+    def take(self, rows: Bools) -> Scenarios:
+        """The scenarios of some rows."""
+        return replace(
+            self, weather=self.weather[:, rows], observed=self.observed[rows],
+            rain_so_far_pct=self.rain_so_far_pct[rows],
+            tmax_so_far_anomaly_degC=self.tmax_so_far_anomaly_degC[rows],
+        )  # fmt: skip
+
+
+def check_method(method: str) -> None:
+    """Refuse a method that is not one of `METHODS` (ConfigError)."""
+    if method not in METHODS:
+        raise ConfigError(f"unknown scenarios {method!r}", f"Use one of: {', '.join(METHODS)}.")
+
+
+def make(
+    source: Source,
+    rows: SampleSet,
+    as_of: dt.date,
+    method: str = "climatology",
+    forecasts: xr.Dataset | None = None,
+    seen: dt.date | None = None,
+) -> tuple[Scenarios, Bools]:
+    """Scenarios for the rows of one harvest year.
+
+    Args:
+        source: tables and settings.
+        rows: all of one harvest year.
+        as_of: nothing published later is seen.
+        method: one of `METHODS`.
+        forecasts: the table of seasonal forecasts, for "seasonal".
+        seen: for a hindcast, the earlier date up to which this season was seen; later years may then serve
+            as scenarios too, but not the year itself.
+
+    Returns:
+        The scenarios, and a mask of the rows that have any; the scenarios are those of these rows.
+
+    Raises:
+        ConfigError: an unknown method.
+        MissingDataError: no past year has weather for the months that are missing, or no seasonal forecast.
+    """
+    check_method(method)
+    place = np.searchsorted(source.tables.static["municipality"].values, rows.municipality)
+    season = source.cut(place, rows.harvest_year, seen or as_of)
+    own = season["weather"].values
+    observed = np.isfinite(own).all(axis=2) & season["public"].values
+    years, fills, usable = _past(source, place, rows, observed, as_of, seen is not None)
+    place, own, observed, fills = place[usable], own[usable], observed[usable], fills[:, usable]
+    season = season.isel(sample=np.flatnonzero(usable))
+    rain, warmth = _so_far(own, fills, observed)
+    if method == "analogue" and observed.any():
+        fills = _alike(own, fills, observed, rows.state[usable])
+        labels = tuple(f"analogue {i + 1}" for i in range(len(fills)))
+    elif method == "seasonal":
+        fills, labels = _with_forecast(source, season, fills, as_of, forecasts)
+    else:
+        labels = tuple(map(str, years))
+    whole = np.where(observed[None, :, :, None], own[None], fills).astype(np.float32)
+    position = season["variable"].values.tolist().index(source.weather[1])
+    whole[..., position] = np.cumsum(whole[..., position], axis=2)
+    whole -= source.normals(season, as_of)[None]
+    found = Scenarios(method, labels, tuple(years), whole, observed, rain, warmth)
+    # a place without a climate has no anomalies
+    known: Bools = np.asarray(np.isfinite(whole).all(axis=(0, 2, 3)))
+    usable[np.flatnonzero(usable)[~known]] = False
+    return found.take(known), usable
+
+
+def _past(
+    source: Source,
+    place: npt.NDArray[np.intp],
+    rows: SampleSet,
+    observed: Bools,
+    as_of: dt.date,
+    hindcast: bool,
+) -> tuple[list[int], Floats, Bools]:
+    """Past years, their seasons (year, sample, step, variable), and the rows that have all of them."""
+    first, own = int(source.tables.weather["time"].dt.year.values[0]), int(rows.harvest_year.max())
+    candidates = [*range(first, own), *(range(own + 1, as_of.year + 2) if hindcast else ())]
+    kept = dict[int, tuple[Floats, Bools]]()
+    for year in candidates:
+        season = source.cut(place, np.full(len(place), year, dtype=np.int16), as_of)["weather"].values
+        whole = (np.isfinite(season).all(axis=2) | observed).all(axis=1)
+        kept[year] = (season, whole)
+    most = max((int(whole.sum()) for _, whole in kept.values()), default=0)
+    years = [year for year, (_, whole) in kept.items() if most and whole.sum() >= _MOST * most]
+    if not years:
+        raise MissingDataError(
+            f"no past year has weather for the months of {source.crop} {int(rows.harvest_year[0])} that were "
+            f"not public on {as_of}",
+            "Fetch or import earlier years of weather.",
+        )
+    usable = np.all([kept[year][1] for year in years], axis=0)
+    return years, np.stack([kept[year][0] for year in years]), usable
+
+
+def _so_far(own: Floats, fills: Floats, observed: Bools) -> tuple[Floats, Floats]:
+    """Rain in percent of, and maximum temperature above, the past years over the observed months."""
+    count = observed.sum(axis=1)
+    some, seen = count > 0, observed[:, :, None]
+    mine = np.where(seen, own, 0.0).sum(axis=1)
+    past = np.where(seen[None], fills, 0.0).sum(axis=2)  # NaN where a year lacks an observed month
+    there = np.isfinite(past)
+    normal = np.where(there, past, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    some = some & there.any(axis=0).all(axis=1)
+    rain_column, warm_column = WEATHER.index("precipitation_mm"), WEATHER.index("tmax_degC")
+    usual = normal[:, rain_column]
+    rain = np.where(some & (usual > 0), 100.0 * mine[:, rain_column] / np.maximum(usual, 1e-6), np.nan)
+    warmth = (mine - normal)[:, warm_column] / np.maximum(count, 1)
+    return rain.astype(np.float32), np.where(some, warmth, np.nan).astype(np.float32)
+
+
+def _alike(own: Floats, fills: Floats, observed: Bools, states: npt.NDArray[np.str_]) -> Floats:
+    """For every row the seasons of the past years most like this one so far in its state.
+
+    Years are ranked by the mean squared difference of the observed months, each variable in standard
+    deviations over the past years of that place and month; a state ranks as one, so that neighbours get the
+    same year and a scenario stays a map of weather that was.
+    """
+    spread = fills.std(axis=0)
+    apart = (fills - own[None]) / np.where(spread > 0, spread, 1.0)
+    squared = np.where(observed[None, :, :, None], apart, 0.0) ** 2
+    squared = np.where(np.isfinite(squared), squared, 4.0)  # a month that a year lacks counts as unlike
+    distance = squared.sum(axis=(2, 3))
+    chosen = np.empty((min(ANALOGUES, len(fills)), len(own)), dtype=np.intp)
+    for state in np.unique(states):
+        mine = states == state
+        order = np.argsort(distance[:, mine].mean(axis=1), kind="stable")
+        chosen[:, mine] = order[: len(chosen), None]
+    return fills[chosen, np.arange(len(own))[None, :]]
+
+
+def _with_forecast(
+    source: Source, season: xr.Dataset, fills: Floats, as_of: dt.date, forecasts: xr.Dataset | None
+) -> tuple[Floats, tuple[str, ...]]:
+    """Members of the newest seasonal forecast where it reaches, past years in turn after that."""
+    if forecasts is None:
+        raise MissingDataError("the store has no seasonal forecasts", "Get them: `yieldcast fetch seasonal`.")
+    weather, _ = source.weather
+    members = seasonal.scenarios(forecasts, weather, as_of, source.settings.publication())
+    row, found = find(members["municipality"].values, season["municipality"].values)
+    months, first = season["month"].values.astype("datetime64[M]"), members["time"].values[0]
+    column = (months - first.astype("datetime64[M]")).astype(np.int64)
+    inside = found[:, None] & (column >= 0) & (column < members.sizes["time"])
+    names = [str(name) for name in season["variable"].values]
+    count = members.sizes["scenario"]
+    result = fills[np.arange(count) % len(fills)]
+    for position, name in enumerate(names):
+        values = members[name].transpose("scenario", "municipality", "time").values
+        reached = values[:, row[:, None], np.where(inside, column, 0)]
+        result[..., position] = np.where(inside & np.isfinite(reached), reached, result[..., position])
+    return result, tuple(f"member {number}" for number in members["scenario"].values)
+
+
+def training_cuts(source: Source, rows: SampleSet, lags: tuple[int, ...]) -> Cuts:
+    """What the seasons of training rows are put together from, see `season_cuts`.
+
+    Args:
+        source: tables and settings the rows were built from.
+        rows: training rows with whole seasons.
+        lags: of the yield history, `history.possible_lags`; one entry where there is no history.
+
+    Raises:
+        ConfigError: fewer than two years of weather.
+    """
+    codes, place = np.unique(rows.municipality, return_inverse=True)
+    first = int(source.tables.weather["time"].dt.year.values[0])
+    years = np.arange(first, int(rows.harvest_year.max()) + 1, dtype=np.int16)
+    index = np.searchsorted(source.tables.static["municipality"].values, codes)
+    season = source.cut(np.repeat(index, len(years)), np.tile(years, len(codes)), None)
+    bank = season["weather"].values.reshape(len(codes), len(years), season.sizes["step"], -1)
+    fills = np.flatnonzero(np.isfinite(bank).all(axis=(0, 2, 3)))
+    if len(fills) < 2:
+        raise ConfigError(
+            f"training.season_cuts needs two years of weather for every place, received {len(fills)}",
+            "Import or fetch more years of weather, or set training.season_cuts = 0.",
+        )
+    normal = source.normals(season.isel(sample=slice(0, None, len(years))), None)
+    history = source.settings.yield_history
+    static = [source.with_history(rows, lag).static for lag in lags] if history else [rows.static]
+    return Cuts(
+        bank=np.nan_to_num(bank),
+        normal=normal,
+        place=place.astype(np.int32),
+        year=(rows.harvest_year - years[0]).astype(np.int32),
+        fills=fills.astype(np.int32),
+        static=np.stack(static),
+        accumulated=season["variable"].values.tolist().index(source.weather[1]),
+    )

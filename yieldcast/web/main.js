@@ -1,0 +1,175 @@
+// The page as a whole: built anew for each language; map, layer and chosen municipality stay as they are.
+const state = { chosen: null, layer: "median" };
+const map = SHAPES.length ? new MunicipalMap() : null;
+const panel = el("aside", { id: "panel" });
+const legendNode = el("div", { class: "legend" });
+
+function choose(found, { zoom = false, focus = false } = {}) {
+  state.chosen = found;
+  if (map) map.choose(found?.code, zoom);
+  const onMap = found && map?.byCode.has(found.code);
+  const show = () => {
+    map.choose(found.code, true);
+    map.node.scrollIntoView({ block: "center" });
+  };
+  const close = () => {
+    choose(null);
+    document.getElementById("search").focus({ preventScroll: true });
+  };
+  fillPanel(panel, found, { close, show: onMap ? show : null });
+  if (focus) document.getElementById("chosen")?.focus({ preventScroll: true });
+}
+
+function setLayer(name) {
+  state.layer = name;
+  map.setLayer(name);
+  legend(legendNode, map.classes, name);
+}
+
+function mapSection() {
+  if (!map)
+    return [el("p", { class: "note" }, t("noMesh")), searchBox((found) => choose(found, { focus: true })), panel];
+  const select = el(
+    "select",
+    { id: "layer" },
+    layerNames().map((name) => el("option", { value: name, selected: name === state.layer }, t(LAYERS[name].label))),
+  );
+  select.addEventListener("change", () => setLayer(select.value));
+  const zoom = (key, label, act) =>
+    el(
+      "button",
+      {
+        type: "button",
+        "data-zoom": key,
+        "aria-label": label,
+        title: label,
+        onclick: () => {
+          act();
+          map.moved();
+        },
+      },
+      key === "all" ? "⤢" : key === "in" ? "+" : "−",
+    );
+  const buttons = el(
+    "div",
+    { class: "zoom" },
+    zoom("in", t("zoomIn"), () => map.view.zoom(1.7)),
+    zoom("out", t("zoomOut"), () => map.view.zoom(1 / 1.7)),
+    zoom("all", t("zoomAll"), () => map.view.reset()),
+  );
+  map.node.querySelector(".zoom")?.remove();
+  map.node.append(buttons);
+  map.base.setAttribute("aria-label", t("mapLabel"));
+  legend(legendNode, map.classes, state.layer);
+  const undrawn = PLACES.filter((place) => !map.byCode.has(place.code));
+  return [
+    el(
+      "div",
+      { class: "map-tools" },
+      el("div", { class: "layer" }, el("label", { for: "layer" }, t("layer")), select),
+      searchBox((found) => choose(found, { zoom: true, focus: true })),
+    ),
+    el(
+      "div",
+      { class: "map-and-panel" },
+      el(
+        "div",
+        {},
+        map.node,
+        legendNode,
+        el("p", { class: "quiet hint" }, t("mapHint")),
+        undrawn.length
+          ? el("p", { class: "note" }, t("undrawn", { n: number(undrawn.length), names: undrawnNames(undrawn) }))
+          : "",
+      ),
+      panel,
+    ),
+  ];
+}
+const undrawnNames = (places) =>
+  places
+    .slice(0, 12)
+    .map((place) => `${place.name} (${place.state})`)
+    .join(", ") + (places.length > 12 ? " …" : "");
+
+function render() {
+  document.documentElement.lang = LOCALES[lang];
+  document.title = `${t("title", { crop: cropName(), year: ABOUT.harvest_year })}, ${date(ABOUT.as_of, "short")}`;
+  const section = (id, title, ...children) =>
+    el(
+      "section",
+      { id, class: "wide", "aria-labelledby": `${id}-title` },
+      el("h2", { id: `${id}-title` }, title),
+      ...children,
+    );
+  const fromTable = (place) => {
+    choose(place ? { code: place.code, name: place.name, state: place.state, place } : null, {
+      zoom: true,
+      focus: true,
+    });
+    document.getElementById("map").scrollIntoView();
+  };
+  document
+    .getElementById("report")
+    .replaceChildren(
+      ...header(setLanguage).filter(Boolean),
+      el(
+        "main",
+        {},
+        headline(),
+        section("map", t("mapTitle"), mapSection()),
+        section("states", t("tablesTitle"), el("p", {}, t("aggregateNote")), aggregatesTable().node),
+        section("municipalities", t("placesTitle"), placesTable(fromTable).node),
+        section("progress", t("seasonTitle"), seasonSection()),
+        section("skill", t("skillTitle"), skillSection()),
+        section("method", t("methodTitle"), methodSection()),
+      ),
+      el("footer", { class: "wide quiet" }, `${ABOUT.made_with} · ${ABOUT.licence} · ${t("offline")}`),
+    );
+  choose(state.chosen);
+}
+
+function setLanguage(name) {
+  lang = name;
+  render();
+  document.querySelector(`[data-lang="${name}"]`).focus();
+}
+
+lang = DATA.lang;
+render();
+if (map) {
+  listen(map, (shape, focus) => choose(shape, { focus }));
+  map.fit();
+}
+const probe = el("canvas", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+// For tests and scripts: where a municipality stands in the window, what colour it has there, how many are drawn.
+window.yieldcastReport = {
+  polygons: SHAPES.length,
+  get drawn() {
+    return map?.drawn ?? 0;
+  },
+  get layer() {
+    return state.layer;
+  },
+  get zoom() {
+    return map ? map.view.scale / map.view.whole : 1;
+  },
+  palettes: Object.fromEntries(layerNames().map((name) => [name, map ? classes(name).colours : []])),
+  noForecast: NO_FORECAST,
+  at(code) {
+    const frame = map.base.getBoundingClientRect(),
+      [x, y] = map.view.toPixel(...innerPoint(map.byCode.get(code)));
+    return { x: frame.left + x, y: frame.top + y };
+  },
+  colourAt(code) {
+    const pixel = map.view.toPixel(...innerPoint(map.byCode.get(code))).map((v) => Math.floor(v * map.density));
+    probe.drawImage(map.base, ...pixel, 1, 1, 0, 0, 1, 1);
+    return [...probe.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+  },
+  classColour(code) {
+    const kind = map.classes.kinds[SHAPES.findIndex((shape) => shape.code === code)];
+    return channels(kind < 0 ? NO_FORECAST : map.classes.colours[kind]);
+  },
+  readyMs: performance.now(),
+};
+document.documentElement.dataset.ready = "1";
