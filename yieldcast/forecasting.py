@@ -123,7 +123,7 @@ class _Plan:
         forecasts = store.seasonal if method == "seasonal" and "seasonal" in store else None
         self.tables: Tables = store.tables
         self.caster = Caster(run, self.tables, as_of, method, forecasts)
-        self.panel: Panel = self.caster.panel
+        self.panel: Panel = self.caster.source.panel
         self.newest = min(self.publication.last_public_harvest_year(as_of), harvest_year - 1)
 
     def municipalities(self, everywhere: bool) -> npt.NDArray[np.int32]:

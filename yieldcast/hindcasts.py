@@ -10,16 +10,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from yieldcast import history, samples, scenarios
+from yieldcast import history, scenarios
 from yieldcast.errors import RunError
 from yieldcast.forecast_table import QUANTILES
-from yieldcast.panel import Panel
 from yieldcast.record import usual_spread
 from yieldcast.runs import Run
 from yieldcast.samples import SampleSet, Source
@@ -92,19 +92,13 @@ class Caster:
     method: str = "climatology"
     forecasts: xr.Dataset | None = None
 
-    @property
+    @cached_property
     def source(self) -> Source:
         """Tables and settings as the run was trained with."""
         identity = self.run.identity
         return Source(
             self.tables, self.run.calendar(), identity.crop, self.run.settings.data, max(identity.train_years)
         )
-
-    @property
-    def panel(self) -> Panel:
-        """Yields of the crop; rows are only ever read up to the year public on their date."""
-        states = history.states_of(self.tables.static)
-        return Panel.of(self.tables.yields, states, self.run.identity.crop)
 
     def forecast(
         self, members: Members, harvest_year: int, municipalities: npt.NDArray[np.int32],
@@ -118,12 +112,8 @@ class Caster:
             municipalities: codes, ascending.
             progress: called with members done and in all.
         """
-        identity = self.run.identity
-        rows = samples.rows_to_forecast(
-            self.tables, self.run.calendar(), identity.crop, harvest_year, municipalities,
-            self.run.settings.data, as_of=self.as_of, static_names=identity.static_names,
-            climate_to=max(identity.train_years),
-        )  # fmt: skip
+        names = self.run.identity.static_names
+        rows = self.source.to_forecast(harvest_year, municipalities, self.as_of, names)
         made, usable = scenarios.make(self.source, rows, self.as_of, self.method, self.forecasts)
         rows = rows.take(usable)
         return self._raw(members, rows, made, self.as_of, progress), made
@@ -136,11 +126,8 @@ class Caster:
             year: the harvest year.
             seen: date up to which its season is seen.
         """
-        identity, data = self.run.identity, self.run.settings.data
-        rows, _ = samples.build(
-            self.tables, self.run.calendar(), identity.crop, [year], data,
-            static_names=identity.static_names, climate_to=max(identity.train_years),
-        )  # fmt: skip
+        data = self.run.settings.data
+        rows, _ = self.source.build([year], static_names=self.run.identity.static_names)
         if data.yield_history:
             lags = history.lag(rows, rows.window_end, data.publication(), seen)
             rows = self.source.with_history(rows, lags)
@@ -154,7 +141,7 @@ class Caster:
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Raw:  # fmt: skip
         cast = members.predict(made.weather, rows.static, progress).reshape(-1, len(rows))
-        panel = self.panel
+        panel = self.source.panel
         lags = history.lag(rows, rows.window_end, self.run.settings.data.publication(), date)
         placed = panel.rows(rows, lags)
         naive, fallback = panel.naive(placed, np.full(len(rows), np.nan))

@@ -106,43 +106,8 @@ def build(
         CalendarError: a crop or state that the calendar does not have.
     """
     calendar.steps(crop)  # an unknown crop is refused by the calendar, which can say what was meant
-    place, years, target = _rows_with_yield(tables.yields, tables.static, crop, harvest_years)
-    source = Source(tables, calendar, crop, settings, climate_to or max(map(int, harvest_years)))
-    season, names = source.season(place, years, as_of)
-    dynamic = season["weather"].values
-    whole = np.isfinite(dynamic).all(axis=(1, 2))
-    _check_every_year(whole, years, season, tables.weather, as_of)
-    samples = source.samples(season, names, place, target, as_of, static_names)
-    gone = int((~whole).sum())
-    dropped = [Dropped("weather of the season window incomplete", gone)] if gone else []
-    return samples.take(whole), dropped
-
-
-def rows_to_forecast(
-    tables: Tables,
-    calendar: Calendar,
-    crop: str,
-    harvest_year: int,
-    municipalities: Sequence[int] | npt.NDArray[np.int32],
-    settings: DataSettings,
-    *,
-    as_of: dt.date,
-    static_names: Sequence[str],
-    climate_to: int,
-) -> SampleSet:
-    """A row per municipality, its target unknown (NaN); weather not yet public is NaN.
-
-    Args:
-        tables, calendar, crop, settings, as_of, static_names, climate_to: as for `build`.
-        harvest_year: the season.
-        municipalities: codes, all of the table of places.
-    """
-    place = np.searchsorted(tables.static["municipality"].values, municipalities)
-    years = np.full(len(place), harvest_year, dtype=np.int16)
-    source = Source(tables, calendar, crop, settings, climate_to)
-    season, names = source.season(place, years, as_of, fill=False)
-    unknown = np.full(len(place), np.nan, dtype=np.float32)
-    return source.samples(season, names, place, unknown, as_of, static_names)
+    source = Source(tables, calendar, crop, settings, climate_to or max(map(int, harvest_years), default=0))
+    return source.build(harvest_years, as_of, static_names)
 
 
 def known_at_window_end(
@@ -183,6 +148,44 @@ class Source:
     settings: DataSettings
     climate_to: int
 
+    def build(
+        self,
+        harvest_years: Sequence[int],
+        as_of: dt.date | None = None,
+        static_names: Sequence[str] | None = None,
+    ) -> tuple[SampleSet, list[Dropped]]:
+        """Every municipality and year with a positive yield; arguments and errors as the function `build`."""
+        place, years, target = _rows_with_yield(
+            self.tables.yields, self.tables.static, self.crop, harvest_years
+        )
+        season, names = self.season(place, years, as_of)
+        whole = np.isfinite(season["weather"].values).all(axis=(1, 2))
+        _check_every_year(whole, years, season, self.tables.weather, as_of)
+        samples = self.samples(season, names, place, target, as_of, static_names)
+        gone = int((~whole).sum())
+        dropped = [Dropped("weather of the season window incomplete", gone)] if gone else []
+        return samples.take(whole), dropped
+
+    def to_forecast(
+        self,
+        harvest_year: int,
+        municipalities: Sequence[int] | npt.NDArray[np.int32],
+        as_of: dt.date,
+        static_names: Sequence[str],
+    ) -> SampleSet:
+        """A row per municipality, its target unknown (NaN); weather not yet public is NaN.
+
+        Args:
+            harvest_year: the season.
+            municipalities: codes, all of the table of places.
+            as_of, static_names: as for `build`.
+        """
+        place = np.searchsorted(self.tables.static["municipality"].values, municipalities)
+        years = np.full(len(place), harvest_year, dtype=np.int16)
+        season, names = self.season(place, years, as_of, fill=False)
+        unknown = np.full(len(place), np.nan, dtype=np.float32)
+        return self.samples(season, names, place, unknown, as_of, static_names)
+
     @cached_property
     def weather(self) -> tuple[xr.Dataset, str]:
         """Monthly weather with the crop's degree days, and the name of these."""
@@ -201,8 +204,20 @@ class Source:
 
     def climate(self, as_of: dt.date | None) -> xr.Dataset:
         """The climate that anomalies are departures from: known years up to `climate_to`."""
-        known = seasons.known_weather(self.weather[0], as_of, self.settings.publication())
-        return seasons.climatology(known.sel(time=slice(None, f"{self.climate_to}-12-31")))
+        if as_of not in self._climates:
+            known = seasons.known_weather(self.weather[0], as_of, self.settings.publication())
+            known = known.sel(time=slice(None, f"{self.climate_to}-12-31"))
+            self._climates[as_of] = seasons.climatology(known)
+        return self._climates[as_of]
+
+    @cached_property
+    def _climates(self) -> dict[dt.date | None, xr.Dataset]:
+        return {}
+
+    @cached_property
+    def panel(self) -> Panel:
+        """Yields of the crop; rows are only ever read up to the year public on their date."""
+        return Panel.of(self.tables.yields, history.states_of(self.tables.static), self.crop)
 
     def season(
         self,
@@ -254,9 +269,7 @@ class Source:
     def with_history(self, rows: SampleSet, lags: npt.NDArray[np.int64] | int) -> SampleSet:
         """Rows with their history at these lags, in place of any that they have."""
         own = [i for i, name in enumerate(rows.static_names) if name not in history.NAMES]
-        states = history.states_of(self.tables.static)
-        panel = Panel.of(self.tables.yields, states, self.crop)
-        past = history.matrix(panel, rows, lags).astype(np.float32)
+        past = history.matrix(self.panel, rows, lags).astype(np.float32)
         names = (*(rows.static_names[i] for i in own), *history.NAMES)
         return replace(rows, static=np.hstack([rows.static[:, own], past]), static_names=names)
 

@@ -4,7 +4,7 @@ import pytest
 
 import calendars
 from yieldcast import synthetic
-from yieldcast.config import Settings
+from yieldcast.config import FORECAST, Settings
 from yieldcast.store import Store
 
 BRAZIL = Path(__file__).parents[3] / "shared" / "brazil"
@@ -42,3 +42,24 @@ def tiny_settings():
             "training": {"max_epochs": 4, "patience": 2, "batch_size": 32},
         }
     )
+
+
+@pytest.fixture(scope="session")
+def forecast_settings():
+    """What forecasts are made with, at the size of a test."""
+    small = {"lstm_units": (4,), "static_units": (4,), "head_units": (4,)}
+    return FORECAST.model_copy(
+        update={
+            "network": FORECAST.network.model_copy(update=small),
+            "training": FORECAST.training.model_copy(update={"max_epochs": 3, "batch_size": 32}),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def forecast_run(small_store, forecast_settings, tmp_path_factory):
+    """Six members on the harvest years 2011 to 2013, two for each year left out; treat it as read-only."""
+    from yieldcast.workflow import train_run
+
+    out = tmp_path_factory.mktemp("forecast") / "run"
+    return train_run(small_store, "soybean", range(2011, 2014), range(1, 7), out, forecast_settings)
