@@ -33,6 +33,7 @@ EXIT_CODES = """exit codes: 0 an issue was made, or there is nothing new; 1 unfo
 3 missing data, a disk that refuses, or a second copy of the job; 4 a service did not deliver, and no issue
 was made; 5 malformed contents or a leak of the future; 6 no usable run; 130 stopped (Ctrl-C, SIGTERM)
 """
+_FIRST = {"en": "This is the first issue of the season.", "pt": "Esta é a primeira edição da safra."}
 # Progress and notices go to stderr, what became of the job to stdout.
 SCREEN = Console(stderr=True, markup=False, highlight=False)
 
@@ -114,7 +115,7 @@ def say(done: Done, job: Job) -> None:
         print(f"nothing new since the issue {done.issue.path}")
         return
     print(f"{job.crop} {job.harvest_year} as of {job.as_of}: {done.issue.path}")
-    print(done.summary or "This is the first issue of the season.")
+    print(done.summary or _FIRST[job.lang])
     if done.trouble is not None:
         print(f"The fetch was incomplete: {done.trouble}\nThe next job asks again for what is missing.")
 

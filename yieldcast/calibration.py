@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import optimize, special
 
 from yieldcast.forecast_table import QUANTILES
 from yieldcast.hindcasts import Raw
@@ -34,7 +34,6 @@ from yieldcast.record import Record
 Floats = npt.NDArray[np.float64]
 PRIOR_DOF = 4.0  # what the longer record counts for, in years (our choice; see results/backtest-*.md)
 MOST = 0.99  # of the pooled scores
-_STEPS = 60  # halvings of the search for a quantile: to 1e-15 of its bracket
 
 
 @dataclass(frozen=True)
@@ -147,10 +146,10 @@ def year_effect_quantile(
     rest = np.concatenate([np.quantile(score[block == k] - effects[k], grid) for k in range(len(size))])
     if effect.spread == 0:
         return float(np.quantile(rest, level))
-    reach = effect.spread * float(stats.t.ppf(0.9999, effect.dof))
+    reach = effect.spread * float(special.stdtrit(effect.dof, 0.9999))
     low, high = rest.min() - reach, rest.max() + reach
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        share = stats.t.cdf((middle - rest) / effect.spread, effect.dof).mean()
-        low, high = (middle, high) if share < level else (low, middle)
-    return float(low + high) / 2
+
+    def too_far(c: float) -> float:
+        return float(special.stdtr(effect.dof, (c - rest) / effect.spread).mean()) - level
+
+    return float(optimize.brentq(too_far, low, high))

@@ -48,7 +48,7 @@ noise {network.noise}, L2 {network.l2} |
 
 {_LEFT_OPEN}
 
-**Limits.** Trained on whole seasons of observed weather, as the paper does. Scores against simple
+**Limits.** {_seasons(run)} Scores against simple
 reference lines come from `yieldcast evaluate`; without them no accuracy should be assumed. Not for
 places, crops or years unlike those above.
 
@@ -63,6 +63,16 @@ model = keras.models.load_model("members/{run.member_path(run.seeds()[0]).name}"
 
 Data fingerprints: {", ".join(f"{name} `{text[:12]}`" for name, text in identity.data.items())}
 """
+
+
+def _seasons(run: Run) -> str:
+    share = run.settings.training.season_cuts
+    if not share:
+        return "Trained on whole seasons of observed weather, as the paper does."
+    return (
+        f"Trained on seasons of which {share:.0%} were cut at a random month and filled with another year's "
+        "weather, as a forecast meets them."
+    )
 
 
 def _span(seeds: list[int]) -> str:

@@ -67,9 +67,9 @@ def root(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the store and the run.")] = Path("demo-output"),
-    seeds: Annotated[int, typer.Option(min=1, max=30, help="Members to train.")] = 3,
+    seeds: Annotated[int, typer.Option(min=2, max=30, help="Members to train.")] = 10,
 ) -> None:
-    """Run the main job on a small synthetic country: import, train, evaluate."""
+    """Run the main job on a small synthetic country: import, train, evaluate, forecast, report."""
     load_tensorflow()
     from yieldcast.demo import run_demo
 
@@ -118,6 +118,9 @@ def import_tables(
         Path, typer.Option(metavar="NC", help="netCDF (municipality, time), monthly or daily.")
     ],
     soil: Annotated[Path | None, typer.Option(metavar="CSV[.gz]", help="Soil properties by layer.")] = None,
+    mesh: Annotated[
+        Path | None, typer.Option(metavar="GEOJSON", help="Boundaries of the places, for maps.")
+    ] = None,
 ) -> None:
     """Read your own tables into a store, checked.
 
@@ -125,6 +128,7 @@ def import_tables(
     (yield_kg_ha or yield_t_ha, tmax_degC, precipitation_mm, clay_pct_0_30cm). Nothing is written when
     anything is wrong, and an earlier store stays as it was.
     """
+    from yieldcast.import_mesh import read_mesh
     from yieldcast.importing import read_tables
     from yieldcast.overview import import_view
     from yieldcast.store import Store
@@ -132,7 +136,8 @@ def import_tables(
     out = console()
     with out.status("reading and checking tables"):
         tables, report = read_tables(places, yields, weather, soil)
-        written = Store.write(store, tables, report.sources)
+        boundaries = read_mesh(mesh, tables.static, report) if mesh else None
+        written = Store.write(store, tables, report.sources, boundaries)
     out.print(import_view(report, written.fingerprints))
     out.print(f"store written: {store}")
 

@@ -10,7 +10,9 @@ import xarray as xr
 
 import calendars
 from calendars import Calendar
+from yieldcast import history
 from yieldcast.config import DataSettings
+from yieldcast.disk import fingerprint
 from yieldcast.errors import LeakageError, MissingDataError
 from yieldcast.runs import Run
 from yieldcast.samples import Source
@@ -61,16 +63,22 @@ def check_leaks(run: Run, harvest_year: int, as_of: dt.date) -> None:
             f"{_listed(early)} (public: {days})",
             f"Use a run trained on harvest years to {newest}, or a later --as-of.",
         )
-    calendar, crop = run.calendar(), run.identity.crop
-    states = np.array(sorted({region for c, region in calendar.rows if c == crop}))
-    ends = calendar.starts(crop, states, np.full(len(states), max(years))) + (calendar.steps(crop) - 1)
-    last = ends.max().astype("datetime64[D]").item()
+    last = _last_month(run.calendar(), run.identity.crop, max(years), run.settings.data)
     public = publication.weather_public(last)
     if public > as_of:
         raise LeakageError(
             f"{run.path} was trained on weather to {last:%Y-%m}, public on {public}, after {as_of}",
             "Use a run trained on earlier harvest years, or a later --as-of.",
         )
+
+
+def _last_month(calendar: Calendar, crop: str, year: int, settings: DataSettings) -> dt.date:
+    """Last month of weather (its first day) that enters a training to a harvest year."""
+    states = np.array(sorted({region for c, region in calendar.rows if c == crop}))
+    ends = calendar.starts(crop, states, np.full(len(states), year)) + (calendar.steps(crop) - 1)
+    last: dt.date = ends.max().astype("datetime64[D]").item()
+    # anomalies are departures from a climate to the end of that year, see `Source.climate`
+    return max(last, dt.date(year, 12, 1)) if settings.weather_inputs == "anomalies" else last
 
 
 def _listed(years: list[int]) -> str:
@@ -89,7 +97,14 @@ def trainable_years(tables: Tables, crop: str, as_of: dt.date, settings: DataSet
         )
     table = yields.sel(crop=crop).reindex(municipality=tables.static["municipality"].values)
     source, found = Source(tables, calendar, crop, settings, newest), []
-    for year in table["harvest_year"].values[table["harvest_year"].values <= newest]:
+    first, years = 0, table["harvest_year"].values
+    if settings.yield_history:  # a year needs yields as old as the longest lag that a forecast can meet
+        states = tables.static["state"].values.astype(str)
+        lags = history.possible_lags(calendar, crop, states, settings.publication())
+        first = int(years[(table.fillna(0) > 0).any("municipality").values].min(initial=newest)) + max(lags)
+    for year in years[(years <= newest) & (years >= first)]:
+        if settings.publication().weather_public(_last_month(calendar, crop, int(year), settings)) > as_of:
+            continue
         place = np.flatnonzero(np.nan_to_num(table.sel(harvest_year=year).values) > 0)
         if place.size:
             season = source.cut(place, np.full(len(place), year, dtype=np.int16), as_of)["weather"].values
@@ -154,4 +169,13 @@ def seasonal_start(forecasts: xr.Dataset, as_of: dt.date) -> str:
     """Month of the newest seasonal forecast that was out on a date, with a mark of its contents."""
     out = forecasts["published"].values <= np.datetime64(as_of)
     starts = forecasts["forecast_reference_time"].values[out]
-    return month_text(starts)
+    if not starts.size:
+        return ""
+    one = forecasts.sel(forecast_reference_time=starts.max())
+    cell = one["municipality_cell"].sel(system=int(one["start_system"])).values
+    # Only this start's own cells: the table may grow by starts of another grid.
+    used, place = np.unique(cell, return_inverse=True)
+    fields = [str(name) for name in one.data_vars if "cell" in one[name].dims and "member" in one[name].dims]
+    values = one[fields].isel(cell=used[used >= 0]).drop_vars("cell")
+    mark = fingerprint(values.assign(place=("municipality", place), none=int((used < 0).sum())))
+    return f"{month_text(starts)} {mark[:12]}"

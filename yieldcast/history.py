@@ -62,7 +62,9 @@ def possible_lags(
     starts = calendar.starts(crop, different, np.full(len(different), year, dtype=np.int16))
     ends = starts + calendar.steps(crop)
     first, final = (month.astype("datetime64[D]").item() for month in (starts.min(), ends.max()))
-    day, lags = add_months(first, -PRESEASON_MONTHS), set()
+    last_day = final - dt.timedelta(days=1)
+    lags = {max(year - publication.last_public_harvest_year(last_day), 1)}
+    day = add_months(first, -PRESEASON_MONTHS)
     while day < final:
         lags.add(max(year - publication.last_public_harvest_year(day), 1))
         day = add_months(day, 1)
@@ -86,10 +88,13 @@ def matrix(panel: Panel, rows: Placed, lags: Ints | int) -> Floats:
     placed = panel.rows(rows, lags)
     values, _ = panel.naive(placed, np.full(len(rows.harvest_year), np.nan))
     if not np.isfinite(values).all():
+        oldest = placed.last_year.argmin()
+        year, lag_years = int(rows.harvest_year[oldest]), int(placed.lag[oldest])
         raise MissingDataError(
-            f"expected yields of harvest year {int(placed.last_year.min())} or before, the newest that the "
-            f"history may use; received yields from {panel.first_year} on",
-            "Add earlier years of yields, or ask for a later year.",
+            f"the yield history of harvest year {year} needs yields of {year - lag_years} or before, the "
+            f"newest public in time; received yields from {panel.first_year} on",
+            f"Add earlier yields (yieldcast fetch yields --years ...), begin with harvest year "
+            f"{panel.first_year + lag_years}, or set data.yield_history = false.",
         )
     own = panel.window(panel.own, placed.municipality, placed.last_year, TREND_YEARS)
     there = np.isfinite(own)

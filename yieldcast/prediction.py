@@ -93,7 +93,6 @@ class Members:
             (_padded(weather[:, s : s + chunk], chunk, 1), _padded(static[s : s + chunk], chunk, 0))
             for s in starts
         ]
-        done = 0
 
         def member(k: int) -> None:
             one, scaling = (
@@ -104,10 +103,10 @@ class Members:
                 result[k, :, start : start + chunk] = values[:, : min(chunk, rows - start)]
 
         member(0)  # compiles; the others then find it compiled
+        progress(1, len(self.seeds))
         with ThreadPoolExecutor(cores()) as pool:
-            for _ in pool.map(member, range(1, len(self.seeds))):
-                done += 1
-                progress(done + 1, len(self.seeds))
+            for done, _ in enumerate(pool.map(member, range(1, len(self.seeds))), 2):
+                progress(done, len(self.seeds))
         return np.maximum(result, 0.0)
 
 

@@ -79,8 +79,12 @@ def read(
         area_ha: municipality code -> last public planted area.
         whole: name of the aggregate over all places; the others are named by state.
     """
-    first = panel.first_year + lag + TREND_MIN_YEARS - 1
-    years = np.arange(first, last_year + 1)
+    # From the year on whose history has the three years of a trend, wherever the crop's own record begins.
+    there = np.flatnonzero(np.isfinite(panel.own).any(axis=0))
+    if not there.size:
+        return Record((), np.empty(0), {})
+    first = panel.first_year + int(there[0]) + lag + TREND_MIN_YEARS - 1
+    years = np.arange(first, min(last_year, panel.first_year + int(there[-1])) + 1)
     state = np.array([states.get(int(code), "") for code in panel.codes])
     place, column = np.nonzero(np.isfinite(panel.own[:, years - panel.first_year]))
     rows = Rows(panel.codes[place].astype(np.int32), state[place], years[column].astype(np.int16))
@@ -110,7 +114,8 @@ def usual_spread(panel: Panel, rows: Placed, lags: npt.NDArray[np.int64] | int) 
 
     A place with n public years in the last ten (3 or more) and the variance v has (n v + 5 w) / (n + 5),
     with w alike of the state: (m u + 5 a) / (m + 5) for the mean u of its m places with a record and the mean
-    a over all. At least a quarter of the root of a: reports repeat themselves for years in some places.
+    a over all. At least a quarter of the root of a, since reports repeat themselves for years in some places,
+    and the 1 kg/ha that yields are reported to.
 
     Args:
         panel: yields of the crop.
@@ -134,4 +139,4 @@ def usual_spread(panel: Panel, rows: Placed, lags: npt.NDArray[np.int64] | int) 
         shared[mine] = (of_state.sum() + PRIOR_PLACES * overall) / (len(of_state) + PRIOR_PLACES)
     counted = np.where(some, count, 0)
     spread: Floats = np.sqrt((counted * variance + PRIOR_YEARS * shared) / (counted + PRIOR_YEARS))
-    return np.asarray(np.maximum(spread, LEAST_SPREAD * np.sqrt(overall)))
+    return np.asarray(np.maximum(spread, max(LEAST_SPREAD * np.sqrt(overall), 1.0)))

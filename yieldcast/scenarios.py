@@ -169,7 +169,10 @@ def _alike(own: Floats, fills: Floats, observed: Bools, states: npt.NDArray[np.s
     deviations over the past years of that place and month; a state ranks as one, so that neighbours get the
     same year and a scenario stays a map of weather that was.
     """
-    spread = fills.std(axis=0)
+    there = np.isfinite(fills)  # the first year of a table may lack months that this season has
+    count = np.maximum(there.sum(axis=0), 1)
+    middle = np.where(there, fills, 0.0).sum(axis=0) / count
+    spread = np.sqrt((np.where(there, fills - middle, 0.0) ** 2).sum(axis=0) / count)
     apart = (fills - own[None]) / np.where(spread > 0, spread, 1.0)
     squared = np.where(observed[None, :, :, None], apart, 0.0) ** 2
     squared = np.where(np.isfinite(squared), squared, 4.0)  # a month that a year lacks counts as unlike
@@ -204,16 +207,17 @@ def _with_forecast(
     return result, tuple(f"member {number}" for number in members["scenario"].values)
 
 
-def training_cuts(source: Source, rows: SampleSet, lags: tuple[int, ...]) -> Cuts:
+def training_cuts(source: Source, rows: SampleSet, lags: tuple[int, ...], share: float) -> Cuts:
     """What the seasons of training rows are put together from, see `season_cuts`.
 
     Args:
         source: tables and settings the rows were built from.
         rows: training rows with whole seasons.
         lags: of the yield history, `history.possible_lags`; one entry where there is no history.
+        share: of the rows that are to be cut.
 
     Raises:
-        ConfigError: fewer than two years of weather.
+        ConfigError: fewer than two years of weather to fill seasons with.
     """
     codes, place = np.unique(rows.municipality, return_inverse=True)
     first = int(source.tables.weather["time"].dt.year.values[0])
@@ -222,7 +226,9 @@ def training_cuts(source: Source, rows: SampleSet, lags: tuple[int, ...]) -> Cut
     season = source.cut(np.repeat(index, len(years)), np.tile(years, len(codes)), None)
     bank = season["weather"].values.reshape(len(codes), len(years), season.sizes["step"], -1)
     fills = np.flatnonzero(np.isfinite(bank).all(axis=(0, 2, 3)))
-    if len(fills) < 2:
+    if share == 0:  # nothing is filled: any year will do
+        fills = np.arange(len(years))
+    elif len(fills) < 2:
         raise ConfigError(
             f"training.season_cuts needs two years of weather for every place, received {len(fills)}",
             "Import or fetch more years of weather, or set training.season_cuts = 0.",

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from keras import ops
 
 Tensor = Any
 DRAWS = 4  # random numbers per row: whether it is cut, where, the other year, the lag
@@ -62,12 +61,14 @@ def put_together(data: dict[str, Tensor], rows: Tensor, drawn: Tensor, share: fl
         drawn: (member, row, `DRAWS`) in 0..1.
         share: of the rows that are cut; the others keep their whole season.
     """
+    from keras import ops  # not at the top: a forecast's inputs are worked out without TensorFlow
+
     steps, fills, lags = int(data["bank"].shape[2]), int(data["fills"].shape[0]), int(data["static"].shape[0])
     place, year = (ops.take(data[name], rows, axis=0) for name in ("place", "year"))
     known = _whole(drawn[..., 1], steps)  # months known of those that are cut: 0 to steps - 1
     known = ops.where(drawn[..., 0] < share, known, steps)
     own = ops.take(data["own_fill"], rows, axis=0)
-    other = _whole(drawn[..., 2], fills - 1)
+    other = _whole(drawn[..., 2], fills - ops.cast(own < fills, "int32"))
     other = ops.take(data["fills"], other + ops.cast(other >= own, "int32"), axis=0)
     years = int(data["bank"].shape[1])
     flat = ops.reshape(data["bank"], (-1, *data["bank"].shape[2:]))
@@ -87,9 +88,13 @@ def accumulate(weather: Tensor, summed: Tensor) -> Tensor:
         weather: (..., step, variable).
         summed: (variable,) 1 for those to sum, else 0.
     """
+    from keras import ops
+
     return weather * (1.0 - summed) + ops.cumsum(weather, axis=-2) * summed
 
 
-def _whole(drawn: Tensor, count: int) -> Tensor:
+def _whole(drawn: Tensor, count: Tensor) -> Tensor:
     """Numbers in 0..1 to whole numbers from 0 to count - 1."""
-    return ops.minimum(ops.cast(drawn * count, "int32"), count - 1)
+    from keras import ops
+
+    return ops.minimum(ops.cast(drawn * ops.cast(count, "float32"), "int32"), count - 1)

@@ -97,19 +97,20 @@ class Store:
         return store
 
     @classmethod
-    def write(cls, path: Path, tables: Tables, sources: Mapping[str, Any]) -> Store:
+    def write(cls, path: Path, tables: Tables, sources: Mapping[str, Any], mesh: str | None = None) -> Store:
         """Check the tables, write them and switch the store over to them.
 
         Args:
             path: the folder, made when it is not there.
             tables: static, weather, yields; weather and yields may hold fewer municipalities than static.
             sources: where the tables come from, anything JSON can hold; shown by `status`.
+            mesh: boundaries of the municipalities, a GeoJSON text, or None.
 
         Raises:
             SchemaError: a table breaks its contract; nothing is written.
             MissingDataError: the disk refuses or another import is at work; the earlier store is intact.
         """
-        return cls._replace(Path(path), tables._asdict(), sources, None, keep=False)
+        return cls._replace(Path(path), tables._asdict(), sources, mesh, keep=False)
 
     @classmethod
     def update(

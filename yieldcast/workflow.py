@@ -123,7 +123,7 @@ def _cuts(
         return None
     source = samples.Source(tables, calendar, crop, settings.data, int(rows.harvest_year.max()))
     lags = history.possible_lags(calendar, crop, rows.state, settings.data.publication())
-    return scenarios.training_cuts(source, rows, lags)
+    return scenarios.training_cuts(source, rows, lags, settings.training.season_cuts)
 
 
 def is_synthetic(tables: Tables) -> bool:

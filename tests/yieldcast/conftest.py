@@ -57,9 +57,16 @@ def forecast_settings():
 
 
 @pytest.fixture(scope="session")
-def forecast_run(small_store, forecast_settings, tmp_path_factory):
+def forecast_store(tmp_path_factory):
+    """A small synthetic country whose yields, of 2005 to 2016, begin years before those trained on."""
+    tables = synthetic.country(seed=5, municipalities=24, first_harvest_year=2005, harvest_years=12)
+    return Store.write(tmp_path_factory.mktemp("longer"), tables, {})
+
+
+@pytest.fixture(scope="session")
+def forecast_run(forecast_store, forecast_settings, tmp_path_factory):
     """Six members on the harvest years 2011 to 2013, two for each year left out; treat it as read-only."""
     from yieldcast.workflow import train_run
 
     out = tmp_path_factory.mktemp("forecast") / "run"
-    return train_run(small_store, "soybean", range(2011, 2014), range(1, 7), out, forecast_settings)
+    return train_run(forecast_store, "soybean", range(2011, 2014), range(1, 7), out, forecast_settings)
