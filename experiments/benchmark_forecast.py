@@ -69,7 +69,7 @@ def main() -> int:
         began = time.perf_counter()
         members = Members.load(run)
         loading = time.perf_counter() - began
-        fresh, kept = [], []
+        fresh, kept = list[float](), list[float]()
         for _ in range(given.runs):
             for file in (run.path / "hindcasts").glob("*.npz"):
                 file.unlink()

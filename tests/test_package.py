@@ -21,6 +21,8 @@ def test_the_wheel_holds_the_three_packages_and_their_data(tmp_path):
     assert {
         "yieldcast/cli.py",
         "yieldcast/py.typed",
+        "yieldcast/web/report.html",
+        "yieldcast/web/main.js",
         "calendars/data/brazil.csv",
         "calendars/data/SOURCES.md",
         "data_fetchers/__init__.py",

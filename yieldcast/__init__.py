@@ -13,6 +13,7 @@ _HOME = {
     "Tables": "yieldcast.store",
     "read_tables": "yieldcast.importing",
     "Settings": "yieldcast.config",
+    "FORECAST": "yieldcast.config",
     "Publication": "yieldcast.variables",
     "SampleSet": "yieldcast.samples",
     "build": "yieldcast.samples",
@@ -20,6 +21,7 @@ _HOME = {
     "Run": "yieldcast.runs",
     "train_run": "yieldcast.workflow",
     "evaluate_run": "yieldcast.workflow",
+    "forecast": "yieldcast.forecasting",
     "YieldcastError": "yieldcast.errors",
 }
 __all__ = sorted(_HOME)

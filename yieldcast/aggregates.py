@@ -73,7 +73,10 @@ def aggregate(raw: Raw, area_ha: Floats, hindcasts: Raw, record: Record | None) 
     past = np.array([by_place.get(int(code), 0.0) for code in hindcasts.municipality])
     names = [WHOLE, *states]
     quantiles, means = np.empty((len(names), len(QUANTILES))), np.empty(len(names))
-    whole_effects = _effects(hindcasts, past, np.ones(len(past), dtype=bool))
+    everywhere = np.ones(len(past), dtype=bool)
+    whole_effects = _effects(hindcasts, past, everywhere)
+    if len(whole_effects) < 2:  # no place of the hindcasts is forecast, or has an area: they count alike
+        whole_effects = _effects(hindcasts, np.ones(len(past)), everywhere)
     for k, (name, mine) in enumerate(zip(names, groups, strict=True)):
         own = weight[mine]
         mean = float(np.average(raw.mean_kg_ha[mine], weights=own))

@@ -42,7 +42,6 @@ BEFORE, AFTER = (
     1,
     1,
 )  # months before planting starts and after the window ends at which "all" leads begin and end
-Notice = Callable[[str], None]
 Training = Callable[[str], AbstractContextManager[Callable[["Epoch"], None]]]
 
 
@@ -149,7 +148,6 @@ def run_backtest(
     *,
     training: Training = lambda label: nullcontext(lambda epoch: None),
     progress: Callable[[int, int], None] = lambda done, total: None,
-    notice: Notice = lambda text: None,
 ) -> Tested:
     """Do all of a backtest that is not kept yet.
 
@@ -157,7 +155,6 @@ def run_backtest(
         test: what to test.
         training: shows the training of a run whose label it is given.
         progress: called with forecasts done and in all.
-        notice: called with lines worth telling the user.
 
     Raises:
         YieldcastError: bad input, or too few years before a test year.
@@ -165,7 +162,7 @@ def run_backtest(
     test.check()
     casts = test.casts()
     make_folder(test.folder / "scores")
-    bench, found = _Bench(test, training, notice), []
+    bench, found = _Bench(test, training), []
     for done, cast in enumerate(casts, 1):
         found.append(bench.score(cast))
         progress(done, len(casts))
@@ -175,11 +172,18 @@ def run_backtest(
     return Tested(rows, states, reliable, bool(test.store.weather.attrs.get("synthetic", 0)))
 
 
+def runs_of(
+    test: Backtest, training: Training = lambda label: nullcontext(lambda epoch: None)
+) -> Callable[[Cast], Run]:
+    """What gives the run of a cast: trained on what was public on its date, kept in the backtest's folder."""
+    return _Bench(test, training).run_for
+
+
 class _Bench:
     """Runs, fitted trees and tables that forecasts of one backtest share."""
 
-    def __init__(self, test: Backtest, training: Training, notice: Notice) -> None:
-        self.test, self.training, self.notice = test, training, notice
+    def __init__(self, test: Backtest, training: Training) -> None:
+        self.test, self.training = test, training
         self.tables, self.crop = test.store.tables, test.crop
         self.states = history.states_of(self.tables.static)
         self.panel = Panel.of(self.tables.yields, self.states, test.crop)

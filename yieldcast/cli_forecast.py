@@ -155,7 +155,7 @@ def backtest(
     load_tensorflow()
     with counting_progress("backtest, forecasts", screen) as progress:
         result = run_backtest(
-            test, progress=progress, notice=screen.print,
+            test, progress=progress,
             training=lambda label: training_progress(settings.training.max_epochs, screen, label),
         )  # fmt: skip
     screen.print(skill_view(result.rows, result.synthetic))

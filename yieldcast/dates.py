@@ -174,8 +174,8 @@ def seasonal_start(forecasts: xr.Dataset, as_of: dt.date) -> str:
     one = forecasts.sel(forecast_reference_time=starts.max())
     cell = one["municipality_cell"].sel(system=int(one["start_system"])).values
     # Only this start's own cells: the table may grow by starts of another grid.
-    used, place = np.unique(cell, return_inverse=True)
-    fields = [str(name) for name in one.data_vars if "cell" in one[name].dims and "member" in one[name].dims]
-    values = one[fields].isel(cell=used[used >= 0]).drop_vars("cell")
-    mark = fingerprint(values.assign(place=("municipality", place), none=int((used < 0).sum())))
-    return f"{month_text(starts)} {mark[:12]}"
+    used = np.unique(cell[cell >= 0])
+    place = np.where(cell >= 0, np.searchsorted(used, cell), -1)
+    fields = [str(name) for name in one.data_vars if {"member", "cell"} <= set(one[name].dims)]
+    values = one[fields].isel(cell=used).drop_vars("cell")
+    return f"{month_text(starts)} {fingerprint(values.assign(place=('municipality', place)))[:12]}"

@@ -73,15 +73,17 @@ def skill_png(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Path
         ("crps_kg_ha", "CRPS (kg/ha)"),
         ("coverage90", "90 % interval covers"),
     )
+    models = list(dict.fromkeys(row["model"] for row in pooled))
+    colours = {model: "black" if model == html_skill.OURS else f"C{k}" for k, model in enumerate(models)}
     for axes, (score, label) in zip(panels, scores, strict=True):
-        for model in dict.fromkeys(row["model"] for row in pooled):
+        for model in models:
             line = [
                 (r["lead_months"], r[score]) for r in pooled if r["model"] == model and r[score] is not None
             ]
             if line:
                 ours = model == html_skill.OURS
                 axes.plot(*zip(*line, strict=True), label=model, marker="o", markersize=3,
-                          linewidth=2.4 if ours else 1, color="black" if ours else None)  # fmt: skip
+                          linewidth=2.4 if ours else 1, color=colours[model])  # fmt: skip
         axes.set(xlabel="months before the end of harvest", ylabel=label)
         axes.invert_xaxis()
     panels[2].axhline(0.9, color="0.7", linewidth=1, zorder=0)

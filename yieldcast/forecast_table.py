@@ -88,14 +88,13 @@ def check_forecast(ds: xr.Dataset) -> xr.Dataset:
         SchemaError: anything else, or quantiles that fall.
     """
     schema.check_coordinate(ds, _TABLE, "municipality", "int32")
-    if tuple(np.round(ds["quantile"].values, 6)) != QUANTILES:
-        raise SchemaError(
-            f"{_TABLE}: expected the quantiles {QUANTILES}, received {ds['quantile'].values.tolist()}"
-        )
-    if ds["aggregate"].values[0] != WHOLE:
-        raise SchemaError(
-            f"{_TABLE}: expected the first aggregate to be {WHOLE!r}, received {ds['aggregate'].values[0]!r}"
-        )
+    levels, aggregates = (
+        ds[name].values.tolist() if name in ds.coords else None for name in ("quantile", "aggregate")
+    )
+    if not levels or tuple(np.round(levels, 6)) != QUANTILES:
+        raise SchemaError(f"{_TABLE}: expected the quantiles {QUANTILES}, received {levels}")
+    if not aggregates or aggregates[0] != WHOLE:
+        raise SchemaError(f"{_TABLE}: expected the aggregates {WHOLE!r}, then states, received {aggregates}")
     schema.check_names(ds, _TABLE, tuple(ARRAYS), ())
     for name, (dims, dtype, units, (low, high), gaps) in ARRAYS.items():
         schema.check_array(ds, _TABLE, name, dims, dtype)

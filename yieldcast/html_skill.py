@@ -78,7 +78,8 @@ def beats_from(table: Sequence[Mapping[str, Any]], score: str) -> dict[str, Any]
     Returns:
         lead_months, or None where it loses at the shortest lead or nothing can be compared; `best`: per lead
         the best reference line and whether the forecast won. Only lines scored in the same harvest years
-        are compared.
+        are compared, and by CRPS only those with uncertainty of their own: the score of a line without any
+        is its absolute error, which every spread improves on.
     """
     by_lead: dict[int, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for row in table:
@@ -100,4 +101,5 @@ def beats_from(table: Sequence[Mapping[str, Any]], score: str) -> dict[str, Any]
 
 
 def _comparable(row: Mapping[str, Any], ours: Mapping[str, Any], score: str) -> bool:
-    return row["harvest_years"] == ours["harvest_years"] and row[score] is not None
+    fair = score != "crps_kg_ha" or row["coverage90"] is not None
+    return fair and row["harvest_years"] == ours["harvest_years"] and row[score] is not None

@@ -59,3 +59,39 @@ def test_shuffles_are_orders_of_all_rows_and_every_place_is_as_likely():
     counts = np.stack([np.bincount(orders[:, place], minlength=7) for place in range(7)])
     # 3000 / 7 expected in each cell, 36 degrees of freedom: the 0.999 quantile of chi squared is 68.
     assert ((counts - 3000 / 7) ** 2 / (3000 / 7)).sum() < 68
+
+
+def test_uniform_numbers_are_uniform_below_1_and_of_one_member_alone():
+    seed, epoch = np.array([1, 2], np.int32), np.array([-1, 5], np.int32)
+    found = np.asarray(draws.uniform(seed, epoch, draws.SEASONS, (700, 4)))
+    assert found.shape == (2, 700, 4)
+    assert found.dtype == np.float32
+    assert 0 <= found.min() < found.max() < 1
+    for member in found:
+        assert stats.kstest(member.ravel(), "uniform").pvalue > 0.01
+    np.testing.assert_array_equal(found * 2**24 % 1, 0)  # whole 24-bit cells: nothing was rounded up to 1
+    assert np.float32((2**24 - 1) * 2.0**-24) < 1
+    alone = np.asarray(draws.uniform(seed[1:], epoch[1:], draws.SEASONS, (700, 4)))
+    np.testing.assert_array_equal(alone[0], found[1])
+    for other in (
+        draws.uniform(seed, epoch + 1, draws.SEASONS, (700, 4)),
+        draws.uniform(seed, epoch, draws.SEASONS + 1, (700, 4)),
+    ):
+        assert abs(np.corrcoef(np.asarray(other).ravel(), found.ravel())[0, 1]) < 0.06
+
+
+def test_shuffles_of_members_with_fewer_rows_put_these_first():
+    seeds = np.arange(1, 3001, dtype=np.int32)
+    used = np.where(seeds % 2, 5, 7).astype(np.int32)
+    orders = np.asarray(draws.shuffles(seeds, np.zeros_like(seeds), 7, used))
+    assert (np.sort(orders, axis=1) == np.arange(7)).all()
+    fewer = orders[used == 5]
+    assert (np.sort(fewer[:, :5], axis=1) == np.arange(5)).all()
+    counts = np.stack([np.bincount(fewer[:, place], minlength=5) for place in range(5)])
+    # 1500 / 5 = 300 expected in each cell, 16 degrees of freedom: the 0.999 quantile of chi squared is 39.
+    assert ((counts - 300) ** 2 / 300).sum() < 39
+    # A member that has all of them is shuffled as without the argument, and as alone.
+    whole = np.asarray(draws.shuffles(seeds, np.zeros_like(seeds), 7))
+    np.testing.assert_array_equal(orders[used == 7], whole[used == 7])
+    alone = np.asarray(draws.shuffles(seeds[:1], np.zeros(1, np.int32), 7, used[:1]))
+    np.testing.assert_array_equal(alone[0], orders[0])

@@ -17,8 +17,9 @@ from yieldcast.backend import choose_devices, value_and_gradient
 from yieldcast.config import DataSettings, NetworkSettings, TrainingSettings
 from yieldcast.ensemble import Network, scaling_of, set_weights, weights_of
 from yieldcast.epochs import fresh_state
-from yieldcast.members import row, stack
-from yieldcast.model import Scaling, build, inputs, scaled_model
+from yieldcast.history import HISTORY_LINE
+from yieldcast.members import _padded, row, stack
+from yieldcast.model import Scaling, base_column, build, inputs, scaled_model
 from yieldcast.training import compiled
 
 SETTINGS = NetworkSettings(lstm_units=(5, 3), static_units=(4, 3), head_units=(6,), noise=0.0, l2=1e-3)
@@ -99,6 +100,89 @@ def test_an_epoch_is_keras_own_training_on_the_same_batches(rows, loss):
     for name, weight in weights_of(member).items():
         np.testing.assert_allclose(row(after["weights"], 0)[name], weight, rtol=2e-3, atol=2e-5, err_msg=name)
     assert after["val_loss"][0] == pytest.approx(validation, rel=1e-4)
+
+
+DEPARTS = SETTINGS.model_copy(update={"scaling": "deviation", "target": "departure"})
+
+
+@pytest.fixture(scope="module")
+def departing(rows):
+    """Rows with a history line that says something of the yield, but not all."""
+    line = 0.5 * rows.target_kg_ha + 0.5 * rows.target_kg_ha.mean() + 50 * np.sin(np.arange(len(rows)))
+    static = np.hstack([rows.static, line[:, None].astype(np.float32)])
+    return replace(rows, static=static, static_names=(*rows.static_names, HISTORY_LINE))
+
+
+def test_padded_rows_and_departures_are_trained_as_keras_does(departing):
+    # Two members with other numbers of rows (3 and 5 batches of 16, the last ones not full), filled up to one
+    # size: each as Keras trains it on its own rows alone.
+    rows, training = departing, TrainingSettings(batch_size=16, learning_rate=0.01, loss="huber")
+    held = {7: np.arange(len(rows) - 45), 8: np.arange(len(rows) - 70, len(rows), 4)}
+    size = {"fit": 90, "held": 60}
+    scaling, column = Scaling.fit(rows, settings=DEPARTS), base_column(rows.static_names)
+
+    def member(seed):
+        keras.utils.set_random_seed(seed)
+        return build(DEPARTS, scaling, rows.dynamic.shape[1], rows.static_names)
+
+    def constants(seed):
+        own = {"held": held[seed], "fit": np.setdiff1d(np.arange(len(rows)), held[seed])}
+        assert all(len(own[name]) < size[name] for name in own)
+        parts = [_padded(name, own[name], size[name]) for name in own]
+        return {"seed": np.int32(seed), "scaling": scaling_of(scaling), **parts[0], **parts[1]}
+
+    devices = choose_devices("default")
+    program = compiled(devices, DEPARTS, training, column)
+    state = stack([fresh_state(weights_of(member(seed))) for seed in held])
+    data = {"weather": rows.dynamic, "static": rows.static, "target": rows.target_kg_ha}
+    of_all = stack([constants(seed) for seed in held])
+    placed = [devices.place([tree]) for tree in (state, of_all, data)]
+    for _ in range(2):
+        placed[0] = program(*placed)
+    after = devices.fetch(placed[0], list(state))[0]
+    target = rows.target_kg_ha - rows.static[:, column]
+    target = (target[:, None] - scaling.target_mean) / scaling.target_sd
+    for k, seed in enumerate(held):
+        inner = scaled_model(own := member(seed))
+        inner.compile(optimizer=keras.optimizers.Adam(0.01), loss="huber")
+        fit = np.setdiff1d(np.arange(len(rows)), held[seed])
+        for epoch in range(2):
+            used = np.array([len(fit)], np.int32)
+            order = np.asarray(draws.shuffles(np.array([seed]), np.array([epoch]), size["fit"], used))[0]
+            for start in range(0, len(fit), 16):
+                chosen = fit[order[: len(fit)][start : start + 16]]
+                inner.train_on_batch(inputs(rows.take(chosen)), target[chosen])
+        for name, weight in weights_of(own).items():
+            found = row(after["weights"], k)[name]
+            np.testing.assert_allclose(found, weight, rtol=2e-3, atol=2e-5, err_msg=f"{seed} {name}")
+        mine = held[seed]
+        loss = inner.evaluate(inputs(rows.take(mine)), target[mine], batch_size=len(mine), verbose=0)
+        assert after["val_loss"][k] == pytest.approx(loss, rel=1e-4)
+
+
+def test_padding_changes_nothing_but_the_shape(rows):
+    # An odd number of rows and one more share their random words, so even the order of the rows is the same.
+    settings, training = SETTINGS.model_copy(update={"noise": 0.3}), TrainingSettings(batch_size=16)
+    devices = choose_devices("default")
+    state, constants, data = trees(rows, [3, 4], settings)
+    fit, held = constants["fit"][:, :57], constants["held"]
+    plain_rows = {**constants, "fit": fit}
+    filled = {
+        **constants, "fit": np.pad(fit, ((0, 0), (0, 1))), "fit_rows": np.array([57, 57], np.int32),
+        "held": np.pad(held, ((0, 0), (0, 7))), "held_rows": np.full(2, held.shape[1], np.int32),
+    }  # fmt: skip
+    found = []
+    for one in (plain_rows, filled):
+        program = compiled(devices, settings, training)
+        placed = [devices.place([tree]) for tree in (state, one, data)]
+        for _ in range(2):
+            placed[0] = program(*placed)
+        found.append(devices.fetch(placed[0], list(state))[0])
+    for name in ("loss", "val_loss", "epoch"):
+        np.testing.assert_allclose(found[1][name], found[0][name], rtol=1e-5)
+    for part in ("weights", "first", "second", "best"):
+        for name, weight in found[0][part].items():
+            np.testing.assert_allclose(found[1][part][name], weight, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
 def test_a_member_trains_alone_as_it_trains_among_thirty(rows):

@@ -1,12 +1,13 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from yieldcast.config import NetworkSettings
+from yieldcast.history import HISTORY_LINE
 from yieldcast.samples import SampleSet
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -126,3 +127,67 @@ def test_a_saved_member_loads_without_yieldcast(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
     np.testing.assert_allclose(np.load(tmp_path / "y.npy")[:, 0], model.predict(network, some), rtol=1e-5)
+
+
+DEPARTS = SMALL.model_copy(update={"scaling": "deviation", "target": "departure"})
+NAMES = (*"uvwx", HISTORY_LINE, "z")
+
+
+def with_a_line():
+    some = rows()
+    some.static[:, 4] = some.target_kg_ha + np.linspace(-400, 600, 40)  # departures -400 ... 600 with a turn
+    some.static[:, 4] -= 2 * np.linspace(-400, 600, 40)
+    return replace(some, static_names=NAMES)
+
+
+def test_deviation_scaling_brings_inputs_to_mean_0_and_deviation_1():
+    some = with_a_line()
+    scaling = model.Scaling.fit(some, settings=DEPARTS)
+    network = model.build(DEPARTS, scaling, 5, NAMES)
+    look = keras.Model(
+        network.input, [network.get_layer("weather_0_1").output, network.get_layer("static_0_1").output]
+    )
+    weather, static = look.predict(model.inputs(some), verbose=0)
+    flat = weather.reshape(-1, 4)
+    np.testing.assert_allclose(flat.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(flat.std(axis=0), 1, rtol=1e-4)
+    there = np.isfinite(some.static)
+    for k in range(6):
+        mine = static[there[:, k], k]
+        assert mine.mean() == pytest.approx(0, abs=1e-4)
+        assert mine.std() == pytest.approx(1, rel=1e-4)
+    np.testing.assert_allclose(static[~there], 0, atol=1e-6)  # missing soil at its mean
+
+
+def test_a_departure_is_added_to_the_history_line():
+    # Departures rise evenly from -400 to 600: mean 100; deviation of 40 even steps over 1000:
+    # 1000 / 39 x root((40^2 - 1) / 12) = 295.985.
+    some = with_a_line()
+    scaling = model.Scaling.fit(some, settings=DEPARTS)
+    assert scaling.target_mean == pytest.approx(100, abs=0.01)
+    assert scaling.target_sd == pytest.approx(295.985, abs=0.01)
+    network = model.build(DEPARTS, scaling, 5, NAMES)
+    inner = model.scaled_model(network).predict(model.inputs(some), verbose=0)[:, 0]
+    by_hand = inner * scaling.target_sd + scaling.target_mean + some.static[:, 4]
+    np.testing.assert_allclose(model.predict(network, some), by_hand, rtol=1e-5)
+    unscaled = model.Scaling.fit(some, scale_target=False, settings=DEPARTS)
+    assert (unscaled.target_mean, unscaled.target_sd) == (0, 1)
+
+
+@pytest.mark.parametrize("settings", [SMALL, DEPARTS])
+@pytest.mark.parametrize("scale_target", [True, False])
+def test_the_scaling_of_a_saved_member_is_the_one_it_was_built_with(tmp_path, settings, scale_target):
+    some = with_a_line()
+    some.static[:, 0] = np.nan  # a column without a value, and one that never changes
+    some.static[:, 5] = 7
+    scaling = model.Scaling.fit(some, scale_target, settings)
+    network = model.build(settings, scaling, 5, NAMES)
+    network.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras", compile=False)
+    for member in (network, loaded):
+        found = model.scaling_of_member(member)
+        for field in fields(scaling):
+            expected = getattr(scaling, field.name)
+            np.testing.assert_allclose(
+                getattr(found, field.name), expected, rtol=2e-5, atol=1e-3, err_msg=field.name
+            )
