@@ -38,10 +38,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 DAY = 15  # of the month: ERA5T of the month before is out by then
-BEFORE, AFTER = (
-    1,
-    1,
-)  # months before planting starts and after the window ends at which "all" leads begin and end
+BEFORE, AFTER = 1, 1  # months around the window, from planting to the end of harvest, that "all" leads span
 Training = Callable[[str], AbstractContextManager[Callable[["Epoch"], None]]]
 
 
@@ -103,11 +100,12 @@ class Backtest:
             )
         return found
 
-    def check(self, today: dt.date | None = None) -> None:
+    def check(self) -> None:
         """Refuse what cannot be scored, before anything is trained.
 
         Raises:
             MissingDataError: no yields of the crop or of a test year.
+            ConfigError: a lead that no date has.
         """
         yields = self.store.yields["yield_kg_ha"]
         crops = yields["crop"].values.tolist()
@@ -124,6 +122,7 @@ class Backtest:
                 f"store has {min(there, default='none')} to {max(there, default='none')}",
                 "Test years whose yields are there.",
             )
+        self.casts()
 
 
 @dataclass(frozen=True)

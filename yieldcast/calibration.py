@@ -27,9 +27,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
 
+from yieldcast.errors import RunError
 from yieldcast.forecast_table import QUANTILES
 from yieldcast.hindcasts import Raw
-from yieldcast.record import Record
+from yieldcast.record import LEAST_YEARS, Record
 
 Floats = npt.NDArray[np.float64]
 PRIOR_DOF = 4.0  # what the longer record counts for, in years (our choice; see results/backtest-*.md)
@@ -93,8 +94,18 @@ def calibrate(hindcasts: Raw, record: Record | None) -> Calibration:
     Args:
         hindcasts: rows of two harvest years or more, at the lead of the forecast.
         record: errors of the history line over the longer record; None where there is none.
+
+    Raises:
+        RunError: two hindcast years and no longer record: they say next to nothing of a third.
     """
     years, block = np.unique(hindcasts.harvest_year, return_inverse=True)
+    if len(years) < 3 and (record is None or record.variance is None):
+        kept = len(record.years) if record else 0
+        raise RunError(
+            "intervals need hindcasts of three harvest years, or of two and a longer record of yields; "
+            f"received {len(years)}, and {kept} years of record (of {LEAST_YEARS} or more)",
+            "Train on more harvest years, with a seed or more for each, or add earlier yields to the store.",
+        )
     shifts, reached = np.empty(len(QUANTILES)), np.zeros(len(QUANTILES), dtype=bool)
     prior = record.variance if record else None
     for position, level in enumerate(QUANTILES):

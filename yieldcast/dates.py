@@ -141,7 +141,11 @@ def lead_months(
 def main_window(
     calendar: Calendar, crop: str, tables: Tables, harvest_year: int, newest: int
 ) -> tuple[np.datetime64, np.datetime64]:
-    """First and last month of the window where most of the crop grows; arguments as for `lead_months`."""
+    """First and last month of the window where most of the crop grows; arguments as for `lead_months`.
+
+    Raises:
+        MissingDataError: no yield was public.
+    """
     table = tables.yields.sel(crop=crop)
     table = table.sel(harvest_year=table["harvest_year"] <= newest)
     grown = np.nan_to_num(table["yield_kg_ha"].transpose("municipality", "harvest_year").values) > 0
@@ -151,6 +155,11 @@ def main_window(
     else:
         weight = np.zeros(len(grown))
     weight = weight if weight.any() else grown.any(axis=1).astype(float)
+    if not weight.any():
+        raise MissingDataError(
+            f"expected {crop} yields of harvest year {newest} or before, the newest public; received none",
+            "Add earlier years of yields, or ask for a later year.",
+        )
     static = tables.static.sel(municipality=table["municipality"].values[weight > 0])
     states, weight = static["state"].values.astype(str), weight[weight > 0]
     starts = calendar.starts(crop, states, np.full(len(states), harvest_year))

@@ -66,12 +66,14 @@ def skill_png(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Path
     from yieldcast import html_skill
 
     figure = _figure((9.6, 3.6))
+    from matplotlib.ticker import MaxNLocator
+
     pooled = html_skill.pooled(rows, str(rows[0]["crop"]))
     panels = figure.subplots(1, 3)
     scores = (
         ("rmse_kg_ha", "RMSE (kg/ha)"),
-        ("crps_kg_ha", "CRPS (kg/ha)"),
-        ("coverage90", "90 % interval covers"),
+        ("crps_kg_ha", "CRPS or absolute error (kg/ha)"),
+        ("coverage90", "share within the 90 % interval"),
     )
     models = list(dict.fromkeys(row["model"] for row in pooled))
     colours = {model: "black" if model == html_skill.OURS else f"C{k}" for k, model in enumerate(models)}
@@ -85,6 +87,7 @@ def skill_png(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Path
                 axes.plot(*zip(*line, strict=True), label=model, marker="o", markersize=3,
                           linewidth=2.4 if ours else 1, color=colours[model])  # fmt: skip
         axes.set(xlabel="months before the end of harvest", ylabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.invert_xaxis()
     panels[2].axhline(0.9, color="0.7", linewidth=1, zorder=0)
     panels[2].set_ylim(0, 1)

@@ -20,7 +20,10 @@ _HEADS = {
     "en": ("median", "90 % interval", "five-year mean", "planted ha", "observed %"),
     "pt": ("mediana", "intervalo de 90 %", "média de cinco anos", "área plantada ha", "observado %"),
 }
-_WORST = "worst year: the harvest year whose 90 % interval covered least of its yields"
+_WORDS = (
+    "lead: months before the end of harvest. *: lowest at that lead. "
+    "worst year: the harvest year whose 90 % interval covered least of its yields."
+)
 
 
 def forecast_view(forecast: xr.Dataset, lang: str) -> Group:
@@ -42,7 +45,7 @@ def forecast_view(forecast: xr.Dataset, lang: str) -> Group:
         low, median, high = (forecast["aggregate_yield_kg_ha"].values[k, i] for i in _ENDS)
         table.add_row(
             labels.aggregate(name, lang, str(forecast.attrs["country"])), number(median),
-            f"{number(low)} - {number(high)}", number(forecast["aggregate_mean_5y_public_kg_ha"].values[k]),
+            f"{number(low)}–{number(high)}", number(forecast["aggregate_mean_5y_public_kg_ha"].values[k]),
             number(forecast["aggregate_area_planted_ha"].values[k]),
             number(100 * forecast["aggregate_observed_share"].values[k]),
         )  # fmt: skip
@@ -51,6 +54,8 @@ def forecast_view(forecast: xr.Dataset, lang: str) -> Group:
 
 def skill_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Group:
     """RMSE and CRPS of every model by lead, pooled over harvest years, and what the interval covered.
+
+    A line per lead: all models fit beside each other on 80 columns, all leads would not.
 
     Args:
         rows: of a backtest, one crop.
@@ -66,47 +71,56 @@ def skill_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Group:
     found = {(row["model"], row["lead_months"]): row for row in pooled}
     parts: list[Any] = []
     for score, name in (("rmse_kg_ha", "RMSE kg/ha"), ("crps_kg_ha", "CRPS kg/ha (absolute error of lines)")):
-        table = _by_lead(title + name, leads)
-        for model in models:
-            cells = [_cell(found.get((model, lead)), score) for lead in leads]
-            table.add_row(Text(model, style="bold" if model == FORECAST else ""), *cells)
-        parts += [table, Text(_sentence(html_skill.beats_from(pooled, score), score))]
-    table = Table(
-        title=Text(title + "coverage of the 90 % interval"), title_justify="left", box=box.SIMPLE_HEAD
-    )
-    table.add_column("months before the end of harvest")
+        table = _by_lead(title + name, models)
+        for lead in leads:
+            table.add_row(str(lead), *_scores([found.get((model, lead)) for model in models], score))
+        parts += [table, Text(_sentence(html_skill.beats_from(pooled, score), score) + "\n")]
+    spread = [model for model in (FORECAST, CLIMATOLOGY) if model in models]
+    heads = [head for model in spread for head in (model, "worst year")]
+    table = _by_lead(title + "coverage of the 90 % interval", heads)
     for lead in leads:
-        table.add_column(str(lead), justify="right")
-    for model in (FORECAST, CLIMATOLOGY):
-        ours = [found.get((model, lead)) for lead in leads]
-        table.add_row(model, *(f"{100 * r['coverage90']:.0f} %" if r else "-" for r in ours))
-        worst = (f"{100 * r['worst_coverage90']:.0f} % ({r['worst_year']})" if r else "-" for r in ours)
-        table.add_row(Text("  worst year", style="dim"), *worst)
-    return Group(*parts, table, Text(_WORST, style="dim"))
+        ours = [found.get((model, lead)) for model in spread]
+        table.add_row(str(lead), *(cell for row in ours for cell in _coverage(row)))
+    return Group(*parts, table, Text(_WORDS + "\n", style="dim"))
 
 
-def _by_lead(title: str, leads: Sequence[int]) -> Table:
+def _by_lead(title: str, heads: Sequence[str]) -> Table:
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("months before the end of harvest")
-    for lead in leads:
-        table.add_column(str(lead), justify="right")
+    for head in ("lead", *heads):
+        # a name is broken where it has its underscores: on 80 columns rich would cut it
+        broken = Text(head.replace("_", "_\n"), style="bold" if head == FORECAST else "")
+        table.add_column(broken, justify="right", vertical="bottom")
     return table
 
 
-def _cell(row: Mapping[str, Any] | None, score: str) -> str:
-    return "-" if row is None or row[score] is None else f"{row[score]:.0f}"
+def _scores(rows: Sequence[Mapping[str, Any] | None], score: str) -> list[Text]:
+    """A score of each model at one lead, the lowest with a star."""
+    values = [None if row is None else row[score] for row in rows]
+    best = min((value for value in values if value is not None), default=None)
+    return [
+        Text("- " if value is None else f"{value:.0f}{'*' if value == best else ' '}",
+             style="bold green" if value is not None and value == best else "")
+        for value in values
+    ]  # fmt: skip
+
+
+def _coverage(row: Mapping[str, Any] | None) -> tuple[str, str]:
+    """What the interval covered at one lead, and in the worst year; dashes where nothing is known."""
+    if row is None or row["coverage90"] is None:
+        return "-", "-"
+    return f"{100 * row['coverage90']:.0f} %", f"{100 * row['worst_coverage90']:.0f} % ({row['worst_year']})"
 
 
 def _sentence(beats: Mapping[str, Any], score: str) -> str:
     name = score.split("_", maxsplit=1)[0].upper()
+    # by CRPS only lines with uncertainty of their own are compared, see `html_skill.beats_from`
+    line = "best reference line" + (" with uncertainty of its own" if score == "crps_kg_ha" else "")
     lead = beats["lead_months"]
     if lead is None:
         won = [one["lead_months"] for one in beats["best"] if one["won"]]
         some = f" It does at {', '.join(map(str, won))} months." if won else ""
-        return f"{name}: the forecast does not beat the best reference line up to the harvest.{some}"
-    return (
-        f"{name}: the forecast beats the best reference line from {lead} months before the end of harvest on."
-    )
+        return f"{name}: the forecast does not beat the {line} up to the harvest.{some}"
+    return f"{name}: the forecast beats the {line} from {lead} months before the end of harvest on."
 
 
 def states_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Table:

@@ -86,7 +86,7 @@ class Members:
         if not rows:
             return result
         chunk = min(CHUNK, rows)
-        program = _program(self.network.settings, self.network.base)
+        program = _program(self.network.settings, self.network.base, (scenarios, chunk))
         # Chunks are cut and padded once for all members.
         starts = range(0, rows, chunk)
         parts = [
@@ -119,13 +119,13 @@ def _padded(values: npt.NDArray[np.float32], size: int, axis: int) -> npt.NDArra
     return np.concatenate([values, np.repeat(last, lacking, axis=axis)], axis=axis)
 
 
-@lru_cache(maxsize=8)
-def _program(settings: NetworkSettings, base: int | None) -> Callable[..., Any]:
-    """The compiled forecast of one member: (scenario, row) kg/ha."""
+@lru_cache(maxsize=64)
+def _program(settings: NetworkSettings, base: int | None, shape: tuple[int, int]) -> Callable[..., Any]:
+    """The compiled forecast of one member, (scenario, row) kg/ha; one program for each such shape."""
     network = Network(settings, base)
 
     def forecast(weights: Any, scaling: Any, weather: Any, static: Any) -> Any:
-        scenarios, rows, steps, variables = weather.shape
+        (scenarios, rows), (steps, variables) = shape, weather.shape[2:]
         flat = ops.reshape(weather, (1, scenarios * rows, steps, variables))
         dynamic = network.dynamic_path(weights, scaling, flat)
         places = network.static_path(weights, scaling, static[None])

@@ -181,7 +181,14 @@ class Run:
 
     def run_id(self) -> str:
         """Twelve characters that tell this training and its finished members from any other."""
-        about = [asdict(self.identity), self.settings.model_dump(mode="json"), self.records()]
+        told = (
+            "seed",
+            "epochs",
+            "best_epoch",
+            "best_validation_loss",
+        )  # not seconds: no two runs share those
+        members = [[record.get(key) for key in told] for record in self.records()]
+        about = [asdict(self.identity), self.settings.model_dump(mode="json"), members]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
 
     @property

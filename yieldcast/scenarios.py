@@ -23,7 +23,8 @@ from yieldcast.variables import WEATHER
 
 METHODS = ("climatology", "analogue", "seasonal")
 ANALOGUES = 5  # past years taken for each state (our choice): fewer are too much one year's chance
-_MOST = 0.95  # of the places: a year that fewer have is left out rather than the places that lack it
+_MOST = 0.95  # of the places: a year that fewer have is left out for all (our choice)
+_LEAST = 0.5  # of the years: a place that has fewer of its own is not forecast (our choice)
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
@@ -126,7 +127,10 @@ def _past(
     as_of: dt.date,
     hindcast: bool,
 ) -> tuple[list[int], Floats, Bools]:
-    """Past years, their seasons (year, sample, step, variable), and the rows that have all of them."""
+    """Past years, their seasons (year, sample, step, variable), and the rows that have enough of them.
+
+    A row that lacks a year has another of its own years in its place, the newest first.
+    """
     first, own = int(source.tables.weather["time"].dt.year.values[0]), int(rows.harvest_year.max())
     candidates = [*range(first, own), *(range(own + 1, as_of.year + 2) if hindcast else ())]
     kept = dict[int, tuple[Floats, Bools]]()
@@ -142,8 +146,13 @@ def _past(
             f"not public on {as_of}",
             "Fetch or import earlier years of weather.",
         )
-    usable = np.all([kept[year][1] for year in years], axis=0)
-    return years, np.stack([kept[year][0] for year in years]), usable
+    seasons, whole = np.stack([kept[year][0] for year in years]), np.stack([kept[year][1] for year in years])
+    usable: Bools = np.asarray(whole.sum(axis=0) >= _LEAST * len(years))
+    # States end their seasons in different months: in July the last one is over in most, in some it is not.
+    for row in np.flatnonzero(usable & ~whole.all(axis=0)):
+        has, lacks = np.flatnonzero(whole[:, row])[::-1], np.flatnonzero(~whole[:, row])
+        seasons[lacks, row] = seasons[np.resize(has, len(lacks)), row]
+    return years, seasons, usable
 
 
 def _so_far(own: Floats, fills: Floats, observed: Bools) -> tuple[Floats, Floats]:

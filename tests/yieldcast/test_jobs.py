@@ -213,11 +213,12 @@ def test_a_run_goes_on_and_another_training_goes_beside_it(prepare, revised):
     assert "holds another training" in told
     assert prepare(revised, seeds=4)[:2] == ("soybean-to-2013-2", set())
     assert Run.open(prepare.folder / "soybean-to-2013").seeds() == [1, 2, 3]
-    # a damaged one too
+    # a damaged one is left alone too; the one before it will do for fewer members
     (prepare.folder / "soybean-to-2013-2" / "run.json").write_text("{")
     name, trained, told = prepare(revised, seeds=2)
-    assert (name, trained) == ("soybean-to-2013-3", {1, 2})
+    assert (name, trained) == ("soybean-to-2013", set())
     assert "soybean-to-2013-2 is damaged" in told
+    assert prepare(revised, seeds=4)[0] == "soybean-to-2013-3"
 
 
 def test_skill_is_read_and_refused(tmp_path):

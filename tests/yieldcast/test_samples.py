@@ -1,10 +1,11 @@
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from calendars import CalendarError
-from yieldcast import samples
+from yieldcast import history, samples
 from yieldcast.config import DataSettings
 from yieldcast.errors import MissingDataError
 from yieldcast.store import Tables
@@ -148,3 +149,76 @@ def test_the_fingerprint_sees_every_change(small, calendar):
     again.dynamic[3, 2, 1] += 0.5
     assert rows.fingerprint() != again.fingerprint()
     assert rows.fingerprint() != rows.take(np.arange(len(rows) - 1)).fingerprint()
+
+
+AHEAD = DataSettings(
+    weather_delay_months=0, weather_delay_days=5, weather_inputs="anomalies", yield_history=True
+)
+
+
+@pytest.fixture(scope="module")
+def source(small, calendar):
+    """Inputs as forecasts take them, the climate of 2010 to 2014."""
+    return samples.Source(small, calendar, "soybean", AHEAD, 2014)
+
+
+def test_rows_to_forecast_know_what_was_public_and_no_yield(source, small):
+    codes, date = small.weather["municipality"].values[[1, 4, 20]], dt.date(2015, 1, 20)
+    names = source.build([2014])[0].static_names
+    rows = source.to_forecast(2015, codes, date, names)
+    assert rows.municipality.tolist() == codes.tolist()
+    assert np.isnan(rows.target_kg_ha).all()
+    assert (rows.harvest_year == 2015).all()
+    assert rows.static_names == names
+    for k, state in enumerate(rows.state):
+        window = source.calendar.window("soybean", str(state), 2015)
+        public = window <= np.datetime64("2014-12")  # ERA5T of December came out on the 6th
+        np.testing.assert_array_equal(np.isfinite(rows.dynamic[k]), np.repeat(public[:, None], 4, axis=1))
+    # Names in another order, as a run may hold them.
+    turned = (*names[1 : -len(history.NAMES)], names[0], *history.NAMES)
+    again = source.to_forecast(2015, codes, date, turned)
+    np.testing.assert_array_equal(again.static[:, 0], rows.static[:, 1])
+
+
+def test_anomalies_are_departures_from_the_climate_to_the_last_training_year(source, small):
+    rows, _ = source.build([2016])
+    assert rows.dynamic_names[0] == "anomaly_tmax_degC"
+    k = 3
+    series = small.weather.sel(municipality=int(rows.municipality[k]))
+    window = source.calendar.window("soybean", str(rows.state[k]), 2016)
+    base = series.sel(time=slice("2010-01", "2014-12"))
+    for position, name in ((0, "tmax_degC"), (2, "precipitation_mm")):
+        for step, month in enumerate(window):
+            normal = base[name].values[base["time"].dt.month.values == int(str(month)[5:])].mean()
+            own = float(series[name].sel(time=month.astype("datetime64[ns]")))
+            assert rows.dynamic[k, step, position] == pytest.approx(own - normal, abs=2e-3)
+    # Degree days are accumulated, and so is their normal: what the values have less the normal's own sum.
+    values = replace(source, settings=AHEAD.model_copy(update={"weather_inputs": "values"}))
+    table, name = source.weather
+    days = table[name].sel(municipality=int(rows.municipality[k])).sel(time=slice("2010-01", "2014-12"))
+    usual = [days.values[days["time"].dt.month.values == int(str(m)[5:])].mean() for m in window]
+    expected = values.build([2016])[0].dynamic[k, :, 3] - np.cumsum(usual)
+    np.testing.assert_allclose(rows.dynamic[k, :, 3], expected, atol=0.05)
+
+
+def test_history_columns_follow_the_date_and_can_be_replaced(source, small):
+    rows, _ = source.build([2016])
+    plain = replace(source, settings=AHEAD.model_copy(update={"yield_history": False})).build([2016])[0]
+    assert rows.static_names == (*plain.static_names, *history.NAMES)
+    np.testing.assert_array_equal(rows.static[:, : plain.static.shape[1]], plain.static)
+    last = rows.static_names.index("last_public_kg_ha")
+    table = small.yields["yield_kg_ha"].sel(crop="soybean")
+
+    def newest(some, year):
+        own = table.sel(harvest_year=year).sel(municipality=some.municipality).values
+        has = np.isfinite(own)
+        np.testing.assert_array_equal(some.static[has, last], own[has])
+        return has.any()
+
+    assert newest(rows, 2014)  # at the end of the window, in the first half of 2016: PAM to 2014
+    early, _ = source.build([2016], dt.date(2015, 9, 30))
+    assert newest(early, 2013)
+    replaced = source.with_history(rows, 4)
+    assert newest(replaced, 2012)
+    assert replaced.static_names == rows.static_names
+    np.testing.assert_array_equal(source.with_history(replaced, 2).static, rows.static)

@@ -21,7 +21,7 @@ from yieldcast.synthetic import country, foreign
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from yieldcast import training
 from yieldcast.lanes import Lane
-from yieldcast.members import split_validation
+from yieldcast.members import held_year, split_validation
 from yieldcast.workflow import evaluate_run, train_run
 
 YEARS = range(2011, 2015)
@@ -210,6 +210,40 @@ def test_validation_rows_are_disjoint_and_follow_the_setting(rows):
     assert set(fit.harvest_year.tolist()) == {2011, 2012, 2013}
     with pytest.raises(ConfigError, match="last_year"):
         split_validation(rows.take(rows.harvest_year == 2012), late, seed=5)
+
+
+def test_members_take_turns_in_leaving_out_a_year(rows):
+    each = TrainingSettings(validation="each_year")
+    for seed, year in ((1, 2011), (2, 2012), (4, 2014), (5, 2011), (30, 2012)):
+        assert held_year(rows.harvest_year, seed) == year
+        fit, held = split_validation(rows, each, seed)
+        assert sorted([*fit, *held]) == list(range(len(rows)))
+        assert set(rows.harvest_year[held].tolist()) == {year}
+        assert year not in rows.harvest_year[fit]
+    with pytest.raises(ConfigError, match="'each_year' leaves") as caught:
+        split_validation(rows.take(rows.harvest_year == 2012), each, seed=5)
+    assert "more training years" in caught.value.hint
+
+
+def test_every_member_is_fitted_on_all_years_but_its_own(forecast_run, forecast_store):
+    table = forecast_store.yields["yield_kg_ha"].sel(crop="soybean")
+    rows = {year: int((table.sel(harvest_year=year) > 0).sum()) for year in (2011, 2012, 2013)}
+    assert len(set(rows.values())) > 1
+    for record in forecast_run.records():
+        left_out = 2011 + (record["seed"] - 1) % 3
+        assert record["validation_rows"] == rows[left_out]
+        assert record["fit_rows"] == sum(rows.values()) - rows[left_out]
+
+
+@pytest.mark.slow
+def test_members_that_left_out_different_years_train_as_alone(
+    forecast_run, forecast_store, forecast_settings, tmp_path
+):
+    # Years differ in rows, so members are filled up to one size; seed 5 left 2012 out.
+    years, out = range(2011, 2014), tmp_path / "alone"
+    alone = train_run(forecast_store, "soybean", years, [5], out, forecast_settings, block=1)
+    assert close(weights(alone, 5), weights(forecast_run, 5))
+    assert not close(weights(alone, 5), weights(forecast_run, 2))
 
 
 def test_rows_that_teach_nothing_are_refused(rows):
