@@ -23,7 +23,8 @@ import xarray as xr
 from rich.console import Console
 
 from calendars import CalendarError
-from yieldcast.backtest import Backtest, runs_of
+from yieldcast.arguments import parse_months
+from yieldcast.backtest import DAY, Backtest, Cast, runs_of
 from yieldcast.config import read
 from yieldcast.disk import atomic_text
 from yieldcast.errors import YieldcastError
@@ -43,6 +44,19 @@ HEADS = (
 def truth(store: Store, crop: str, harvest_year: int) -> xr.Dataset:
     """What was harvested: yield and area by municipality."""
     return store.yields.sel(crop=crop, harvest_year=harvest_year)
+
+
+def wanted(test: Backtest, months: str | None) -> list[Cast]:
+    """The dates of the season: those of a backtest, or the 15th of the months that were asked for."""
+    casts = test.casts()
+    if months is None:
+        return casts
+    first, lead = np.datetime64(casts[0].as_of, "M"), casts[0].lead_months
+    found = []
+    for month in parse_months(months, "--months"):
+        day = month.astype("datetime64[D]").item().replace(day=DAY)
+        found.append(Cast(casts[0].harvest_year, day, lead - int((month - first).astype(int))))
+    return found
 
 
 def row(table: xr.Dataset, harvested: xr.Dataset) -> list[str]:
@@ -105,6 +119,11 @@ def main() -> int:
     add("--harvest-year", type=int, required=True)
     add("--out", type=Path, required=True, help="folder of a backtest: its runs are used and added to")
     add("--issues", type=Path, required=True, help="folder of the issues")
+    add(
+        "--months",
+        metavar="YYYY-MM:YYYY-MM",
+        help="as of the 15th of these; from before sowing to harvest if none",
+    )
     add("--seeds", type=int, default=30)
     add("--scenarios", default="climatology")
     add("--config", type=Path, help="settings, TOML; the preset forecast if none")
@@ -122,7 +141,7 @@ def main() -> int:
         harvested, lines = truth(store, given.crop, given.harvest_year), list[list[str]]()
         skill: Any = read_skill(given.skill, given.crop)
         run_for = runs_of(test, lambda label: training_progress(settings.training.max_epochs, screen, label))
-        for cast in test.casts():
+        for cast in wanted(test, given.months):
             table = forecast(run_for(cast), store, cast.harvest_year, cast.as_of, given.scenarios)
             issue = write_issue(
                 given.issues, table, mesh=store.mesh, lang=given.lang, skill=skill, notice=screen.print

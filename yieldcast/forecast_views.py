@@ -63,7 +63,7 @@ def skill_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Group:
     """
     crop = str(rows[0]["crop"])
     pooled = html_skill.pooled(rows, crop)
-    models = list(dict.fromkeys(row["model"] for row in pooled))
+    models = sorted({row["model"] for row in pooled}, key=lambda model: (model != FORECAST, model))
     leads = sorted({row["lead_months"] for row in pooled}, reverse=True)
     years = sorted({int(row["harvest_year"]) for row in rows})
     mark = ", synthetic data" if synthetic else ""

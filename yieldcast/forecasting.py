@@ -79,8 +79,9 @@ def forecast(
 
     plan = _Plan(run, store, harvest_year, as_of, scenarios)
     members = members or Members.load(run)
-    raw, made = plan.caster.forecast(members, harvest_year, plan.municipalities(everywhere), progress)
-    past = kept_hindcasts(plan.caster, members, harvest_year, plan.inputs)
+    codes = plan.municipalities(everywhere)
+    past = kept_hindcasts(plan.caster, members, harvest_year, plan.inputs)  # first: a run may have none
+    raw, made = plan.caster.forecast(members, harvest_year, codes, progress)
     history_record = plan.record(raw)
     calibration = calibrate(past, history_record)
     together = aggregate(raw, plan.area(raw.municipality), past, history_record)

@@ -58,7 +58,7 @@ def kept_hindcasts(
 
 def _read(file: Path) -> Raw | None:
     try:
-        with np.load(file) as kept:
+        with file.open("rb") as opened, np.load(opened) as kept:  # numpy leaves a damaged file open
             return Raw(**{f.name: kept[f.name] for f in fields(Raw)})
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
         return None  # not there, or damaged: made again

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import io
 import json
 import math
 import shutil
+import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from yieldcast import dates, synthetic
+from yieldcast import cli, config, dates, synthetic
 from yieldcast.backtest import Backtest, run_backtest, runs_of, write_results
 from yieldcast.errors import ConfigError, MissingDataError, RunError
 from yieldcast.forecast_table import QUANTILES
+from yieldcast.jobs import read_skill
 from yieldcast.store import Store, Tables
 from yieldcast.workflow import evaluate_run
 
@@ -39,11 +43,50 @@ def store(tables, tmp_path_factory):
     return Store.write(tmp_path_factory.mktemp("backtest-store"), tables, {})
 
 
+def toml(settings) -> str:
+    """Settings as a file."""
+    lines = []
+    for section, values in settings.model_dump(mode="json").items():
+        lines.append(f"[{section}]")
+        lines += [f"{key} = {json.dumps(value)}" for key, value in values.items() if value not in (None, {})]
+    return "\n".join(lines)
+
+
+def typed(*arguments) -> tuple[int, str, str]:
+    """The command line in this process on 80 columns: exit code, standard output and error."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["yieldcast", *map(str, arguments)])
+        patch.setenv("COLUMNS", "80")
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+    return caught.value.code or 0, out.getvalue(), err.getvalue()
+
+
 @pytest.fixture(scope="module")
-def done(store, forecast_settings, tmp_path_factory):
-    """A backtest and what it found; treat its folder as read-only."""
-    folder = tmp_path_factory.mktemp("backtest") / "b"
-    test = Backtest(store, "soybean", (2015,), folder, forecast_settings, seeds=4, leads=(0, 6))
+def command(store, forecast_settings, tmp_path_factory):
+    """The backtest that all tests share, as it is typed: gives the arguments and the folder."""
+    place = tmp_path_factory.mktemp("backtest")
+    (place / "tiny.toml").write_text(toml(forecast_settings))
+    assert config.read(place / "tiny.toml") == forecast_settings
+    arguments = (
+        "backtest", "--store", store.path, "--crop", "Soybean", "--test-years", "2015", "--leads", "0,6",
+        "--seeds", 3, "--config", place / "tiny.toml", "--out", place / "b", "--json", place / "skill.json",
+    )  # fmt: skip
+    return arguments, place
+
+
+@pytest.fixture(scope="module")
+def said(command):
+    """What the command prints when nothing is there yet."""
+    return typed(*command[0])
+
+
+@pytest.fixture(scope="module")
+def done(said, command, store, forecast_settings):
+    """The same backtest in Python and what it found; treat its folder as read-only."""
+    assert said[::2] == (0, "")
+    test = Backtest(store, "soybean", (2015,), command[1] / "b", forecast_settings, seeds=3, leads=(0, 6))
     return test, run_backtest(test)
 
 
@@ -70,6 +113,31 @@ def state(test: Backtest, *folders: str) -> dict[str, tuple[int, int]]:
 
 def by_model(rows, lead) -> dict[str, dict]:
     return {row["model"]: row for row in rows if row["lead_months"] == lead}
+
+
+# --- the command line -------------------------------------------------------------------------------------
+
+
+def test_a_backtest_as_it_is_typed(said, command, done):
+    (code, out, err), place = said, command[1]
+    assert (code, err) == (0, "")
+    rows = json.loads((place / "skill.json").read_text())
+    assert rows == done[1].rows == json.loads((place / "b" / "synthetic-backtest.json").read_text())
+    for name in ("synthetic-by-state.csv", "synthetic-reliability.csv", "synthetic-skill-by-lead.png"):
+        assert (place / "b" / name).is_file()
+        assert name in out.replace("\n", "")
+    told = " ".join(out.split())
+    assert "soybean, harvest years 2015-2015, synthetic data: RMSE kg/ha" in told
+    assert "training soybean to 2013, member done: seed 1" in told
+    # what it wrote is what `forecast --skill` reads
+    assert read_skill(place / "skill.json", "soybean") == rows
+    # again: nothing is trained, the same is said
+    files = state(done[0], "runs", "scores")
+    code, again, err = typed(*command[0])
+    assert (code, err) == (0, "")
+    assert "member done" not in again
+    assert again[again.index("soybean, harvest") :] == out[out.index("soybean, harvest") :]
+    assert state(done[0], "runs", "scores") == files
 
 
 # --- what it gives ----------------------------------------------------------------------------------------
@@ -224,8 +292,9 @@ def test_a_changed_truth_is_scored_anew_and_moves_no_forecast(again, tables, don
     found = {}
     for sign in (1, -1):
         store = with_changes(tables, tmp_path / str(sign), "2017-01", [2015], 200.0 * sign)
-        found[sign] = run_backtest(replace(again, store=store)).rows
-    for row, more, less in zip(done[1].rows, found[1], found[-1], strict=True):
+        found[sign] = run_backtest(replace(again, store=store, leads=(6,))).rows
+    before = [row for row in done[1].rows if row["lead_months"] == 6]
+    for row, more, less in zip(before, found[1], found[-1], strict=True):
         assert (more["n"], more["model"]) == (row["n"], row["model"])
         # The forecasts stay: errors e become e - 200 and e + 200, whose squares have the mean e^2 + 200^2,
         # and a shift of all targets moves no correlation.
@@ -235,7 +304,7 @@ def test_a_changed_truth_is_scored_anew_and_moves_no_forecast(again, tables, don
         assert more["rmse_kg_ha"] != pytest.approx(row["rmse_kg_ha"], rel=1e-3)
     after = state(again, "scores", "runs")
     assert {name: after[name] for name in files} == files  # nothing trained, no score overwritten
-    assert len(list((again.folder / "scores").iterdir())) == 6
+    assert len(list((again.folder / "scores").iterdir())) == 4
 
 
 # --- what is kept -----------------------------------------------------------------------------------------
@@ -270,11 +339,11 @@ def test_killed_halfway_it_goes_on(again, done):
 
 
 def test_a_damaged_score_is_made_again(again, done):
-    for file in (again.folder / "scores").iterdir():
-        file.write_bytes(file.read_bytes()[:100])
+    (file,) = (again.folder / "scores").glob("soybean-2015-2014-12-15-*")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
     assert run_backtest(again) == done[1]
-    for file in (again.folder / "scores").iterdir():
-        json.loads(file.read_text())
+    assert file.read_bytes() == whole
 
 
 def test_other_leads_of_a_kept_backtest_are_parts_of_it(again, done):

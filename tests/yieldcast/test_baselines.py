@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.linear_model import LinearRegression
 
-from yieldcast.baselines import Line, check_order, reference_lines
+from yieldcast import history
+from yieldcast.baselines import Line, check_order, public_lines, reference_lines
 from yieldcast.errors import ConfigError, LeakageError, MissingDataError, SchemaError
 from yieldcast.evaluation import score
 from yieldcast.panel import Panel, history_values
@@ -355,6 +356,51 @@ def test_weather_models_find_a_weather_signal_and_repeat_exactly():
     assert score(lines["ridge"].prediction, signal[1]).r > 0.99
     assert score(lines["boosted_weather"].prediction, signal[1]).r > 0.9
     assert same(lines, reference_lines(train, test, yields, states, "soybean", PAM, None), NAMES)
+
+
+# --- public lines of many dates share their trees -----------------------------------------------------------
+
+
+def as_of(own, yields, states, date: dt.date, fitted: dict) -> dict[str, Line]:
+    """The public lines for 2014 on a date, with the trees that are there."""
+    train, test = split(own, states, 2000, range(2008, 2014), [2014])
+    panel = Panel.of(yields, states, "soybean")
+    placed = panel.rows(test, history.lag(test, test.window_end, PAM, date))
+    return public_lines(panel, placed, train, test, fitted)
+
+
+def test_public_lines_are_those_of_all_lines_and_trees_are_fitted_once_a_newest_year():
+    own, yields, states = country(9)
+    train, test = split(own, states, 2000, range(2008, 2014), [2014])
+    fitted: dict = {}
+    # PAM of 2012 is out on 1 October 2013, of 2013 on 1 October 2014: three dates, two newest years.
+    dates = [dt.date(2013, 11, 15), dt.date(2014, 4, 15), dt.date(2014, 10, 15)]
+    shared = [as_of(own, yields, states, date, fitted) for date in dates[:1]]
+    trees = dict(fitted)
+    assert list(trees) == [(2012, 2)]
+    shared += [as_of(own, yields, states, date, fitted) for date in dates[1:]]
+    assert list(fitted) == [(2012, 2), (2013, 1)]
+    assert fitted[2012, 2] is trees[2012, 2]
+    for date, lines in zip(dates, shared, strict=True):
+        alone = reference_lines(train, test, yields, states, "soybean", PAM, date)
+        assert list(lines) == PUBLIC
+        assert {line.history for line in lines.values()} == {"public"}
+        assert same(lines, alone, PUBLIC)
+    assert not same(shared[0], shared[2], ["boosted_history_public"])
+
+
+def test_shared_trees_still_see_the_weather_of_their_own_date():
+    own, yields, states = country(10)
+    fitted: dict = {}
+    before = as_of(own, yields, states, dt.date(2014, 4, 15), fitted)
+    train, test = split(own, states, 2000, range(2008, 2014), [2014])
+    later = SampleSet(**{**vars(test), "dynamic": test.dynamic + 3})
+    panel = Panel.of(yields, states, "soybean")
+    placed = panel.rows(test, history.lag(test, test.window_end, PAM, dt.date(2014, 4, 15)))
+    after = public_lines(panel, placed, train, later, fitted)
+    assert len(fitted) == 1
+    assert same(before, after, PUBLIC[:3])
+    assert not same(before, after, PUBLIC[3:])
 
 
 # --- errors -------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from yieldcast.calibration import (
     conformal_quantile,
     year_effect_quantile,
 )
+from yieldcast.errors import RunError
 from yieldcast.forecast_table import QUANTILES
 from yieldcast.hindcasts import Raw
 from yieldcast.record import Record
@@ -221,17 +222,27 @@ def test_the_outer_of_the_two_counts_at_every_level():
 
 
 def test_calibration_by_hand():
-    # Two years, forecasts 100 at every level, yields 90 and 130, scale 10: scores -1 and 3; no rest.
-    found = calibrate(raw([2010, 2011], [90.0, 130.0], np.full((7, 2), 100.0), 10.0), None)
-    # Effects -1 and 3: variance 8, with 1 + 1/2: spread sqrt(12); Student's t with one degree is Cauchy's.
-    expected = math.sqrt(12) * np.tan(math.pi * (np.array(QUANTILES) - 0.5))
+    # Three years, forecasts 100 at every level, yields 90, 110, 130, scale 10: scores -1, 1, 3; no rest.
+    found = calibrate(raw([2010, 2011, 2012], [90.0, 110.0, 130.0], np.full((7, 3), 100.0), 10.0), None)
+    # Variance 4, with 1 + 1/3: spread sqrt(16/3). Student's t with two degrees of freedom has the quantile
+    # (2 p - 1) / sqrt(2 p (1 - p)).
+    p = np.array(QUANTILES)
+    expected = math.sqrt(16 / 3) * (2 * p - 1) / np.sqrt(2 * p * (1 - p))
     np.testing.assert_allclose(found.shift, expected, atol=1e-6)
-    assert found.conformal.tolist() == [False, False, False, True, False, False, False]  # 0.5 x 3/2 only
-    assert (found.years, found.record) == ((2010, 2011), 0)
-    new = raw([2012, 2012], [np.nan] * 2, np.array([[5000.0, 100.0]] * 7), np.array([10.0, 50.0]))
+    assert found.conformal.tolist() == [False, False, False, True, False, False, False]  # 0.5 x 4/3 only
+    assert (found.years, found.record) == ((2010, 2011, 2012), 0)
+    new = raw([2013, 2013], [np.nan] * 2, np.array([[5000.0, 100.0]] * 7), np.array([10.0, 50.0]))
     applied = found.apply(new)
     np.testing.assert_allclose(applied[0], 5000 + 10 * expected)
     np.testing.assert_allclose(applied[1], np.maximum(100 + 50 * expected, 0))
+
+
+def test_two_years_alone_make_no_interval():
+    two = raw([2010, 2011], [90.0, 130.0])
+    for record, kept in ((None, 0), (record_of([0.1, 0.2, 0.3, 0.4]), 4)):
+        with pytest.raises(RunError, match=f"three harvest years.*received 2, and {kept} years of record"):
+            calibrate(two, record)
+    assert calibrate(two, record_of([0.1, 0.2, 0.3, 0.4, -0.5])).record == 5
 
 
 @LAW

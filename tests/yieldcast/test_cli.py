@@ -238,6 +238,7 @@ def test_one_municipality_and_a_constant_target(call, files, tmp_path):
         changed.to_csv(folder / "yields.csv", index=False)
         assert call("import", *options(folder, folder / "store"))[0] == 0
         train = ("train", "--store", folder / "store", "--crop", "soybean", "--train-years", "2012:2013")
+        train = (*train, "--preset", "paper")
         refused(call(*train, "--out", folder / "run"), code, text)
         assert not (folder / "run").exists()
 

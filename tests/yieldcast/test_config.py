@@ -1,3 +1,6 @@
+from datetime import date
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,3 +72,57 @@ def test_any_settings_in_range_survive_json(units, noise):
 
     settings = config.parse({"network": {"lstm_units": units, "noise": noise}}, "x")
     assert config.parse(json.loads(settings.model_dump_json()), "y") == settings
+
+
+# --- presets ----------------------------------------------------------------------------------------------
+
+CONFIGS = Path(__file__).parents[2] / "experiments" / "configs"
+
+
+def test_the_forecast_preset_is_the_file_of_that_name():
+    assert config.read(None, "forecast") is config.FORECAST
+    assert config.read(CONFIGS / "forecast.toml") == config.FORECAST
+
+
+def test_the_paper_preset_is_the_default_of_a_file(tmp_path):
+    assert config.read(None) == config.read(None, "paper") == config.Settings()
+    # what a file leaves out is the paper's, whatever preset would serve without a file
+    assert config.read(write(tmp_path, ""), "forecast") == config.Settings()
+    assert set(config.PRESETS) == {"forecast", "paper"}
+
+
+def test_the_forecast_preset_is_what_a_forecast_needs():
+    data, training = config.FORECAST.data, config.FORECAST.training
+    assert training.validation == "each_year"  # hindcasts of left-out years
+    assert training.season_cuts > 0  # seasons of which only the first months are known
+    assert data.yield_history
+    assert config.FORECAST.network.target == "departure"
+    # preliminary ERA5T: a month is out on the 6th of the next
+    assert str(data.publication().weather_public(date(2017, 10, 1))) == "2017-11-06"
+
+
+def test_an_unknown_preset_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="unknown preset 'best'") as error:
+        config.read(None, "best")
+    assert "forecast" in error.value.hint
+
+
+def test_departures_need_a_history(tmp_path):
+    with pytest.raises(ConfigError, match=r"needs data\.yield_history = true"):
+        config.read(write(tmp_path, '[network]\ntarget = "departure"\n'))
+    both = config.read(write(tmp_path, '[network]\ntarget = "departure"\n[data]\nyield_history = true\n'))
+    assert both.network.target == "departure"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[training]\nseason_cuts = 1.5",
+        "[training]\nvalidation = 'a_year'",
+        "[network]\nscaling = 'none'",
+        "[data]\nweather_inputs = 'raw'",
+    ],
+)
+def test_values_of_forecast_settings_out_of_range_are_refused(tmp_path, text):
+    with pytest.raises(ConfigError):
+        config.read(write(tmp_path, text))

@@ -116,10 +116,8 @@ def test_the_lags_that_a_forecast_of_soybean_can_meet(calendar):
     late = Publication(yields_months=4, yields_days=20)
     assert history.possible_lags(calendar, "soybean", np.array(["MT"]), late) == (1, 2)
     # At once: in June of Y-1 the year Y-2 has long been out; Y itself is never read.
-    assert history.possible_lags(calendar, "soybean", np.array(["MT"]), Publication(yields_months=0)) == (
-        1,
-        2,
-    )
+    at_once = Publication(yields_months=0)
+    assert history.possible_lags(calendar, "soybean", np.array(["MT"]), at_once) == (1, 2)
 
 
 def test_forecasts_on_any_day_of_a_season_meet_a_possible_lag(calendar):

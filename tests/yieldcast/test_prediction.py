@@ -72,9 +72,11 @@ def test_every_member_and_scenario_is_what_keras_gives(settings, monkeypatch):
     assert (found >= 0).all()
     assert (found[:, :, 7] == 0).all() == (settings.target == "departure")
     assert told == [(1, 3), (2, 3), (3, 3)]
-    # Fewer rows than a chunk, some members, no rows at all.
+    # Fewer rows than a chunk, fewer scenarios, some members, no rows at all.
     few = together.take([2, 0]).predict(seasons[:, :3], places[:3])
     np.testing.assert_allclose(few, found[[2, 0], :, :3], rtol=2e-5, atol=0.05)
+    few = together.take([1]).predict(seasons[2:4], places)
+    np.testing.assert_allclose(few, found[[1], 2:4], rtol=2e-5, atol=0.05)
     assert together.take([2, 0]).seeds == (3, 1)
     assert together.predict(seasons[:, :0], places[:0]).shape == (3, 5, 0)
 

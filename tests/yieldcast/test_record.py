@@ -134,6 +134,17 @@ def test_one_odd_year_stands_out():
     assert found.aggregate_variance("nowhere") is None
 
 
+def test_places_without_three_years_before_do_not_count():
+    # Place 3 begins in 2002: in 2003 and 2004 it has one and two years behind it.
+    late = [*OWN, [NAN, NAN, 9000, 500, 7000]]
+    states, area = {**STATES, 3: "BB"}, {**AREA, 3: 1000.0}
+    found = record.read(panel(late, states=states), states, 2004, 1, area, "all")
+    expected = record.read(panel(OWN), STATES, 2004, 1, AREA, "all")
+    np.testing.assert_allclose(found.effects, expected.effects)
+    for name, effects in expected.aggregates.items():
+        np.testing.assert_allclose(found.aggregates[name], effects)
+
+
 def test_variance_needs_five_known_years():
     gaps = {"AA": np.array([1.0, NAN, 2, 3, 4, NAN]), "BB": np.array([1.0, NAN, 2, 3, 4, 7])}
     some = Record(tuple(range(6)), np.arange(6.0), gaps)

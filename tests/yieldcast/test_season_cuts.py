@@ -187,7 +187,5 @@ def test_law_training_on_public_years_sees_nothing_later(source, rows, small):
     one, two = (scenarios.training_cuts(s, r, (2, 3), 0.5) for s, r in ((source, rows), (changed, again)))
     for name, array in one.arrays().items():
         np.testing.assert_array_equal(two.arrays()[name], array, err_msg=name)
-    assert history.possible_lags(source.calendar, "soybean", rows.state, source.settings.publication()) == (
-        2,
-        3,
-    )
+    lags = history.possible_lags(source.calendar, "soybean", rows.state, source.settings.publication())
+    assert lags == (2, 3)
