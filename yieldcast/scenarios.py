@@ -22,6 +22,7 @@ from yieldcast.seasons import find
 from yieldcast.variables import WEATHER
 
 METHODS = ("climatology", "analogue", "seasonal")
+HINDCAST_YEARS = 10  # scenarios of a hindcast (our choice): there are as many hindcasts as training years
 ANALOGUES = 5  # past years taken for each state (our choice): fewer are too much one year's chance
 _MOST = 0.95  # of the places: a year that fewer have is left out for all (our choice)
 _LEAST = 0.5  # of the years: a place that has fewer of its own is not forecast (our choice)
@@ -107,6 +108,9 @@ def make(
     elif method == "seasonal":
         fills, labels = _with_forecast(source, season, fills, as_of, forecasts)
     else:
+        # A hindcast says where its middle errs: a few years, spread over the record, say that as well.
+        most = HINDCAST_YEARS if seen is not None else len(years)
+        years, fills = _spread_out(years, fills, most)
         labels = tuple(map(str, years))
     whole = np.where(observed[None, :, :, None], own[None], fills).astype(np.float32)
     position = season["variable"].values.tolist().index(source.weather[1])
@@ -117,6 +121,14 @@ def make(
     known: Bools = np.asarray(np.isfinite(whole).all(axis=(0, 2, 3)))
     usable[np.flatnonzero(usable)[~known]] = False
     return found.take(known), usable
+
+
+def _spread_out(years: list[int], fills: Floats, most: int) -> tuple[list[int], Floats]:
+    """At most so many of the years, evenly over the record, first and last among them."""
+    if len(years) <= most:
+        return years, fills
+    chosen = np.linspace(0, len(years) - 1, most).round().astype(np.intp)
+    return [years[k] for k in chosen], fills[chosen]
 
 
 def _past(
@@ -133,20 +145,19 @@ def _past(
     """
     first, own = int(source.tables.weather["time"].dt.year.values[0]), int(rows.harvest_year.max())
     candidates = [*range(first, own), *(range(own + 1, as_of.year + 2) if hindcast else ())]
-    kept = dict[int, tuple[Floats, Bools]]()
-    for year in candidates:
-        season = source.cut(place, np.full(len(place), year, dtype=np.int16), as_of)["weather"].values
-        whole = (np.isfinite(season).all(axis=2) | observed).all(axis=1)
-        kept[year] = (season, whole)
-    most = max((int(whole.sum()) for _, whole in kept.values()), default=0)
-    years = [year for year, (_, whole) in kept.items() if most and whole.sum() >= _MOST * most]
-    if not years:
+    count, drawn = len(candidates), np.array(candidates, dtype=np.int16)
+    cut = source.cut(np.tile(place, count), np.repeat(drawn, len(place)), as_of)["weather"].values
+    seasons: Floats = cut.reshape(count, *observed.shape, -1)
+    whole: Bools = np.asarray((np.isfinite(seasons).all(axis=3) | observed).all(axis=2))
+    rows_with, most = whole.sum(axis=1), int(whole.sum(axis=1).max(initial=0))
+    chosen = np.flatnonzero((rows_with >= _MOST * most) & (rows_with > 0))
+    if not chosen.size:
         raise MissingDataError(
             f"no past year has weather for the months of {source.crop} {int(rows.harvest_year[0])} that were "
             f"not public on {as_of}",
             "Fetch or import earlier years of weather.",
         )
-    seasons, whole = np.stack([kept[year][0] for year in years]), np.stack([kept[year][1] for year in years])
+    years, seasons, whole = [candidates[k] for k in chosen], seasons[chosen], whole[chosen]
     usable: Bools = np.asarray(whole.sum(axis=0) >= _LEAST * len(years))
     # States end their seasons in different months: in July the last one is over in most, in some it is not.
     for row in np.flatnonzero(usable & ~whole.all(axis=0)):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from yieldcast import cli, config, forecast_table
+from yieldcast import cli, cli_forecast, config, forecast_table
 from yieldcast.figures import skill_png
 from yieldcast.forecast_views import forecast_view, skill_view, states_view
 from yieldcast.issues import Issue
@@ -261,7 +261,11 @@ def backtest(call, small_store, tmp_path):
     return run
 
 
-def test_backtests_that_cannot_be_made(backtest, tmp_path):
+def test_backtests_that_cannot_be_made(backtest, monkeypatch, tmp_path):
+    def loaded():
+        raise AssertionError("TensorFlow was loaded before a refusal that needs none")
+
+    monkeypatch.setattr(cli_forecast, "load_tensorflow", loaded)
     refused(backtest(crop="cotton"), 3, "'cotton'", "soybean")
     refused(backtest(years="2015,2030"), 3, "2030", "2011 to 2016")
     refused(backtest(years="15"), 2, "--test-years")
@@ -274,21 +278,10 @@ def test_backtests_that_cannot_be_made(backtest, tmp_path):
     (tmp_path / "paper.toml").write_text("[training]\nmax_epochs = 3\n")
     refused(backtest("--config", tmp_path / "paper.toml"), 2, "each_year", "'random'")
     assert not (tmp_path / "b").exists()
+    monkeypatch.undo()
     # yields of 2011 on: none of a year before 2015 has a history of three years
     refused(backtest(), 3, "two harvest years or more", "received none")
     assert not (tmp_path / "b" / "runs").exists()
-
-
-def test_the_program_refuses_a_lead_without_loading_tensorflow(small_store, tmp_path):
-    arguments = [
-        "backtest", "--store", small_store.path, "--crop", "soybean", "--test-years", "2015", "--leads", "40",
-        "--out", tmp_path / "b",
-    ]  # fmt: skip
-    command = [sys.executable, "-X", "importtime", "-m", "yieldcast", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "no lead of 40 months" in " ".join(done.stderr.split())
-    assert not re.search(r"\| +(tensorflow|keras)$", done.stderr, re.MULTILINE)
 
 
 # --- settings ---------------------------------------------------------------------------------------------
