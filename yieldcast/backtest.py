@@ -7,12 +7,10 @@ lines see the same. Runs and scores are kept in the folder of the backtest: call
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import hashlib
-import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ import numpy as np
 import xarray as xr
 
 from yieldcast import baselines, dates, forecasting, history, samples, verification
+from yieldcast.backtest_results import Tested
 from yieldcast.config import Settings
 from yieldcast.disk import atomic_text, make_folder
 from yieldcast.errors import ConfigError, MissingDataError
@@ -123,23 +122,6 @@ class Backtest:
                 "Test years whose yields are there.",
             )
         self.casts()
-
-
-@dataclass(frozen=True)
-class Tested:
-    """Everything a backtest found.
-
-    Args:
-        rows: dictionaries with the keys of `verification.Skill`.
-        by_state: the same with `state`, for the forecast and the best reference lines.
-        reliability: per cast and model share of yields below each quantile, and mean width.
-        synthetic: whether the data are.
-    """
-
-    rows: list[dict[str, Any]]
-    by_state: list[dict[str, Any]]
-    reliability: list[dict[str, Any]]
-    synthetic: bool
 
 
 def run_backtest(
@@ -290,28 +272,3 @@ class _Bench:
             train, _ = samples.build(self.tables, run.calendar(), self.crop, years, self.plain)
             self.trees[years] = (train, {})
         return self.trees[years]
-
-
-def table_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows with the same keys as CSV; empty where there is no value."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def write_results(result: Tested, folder: Path, file: Path | None = None) -> list[Path]:
-    """Write rows as JSON (to `file` too), states and reliability as CSV, into the folder of the backtest.
-
-    Returns:
-        The files written.
-    """
-    mark = "synthetic-" if result.synthetic else ""
-    text = json.dumps(result.rows, indent=2, allow_nan=False) + "\n"
-    files = {**({file: text} if file else {}), folder / f"{mark}backtest.json": text}
-    files[folder / f"{mark}by-state.csv"] = table_csv(result.by_state)
-    files[folder / f"{mark}reliability.csv"] = table_csv(result.reliability)
-    for path, content in files.items():
-        atomic_text(path, content)
-    return list(files)

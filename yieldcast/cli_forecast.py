@@ -132,7 +132,8 @@ def backtest(
     same command goes on: runs and scores are kept.
     """
     from yieldcast import config as settings_file
-    from yieldcast.backtest import Backtest, run_backtest, write_results
+    from yieldcast.backtest import Backtest, run_backtest
+    from yieldcast.backtest_results import write_results
     from yieldcast.forecast_views import skill_view, states_view
     from yieldcast.progress import counting_progress, training_progress
     from yieldcast.store import Store

@@ -14,12 +14,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from calendars import Calendar
-from yieldcast import features, history, seasons
+from yieldcast import features, history, sample_rows, seasons
 from yieldcast.config import DataSettings
-from yieldcast.errors import MissingDataError
 from yieldcast.panel import Panel
 from yieldcast.store import Tables
-from yieldcast.variables import SOIL, WEATHER
+from yieldcast.variables import WEATHER
 
 
 @dataclass(frozen=True)
@@ -155,12 +154,12 @@ class Source:
         static_names: Sequence[str] | None = None,
     ) -> tuple[SampleSet, list[Dropped]]:
         """Every municipality and year with a positive yield; arguments and errors as the function `build`."""
-        place, years, target = _rows_with_yield(
+        place, years, target = sample_rows.rows_with_yield(
             self.tables.yields, self.tables.static, self.crop, harvest_years
         )
         season, names = self.season(place, years, as_of)
         whole = np.isfinite(season["weather"].values).all(axis=(1, 2))
-        _check_every_year(whole, years, season, self.tables.weather, as_of)
+        sample_rows.check_every_year(whole, years, season, self.tables.weather, as_of)
         samples = self.samples(season, names, place, target, as_of, static_names)
         gone = int((~whole).sum())
         dropped = [Dropped("weather of the season window incomplete", gone)] if gone else []
@@ -255,7 +254,7 @@ class Source:
     ) -> SampleSet:
         """Seasons with their static inputs, the yield history among them where the settings say so."""
         soil = [name for name in static_names if name not in history.NAMES] if static_names else None
-        static, chosen = _static_matrix(self.tables.static, place, soil)
+        static, chosen = sample_rows.static_matrix(self.tables.static, place, soil)
         rows = SampleSet(
             season["weather"].values, static, target, season["municipality"].values,
             season["harvest_year"].values, season["state"].values,
@@ -279,75 +278,3 @@ class Source:
             return np.zeros(season["weather"].shape, dtype=np.float32)
         places, months = season["municipality"].values, season["month"].values
         return features.normals(self.climate(as_of), places, months, season, self.weather[1])
-
-
-def _rows_with_yield(
-    yields: xr.Dataset, static: xr.Dataset, crop: str, harvest_years: Sequence[int]
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int16], npt.NDArray[np.float32]]:
-    """Place index, harvest year and yield (kg/ha) of every positive yield, by municipality, then year."""
-    crops = [str(c) for c in yields["crop"].values]
-    if crop not in crops:
-        raise MissingDataError(
-            f"the store has no yields of {crop!r}; it has: {', '.join(crops)}",
-            "Import a yields table with that crop.",
-        )
-    table = yields["yield_kg_ha"].sel(crop=crop).transpose("municipality", "harvest_year")
-    have = table["harvest_year"].values[np.isfinite(table.values).any(axis=0)]
-    absent = sorted(set(map(int, harvest_years)) - set(map(int, have)))
-    if absent or not len(harvest_years):
-        span = f"{have.min()} to {have.max()}" if len(have) else "none"
-        raise MissingDataError(
-            f"no {crop} yields of harvest year {', '.join(map(str, absent)) or '(none asked)'}; "
-            f"the store has {span}",
-            "Ask for years that are there (yieldcast status lists them), or import more.",
-        )
-    table = table.reindex(municipality=static["municipality"].values)
-    wanted = np.isin(table["harvest_year"].values, harvest_years)
-    place, column = np.nonzero(np.nan_to_num(table.values) * wanted[None, :] > 0)
-    return place, table["harvest_year"].values[column].astype(np.int16), table.values[place, column]
-
-
-def _check_every_year(
-    whole: npt.NDArray[np.bool_],
-    years: npt.NDArray[np.int16],
-    season: xr.Dataset,
-    weather: xr.Dataset,
-    as_of: dt.date | None,
-) -> None:
-    """A year that was asked for must leave rows: else a run would claim years that it never saw."""
-    lost = sorted(set(years.tolist()) - set(years[whole].tolist()))
-    if not lost:
-        return
-    first, last = (str(weather["time"].values[i])[:7] for i in (0, -1))
-    months = season["month"].values.astype("datetime64[M]")[np.isin(years, lost)]
-    known = "" if as_of is None else f", of which only what was public on {as_of} is used"
-    raise MissingDataError(
-        f"harvest year {', '.join(map(str, lost))}: no row has weather in every month of its window "
-        f"({months.min()} to {months.max()}); the store's weather covers {first} to {last}{known}",
-        "Ask for other years or a later date, or import weather for these months.",
-    )
-
-
-def _static_matrix(
-    static: xr.Dataset, place: npt.NDArray[np.intp], wanted: Sequence[str] | None
-) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
-    """Soil properties x layers, then latitude and longitude; (sample, feature) and names."""
-    columns: dict[str, npt.NDArray[np.float32]] = {}
-    for name in SOIL:
-        if name in static:
-            table = static[name].transpose("municipality", "soil_layer")
-            for position, layer in enumerate(table["soil_layer"].values):
-                values = table.values[:, position]
-                if np.isfinite(values).any():
-                    columns[f"{name}_{layer}"] = values
-    for name in ("latitude_deg", "longitude_deg"):
-        columns[name] = static[name].values
-    names = tuple(wanted or columns)
-    lost = [name for name in names if name not in columns]
-    if lost:
-        raise MissingDataError(
-            f"the store has no {', '.join(lost[:3])}, which this run was trained with",
-            "Use the store that it was trained from, or import the same soil table.",
-        )
-    matrix = np.stack([columns[name] for name in names], axis=1).astype(np.float32)
-    return matrix[place], names

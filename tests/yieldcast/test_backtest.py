@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from yieldcast import cli, config, dates, synthetic
-from yieldcast.backtest import Backtest, run_backtest, runs_of, write_results
+from yieldcast.backtest import Backtest, run_backtest, runs_of
+from yieldcast.backtest_results import write_results
 from yieldcast.errors import ConfigError, MissingDataError, RunError
 from yieldcast.forecast_table import QUANTILES
 from yieldcast.jobs import read_skill
