@@ -274,7 +274,7 @@ def test_backtests_that_cannot_be_made(backtest, monkeypatch, tmp_path):
     refused(backtest("--leads", "soon"), 2, "--leads", "0:9")
     refused(backtest("--json", tmp_path / "no" / "x.json"), 3, "--json")
     refused(backtest(store=tmp_path / "none"), 3)
-    refused(backtest("--config", tmp_path / "none.toml"), 3, "none.toml")
+    refused(backtest("--config", tmp_path / "none.toml"), 3, "no config file")
     (tmp_path / "paper.toml").write_text("[training]\nmax_epochs = 3\n")
     refused(backtest("--config", tmp_path / "paper.toml"), 2, "each_year", "'random'")
     assert not (tmp_path / "b").exists()
