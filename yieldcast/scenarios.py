@@ -109,8 +109,9 @@ def make(
         fills, labels = _with_forecast(source, season, fills, as_of, forecasts)
     else:
         # A hindcast says where its middle errs: a few years, spread over the record, say that as well.
-        most = HINDCAST_YEARS if seen is not None else len(years)
-        years, fills = _spread_out(years, fills, most)
+        if seen is not None:
+            chosen = _spread_out(list(range(len(years))), HINDCAST_YEARS)
+            years, fills = [years[k] for k in chosen], fills[chosen]
         labels = tuple(map(str, years))
     whole = np.where(observed[None, :, :, None], own[None], fills).astype(np.float32)
     position = season["variable"].values.tolist().index(source.weather[1])
@@ -123,12 +124,11 @@ def make(
     return found.take(known), usable
 
 
-def _spread_out(years: list[int], fills: Floats, most: int) -> tuple[list[int], Floats]:
-    """At most so many of the years, evenly over the record, first and last among them."""
-    if len(years) <= most:
-        return years, fills
-    chosen = np.linspace(0, len(years) - 1, most).round().astype(np.intp)
-    return [years[k] for k in chosen], fills[chosen]
+def _spread_out(numbers: list[int], most: int) -> list[int]:
+    """At most so many of the numbers, evenly over the list, first and last among them."""
+    if len(numbers) <= most:
+        return numbers
+    return [numbers[k] for k in np.linspace(0, len(numbers) - 1, most).round().astype(int)]
 
 
 def _past(
@@ -145,6 +145,8 @@ def _past(
     """
     first, own = int(source.tables.weather["time"].dt.year.values[0]), int(rows.harvest_year.max())
     candidates = [*range(first, own), *(range(own + 1, as_of.year + 2) if hindcast else ())]
+    if hindcast:  # two to spare for years that turn out to lack weather
+        candidates = _spread_out(candidates, HINDCAST_YEARS + 2)
     count, drawn = len(candidates), np.array(candidates, dtype=np.int16)
     cut = source.cut(np.tile(place, count), np.repeat(drawn, len(place)), as_of)["weather"].values
     seasons: Floats = cut.reshape(count, *observed.shape, -1)
