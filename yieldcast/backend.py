@@ -199,7 +199,7 @@ def _hosts() -> int:
         cluster = content.get("cluster", {})
         hosts = sum(len(cluster.get(role, [])) for role in ("chief", "worker"))
         if hosts > 1:
-            cluster[content["task"]["type"]][content["task"]["index"]]  # noqa: B018: this host is one of them
+            cluster[content["task"]["type"]][content["task"]["index"]]
         return hosts
     except (ValueError, AttributeError, TypeError, LookupError):
         raise ConfigError(

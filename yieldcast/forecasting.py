@@ -152,7 +152,7 @@ class _Plan:
         for name in ("area_harvested_ha", "area_planted_ha"):
             if name in table and table.sizes["harvest_year"]:
                 values = table[name].reindex(municipality=codes).transpose("municipality", "harvest_year")
-                newest = values.ffill("harvest_year").values[:, -1]
+                newest = _newest_known(values.values)
                 result = np.where(np.isfinite(newest), newest, result)
         return result
 
@@ -266,6 +266,14 @@ class _Plan:
             "made_with": ", ".join(f"{name} {version}" for name, version in versions().items()),
             **_credits(self.tables, self.caster.forecasts),
         }
+
+
+def _newest_known(values: Floats) -> Floats:
+    """(row,) the last finite value of each row of (row, year); NaN where there is none."""
+    known = np.isfinite(values)
+    column = values.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
+    newest: Floats = np.take_along_axis(values, column[:, None], axis=1)[:, 0]
+    return np.where(known.any(axis=1), newest, np.nan)
 
 
 def _credits(tables: Tables, seasonal: xr.Dataset | None) -> dict[str, str]:
