@@ -106,10 +106,10 @@ def sample_sets(store: Store, preset: str, settings: Settings) -> Iterator[Line]
         for as_of in (None, DATES[0]):
             years = TRAIN_YEARS if as_of is None else [HARVEST_YEAR]
             rows, _ = build(store.tables, calendars.brazil(), crop, years, settings.data, as_of=as_of)
-            date = f" as of {as_of}" if as_of else ""
+            about = f"{crop} {years[0]}-{years[-1]}" + (f" as of {as_of}" if as_of else "")
             yield (
                 rows.fingerprint(),
-                f"{preset}: samples {crop} {years[0]}-{years[-1]}{date}, {len(rows)} rows",
+                f"{preset}: samples {about}, {len(rows)} rows",
             )
 
 
