@@ -17,7 +17,7 @@ test-slow: $(STAMP)
 
 # About 20 minutes on two quiet cores; the results go to experiments/results.
 bench: $(STAMP)
-	$(BIN)/python experiments/benchmark_training.py
+	$(BIN)/python experiments/benchmarks/training.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

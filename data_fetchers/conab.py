@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_fetchers import http
-from data_fetchers.base import AgainError, Note
-from data_fetchers.parts import Job, Part, Record, Shelf, fetched_on
+from data_fetchers.engine import http
+from data_fetchers.engine.cache import Job, Part, Record, Shelf, fetched_on
+from data_fetchers.engine.source import AgainError, Note
 from yieldcast.errors import FetchError
 
 ENVIRONMENT = "YIELDCAST_CONAB_URL"

@@ -20,13 +20,14 @@ import requests
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from data_fetchers import http
-from data_fetchers.base import AgainError, Note, NotYetError
-from data_fetchers.parts import Job, Part, Record, Shelf, fetched_on
-from yieldcast import degree_days, schema
-from yieldcast.disk import refused
+from data_fetchers.engine import http
+from data_fetchers.engine.cache import Job, Part, Record, Shelf, fetched_on
+from data_fetchers.engine.source import AgainError, Note, NotYetError
+from yieldcast.data import degree_days, schema
+from yieldcast.data.files import refused
 from yieldcast.errors import FetchError, MissingDataError
-from yieldcast.variables import QUANTITIES, add_months
+from yieldcast.publication import add_months
+from yieldcast.variables import QUANTITIES
 
 ENVIRONMENT, DEFAULT_URL = "YIELDCAST_POWER_URL", "https://power.larc.nasa.gov"
 # POWER's daily parameters of the community AG, whose units are ours

@@ -23,17 +23,17 @@ import xarray as xr
 from rich.console import Console
 
 from calendars import CalendarError
-from yieldcast.arguments import parse_months
-from yieldcast.backtest import DAY, Backtest, Cast, runs_of
+from yieldcast.cli.arguments import parse_months
+from yieldcast.cli.progress import training_progress
 from yieldcast.config import read
-from yieldcast.disk import atomic_text
+from yieldcast.data.files import atomic_text
+from yieldcast.data.store import Store
 from yieldcast.errors import YieldcastError
-from yieldcast.forecasting import forecast
-from yieldcast.issues import Issue, write_issue
-from yieldcast.jobs import read_skill
-from yieldcast.progress import training_progress
-from yieldcast.runs import versions
-from yieldcast.store import Store
+from yieldcast.evaluation.backtest import DAY, Backtest, Cast, runs_of
+from yieldcast.forecasting.forecast import forecast
+from yieldcast.operations.bulletins import Issue, write_issue
+from yieldcast.operations.job import read_skill
+from yieldcast.training.run_directory import versions
 
 HEADS = (
     "as of", "weather to", "observed %", "trained on", "median kg/ha", "90 % interval", "production Mt",

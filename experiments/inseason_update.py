@@ -18,8 +18,8 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from job_script import end, options, run_job, the_date, the_job
-from yieldcast.job_runs import season_under_way, suitable_run
-from yieldcast.store import Store
+from yieldcast.data.store import Store
+from yieldcast.operations.run_selection import season_under_way, suitable_run
 
 
 def main() -> int:

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from calendars import CalendarError
-from yieldcast.arguments import parse_date
+from yieldcast.cli.arguments import parse_date
+from yieldcast.cli.progress import counting_progress, fetch_progress
+from yieldcast.cli.startup import load_tensorflow
+from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, YieldcastError
-from yieldcast.jobs import Done, Job, carry_out, check_date, read_skill
-from yieldcast.progress import counting_progress, fetch_progress
-from yieldcast.quiet import load_tensorflow
-from yieldcast.runs import Run
-from yieldcast.store import Store
-from yieldcast.variables import Publication
+from yieldcast.operations.job import Done, Job, carry_out, check_date, read_skill
+from yieldcast.publication import Publication
+from yieldcast.training.run_directory import Run
 
 if TYPE_CHECKING:
-    from data_fetchers.orders import Order
+    from data_fetchers.fetching.order import Order
 
 INTERRUPTED = 130
 EXIT_CODES = """exit codes: 0 an issue was made, or there is nothing new; 1 unforeseen; 2 settings;
@@ -130,8 +130,8 @@ def fetch_missing(store: Store, job: Job, publication: Publication) -> Yieldcast
         ConfigError: the store's tables come from no service.
         MissingDataError: another fetch is at work, or the disk refuses.
     """
-    from data_fetchers.fetching import fetch
-    from yieldcast.fetch_views import show_report
+    from data_fetchers.fetching.fetch import fetch
+    from yieldcast.cli.views.fetch import show_report
 
     trouble: list[YieldcastError] = []
     for order in orders(store, job, publication):
@@ -158,9 +158,9 @@ def orders(store: Store, job: Job, publication: Publication) -> list[Order]:
     Raises:
         ConfigError: neither weather nor yields come from a service.
     """
-    from data_fetchers.orders import Order
-    from data_fetchers.places import STATES
-    from data_fetchers.targets import seasonal_default
+    from data_fetchers.fetching.order import Order
+    from data_fetchers.fetching.plans import seasonal_default
+    from data_fetchers.ibge.places import STATES
 
     states = tuple(sorted(set(store.static["state"].values.astype(str).tolist())))
     common = Order((), states=None if set(states) == set(STATES) else states)

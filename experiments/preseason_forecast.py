@@ -18,13 +18,13 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from job_script import SCREEN, end, options, run_job, the_date, the_job
+from yieldcast.cli.progress import training_progress
+from yieldcast.cli.startup import load_tensorflow
 from yieldcast.config import read
-from yieldcast.dates import calendar_for
-from yieldcast.job_runs import season_ahead, trained_run
-from yieldcast.progress import training_progress
-from yieldcast.quiet import load_tensorflow
-from yieldcast.runs import Run
-from yieldcast.store import Store
+from yieldcast.data.store import Store
+from yieldcast.features.season_dates import calendar_for
+from yieldcast.operations.run_selection import season_ahead, trained_run
+from yieldcast.training.run_directory import Run
 
 
 def main() -> int:

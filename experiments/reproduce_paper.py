@@ -22,16 +22,17 @@ import numpy as np
 from rich.console import Console
 
 from calendars import CalendarError
+from paper_tables import paper_tables
 from yieldcast import Settings, Store, evaluate_run, train_run
-from yieldcast.arguments import parse_years
+from yieldcast.cli.arguments import parse_years
+from yieldcast.cli.progress import training_progress
+from yieldcast.cli.views.scores import evaluation_table, markdown
 from yieldcast.config import read
-from yieldcast.disk import atomic_text
+from yieldcast.data.files import atomic_text
 from yieldcast.errors import YieldcastError
-from yieldcast.figures import scatter_png
-from yieldcast.progress import training_progress
-from yieldcast.report import evaluation_table, markdown, paper_tables
-from yieldcast.runs import Run, versions
-from yieldcast.workflow import Evaluated, write_scores
+from yieldcast.evaluation.evaluate import Evaluated, write_scores
+from yieldcast.reporting.figures import scatter_png
+from yieldcast.training.run_directory import Run, versions
 
 
 def job(given: argparse.Namespace, store: Store, settings: Settings, name: str) -> tuple[Run, Evaluated]:

@@ -3,8 +3,8 @@
 import doctest
 from pathlib import Path
 
-from yieldcast import synthetic
-from yieldcast.store import Store
+from yieldcast.data import synthetic
+from yieldcast.data.store import Store
 
 README = Path(__file__).parents[1] / "README.md"
 

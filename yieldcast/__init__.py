@@ -9,19 +9,19 @@ import importlib
 from typing import Any
 
 _HOME = {
-    "Store": "yieldcast.store",
-    "Tables": "yieldcast.store",
-    "read_tables": "yieldcast.importing",
+    "Store": "yieldcast.data.store",
+    "Tables": "yieldcast.data.store",
+    "read_tables": "yieldcast.data.user_tables",
     "Settings": "yieldcast.config",
     "FORECAST": "yieldcast.config",
-    "Publication": "yieldcast.variables",
-    "SampleSet": "yieldcast.samples",
-    "build": "yieldcast.samples",
-    "cut": "yieldcast.seasons",
-    "Run": "yieldcast.runs",
-    "train_run": "yieldcast.workflow",
-    "evaluate_run": "yieldcast.workflow",
-    "forecast": "yieldcast.forecasting",
+    "Publication": "yieldcast.publication",
+    "SampleSet": "yieldcast.features.samples",
+    "build": "yieldcast.features.samples",
+    "cut": "yieldcast.features.seasons",
+    "Run": "yieldcast.training.run_directory",
+    "train_run": "yieldcast.training.pipeline",
+    "evaluate_run": "yieldcast.evaluation.evaluate",
+    "forecast": "yieldcast.forecasting.forecast",
     "YieldcastError": "yieldcast.errors",
 }
 __all__ = sorted(_HOME)

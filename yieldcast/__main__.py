@@ -1,5 +1,5 @@
 """`python -m yieldcast` is the command line."""
 
-from yieldcast.cli import main
+from yieldcast.cli.app import main
 
 main()

@@ -6,7 +6,6 @@ A column is named ``<base>_<unit>`` (``tmax_degC``, ``yield_kg_ha``); soil adds 
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -231,44 +230,3 @@ def resolve(column: str) -> Column | None:
                 f"Rename it {quantity.base}_UNIT with a unit of: {known}.",
             )
     return None
-
-
-def add_months(date: dt.date, months: int) -> dt.date:
-    """First day of the month that lies `months` after the month of `date`."""
-    count = date.year * 12 + date.month - 1 + months
-    return dt.date(count // 12, count % 12 + 1, 1)
-
-
-@dataclass(frozen=True)
-class Publication:
-    """When values become public, counted from the end of the period that they describe.
-
-    Args:
-        weather_months, weather_days: after the month's end. The default, 3 months, is ERA5's final
-            version, which replaces a month 2-3 months later; 0 months and 5 days is the preliminary
-            ERA5T (Copernicus CDS, ERA5 documentation, "Data update frequency").
-        yields_months, yields_days: after the calendar year's end. PAM of year y comes out in September
-            or October of y+1 (IBGE release calendar): 9 months.
-    """
-
-    weather_months: int = 3
-    weather_days: int = 0
-    yields_months: int = 9
-    yields_days: int = 0
-
-    def weather_public(self, month: dt.date) -> dt.date:
-        """First day on which the weather of `month` (its first day) is public."""
-        return add_months(month, 1 + self.weather_months) + dt.timedelta(days=self.weather_days)
-
-    def yields_public(self, harvest_year: int) -> dt.date:
-        """First day on which the yields of `harvest_year` are public."""
-        return add_months(dt.date(harvest_year + 1, 1, 1), self.yields_months) + dt.timedelta(
-            days=self.yields_days
-        )
-
-    def last_public_harvest_year(self, as_of: dt.date) -> int:
-        """The newest harvest year whose yields are public on `as_of`."""
-        year = as_of.year
-        while self.yields_public(year) > as_of:
-            year -= 1
-        return year

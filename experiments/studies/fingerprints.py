@@ -34,13 +34,13 @@ from yieldcast import (
     evaluate_run,
     forecast,
     read_tables,
-    synthetic,
     train_run,
 )
-from yieldcast.disk import fingerprint
-from yieldcast.import_mesh import read_mesh
-from yieldcast.issues import write_issue
-from yieldcast.synthetic_mesh import synthetic_mesh
+from yieldcast.data import synthetic
+from yieldcast.data.boundaries import read_mesh
+from yieldcast.data.files import fingerprint
+from yieldcast.data.synthetic import synthetic_mesh
+from yieldcast.operations.bulletins import write_issue
 
 Line = tuple[str, str]
 PRESETS = {"paper": Settings(), "forecast": FORECAST}

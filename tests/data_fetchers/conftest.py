@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from data_fetchers.base import Retry
+from data_fetchers.engine.source import Retry
 
 SERVERS = Path(__file__).parent / "servers"
 SHARED = Path(__file__).parents[3] / "shared"

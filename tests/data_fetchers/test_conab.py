@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_fetchers.base import AgainError, Retry
 from data_fetchers.conab import (
     COLUMNS,
     KEY,
@@ -23,8 +22,9 @@ from data_fetchers.conab import (
     survey_parts,
     total_by_state,
 )
-from data_fetchers.loop import fetch_parts
-from data_fetchers.parts import Job, Shelf
+from data_fetchers.engine.cache import Job, Shelf
+from data_fetchers.engine.downloader import fetch_parts
+from data_fetchers.engine.source import AgainError, Retry
 from yieldcast.errors import FetchError
 
 PARTS = survey_parts()

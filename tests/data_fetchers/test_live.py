@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_fetchers import doctor, places
-from data_fetchers.fetching import fetch
-from data_fetchers.ibge import Ibge
-from data_fetchers.orders import Order
-from data_fetchers.parts import Shelf
-from yieldcast.store import Store
+from data_fetchers.engine.cache import Shelf
+from data_fetchers.fetching import doctor
+from data_fetchers.fetching.fetch import fetch
+from data_fetchers.fetching.order import Order
+from data_fetchers.ibge import places
+from data_fetchers.ibge.source import Ibge
+from yieldcast.data.store import Store
 
 pytestmark = pytest.mark.skipif(os.environ.get("YIELDCAST_LIVE") != "1", reason="YIELDCAST_LIVE is not 1")
 STATE = ("DF",)  # one municipality: every request is as small as it can be

@@ -14,10 +14,10 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_fetchers.base import AgainError, NotYetError, Retry
-from data_fetchers.loop import fetch_parts
+from data_fetchers.engine.cache import Job, Shelf
+from data_fetchers.engine.downloader import fetch_parts
+from data_fetchers.engine.source import AgainError, NotYetError, Retry
 from data_fetchers.nasa_power import NasaPower, cell_of, read_weather, weather_parts
-from data_fetchers.parts import Job, Shelf
 from yieldcast.errors import FetchError, MissingDataError
 
 TODAY = dt.date(2021, 5, 12)

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 import calendars
-from yieldcast import synthetic
 from yieldcast.config import FORECAST, Settings
-from yieldcast.store import Store
+from yieldcast.data import synthetic
+from yieldcast.data.store import Store
 
 BRAZIL = Path(__file__).parents[3] / "shared" / "brazil"
 
@@ -66,7 +66,7 @@ def forecast_store(tmp_path_factory):
 @pytest.fixture(scope="session")
 def forecast_run(forecast_store, forecast_settings, tmp_path_factory):
     """Six members on the harvest years 2011 to 2013, two for each year left out; treat it as read-only."""
-    from yieldcast.workflow import train_run
+    from yieldcast.training.pipeline import train_run
 
     out = tmp_path_factory.mktemp("forecast") / "run"
     return train_run(forecast_store, "soybean", range(2011, 2014), range(1, 7), out, forecast_settings)

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yieldcast.errors import SchemaError
-from yieldcast.variables import Publication, add_months, resolve
+from yieldcast.publication import Publication, add_months
+from yieldcast.variables import resolve
 
 
 @pytest.mark.parametrize(

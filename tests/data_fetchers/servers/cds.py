@@ -1,6 +1,6 @@
 """The Climate Data Store: catalogue, retrieve and profiles APIs and a store of files, as clients see them.
 
-Shapes and the order of checks follow the open server code (see docs of `data_fetchers.cds_account`). The
+Shapes and the order of checks follow the open server code (see docs of `data_fetchers.cds.account`). The
 API's root is the server's address, with or without ``/api``. Dataset ``test-dataset`` is a small netCDF of
 its own; all others come from cds_files.py and seas5_files.py.
 

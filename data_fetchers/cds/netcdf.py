@@ -1,0 +1,186 @@
+"""Answers of the CDS, opened whatever they are packed in and brought into one layout."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+
+import h5py
+import numpy as np
+import xarray as xr
+
+from data_fetchers.engine.source import AgainError
+from yieldcast.data.files import open_hdf5
+from yieldcast.errors import FetchError
+
+ZIP_LIMIT_bytes = 8_000_000_000
+_HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK"
+_OTHERS = {b"CDF": "a netCDF-3 file", b"GRIB": "a GRIB file"}
+_TEXTS = {b"{": "a JSON text", b"[": "a JSON text", b"<": "a web page"}
+
+
+def open_answer(path: Path, limit: int = ZIP_LIMIT_bytes) -> list[xr.Dataset]:
+    """Open what the CDS sent, known by its first bytes, lazily; the caller closes each dataset.
+
+    A zip is read member by member into memory: nothing is written, and no name in it is used as a path.
+    Each dataset then has ``valid_time`` (old name: ``time``), ``latitude`` in either direction,
+    ``longitude`` within -180 and 180 and rising, no scalar ``number``, and ``expver`` as text along
+    ``valid_time`` where the file says it; an old ``expver`` dimension is resolved, final before preliminary.
+    Layout: CDS since late 2024 (cads_adaptors/tools/convertors.py), which may change by its own word.
+
+    Args:
+        path: a file of any name.
+        limit: most bytes that the members of a zip may have together, unpacked.
+
+    Raises:
+        AgainError: damaged, cut off, or a text instead of data.
+        FetchError: another format than was asked for, or a zip that is not to be trusted.
+    """
+    head = _head(path)
+    if head.startswith(_HDF5):
+        return [_opened(path, path.name)]
+    if not head.startswith(_ZIP):
+        raise _not_netcdf(head, path.name)
+    try:
+        with zipfile.ZipFile(path) as archive, ExitStack() as stack:
+            opened = [_from_zip(archive, member, stack) for member in _members(archive, path.name, limit)]
+            stack.pop_all()
+            return opened
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise AgainError(f"{path.name}: expected a whole zip, received a damaged one ({error})") from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[list[xr.Dataset]]:
+    """`open_answer`, closed at the end; a file that breaks while its values are read is an AgainError."""
+    datasets = open_answer(path)
+    try:
+        yield datasets
+    except OSError as error:
+        raise AgainError(
+            f"{path.name}: expected readable values, received a damaged file ({error})"
+        ) from error
+    finally:
+        for ds in datasets:
+            ds.close()
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(16)
+    except FileNotFoundError as error:
+        raise AgainError(f"{path.name}: expected a file, there is none") from error
+
+
+def _not_netcdf(head: bytes, name: str) -> FetchError:
+    for start, kind in _OTHERS.items():
+        if head.startswith(start):
+            return FetchError(
+                f"{name}: expected netCDF-4 or a zip of it, received {kind}",
+                "The service has changed its format; this version of yieldcast cannot read it.",
+            )
+    kind = _TEXTS.get(head.lstrip()[:1], "nothing" if not head else f"a file that begins with {head[:8]!r}")
+    return AgainError(f"{name}: expected netCDF-4 or a zip of it, received {kind}")
+
+
+def _members(archive: zipfile.ZipFile, name: str, limit: int) -> list[zipfile.ZipInfo]:
+    members = [m for m in archive.infolist() if not m.is_dir()]
+    total = sum(m.file_size for m in members)
+    if not members:
+        raise AgainError(f"{name}: expected netCDF files in the zip, it is empty")
+    if total > limit:
+        raise FetchError(
+            f"{name}: expected at most {limit / 1e9:.1f} GB in the zip, it unpacks to {total / 1e9:.1f} GB",
+            "This is more than was asked for: refused.",
+        )
+    for member in members:
+        if "\\" in member.filename or ":" in member.filename or member.filename.startswith("/"):
+            raise _untrusted(name, member)
+        if ".." in PurePosixPath(member.filename).parts:
+            raise _untrusted(name, member)
+    return members
+
+
+def _untrusted(name: str, member: zipfile.ZipInfo) -> FetchError:
+    return FetchError(
+        f"{name}: expected plain file names in the zip, received {member.filename!r}",
+        "Such a name could write outside the folder: refused, nothing was unpacked.",
+    )
+
+
+def _from_zip(archive: zipfile.ZipFile, member: zipfile.ZipInfo, stack: ExitStack) -> xr.Dataset:
+    label = f"{Path(str(archive.filename)).name}: {member.filename}"
+    with archive.open(member) as file:
+        head = file.read(16)
+        if not head.startswith(_HDF5):  # before the rest is unpacked
+            raise _not_netcdf(head, label)
+        ds = _opened(io.BytesIO(head + file.read(member.file_size)), label)
+    stack.callback(ds.close)
+    return ds
+
+
+def _opened(file: Path | io.BytesIO, label: str) -> xr.Dataset:
+    try:
+        raw = open_hdf5(file) if isinstance(file, Path) else _open_bytes(file)
+    except (OSError, ValueError, KeyError) as error:
+        raise AgainError(
+            f"{label}: expected a whole netCDF-4 file, received a damaged one ({error})"
+        ) from error
+    try:
+        ds = _normal(raw)
+    except BaseException:
+        raw.close()
+        raise
+    ds.set_close(raw.close)
+    return ds
+
+
+def _open_bytes(file: io.BytesIO) -> xr.Dataset:
+    # The same first look as in `open_hdf5`.
+    with h5py.File(file, "r") as handle:
+        handle.attrs.get("_nc3_strict")
+    return xr.open_dataset(file, engine="h5netcdf", decode_timedelta=False)
+
+
+def _normal(ds: xr.Dataset) -> xr.Dataset:
+    if "time" in ds.variables and "valid_time" not in ds.variables:
+        ds = ds.rename({"time": "valid_time"})
+    if "valid_time" in ds.variables and ds["valid_time"].ndim == 0:
+        ds = ds.set_coords("valid_time").expand_dims("valid_time")
+    if "number" in ds.variables and ds["number"].ndim == 0:
+        ds = ds.drop_vars("number")
+    if "expver" in ds.dims:
+        ds = _one_version(ds)
+    elif "expver" in ds.variables:
+        text = ds["expver"].astype(str)
+        if text.ndim == 0 and "valid_time" in ds.dims:
+            text = text.expand_dims(valid_time=ds["valid_time"])
+        ds = ds.assign_coords(expver=text)
+    if "longitude" in ds.coords:
+        # Rounded before, or 180.00000000001 and 179.99999999999 part; and after: 285.1 - 360 is not -74.9.
+        longitude = np.round((np.round(ds["longitude"].values, 6) + 180.0) % 360.0 - 180.0, 6)
+        ds = ds.assign_coords(longitude=("longitude", longitude, ds["longitude"].attrs))
+        if (np.diff(longitude) <= 0).any():
+            ds = ds.isel(longitude=np.argsort(longitude))
+    return ds.transpose(..., "latitude", "longitude", missing_dims="ignore")
+
+
+def _one_version(ds: xr.Dataset) -> xr.Dataset:
+    """Final values where there are any, preliminary ones elsewhere: the layout before late 2024."""
+    versions = sorted(ds["expver"].values.tolist(), key=int)  # 1 (final) before 5 (preliminary)
+    layers = [ds.sel(expver=v, drop=True) for v in versions]
+    fields = [name for name, array in ds.data_vars.items() if "expver" in array.dims]
+    merged = layers[0]
+    text = np.full(ds.sizes["valid_time"], f"{int(versions[0]):04d}")
+    for version, layer in zip(versions[1:], layers[1:], strict=True):
+        empty = np.ones(len(text), bool)
+        for name in fields:
+            others = [d for d in merged[name].dims if d != "valid_time"]
+            empty &= merged[name].isnull().all(others).values
+        text[empty] = f"{int(version):04d}"
+        merged = merged.combine_first(layer)
+    return merged.assign_coords(expver=("valid_time", text))

@@ -1,0 +1,106 @@
+"""Which Climate Data Store, with which key, and a session that sends the key to it alone."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from cdsapi.api import read_config
+
+from data_fetchers.engine.http import SafeSession, shown
+from yieldcast.errors import CredentialsError, FetchError
+
+DEFAULT_URL = "https://cds.climate.copernicus.eu/api"  # README of cdsapi 0.7.7
+HOW = (
+    "Copy the token from https://cds.climate.copernicus.eu/profile into the file ~/.cdsapirc, which has the "
+    f"two lines `url: {DEFAULT_URL}` and `key: YOUR-TOKEN`, or set CDSAPI_URL and CDSAPI_KEY."
+)
+_KEY_HEADER = "PRIVATE-TOKEN"
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+def settings(url: str) -> tuple[str, str, str]:
+    """Address, key, and where the key comes from, in cdsapi's order: argument, environment, file.
+
+    Raises:
+        NoKeyError: no key.
+        CredentialsError: a key in the old form, or an address that would show it to others or holds one.
+    """
+    path = Path(os.path.expanduser(os.environ.get("CDSAPI_RC") or "~/.cdsapirc"))
+    try:
+        lines: dict[str, str] = read_config(str(path)) if path.exists() else {}
+    except (OSError, UnicodeError) as error:
+        raise CredentialsError(f"{path} cannot be read ({type(error).__name__})", HOW) from None
+    key = (os.environ.get("CDSAPI_KEY") or lines.get("key", "")).strip()
+    key_from = "CDSAPI_KEY" if os.environ.get("CDSAPI_KEY") else str(path)
+    if not key:
+        raise NoKeyError(f"no key for the CDS, neither in CDSAPI_KEY nor in {path}", HOW)
+    if ":" in key:
+        raise CredentialsError(f"the key from {key_from} has the form UID:KEY, which ended in 2024", HOW)
+    if not key.isascii() or not key.isprintable() or " " in key or "<" in key:
+        raise CredentialsError(f"the key from {key_from} is not a token: it holds odd characters", HOW)
+    return _address(url or os.environ.get("CDSAPI_URL") or lines.get("url") or DEFAULT_URL), key, key_from
+
+
+class NoKeyError(CredentialsError):
+    """There is no key for the CDS at all."""
+
+
+class _NoMessages(requests.adapters.BaseAdapter):
+    """Stands where the client's constructor asks for the service's announcements.
+
+    That call would block for minutes when the server is down, and end as a Python warning.
+    """
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        answer = requests.Response()
+        answer.status_code, answer.url, answer.request = 200, str(request.url), request
+        answer.raw = io.BytesIO(b'{"messages": []}')
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+class KeySession(SafeSession):
+    """Sends the key to the CDS and to nobody else, whatever links its answers hold."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._home = _origin(url)
+        self.mount(f"{url}/catalogue/v1/messages", _NoMessages())
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Refuse to carry the key to another host, port or scheme."""
+        if _KEY_HEADER in request.headers and _origin(str(request.url)) != self._home:
+            raise FetchError(
+                f"the CDS sends us on to {shown(str(request.url))}: the key is not sent there",
+                "If the service has moved, put its new address into ~/.cdsapirc or CDSAPI_URL.",
+            )
+        return super().send(request, **kwargs)
+
+
+def _address(url: str) -> str:
+    """The API's root without the slash and the `/v2` that older configuration files have."""
+    if "@" in url:  # first: the other messages show the address
+        raise CredentialsError("the address of the CDS holds a user name or password: refused", HOW)
+    address = re.sub(r"(/+v[12])?/*$", "", url.strip())
+    try:
+        parts, _ = urlsplit(address), _origin(address)
+    except ValueError:  # a port that is no number
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise CredentialsError(f"{url!r} is not the address of a CDS", HOW)
+    if parts.scheme == "http" and parts.hostname not in _LOCAL:
+        raise CredentialsError(f"{shown(address)} would get the key unencrypted", "Write https:// instead.")
+    return address
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    parts = urlsplit(url)
+    return parts.scheme, str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)

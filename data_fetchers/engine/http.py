@@ -1,0 +1,247 @@
+"""HTTP as all fetchers use it: time-outs, size limits, no redirect to another host, clear errors."""
+
+from __future__ import annotations
+
+import email.utils
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from data_fetchers.engine.source import AgainError, pause
+from yieldcast.data.files import refused
+from yieldcast.errors import FetchError
+
+TIMEOUT_s = (15.0, 120.0)  # to connect, between two reads
+_BUSY = (408, 429, 500, 502, 503, 504)
+_CHUNK = 1 << 18
+_RESUMES = 5
+AGENT = "Mozilla/5.0 (compatible; yieldcast)"  # CONAB's server turns away what does not look like a browser
+
+
+class SafeSession(requests.Session):
+    """A session that follows redirects on the same host only: headers with a key never reach another one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["User-Agent"] = AGENT
+        self.max_redirects = 5
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """The address to go on to, refused when it leaves the host or falls back from https."""
+        target = super().get_redirect_target(resp)
+        if target is None:
+            return None
+        old, new = urlsplit(str(resp.url)), urlsplit(urljoin(str(resp.url), target))
+        downgrade = old.scheme == "https" and new.scheme != "https"
+        if old.hostname != new.hostname or (old.port != new.port and not _to_https(old, new)) or downgrade:
+            resp.close()
+            raise FetchError(
+                f"{old.hostname} sends us on to {new.scheme}://{new.hostname}: refused",
+                "If the service has moved, give its new address; otherwise a proxy or a captive portal is "
+                "between you and it.",
+            )
+        return target
+
+
+def _to_https(old: Any, new: Any) -> bool:
+    return old.scheme == "http" and new.scheme == "https" and old.port is None and new.port is None
+
+
+def get(
+    session: requests.Session,
+    url: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    limit: int,
+    refuse_html: bool = True,
+    timeout_s: tuple[float, float] = TIMEOUT_s,
+) -> bytes:
+    """The body of a GET, all of it.
+
+    Args:
+        session: usually a `SafeSession`.
+        url: absolute address.
+        params: query.
+        limit: most bytes to take.
+        refuse_html: raise AgainError for a page of HTML: services under repair send one with status 200.
+        timeout_s: to connect, and between two reads (s).
+
+    Raises:
+        AgainError: no connection, busy, cut off, empty, HTML.
+        FetchError: refused for good, or larger than `limit`.
+    """
+    with _translated(url), session.get(url, params=params, stream=True, timeout=timeout_s) as answer:
+        raise_for_status(answer)
+        _refuse_large(answer, limit, url)
+        body = bytearray()
+        for chunk in answer.iter_content(_CHUNK):
+            pause(0)  # lets Ctrl-C in
+            body += chunk
+            if len(body) > limit:
+                raise _too_large(url, limit)
+    if not body:
+        raise AgainError(f"{shown(url)} sent an empty answer")
+    if refuse_html and looks_like_html(bytes(body[:200])):
+        raise AgainError(f"{shown(url)} sent a web page with status {answer.status_code} instead of data")
+    return bytes(body)
+
+
+def download(
+    session: requests.Session,
+    url: str,
+    target: Path,
+    *,
+    limit: int,
+    size: int | None = None,
+    md5: str | None = None,
+) -> None:
+    """Stream a GET into a file, taking up a cut connection where it broke when the server can.
+
+    Args:
+        session: usually a `SafeSession`.
+        url: absolute address.
+        target: file to write; what it holds after an error is worth nothing.
+        limit: most bytes to take.
+        size: bytes expected, when the service has said.
+        md5: checksum expected, when the service has said.
+
+    Raises:
+        AgainError, FetchError: as `get`; AgainError too for another size or checksum than expected.
+        MissingDataError: the disk refuses.
+    """
+    received, resumes = 0, 0
+    while True:
+        try:
+            with _translated(url):
+                received = _stream(session, url, target, received, limit)
+            break
+        except AgainError as error:
+            received = target.stat().st_size if target.exists() else 0
+            resumes += 1
+            if not received or resumes > _RESUMES or error.after_s is not None:
+                raise
+    if size is not None and received != size:
+        raise AgainError(f"{shown(url)}: expected {size} bytes, received {received}")
+    if received == 0:
+        raise AgainError(f"{shown(url)} sent an empty file")
+    if md5 is not None and _md5(target) != md5:
+        raise AgainError(f"{shown(url)}: the checksum of what arrived is not the one announced")
+
+
+def _stream(session: requests.Session, url: str, target: Path, start: int, limit: int) -> int:
+    headers = {"Range": f"bytes={start}-"} if start else {}
+    # identity: a compressed body could not be taken up in the middle
+    headers["Accept-Encoding"] = "identity"
+    with session.get(url, headers=headers, stream=True, timeout=TIMEOUT_s) as answer:
+        if start and answer.status_code == 416:  # nothing after `start`: was it all, or has the file changed?
+            return _stream(session, url, target, 0, limit)
+        raise_for_status(answer)
+        resumed = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(
+            f"bytes {start}-"
+        )
+        start = start if resumed else 0
+        _refuse_large(answer, limit - start, url)
+        try:
+            with open(target, "r+b" if resumed else "wb") as file:
+                file.seek(start)
+                for chunk in answer.iter_content(_CHUNK):
+                    pause(0)
+                    start += len(chunk)
+                    if start > limit:
+                        raise _too_large(url, limit)
+                    file.write(chunk)
+                file.truncate()
+        except requests.RequestException:
+            raise
+        except OSError as error:
+            raise refused(target, error) from error
+    return start
+
+
+def raise_for_status(answer: requests.Response) -> None:
+    """AgainError for a service that is busy or down (with its Retry-After), FetchError for a refusal."""
+    if answer.status_code < 400:
+        return
+    text = f"{shown(str(answer.url))} answered {answer.status_code}"
+    reason = _reason(answer)
+    if answer.status_code in _BUSY:
+        raise AgainError(f"{text}{reason}", "The service is busy or down.", after_s=retry_after(answer))
+    raise FetchError(f"{text}{reason}", "The request was refused; trying again will not help.")
+
+
+def retry_after(answer: requests.Response) -> float | None:
+    """Seconds that the service asks to wait, from a number or a date; None when it does not say."""
+    text = answer.headers.get("Retry-After", "").strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None
+
+
+def looks_like_html(head: bytes) -> bool:
+    """Whether a body begins as a web page does."""
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html", b"<head"))
+
+
+def shown(url: str) -> str:
+    """An address as messages show it: without query, user and password."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    try:
+        yield
+    except requests.exceptions.SSLError as error:
+        raise FetchError(
+            f"no trusted connection to {shown(url)}: {type(error).__name__}",
+            "Update certifi (`pip install -U certifi`), or name your proxy's certificate in "
+            "REQUESTS_CA_BUNDLE.",
+        ) from error
+    except requests.exceptions.InvalidURL as error:
+        raise FetchError(f"{shown(url)} is not an address", "Check the base URL.") from error
+    except requests.exceptions.Timeout as error:
+        raise AgainError(f"{shown(url)} did not answer in time") from error
+    except requests.exceptions.TooManyRedirects as error:
+        raise FetchError(f"{shown(url)} redirects in a circle") from error
+    except requests.RequestException as error:
+        raise AgainError(f"the connection to {shown(url)} broke ({type(error).__name__})") from error
+
+
+def _refuse_large(answer: requests.Response, limit: int, url: str) -> None:
+    length = answer.headers.get("Content-Length", "")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(url, limit)
+
+
+def _too_large(url: str, limit: int) -> FetchError:
+    return FetchError(
+        f"{shown(url)} wants to send more than {limit / 1e6:.0f} MB: refused",
+        "This is more than the request can be worth; is this the right service?",
+    )
+
+
+def _reason(answer: requests.Response) -> str:
+    if answer.headers.get("Content-Type", "").startswith("text/html"):
+        return ""
+    try:
+        body = next(answer.iter_content(400), b"")
+    except requests.RequestException:
+        return ""
+    text = " ".join(body.decode("utf-8", "replace").split())
+    return f": {text[:200]}" if text and not looks_like_html(text.encode()) else ""
+
+
+def _md5(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

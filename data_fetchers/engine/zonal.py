@@ -1,0 +1,283 @@
+"""From cells to municipalities: nearest cells, weights of polygons, and the values taken with them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import math
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.spatial import cKDTree
+
+from data_fetchers.cds.netcdf import open_answer as open_answer
+from yieldcast.data.files import atomic_write
+from yieldcast.errors import ConfigError, SchemaError
+
+EARTH_RADIUS_km = 6371.0088  # mean radius R1 of GRS 80 (Moritz 2000, doi:10.1007/s001900050278)
+LAND_SEARCH_km = 50.0
+_BLOCK = 64  # time steps of a product in double precision: 64 x 161 x 161 cells are 13 MB
+
+
+class Points(NamedTuple):
+    """One cell for each place.
+
+    Args:
+        cell: (place) int64, row x columns + column of the grid; -1 where no cell is near enough.
+        distance_km: (place) float64, from the place to the cell's centre; NaN where there is none.
+    """
+
+    cell: NDArray[np.int64]
+    distance_km: NDArray[np.float64]
+
+
+class Weights(NamedTuple):
+    """Shares of cells in the mean of each municipality.
+
+    Args:
+        matrix: (municipality, cell) float64; a row sums to 1; empty without polygon or valid cell in it.
+        covered: (municipality) float64, the part of the polygon that lies in the grid, 0 to 1. Cells that are
+            masked (sea) count on neither side; NaN without a polygon, or where all of it is masked.
+    """
+
+    matrix: sparse.csr_matrix
+    covered: NDArray[np.float64]
+
+
+# Where municipalities lie in a grid: one cell each, or the weights of a mean.
+Place: TypeAlias = Points | Weights
+
+
+def has_cell(place: Place) -> NDArray[np.bool_]:
+    """(municipality) True where there is anything to take."""
+    if isinstance(place, Points):
+        return np.asarray(place.cell >= 0)
+    return np.asarray(np.diff(place.matrix.indptr) > 0)
+
+
+def nearest(
+    latitude: ArrayLike, longitude: ArrayLike, lat: ArrayLike, lon: ArrayLike, mask: ArrayLike | None = None
+) -> Points:
+    """The cell nearest to each place; with a mask the nearest valid one within 50 km.
+
+    Args:
+        latitude, longitude: (row), (column), the grid's axes, evenly spaced, in either direction (degrees).
+        lat, lon: (place), -90 to 90 and -180 to 180 (degrees).
+        mask: (row, column), True where a cell has values (land); all if none.
+    """
+    rows, columns = np.asarray(latitude, float), np.asarray(longitude, float)
+    lat, lon = np.asarray(lat, float), np.asarray(lon, float)
+    valid = np.ones((len(rows), len(columns)), bool) if mask is None else np.asarray(mask, bool)
+    cell, distance = np.full(lat.shape, -1, np.int64), np.full(lat.shape, np.nan)
+    inside = _within(lat, rows) & _within(lon, columns)
+    ids = np.flatnonzero(valid)
+    if not inside.any() or not ids.size:
+        return Points(cell, distance)
+    centres = _unit_vectors(rows[ids // len(columns)], columns[ids % len(columns)])
+    chord, index = cKDTree(centres).query(_unit_vectors(lat[inside], lon[inside]))
+    km = 2 * EARTH_RADIUS_km * np.arcsin(np.minimum(chord / 2, 1))
+    near = np.ones(len(km), bool) if mask is None else (km <= LAND_SEARCH_km)
+    cell[inside] = np.where(near, ids[index], -1)
+    distance[inside] = np.where(near, km, np.nan)
+    return Points(cell, distance)
+
+
+def spacing(axis: ArrayLike) -> float:
+    """Distance between neighbours on an evenly spaced axis, above 0 (its unit)."""
+    values = np.asarray(axis, float)
+    return abs(float(values[-1] - values[0])) / max(len(values) - 1, 1)
+
+
+def _within(place: NDArray[np.float64], axis: NDArray[np.float64]) -> NDArray[np.bool_]:
+    # One cell more than the centres; 1e-6 for places that lie exactly there.
+    room = spacing(axis) + 1e-6
+    return np.asarray((place >= axis.min() - room) & (place <= axis.max() + room))
+
+
+def _unit_vectors(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
+    y, x = np.radians(lat), np.radians(lon)
+    return np.stack([np.cos(y) * np.cos(x), np.cos(y) * np.sin(x), np.sin(y)], axis=-1)
+
+
+def polygon_weights(
+    mesh: Mapping[str, Any],
+    municipalities: ArrayLike,
+    latitude: ArrayLike,
+    longitude: ArrayLike,
+    mask: ArrayLike | None = None,
+) -> Weights:
+    """What share each cell has in a municipality's mean: covered fraction times the cell's area.
+
+    Args:
+        mesh: GeoJSON FeatureCollection, ``properties.code`` the municipality, longitudes -180 to 180.
+        municipalities: (municipality) int32, the order of the rows.
+        latitude, longitude: (row), (column), the grid's axes, evenly spaced (degrees).
+        mask: (row, column), True where a cell has values; all if none.
+
+    Raises:
+        ConfigError: exactextract is not installed.
+        SchemaError: a polygon that cannot be read.
+    """
+    rows, columns = np.asarray(latitude, float), np.asarray(longitude, float)
+    codes = {int(code): row for row, code in enumerate(np.asarray(municipalities))}
+    features = [f for f in mesh["features"] if f["geometry"] and int(f["properties"]["code"]) in codes]
+    # What lies beyond the grid is measured in the same way, on more cells of the same size.
+    north, west, south, east = _room(features, rows, columns)
+    shape = north + len(rows) + south, west + len(columns) + east
+    corner = rows.max() + north * spacing(rows), columns.min() - west * spacing(columns)
+    index, cells, shares = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
+    outside = np.zeros(len(codes))
+    for feature in _covered(features, shape, corner, (spacing(rows), spacing(columns))):
+        found = feature["properties"]
+        row, column = np.divmod(np.asarray(found["cell_id"], np.int64), shape[1])
+        row, column = row - north, column - west
+        # On a sphere a cell's area goes with the cosine of its latitude.
+        latitude_deg = rows.max() - row * spacing(rows)
+        share = np.asarray(found["coverage"], float) * np.cos(np.radians(latitude_deg))
+        within = (row >= 0) & (row < len(rows)) & (column >= 0) & (column < len(columns))
+        outside[codes[int(found["code"])]] += share[~within].sum()
+        row = row if rows[0] > rows[-1] else len(rows) - 1 - row
+        index.append(np.full(within.sum(), codes[int(found["code"])]))
+        cells.append((row * len(columns) + column)[within])
+        shares.append(share[within])
+    cell, share = np.concatenate(cells), np.concatenate(shares)
+    if mask is not None:
+        share = share * np.asarray(mask, bool).ravel()[cell]
+    size = (len(codes), len(rows) * len(columns))
+    weights = sparse.coo_matrix((share, (np.concatenate(index), cell)), size).tocsr()
+    weights.eliminate_zeros()
+    total = np.asarray(weights.sum(axis=1)).ravel()
+    scale = sparse.diags(np.divide(1.0, total, out=np.zeros(len(total)), where=total > 0))
+    whole = total + outside
+    covered = np.divide(total, whole, out=np.full(len(total), np.nan), where=whole > 0)
+    return Weights(sparse.csr_matrix(scale @ weights), covered)
+
+
+def _room(
+    features: list[Mapping[str, Any]], rows: NDArray[np.float64], columns: NDArray[np.float64]
+) -> tuple[int, int, int, int]:
+    """How many cells more to the north, west, south and east hold all polygons (none beyond the globe)."""
+    corners = [np.empty((0, 2))]
+    try:
+        for geometry in (feature["geometry"] for feature in features):
+            polygons = {"Polygon": [geometry["coordinates"]], "MultiPolygon": geometry["coordinates"]}
+            for polygon in polygons[geometry["type"]]:
+                corners.append(np.asarray(polygon[0], float)[:, :2])  # its outer ring
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise _unreadable(error) from error
+    x, y = np.concatenate(corners).T.clip([[-180], [-90]], [[180], [90]])
+    if not len(x):
+        return 0, 0, 0, 0
+
+    def cells(beyond: float, axis: NDArray[np.float64]) -> int:
+        return max(0, math.ceil(beyond / spacing(axis) - 0.5))  # half a cell lies beyond its centre
+
+    return (
+        cells(y.max() - rows.max(), rows), cells(columns.min() - x.min(), columns),
+        cells(rows.min() - y.min(), rows), cells(x.max() - columns.max(), columns),
+    )  # fmt: skip
+
+
+def _covered(
+    features: list[Mapping[str, Any]],
+    shape: tuple[int, int],
+    corner: tuple[float, float],
+    steps: tuple[float, float],
+) -> list[dict[str, Any]]:
+    """Cells of each polygon and their covered fractions; `corner` is the grid's north-western centre."""
+    try:
+        exactextract = importlib.import_module("exactextract")
+        raster = importlib.import_module("exactextract.raster")
+    except ImportError as error:
+        raise ConfigError(
+            "means over polygons need exactextract, which is not installed",
+            "Install it with `pip install 'yieldcast[geo]'`, or take the weather at centroids.",
+        ) from error
+    if not features:
+        return []
+    (north, west), (high, wide) = corner, steps
+    north, west = north + high / 2, west - wide / 2
+    grid = raster.NumPyRasterSource(
+        np.ones(shape, np.uint8), west, north - shape[0] * high, west + shape[1] * wide, north
+    )
+    try:
+        return list(
+            exactextract.exact_extract(grid, features, ["cell_id", "coverage"], include_cols=["code"])
+        )
+    except RuntimeError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> SchemaError:
+    return SchemaError(
+        f"expected GeoJSON polygons of municipalities, one cannot be read ({error!r})",
+        "Fetch the mesh again.",
+    )
+
+
+def cached_weights(
+    folder: Path,
+    mesh: Mapping[str, Any],
+    municipalities: ArrayLike,
+    latitude: ArrayLike,
+    longitude: ArrayLike,
+    mask: ArrayLike | None = None,
+) -> Weights:
+    """`polygon_weights`, kept in `folder` under a name that changes with anything they depend on."""
+    digest = hashlib.sha256(json.dumps(mesh, sort_keys=True).encode())
+    arrays = [np.asarray(a, float) for a in (municipalities, latitude, longitude)]
+    for array in [*arrays, np.empty(0) if mask is None else np.asarray(mask, float)]:
+        digest.update(repr(array.shape).encode() + array.tobytes())
+    file = folder / f"weights-{digest.hexdigest()[:16]}.npz"
+    # A damaged one is made again. Opened here: numpy would leave that one open.
+    damaged = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
+    with suppress(*damaged), open(file, "rb") as handle, np.load(handle) as held:
+        parts = held["data"], held["indices"], held["indptr"]
+        return Weights(sparse.csr_matrix(parts, tuple(held["shape"])), held["covered"])
+    weights = polygon_weights(mesh, municipalities, latitude, longitude, mask)
+    matrix, covered = weights
+
+    def write(path: Path) -> None:
+        rows = {"indices": matrix.indices, "indptr": matrix.indptr, "shape": np.array(matrix.shape)}
+        np.savez(path, data=matrix.data, covered=covered, **rows)
+
+    atomic_write(file, write)
+    return weights
+
+
+def with_nearest(weights: Weights, points: Points) -> tuple[Weights, int]:
+    """Weights whose empty rows take the place's nearest cell, and how many did."""
+    empty = np.flatnonzero(~has_cell(weights) & (points.cell >= 0))
+    ones = np.ones(len(empty))
+    added = sparse.coo_matrix((ones, (empty, points.cell[empty])), weights.matrix.shape)
+    return weights._replace(matrix=sparse.csr_matrix(weights.matrix + added)), len(empty)
+
+
+def take(values: ArrayLike, place: Place) -> NDArray[np.float32]:
+    """Bring a field from cells to municipalities.
+
+    Args:
+        values: (time, row, column) of the grid that `place` was made for.
+        place: one cell for each municipality, or the weights of a mean.
+
+    Returns:
+        (municipality, time) float32; NaN without a cell, and where a cell that counts is NaN.
+    """
+    field = np.asarray(values)
+    field = field.reshape(len(field), -1)
+    if isinstance(place, Points):
+        result = field[:, place.cell].T.astype(np.float32)
+    else:
+        result = np.empty((place.matrix.shape[0], len(field)), np.float32)
+        for start in range(0, len(field), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            result[:, part] = place.matrix @ field[part].T
+    result[~has_cell(place)] = np.nan
+    return result

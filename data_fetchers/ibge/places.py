@@ -1,0 +1,275 @@
+"""Where the municipalities are: IBGE's Localidades and Malhas, read into the table of places and one map.
+
+Shapes and sources: shared/reference/data-sources.md, section 3.5. Every answer is joined from the left on the
+7-digit code, since a new municipality can be in Localidades and not yet in the mesh.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from data_fetchers.engine.cache import Part, Shelf
+from data_fetchers.engine.source import Note
+from data_fetchers.ibge.malhas import (
+    PARENTS,
+    Place,
+    Position,
+    area_centroid,
+    parse_centroids,
+    parse_mesh,
+    parse_places,
+)
+from data_fetchers.ibge.sidra import FETCH_PLACES, read_part
+from yieldcast.data.schema import check_static, set_units
+from yieldcast.errors import ConfigError, FetchError, MissingDataError
+
+if TYPE_CHECKING:
+    from data_fetchers.ibge.source import Ibge
+
+
+# IBGE's codes of the federation's units; the first digit is the region.
+STATES: Mapping[str, int] = {
+    "RO": 11, "AC": 12, "AM": 13, "RR": 14, "PA": 15, "AP": 16, "TO": 17,
+    "MA": 21, "PI": 22, "CE": 23, "RN": 24, "PB": 25, "PE": 26, "AL": 27, "SE": 28, "BA": 29,
+    "MG": 31, "ES": 32, "RJ": 33, "SP": 35, "PR": 41, "SC": 42, "RS": 43,
+    "MS": 50, "MT": 51, "GO": 52, "DF": 53,
+}  # fmt: skip
+
+# IBGE draws the two lagoons of Rio Grande do Sul as if they were municipalities: section 3.5.
+_LAGOONS = frozenset({4300001, 4300002})
+# Localidades and the centroids are two answers about one country: each shows when the other is not whole.
+# They differ by single new municipalities; the bounds are ours.
+_UNLISTED = 5  # with a centroid, not in Localidades
+_UNCENTRED = 20  # the other way round
+_UNDRAWN = 0.05  # share of a state's municipalities without a polygon
+
+
+def state_codes(states: Sequence[str] | None) -> list[int]:
+    """IBGE's codes of states, sorted, e.g. MT -> 51.
+
+    Args:
+        states: abbreviations in any case, or None for all 27.
+
+    Raises:
+        ConfigError: one that is not a state.
+    """
+    if states is None:
+        return sorted(STATES.values())
+    unknown = sorted({s for s in states if s.upper() not in STATES})
+    if unknown:
+        raise ConfigError(
+            f"expected abbreviations of Brazilian states, received {unknown}",
+            f"Choose from: {', '.join(sorted(STATES))}.",
+        )
+    return sorted({STATES[s.upper()] for s in states})
+
+
+def municipality_counts(shelf: Shelf, ibge: Ibge) -> dict[int, int]:
+    """Number of municipalities per state code, by Localidades.
+
+    Raises:
+        MissingDataError: the parts of `Ibge.place_parts` are not on the shelf.
+        FetchError: one of them is not whole, see `read_places`.
+    """
+    places, _centroids = _agreed(shelf, ibge)
+    return dict(sorted(Counter(p.code // 100_000 for p in places).items()))
+
+
+def read_places(shelf: Shelf, ibge: Ibge, states: Sequence[str] | None) -> tuple[xr.Dataset, list[Note]]:
+    """The static table of the municipalities of some states, without soil.
+
+    Args:
+        shelf: holds the parts of `ibge.place_parts`; mesh parts are used where they are there.
+        ibge: the source.
+        states: abbreviations, or None for all.
+
+    Returns:
+        dim municipality (int32, sorted); texts code (7 digits), name, state (abbreviation) and region
+        (name); latitude_deg, longitude_deg (float64): the municipality's centroid as IBGE states it, else
+        the polygon's, else the mean of those it was separated from.
+
+    Raises:
+        MissingDataError: nothing to read.
+        FetchError: Localidades or the centroids lack more of the other's municipalities than can be new; the
+            poorer one is forgotten on the shelf, so that the next run asks for it again.
+        ConfigError: an unknown state.
+    """
+    everywhere, centroids = _agreed(shelf, ibge)
+    places = _of_states(everywhere, states)
+    positions, notes = _positions(shelf, ibge, places, centroids)
+    kept = [p for p in places if p.code in positions]
+    if not kept:
+        raise MissingDataError(f"IBGE lists no municipality with a position in {states or 'Brazil'}")
+    notes += _recent(kept) + _unlisted(everywhere, centroids, states)
+    columns = {
+        "code": [str(p.code) for p in kept],
+        "name": [p.name for p in kept],
+        "state": [p.state for p in kept],
+        "region": [p.region for p in kept],
+        "latitude_deg": np.array([positions[p.code][0] for p in kept]),
+        "longitude_deg": np.array([positions[p.code][1] for p in kept]),
+    }
+    ds = xr.Dataset(
+        {name: ("municipality", values) for name, values in columns.items()},
+        coords={"municipality": np.array([p.code for p in kept], dtype=np.int32)},
+        attrs={"source": "IBGE Malhas", "licence": ibge.licence, "attribution": ibge.attribution},
+    )
+    return check_static(set_units(ds)), notes
+
+
+def read_mesh(shelf: Shelf, ibge: Ibge, states: Sequence[str] | None) -> tuple[dict[str, Any], list[Note]]:
+    """The municipalities' polygons as one GeoJSON FeatureCollection, sorted by code.
+
+    Args:
+        shelf: holds the parts of `ibge.place_parts` and of `ibge.mesh_parts`.
+        ibge: the source.
+        states: abbreviations, or None for every state in Localidades.
+
+    Returns:
+        features with the properties code (7-digit text), name and state; SIRGAS 2000 (EPSG:4674), within a
+        metre of WGS84.
+
+    Raises:
+        MissingDataError: Localidades is not on the shelf.
+        FetchError: a state's mesh lacks more than 5 % of its municipalities; it is forgotten on the shelf.
+        ConfigError: an unknown state.
+    """
+    places = {p.code: p for p in _of_states(_places(shelf, ibge), states)}
+    geometries, notes = _geometries(shelf, ibge, sorted({c // 100_000 for c in places}))
+    notes += _undrawn(shelf, ibge, places, geometries)
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"code": str(code), "name": place.name, "state": place.state},
+            "geometry": geometries[code],
+        }
+        for code, place in places.items()
+        if code in geometries
+    ]
+    others = sorted(set(geometries) - set(places))
+    if others:
+        text = f"polygons left out, their codes are not in Localidades: {_few(others)}"
+        notes.append(Note("places", text, len(others)))
+    return {"type": "FeatureCollection", "features": features}, notes
+
+
+def _places(shelf: Shelf, ibge: Ibge) -> list[Place]:
+    part = ibge.place_parts()[0]
+    return parse_places(read_part(shelf, part), part)
+
+
+def _agreed(shelf: Shelf, ibge: Ibge) -> tuple[list[Place], dict[int, Position]]:
+    """Localidades and the centroids, once each is as whole as the other shows that it must be."""
+    part = ibge.place_parts()[1]
+    places, centroids = _places(shelf, ibge), parse_centroids(read_part(shelf, part), part)
+    listed = {p.code for p in places}
+    unlisted, uncentred = set(centroids) - listed - _LAGOONS, listed - set(centroids)
+    counts = f"Localidades lists {len(listed)} municipalities, the mesh has centroids of {len(centroids)}"
+    if len(unlisted) > _UNLISTED:
+        raise _put_aside(shelf, [ibge.place_parts()[0]], f"{counts}; {len(unlisted)} are not in Localidades")
+    if len(uncentred) > _UNCENTRED:
+        raise _put_aside(shelf, [part], f"{counts}; {len(uncentred)} have no centroid")
+    return places, centroids
+
+
+def _put_aside(shelf: Shelf, parts: Iterable[Part], text: str) -> FetchError:
+    """The error of answers that are not whole, which are forgotten on the shelf."""
+    names = []
+    for part in parts:
+        shelf.forget(part)
+        names.append(part.name)
+    hint = f"What IBGE sent was put aside ({', '.join(names)}). Ask again: {FETCH_PLACES}."
+    return FetchError(f"IBGE sent a part of its places: {text}", hint)
+
+
+def _unlisted(
+    places: Iterable[Place], centroids: Mapping[int, Position], states: Sequence[str] | None
+) -> list[Note]:
+    chosen = set(state_codes(states))
+    codes = sorted(set(centroids) - {p.code for p in places} - _LAGOONS)
+    codes = [code for code in codes if code // 100_000 in chosen]
+    text = f"municipalities with a centroid that Localidades does not list, left out: {_few(codes)}"
+    return [Note("places", text, len(codes))] if codes else []
+
+
+def _undrawn(
+    shelf: Shelf, ibge: Ibge, places: Mapping[int, Place], geometries: Mapping[int, Any]
+) -> list[Note]:
+    """Notes on municipalities without a polygon in states whose mesh is there; FetchError for half a mesh."""
+    here = {code // 100_000 for code in geometries}
+    without = [p for c, p in places.items() if c not in geometries and c // 100_000 in here]
+    new = [p for p in without if p.code in PARENTS]
+    old = [p for p in without if p.code not in PARENTS]
+    total, lost = Counter(c // 100_000 for c in places), Counter(p.code // 100_000 for p in old)
+    if half := sorted(uf for uf in lost if lost[uf] > _UNDRAWN * total[uf]):
+        counts = [f"{total[uf] - lost[uf]} of {total[uf]} municipalities of state {uf}" for uf in half]
+        raise _put_aside(shelf, ibge.mesh_parts(half), f"polygons of {', '.join(counts)}")
+    kinds = (("new municipalities", new, False), ("municipalities", old, True))
+    return [
+        Note("places", f"{kind} without a polygon: {_named(group)}", len(group), missing=missing)
+        for kind, group, missing in kinds
+        if group
+    ]
+
+
+def _of_states(places: Iterable[Place], states: Sequence[str] | None) -> list[Place]:
+    codes = set(state_codes(states))
+    return [p for p in places if p.code // 100_000 in codes]
+
+
+def _positions(
+    shelf: Shelf, ibge: Ibge, places: Sequence[Place], centroids: Mapping[int, Position]
+) -> tuple[dict[int, Position], list[Note]]:
+    found = {p.code: centroids[p.code] for p in places if p.code in centroids}
+    without = [p for p in places if p.code not in found]
+    notes = []
+    geometries = _geometries(shelf, ibge, sorted({p.code // 100_000 for p in without}))[0]
+    for place in without:
+        parents = PARENTS[place.code].parents if place.code in PARENTS else ()
+        near = [centroids[code] for code in parents if code in centroids]
+        centre = area_centroid(geometries[place.code]) if place.code in geometries else None
+        if centre is not None:
+            found[place.code], how = centre, "computed from its polygon"
+        elif near:
+            found[place.code] = float(np.mean([n[0] for n in near])), float(np.mean([n[1] for n in near]))
+            how = f"taken from {_few(parents)}, which it was separated from"
+        else:
+            how = "unknown: left out"
+        text = f"IBGE gives no centroid for {_named([place])}; its position is {how}"
+        notes.append(Note("places", text, 1, missing=place.code not in found))
+    return found, notes
+
+
+def _geometries(
+    shelf: Shelf, ibge: Ibge, codes: Sequence[int]
+) -> tuple[dict[int, dict[str, Any]], list[Note]]:
+    geometries: dict[int, dict[str, Any]] = {}
+    notes = []
+    for part in ibge.mesh_parts(codes):
+        if shelf.verified(part) is None:
+            notes.append(Note("places", f"polygons of {part.name} have not been fetched", 1, missing=True))
+        else:
+            geometries |= parse_mesh(read_part(shelf, part), part)
+    return geometries, notes
+
+
+def _recent(places: Sequence[Place]) -> list[Note]:
+    recent = [p for p in places if p.code in PARENTS]
+    if not recent:
+        return []
+    names = ", ".join(f"{p.name} ({p.code}, {PARENTS[p.code].year})" for p in recent)
+    text = f"installed since 2009, so their series start late and those of their parents shrink: {names}"
+    return [Note("places", text, len(recent))]
+
+
+def _named(places: Sequence[Place]) -> str:
+    return _few([f"{p.name} ({p.code})" for p in places])
+
+
+def _few(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values[:5])) + (f" and {len(values) - 5} more" if len(values) > 5 else "")

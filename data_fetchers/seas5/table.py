@@ -1,0 +1,167 @@
+"""SEAS5's files to the seasonal table: cells in use, the hindcast's means, departures from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from data_fetchers.cds.netcdf import reading
+from data_fetchers.engine import zonal
+from data_fetchers.engine.cache import Part, Shelf
+from data_fetchers.seas5.answers import MEMBERS, Asked, converted, field_of, published, system_of
+from yieldcast.data.schema import RATIO_MOST
+from yieldcast.errors import FetchError
+
+UNITS = {"tmax_anomaly_degC": "degC", "tmin_anomaly_degC": "degC", "precipitation_ratio": "1"}
+# Below this a ratio says more about the last drizzle than about the season (our choice).
+DRY_mm = 1.0
+
+
+class Cells(NamedTuple):
+    """The cells of one grid that places need, and the cell of each place (-1: none)."""
+
+    latitude: NDArray[np.float64]
+    longitude: NDArray[np.float64]
+    flat: NDArray[np.int64]
+    of_place: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, field: xr.DataArray, static: xr.Dataset) -> Cells:
+        """The cells of a field's grid that are nearest to the places."""
+        rows, columns = field["latitude"].values, field["longitude"].values
+        points = zonal.nearest(rows, columns, static["latitude_deg"].values, static["longitude_deg"].values)
+        index = np.unique(points.cell[points.cell >= 0])
+        of_place = np.where(points.cell >= 0, np.searchsorted(index, points.cell), -1)
+        return cls(
+            rows[index // len(columns)], columns[index % len(columns)], index, of_place.astype(np.int32)
+        )
+
+    def same(self, other: Cells) -> bool:
+        """Whether both lie at the same positions of the same grid."""
+        positions = (
+            (self.latitude, other.latitude),
+            (self.longitude, other.longitude),
+            (self.flat, other.flat),
+        )
+        return all(np.array_equal(one, two) for one, two in positions)
+
+
+class Reader:
+    """Reads parts at the cells that the places need, and counts what is odd."""
+
+    def __init__(self, shelf: Shelf, static: xr.Dataset) -> None:
+        self.shelf, self.static = shelf, static
+        self.cells: dict[int, Cells] = {}
+        self.means: dict[str, dict[str, NDArray[np.float64]]] = {}
+        self.held: dict[str, list[tuple[Part, Path]]] = {}
+        self.odd: Counter[str] = Counter()
+
+    def files(self, part: Part) -> list[tuple[Part, Path]]:
+        """The files of a part, or of every part it was split into; none when one is not on the shelf."""
+
+        def size(p: Part) -> int:
+            return len(p.request["inputs"]["variable"]) * len(p.request["inputs"]["year"])
+
+        if part.file not in self.held:
+            held = [(leaf, path) for leaf, path, _ in self.shelf.leaves(part)]
+            self.held[part.file] = held if sum(size(leaf) for leaf, _ in held) == size(part) else []
+        return self.held[part.file]
+
+    def fields(self, part: Part) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """Quantity and values (start, member, lead, cell) of each file; a split part has several."""
+        for leaf, path in self.files(part):
+            asked = Asked.of(leaf)
+            for name in asked.variables:
+                with reading(path) as datasets:
+                    field = field_of(datasets, name, path)
+                    here = Cells.of(field, self.static)
+                    cells = self.cells.setdefault(asked.system, here)
+                    if not here.same(cells):
+                        raise FetchError(
+                            f"{path.name}: expected the grid of system {asked.system}'s other files"
+                        )
+                    values = converted(field, name)
+                values = values.reshape(*values.shape[:3], -1)[..., cells.flat]
+                if name == "precipitation_mm":
+                    self.odd["values of rain below 0, from packing, set to 0"] += int((values < 0).sum())
+                    values = values.clip(min=0)
+                yield name, values
+
+    def mean(self, part: Part) -> dict[str, NDArray[np.float64]]:
+        """Mean over years and members of a hindcast, dims (lead, cell); NaN where one value is missing."""
+        if part.file not in self.means:
+            total: dict[str, NDArray[np.float64]] = {}
+            count: Counter[str] = Counter()
+            for name, values in self.fields(part):
+                total[name] = total.get(name, 0.0) + values.sum(axis=(0, 1))
+                count[name] += values.shape[0] * values.shape[1]
+            self.means[part.file] = {name: total[name] / count[name] for name in total}
+        return self.means[part.file]
+
+    def departures(self, forecast: Part, hindcast: Part) -> dict[str, NDArray[np.float32]]:
+        """Anomalies and ratio of one start, dims (lead, member, cell)."""
+        mean, out = self.mean(hindcast), {}
+        for name, values in self.fields(forecast):
+            normal = mean[name][:, None, :]
+            member = values[0].transpose(1, 0, 2)
+            if name == "precipitation_mm":
+                out["precipitation_ratio"] = self._ratio(member, normal)
+            else:
+                out[name.replace("_degC", "_anomaly_degC")] = (member - normal).astype(np.float32)
+        self.odd["values missing in a forecast or its hindcast"] += sum(
+            int(np.isnan(v).sum()) for v in out.values()
+        )
+        return out
+
+    def _ratio(self, rain: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float32]:
+        dry = normal < DRY_mm
+        ratio = np.where(dry, 1.0, rain / np.where(dry, 1.0, normal))
+        self.odd[f"months of cells with a hindcast mean below {DRY_mm:g} mm: ratio 1"] += int(dry.sum())
+        self.odd[f"ratios above {RATIO_MOST:g}, cut to it"] += int((ratio > RATIO_MOST).sum())
+        return np.where(np.isnan(rain + normal), np.nan, ratio.clip(0, RATIO_MOST)).astype(np.float32)
+
+
+def assemble(
+    attrs: Mapping[str, str],
+    found: Mapping[np.datetime64, Mapping[str, NDArray[np.float32]]],
+    cells: Mapping[int, Cells],
+    static: xr.Dataset,
+) -> xr.Dataset:
+    """Starts side by side; each system has cells of its own, NaN in the starts of the other."""
+    starts, systems = list(found), sorted(cells)
+    leads = len(next(iter(found[starts[0]].values())))
+    first = dict(zip(systems, np.cumsum([0] + [cells[s].flat.size for s in systems]).tolist(), strict=False))
+    total = sum(cells[s].flat.size for s in systems)
+    size = (len(starts), leads, MEMBERS, total)
+    arrays = {name: np.full(size, np.nan, np.float32) for name in UNITS}
+    for row, start in enumerate(starts):
+        left = first[system_of(start)]
+        for name, values in found[start].items():
+            arrays[name][row, ..., left : left + values.shape[-1]] = values
+    dims = ("forecast_reference_time", "lead_month", "member", "cell")
+    of_place = [np.where(cells[s].of_place >= 0, cells[s].of_place + first[s], -1) for s in systems]
+    return xr.Dataset(
+        {
+            **{name: (dims, values, {"units": UNITS[name]}) for name, values in arrays.items()},
+            "published": (dims[0], np.array([published(s) for s in starts], "datetime64[ns]")),
+            "start_system": (dims[0], np.array([system_of(s) for s in starts], np.int16)),
+            "cell_latitude_deg": ("cell", np.concatenate([cells[s].latitude for s in systems])),
+            "cell_longitude_deg": ("cell", np.concatenate([cells[s].longitude for s in systems])),
+            "municipality_cell": (("system", "municipality"), np.array(of_place, np.int32)),
+        },
+        coords={
+            dims[0]: np.array(starts, "datetime64[ns]"),
+            "lead_month": np.arange(1, leads + 1, dtype=np.int16),
+            "member": np.arange(MEMBERS, dtype=np.int16),
+            "cell": np.arange(total, dtype=np.int32),
+            "system": np.array(systems, np.int16),
+            "municipality": static["municipality"].values,
+        },
+        attrs=dict(attrs),
+    )

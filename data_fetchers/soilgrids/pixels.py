@@ -1,0 +1,246 @@
+"""Pixels of SoilGrids through GDAL: our settings, its errors as ours, the rule from pixels to a value.
+
+The rule stands at the top of `soilgrids`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import rasterio
+import rasterio.features
+from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+from rasterio.transform import Affine
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from data_fetchers.engine import http
+from data_fetchers.engine.source import AgainError, pause
+from data_fetchers.soilgrids.table import Row, Stored
+from yieldcast.errors import FetchError
+
+BASE_URL = "https://files.isric.org/soilgrids"
+RADII_km = (1.0, 3.0, 10.0)
+ENOUGH_VALID = 0.05  # share of a polygon's pixels
+HOMOLOSINE = "ESRI:54052"  # ISRIC's own EPSG:152160 is unknown to PROJ
+_KM_PER_DEGREE = math.pi / 180 * 6371.0088  # mean radius of the Earth, GRS 80
+_M_PER_DEGREE = 1000 * _KM_PER_DEGREE
+# A pixel's share of what its file's name says: the exact size of the coarser 2017 files was not seen live (a
+# 5 km pixel may be 1/24 or 0.05 degree), nor that of 2.0 (250 m are 1/445 degree); the next resolution is at
+# least twice as coarse or fine.
+_PIXEL_ROOM = 0.25
+_EDGE = 1e-6  # a centroid on the edge of two pixels belongs to the one to the south or east
+_TIFF_OR_VRT = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"<VRTDataset", b"<?xml")
+_WRONG_FILE = f"Is the base address that of SoilGrids (ours: {BASE_URL}), and the generation one that it has?"
+_BUSY = "The service is busy or down, or the connection broke; the next run asks only for what is missing."
+# rasterio 1.4 masks polygons in a data set of its own (_io.pyx, MemoryDataset), whose warning that it has no
+# geotransform it silences with `warnings.catch_warnings`. Two threads at once undo each other's: the warning
+# is printed, or all warnings of the process stay silenced.
+_ONE_MASK = threading.Lock()
+# Files that failed in this process: GDAL keeps their failure, a 503 too, and would not ask again.
+_FAILED: set[str] = set()
+# GDAL's defaults list the folder, look for side-cars, never retry and wait for ever.
+SETTINGS: dict[str, Any] = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".vrt,.tif,.ovr",
+    "GDAL_HTTP_MAX_RETRY": 3,
+    "GDAL_HTTP_RETRY_DELAY": 1,
+    "GDAL_HTTP_TIMEOUT": 60,
+    "GDAL_HTTP_CONNECTTIMEOUT": 15,
+    "GDAL_HTTP_USERAGENT": http.AGENT,
+    # the other ways go past GDAL's cache: 126 requests instead of 2 for 141 polygons that share blocks
+    "GDAL_HTTP_MULTIRANGE": "SERIAL",
+    "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
+    "GDAL_CACHEMAX": 256,
+    "VSI_CACHE": True,
+    "VSI_CACHE_SIZE": 32 * 2**20,
+    "CPL_VSIL_CURL_CACHE_SIZE": 128 * 2**20,  # a VRT of megabytes is read once for all states
+}
+
+
+def ask_first(url: str) -> None:
+    """A first look through `requests`: it tells kinds of failure apart that are one for GDAL."""
+    session = http.SafeSession()
+    session.headers["Range"] = "bytes=0-511"
+    try:
+        head = http.get(session, url, limit=2**20)
+    except AgainError as error:
+        raise AgainError(str(error), error.hint or _BUSY, error.after_s) from error
+    except FetchError as error:
+        raise FetchError(str(error), _WRONG_FILE) from error
+    if not head.startswith(_TIFF_OR_VRT):
+        raise AgainError(f"{http.shown(url)} sent neither a TIFF nor a VRT but {head[:20]!r}", _WRONG_FILE)
+
+
+@contextmanager
+def gdal(path: str, shown: str) -> Iterator[None]:
+    """Our settings, and GDAL's errors as ours."""
+    fresh = {"CPL_VSIL_CURL_NON_CACHED": "/vsicurl/"} if path in _FAILED else {}
+    try:
+        with rasterio.Env(**SETTINGS, **fresh):
+            yield
+    except (RasterioError, CPLE_BaseError) as error:
+        _FAILED.add(path)
+        raise _failure(error, path, shown) from error
+
+
+def _failure(error: BaseException, path: str, shown: str) -> FetchError:
+    causes: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        causes.append(str(cause))
+        cause = cause.__cause__ or cause.__context__
+    text = f"{shown} could not be read: {causes[-1]}"
+    if not path.startswith("/vsicurl/"):
+        return FetchError(text, "The file, or a tile that it names, is damaged or absent: download it again.")
+    status = re.search(r"response code: (4\d\d)", " ".join(causes))
+    if status and status[1] not in ("408", "429"):
+        return FetchError(text, _WRONG_FILE)
+    return AgainError(text, _BUSY)
+
+
+class _Pixels(NamedTuple):
+    """A window: stored numbers, which of them are values, and where their centres lie (degrees)."""
+
+    stored: NDArray[Any]
+    valid: NDArray[np.bool_]
+    transform: Affine
+
+    def within(self, lat: float, lon: float, radius_km: float) -> NDArray[np.bool_]:
+        """Which centres lie within a circle."""
+        rows, columns = np.arange(self.valid.shape[0])[:, None], np.arange(self.valid.shape[1])[None, :]
+        north = self.transform.f + self.transform.e * (rows + 0.5) - lat
+        east = (self.transform.c + self.transform.a * (columns + 0.5) - lon) * math.cos(math.radians(lat))
+        return np.asarray(np.hypot(north, east) * _KM_PER_DEGREE <= radius_km)
+
+
+@dataclass(frozen=True)
+class Raster:
+    """An opened file on a lon/lat grid."""
+
+    dataset: Any
+    nodata: float
+    crs: str
+
+    def index(self, lat: float, lon: float) -> tuple[int, int]:
+        """Row and column of the pixel that a point lies in."""
+        grid = self.dataset.transform
+        return math.floor((lat - grid.f) / grid.e + _EDGE), math.floor((lon - grid.c) / grid.a + _EDGE)
+
+    def block(self, place: Sequence[Any]) -> tuple[int, int]:
+        """By which places are sorted, so that neighbours share what was read."""
+        row, column = self.index(place[1], place[2])
+        height, width = self.dataset.block_shapes[0]
+        return row // height, column // width
+
+    def read(self, west: float, south: float, east: float, north: float) -> _Pixels:
+        """The pixels that a box touches, as far as the file goes."""
+        top, left = self.index(north, west)
+        bottom, right = self.index(south, east)
+        top, left = max(top, 0), max(left, 0)
+        bottom, right = min(bottom + 1, self.dataset.height), min(right + 1, self.dataset.width)
+        transform = self.dataset.transform * Affine.translation(left, top)
+        if bottom <= top or right <= left:
+            return _Pixels(np.empty((0, 0)), np.empty((0, 0), bool), transform)
+        stored = self.dataset.read(1, window=Window(left, top, right - left, bottom - top))
+        return _Pixels(stored, np.isfinite(stored) & (stored != self.nodata), transform)
+
+    def around(self, lat: float, lon: float, radius_km: float) -> tuple[float, float, float, float]:
+        """West, south, east, north of the box around a circle (degrees)."""
+        north = radius_km / _KM_PER_DEGREE
+        east = north / math.cos(math.radians(lat))
+        return lon - east, lat - north, lon + east, lat + north
+
+
+def row_of(
+    raster: Raster, place: Sequence[Any], polygons: Mapping[int, Any], where: str, stored: Stored
+) -> Row:
+    """One place's value; the rule is at the top of this module."""
+    pause(0)  # lets Ctrl-C in
+    code, lat, lon = place
+    polygon = polygons.get(code)
+    how = where if where == "centroid" or polygon else "no polygon"
+    box = rasterio.features.bounds(polygon) if polygon else (lon, lat, lon, lat)
+    pixels = raster.read(*box)
+    own = _inside(pixels, polygon) if polygon else np.ones(pixels.valid.shape, bool)
+    total, enough = int(own.sum()), max(1.0, ENOUGH_VALID * own.sum())
+    chosen, radius = own & pixels.valid, 0.0
+    if chosen.sum() < enough:
+        wide = raster.around(lat, lon, RADII_km[-1])
+        pixels = raster.read(*np.minimum(box, wide)[:2], *np.maximum(box, wide)[2:])
+        own = _inside(pixels, polygon) if polygon else np.zeros(pixels.valid.shape, bool)
+        for radius in RADII_km:
+            looked_at = own | pixels.within(lat, lon, radius)
+            total, chosen = int(looked_at.sum()), looked_at & pixels.valid
+            if chosen.sum() >= enough:
+                break
+    count = int(chosen.sum())
+    if not count:
+        return Row(code, math.nan, 0, total, math.nan, how)
+    return Row(
+        code, float(pixels.stored[chosen].mean(dtype=float)) * stored.factor, count, total, radius, how
+    )
+
+
+def _inside(pixels: _Pixels, polygon: Any) -> NDArray[np.bool_]:
+    if not pixels.valid.size:
+        return pixels.valid
+    for touched in (False, True):
+        with _ONE_MASK:
+            outside = rasterio.features.geometry_mask(
+                [polygon], pixels.valid.shape, pixels.transform, all_touched=touched
+            )
+        if not outside.all():
+            break
+    return np.asarray(~outside)
+
+
+@contextmanager
+def opened(path: str, shown: str, stored: Stored, per_degree: int) -> Iterator[Raster]:
+    """A file on a lon/lat grid: as it is, or warped from homolosine.
+
+    Raises:
+        FetchError: it has another grid than its name says, or several bands.
+    """
+    with rasterio.open(path) as file:
+        _refuse_other_grid(file, shown, per_degree)
+        tag = file.nodata
+        nodata = stored.nodata if tag is None or math.isnan(tag) else tag
+        crs = file.crs
+        if crs is not None and crs.is_geographic:
+            yield Raster(file, nodata, str(crs))
+            return
+        # a whole globe costs nothing: only what is read is warped
+        grid = Affine(1 / per_degree, 0, -180, 0, -1 / per_degree, 90)
+        known = crs is not None and "152160" not in crs.to_wkt()
+        with WarpedVRT(
+            file, src_crs=crs if known else HOMOLOSINE, crs="EPSG:4326", transform=grid,
+            width=360 * per_degree, height=180 * per_degree, src_nodata=nodata, nodata=nodata,
+        ) as warped:  # fmt: skip
+            yield Raster(warped, nodata, str(crs) if known else HOMOLOSINE)
+
+
+def _refuse_other_grid(file: Any, shown: str, per_degree: int) -> None:
+    grid, degrees = file.transform, file.crs is not None and file.crs.is_geographic
+    size, unit = (1 / per_degree, "degree") if degrees else (_M_PER_DEGREE / per_degree, "m")
+    found = ""
+    if file.count != 1:
+        found = f"{file.count} bands"
+    elif grid.b or grid.d or grid.a <= 0 or grid.e >= 0:
+        found = f"a grid that is not north-up ({', '.join(f'{x:g}' for x in grid[:6])})"
+    elif max(abs(side / size - 1) for side in (grid.a, -grid.e)) > _PIXEL_ROOM:
+        found = f"pixels of {grid.a:.4g} x {-grid.e:.4g} {unit}"
+    if found:
+        raise FetchError(
+            f"{shown}: expected one band, north-up, of pixels of about {size:.4g} {unit}; received {found}",
+            f"It is not the file that its name says: take it from {BASE_URL}.",
+        )

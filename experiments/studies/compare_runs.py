@@ -1,0 +1,82 @@
+"""Do two runs of the same job differ by more than their seeds do?
+
+Scores every member of both runs on the same rows and tests r, MAPE and RMSE with the two-sided
+Mann-Whitney U test, which asks whether a member of one run tends to score higher than one of the other.
+It is how the stacked trainer is held against the plain loop over seeds that it replaced:
+
+    git worktree add ../loop ac6bd0b     # the last commit with the loop; train 5 seeds there
+    python experiments/studies/compare_runs.py RUN LOOP_RUN --store STORE --test-years 2018
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from scipy import stats
+
+from calendars import CalendarError
+from yieldcast import Store, evaluate_run
+from yieldcast.cli.arguments import parse_years
+from yieldcast.errors import ConfigError, YieldcastError
+from yieldcast.evaluation.metrics import Score
+from yieldcast.training.run_directory import Run
+
+MEASURES = ("r", "mape_pct", "rmse_kg_ha")
+
+
+def table(ours: list[Score], theirs: list[Score], names: tuple[str, str]) -> list[str]:
+    """Markdown rows: mean and standard deviation over members of both, and the p value.
+
+    Args:
+        ours, theirs: scores of the members of each run.
+        names: what to call the two.
+    """
+    heads = " | ".join(f"{n} ({len(s)} seeds)" for n, s in zip(names, (ours, theirs), strict=True))
+    lines = [
+        f"| measure | {heads} | difference / sd | p |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for measure in MEASURES:
+        a, b = (np.array([getattr(score, measure) for score in scores]) for scores in (ours, theirs))
+        sd = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
+        p = stats.mannwhitneyu(a, b, alternative="two-sided").pvalue
+        lines.append(
+            f"| {measure} | {a.mean():.3f} +- {a.std(ddof=1):.3f} | {b.mean():.3f} +- {b.std(ddof=1):.3f} "
+            f"| {(a.mean() - b.mean()) / sd:+.2f} | {p:.2f} |"
+        )
+    return lines
+
+
+def main() -> int:
+    """Score both runs and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs=2, metavar="RUN")
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--test-years", default="2018")
+    parser.add_argument("--names", nargs=2, default=("first", "second"))
+    given = parser.parse_args()
+    try:
+        store, scores = Store.open(given.store), list[list[Score]]()
+        for path in given.runs:
+            result = evaluate_run(Run.open(path), store, parse_years(given.test_years, "--test-years"))
+            scores.append(list(result.scores.members))
+        if min(map(len, scores)) < 3:
+            raise ConfigError(
+                f"expected at least 3 members in each run, found {[len(s) for s in scores]}",
+                "A test between runs needs seeds: train more.",
+            )
+    except (YieldcastError, CalendarError) as error:
+        print(f"Error: {error}\nHint: {error.hint}", file=sys.stderr)
+        return error.exit_code
+    print("\n".join(table(scores[0], scores[1], tuple(given.names))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""Where an epoch of one member goes on one core of a CPU, by kind of XLA operation.
+
+Run it pinned to a core, so that the times add up to the clock; it prints a Markdown table:
+
+    taskset -c 0 python experiments/studies/profile_epoch.py --store STORE --units 32
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import os
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import tensorflow as tf
+
+import calendars
+from calendars import CalendarError
+from yieldcast import Settings, Store, build
+from yieldcast.config import DataSettings
+from yieldcast.errors import YieldcastError
+from yieldcast.features.samples import SampleSet
+from yieldcast.models import stacked
+from yieldcast.training.devices import choose_devices
+from yieldcast.training.epoch import EpochProgram
+from yieldcast.training.member import Member, stack
+from yieldcast.training.run_directory import Identity, Run
+
+KINDS = {  # the first that matches, in this order
+    "matrix products": r"^dot",
+    "LSTM gates and their gradients": r"(add_divide|tanh|subtract_multiply|multiply_add|multiply_bitcast)",
+    "joining gate gradients": r"^concat_",
+    "sorting the shuffle": r"(TopK|sort)",
+    "noise": r"(log-plus|erf|xor|shift)",
+    "sums of bias gradients": r"reduce",
+    "picking rows, copies": r"(gather|copy|slice|broadcast|transpose|concatenate)",
+}
+
+
+def epoch_of_one(rows: SampleSet, settings: Settings) -> Callable[[], None]:
+    """A compiled epoch of one member, ready to be called."""
+    identity = Identity("", (), rows.dynamic.shape[1], len(rows), (), (), {}, False)
+    devices = choose_devices("default")
+    with tempfile.TemporaryDirectory() as nothing:
+        member = Member(rows, Run(Path(nothing), identity, settings, {}), 1)
+    program = devices.compile(EpochProgram(stacked.Network(settings.network), settings.training))
+    data = {"weather": rows.dynamic, "static": rows.static, "target": rows.target_kg_ha.astype("float32")}
+    placed = [devices.place([tree]) for tree in (stack([member.state]), stack([member.constants]), data)]
+
+    def call() -> None:
+        devices.fetch(program(*placed), ["loss"])
+
+    call()
+    return call
+
+
+def seconds(call: Callable[[], None], times: int = 7) -> float:
+    """Median seconds of a call."""
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - began)
+    return statistics.median(found)
+
+
+def by_kind(call: Callable[[], None]) -> dict[str, float]:
+    """Seconds by kind of operation, from TensorFlow's profiler; outer events are left out."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    with tempfile.TemporaryDirectory() as folder:
+        with tf.profiler.experimental.Profile(folder):
+            call()
+        space = xplane_pb2.XSpace()
+        space.ParseFromString(next(Path(folder).rglob("*.xplane.pb")).read_bytes())
+    found: dict[str, float] = collections.defaultdict(float)
+    for plane in space.planes:
+        for event in (event for line in plane.lines for event in line.events):
+            name = plane.event_metadata[event.metadata_id].name
+            if re.match(r"[\w-]+(\.\d+)*$", name) and not re.match(r"(while|call|on_replicas|EagerEx)", name):
+                kind = next((k for k, pattern in KINDS.items() if re.search(pattern, name)), "")
+                found[kind or "others"] += event.duration_ps / 1e12 if kind or "fusion" in name else 0.0
+    return dict(found)
+
+
+def main() -> int:
+    """Profile and time an epoch."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--units", type=int, default=32)
+    given = parser.parse_args()
+    units = given.units
+    settings = Settings.model_validate(
+        {"network": {"lstm_units": [units] * 2, "static_units": [units] * 2, "head_units": [units]}}
+    )
+    try:
+        tables = Store.open(given.store).tables
+        rows, _ = build(tables, calendars.brazil(), "soybean", range(2011, 2018), DataSettings())
+    except (YieldcastError, CalendarError) as error:
+        print(f"Error: {error}\nHint: {error.hint}", file=sys.stderr)
+        return error.exit_code
+    call = epoch_of_one(rows, settings)
+    kinds = by_kind(call)
+    print(f"{len(rows)} rows, {units} units\n\n| operations | ms | share % |\n|---|--:|--:|")
+    for kind, value in sorted(kinds.items(), key=lambda item: -item[1]):
+        print(f"| {kind} | {value * 1e3:.1f} | {100 * value / sum(kinds.values()):.0f} |")
+    print(f"\nAn epoch: {seconds(call):.3f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,535 @@
+"""From an order to a filled store, with the real clients against all stand-in servers at once."""
+
+import datetime as dt
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+
+from data_fetchers import nasa_power
+from data_fetchers.engine.source import Retry
+from data_fetchers.fetching.fetch import fetch
+from data_fetchers.fetching.order import Order
+from data_fetchers.ibge import sidra
+from yieldcast.data.files import fingerprint
+from yieldcast.data.store import Store
+from yieldcast.errors import ConfigError, CredentialsError, FetchError, YieldcastError
+
+KEY = "secret-token-123"
+YEARS = "2013:2014"
+SOIL = ("--soil-resolution", "5km")
+TODAY = dt.date(2018, 1, 20)
+START = np.datetime64("2018-01")
+
+
+@pytest.fixture
+def services(ibge_server, cds_server, soil_server, power_server, conab_server, monkeypatch, tmp_path):
+    """Every service at once, found through the environment as a user would set it."""
+    addresses = {
+        "YIELDCAST_IBGE_URL": ibge_server.url,
+        "YIELDCAST_SOILGRIDS_URL": soil_server.url,
+        "YIELDCAST_POWER_URL": power_server.url,
+        "YIELDCAST_CONAB_URL": conab_server.url,
+        "CDSAPI_URL": f"{cds_server.url}/api",
+        "CDSAPI_KEY": KEY,
+    }
+    for name, value in addresses.items():
+        monkeypatch.setenv(name, value)
+    return {
+        "ibge": ibge_server, "cds": cds_server, "soil": soil_server,
+        "power": power_server, "conab": conab_server,
+    }  # fmt: skip
+
+
+def _run(*arguments: object, check: int = 0) -> str:
+    command = [sys.executable, "-m", "yieldcast", *map(str, arguments)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env={**os.environ, "COLUMNS": "200"}
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == check, output
+    assert KEY not in output
+    return output
+
+
+def _fetch(store: Path, what: str, *more: object, check: int = 0) -> str:
+    return _run(
+        "fetch", what, "--store", store, "--states", "MT,GO", "--retry-wait", "0.05", *more, check=check
+    )
+
+
+def _tables(store: Path) -> dict[str, str]:
+    opened = Store.open(store)
+    return {
+        t: fingerprint(getattr(opened, t)) for t in ("static", "weather", "yields", "seasonal") if t in opened
+    }
+
+
+def _requests(services) -> int:
+    return sum(len(server.log()) for server in services.values())
+
+
+def test_fetch_all_fills_a_store_and_a_second_one_asks_nothing_but_what_is_new(services, tmp_path):
+    store = tmp_path / "store"
+    arguments = ("--years", YEARS, "--starts", "2018-01", *SOIL)
+    output = _fetch(store, "all", *arguments)
+    assert "written to" in output
+    opened = Store.open(store)
+    assert set(opened.static["state"].values.tolist()) == {"MT", "GO"}
+    assert "clay_pct" in opened.static
+    assert opened.weather["time"].values.astype("datetime64[M]").astype(str)[[0, -1]].tolist() == [
+        "2013-01", "2014-12",
+    ]  # fmt: skip
+    assert opened.yields["harvest_year"].values.tolist() == [2013, 2014]
+    assert opened.seasonal.sizes["member"] == 51
+    assert opened.mesh is not None
+    assert (store / "surveys.csv").read_text(encoding="utf-8").count("\n") > 10
+    # licence and attribution stand in the files
+    for table in (opened.static, opened.weather, opened.yields, opened.seasonal):
+        assert table.attrs["attribution"]
+        assert table.attrs["licence"]
+    before = _tables(store)
+    for server in services.values():
+        server.reset()
+    _fetch(store, "all", *arguments)
+    # the day's look at what SIDRA has published is younger than 20 hours too
+    assert _requests(services) == 0
+    assert _tables(store) == before
+    assert "2013-01 to 2014-12" in _run("status", "--store", store)
+
+
+def test_a_dry_run_shows_requests_counts_and_sizes_and_asks_nobody(services, tmp_path):
+    store = tmp_path / "store"
+    output = _fetch(store, "all", "--years", YEARS, "--dry-run")
+    assert "not known exactly until the places are here: yields, weather, soil" in output
+    assert "requests" in output
+    assert _requests(services) == 0
+    _fetch(store, "places")
+    count = _requests(services)
+    output = _fetch(store, "weather", "--years", YEARS, "--dry-run")
+    assert _requests(services) == count
+    assert "derived-era5-single-levels-daily-statistics" in output
+    assert "to fetch" in output
+    assert "about MB" in output
+
+
+@pytest.mark.slow
+def test_one_target_at_a_time_gives_the_same_tables(services, tmp_path):
+    together, apart = tmp_path / "together", tmp_path / "apart"
+    _fetch(together, "all", "--years", YEARS, "--starts", "2018-01", *SOIL)
+    for what, more in (
+        ("soil", SOIL), ("yields", ("--years", "2014")), ("weather", ("--years", "2014")),
+        ("weather", ("--years", "2013")), ("yields", ("--years", "2013")), ("places", ()),
+        ("seasonal", ("--starts", "2018-01")), ("surveys", ()),
+    ):  # fmt: skip
+        _fetch(apart, what, *more)
+    assert _tables(apart) == _tables(together)
+
+
+def test_without_a_key_weather_comes_from_nasa_power(services, tmp_path, monkeypatch):
+    monkeypatch.delenv("CDSAPI_KEY")
+    store = tmp_path / "store"
+    output = _fetch(store, "weather", "--years", "2014", check=4)
+    assert "cdsapirc" in output
+    assert "weather" not in Store.open(store)
+    # one request per second is for the real service
+    monkeypatch.setattr(nasa_power.NasaPower.__init__, "__defaults__", ("", 0.0))
+    fetch(Order(("weather",), years=(2014,), states=("MT", "GO"), weather="nasa-power"), store, today=TODAY)
+    weather = Store.open(store).weather
+    assert weather.sizes["time"] == 12
+    assert int(weather["tmax_degC"].isnull().sum()) == 0
+
+
+def test_weather_of_another_source_is_not_mixed_in(services, tmp_path):
+    order = Order(("weather",), years=(2014,), states=("MT",))
+    fetch(order, tmp_path, today=TODAY)
+    other = Order(("weather",), years=(2013,), states=("MT",), weather="nasa-power")
+    with pytest.raises(ConfigError, match="the store's weather come from era5"):
+        fetch(other, tmp_path, today=TODAY)
+
+
+def test_missing_parts_leave_the_table_as_it_was_and_exit_with_4(services, tmp_path):
+    store = tmp_path / "store"
+    _fetch(store, "yields", "--years", "2013")
+    before = _tables(store)
+    services["ibge"].faults({"match": "/p/2014", "kind": "status", "status": 503, "times": 99})
+    output = _fetch(store, "yields", "--years", YEARS, "--tries", "2", check=4)
+    assert "yields: not written" in output
+    assert "503" in output
+    assert _tables(store) == before
+    _fetch(store, "yields", "--years", YEARS, "--tries", "2", "--partial", check=4)
+    assert Store.open(store).yields["harvest_year"].values.tolist() == [2013]
+    services["ibge"].faults()
+    _fetch(store, "yields", "--years", YEARS)
+    assert Store.open(store).yields["harvest_year"].values.tolist() == [2013, 2014]
+
+
+def test_months_that_are_not_out_yet_are_named_and_the_rest_is_written(services, tmp_path):
+    order = Order(("weather",), years=(2017, 2018), states=("MT",))
+    services["cds"].set(latest="2017-12-10")
+    try:
+        report = fetch(order, tmp_path, today=TODAY)
+    finally:
+        services["cds"].set(latest=None)
+    assert "weather" in report.written
+    weather = Store.open(tmp_path).weather
+    there = weather["tmax_degC"].notnull().all("municipality")
+    assert there.sel(time="2017").values.tolist() == [True] * 11 + [False]
+    with pytest.raises(FetchError, match="2017-12"):
+        report.raise_for_missing()
+
+
+def test_a_refused_key_is_said_once_and_the_other_sources_go_on(services, tmp_path, monkeypatch):
+    monkeypatch.setenv("CDSAPI_KEY", "another-token")
+    order = Order(("weather", "yields"), years=(2014,), states=("MT",))
+    report = fetch(order, tmp_path, today=TODAY)
+    assert report.written == ["places", "yields"]
+    with pytest.raises(CredentialsError) as caught:
+        report.raise_for_missing()
+    assert "another-token" not in str(caught.value) + caught.value.hint
+
+
+def test_the_key_is_nowhere_on_disk_or_screen(services, tmp_path):
+    store = tmp_path / "store"
+    services["cds"].faults({"match": "/execution", "kind": "status", "status": 500})
+    output = _fetch(store, "weather", "--years", "2014")
+    output += _fetch(store, "weather", "--years", "2014", "--dry-run")
+    assert KEY not in output
+    texts = [p for p in store.rglob("*") if p.is_file()]
+    assert texts
+    assert not [p for p in texts if KEY.encode() in p.read_bytes()]
+
+
+def test_a_dask_cluster_fetches_the_same(services, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    plain, dask = tmp_path / "plain", tmp_path / "dask"
+    order = Order(("yields", "weather"), years=(2014,), states=("MT",))
+    fetch(order, plain, today=TODAY)
+    with (
+        # Processes as on a real cluster: sources, parts and outcomes travel pickled.
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        report = fetch(order, dask, executor=client.get_executor(), today=TODAY)
+    assert report.missing == []
+    assert _tables(dask) == _tables(plain)
+
+
+def test_a_dask_address_that_does_not_answer(tmp_path):
+    output = _fetch(tmp_path / "s", "places", "--dask", "tcp://127.0.0.1:9", check=2)
+    assert "no scheduler at" in output
+
+
+def test_doctor_finds_everything_in_order_and_says_what_is_not(services, tmp_path, monkeypatch):
+    output = _run("doctor", "--store", tmp_path / "new")
+    assert "failed" not in output
+    monkeypatch.setenv("CDSAPI_KEY", "1234:old-form")
+    monkeypatch.setenv("YIELDCAST_CONAB_URL", "http://127.0.0.1:9")
+    output = _run("doctor", check=4)
+    assert "CDS settings" in output
+    assert "nasa-power" in output
+    assert "CONAB" in output
+    assert "old-form" not in output
+
+
+def test_doctor_names_licences_and_accepts_them_when_told(services, tmp_path):
+    services["cds"].set(accepted=[])
+    output = _run("doctor", check=4)
+    assert "--accept-licences" in output
+    output = _run("doctor", "--accept-licences")
+    assert "accepted:" in output
+
+
+def test_soil_of_another_kind_is_refused_before_it_replaces_other_states(services, tmp_path):
+    fetch(Order(("soil",), states=("MT", "GO"), soil_resolution="5km"), tmp_path, today=TODAY)
+    before = _tables(tmp_path)
+    with pytest.raises(ConfigError, match="the store's soil come from soilgrids-2017, 5km"):
+        fetch(Order(("soil",), states=("GO",), soil="2.0", soil_resolution="5km"), tmp_path, today=TODAY)
+    assert _tables(tmp_path) == before
+
+
+def test_an_imported_store_is_refused_before_anything_is_asked_for(services, tmp_path):
+    from yieldcast.data import synthetic
+
+    Store.write(tmp_path, synthetic.country(seed=1, municipalities=6, harvest_years=3), {"yields": "y.csv"})
+    before = _tables(tmp_path)
+    with pytest.raises(ConfigError, match="the store's places come from elsewhere"):
+        fetch(Order(("places", "yields"), years=(2014,), states=("MT",)), tmp_path, today=TODAY)
+    assert _tables(tmp_path) == before
+    assert _requests(services) == 0
+
+
+def test_an_asked_state_whose_places_are_not_there_is_fetched_too(services, tmp_path):
+    fetch(Order(("places",), states=("MT",)), tmp_path, today=TODAY)
+    report = fetch(Order(("yields",), years=(2014,), states=("MT", "GO")), tmp_path, today=TODAY)
+    assert report.written == ["places", "yields"]
+    opened = Store.open(tmp_path)
+    assert set(opened.static["state"].values.tolist()) == {"MT", "GO"}
+    codes = opened.yields["municipality"].values
+    assert {int(code) // 100_000 for code in codes} == {51, 52}
+
+
+@pytest.mark.parametrize("states", [("XX",), ("MT", "XX")])
+def test_an_unknown_state_or_crop_is_refused_before_anything_is_asked_for(services, tmp_path, states):
+    with pytest.raises(ConfigError, match="XX"):
+        fetch(Order(("weather",), years=(2014,), states=states), tmp_path / "s", today=TODAY)
+    with pytest.raises(ConfigError, match="soja"):
+        fetch(Order(("yields",), years=(2014,), crops=("soja",), states=("MT",)), tmp_path / "s", today=TODAY)
+    assert _requests(services) == 0
+    assert not (tmp_path / "s").exists()
+
+
+def test_one_target_that_fails_does_not_stop_the_others(services, tmp_path):
+    services["ibge"].faults({"match": "agregados/1612/metadados", "kind": "label", "times": 9})
+    order = Order(("yields", "surveys"), years=(2014,), states=("MT",))
+    report = fetch(order, tmp_path, today=TODAY)
+    assert report.written == ["places", "surveys"]
+    with pytest.raises(YieldcastError):
+        report.raise_for_missing()
+
+
+def test_what_is_not_published_is_said_and_exits_with_4(services, tmp_path):
+    store = tmp_path / "store"
+    output = _fetch(store, "yields", "--years", "2030", check=4)
+    assert "2030" in output
+    output = _fetch(store, "yields", "--years", "2014,2030", check=4)
+    assert Store.open(store).yields["harvest_year"].values.tolist() == [2014]
+
+
+def test_a_failed_refresh_of_places_or_a_month_does_not_hold_up_what_is_new(services, tmp_path):
+    order = Order(("weather",), years=(2013,), states=("MT",))
+    fetch(order, tmp_path, today=TODAY)
+    services["ibge"].faults({"match": "/", "kind": "status", "status": 503, "times": 999})
+    later = Order(("weather", "places"), years=(2013, 2014), states=("MT",))
+    report = fetch(later, tmp_path, today=TODAY + dt.timedelta(days=9000), retry=Retry(2, 0.01, 0.01))
+    assert "weather" in report.written
+    assert Store.open(tmp_path).weather.sizes["time"] == 24
+    with pytest.raises(FetchError):
+        report.raise_for_missing()
+
+
+def test_a_damaged_table_is_made_again_from_its_parts(services, tmp_path):
+    order = Order(("yields",), years=(2013, 2014), states=("MT",))
+    fetch(order, tmp_path, today=TODAY)
+    before = _tables(tmp_path)
+    for pattern, harm in (("yields-*.nc", "gone"), ("yields-*.nc", "flipped"), ("static-*.nc", "gone")):
+        (file,) = tmp_path.glob(pattern)
+        if harm == "gone":
+            file.unlink()
+        else:
+            content = bytearray(file.read_bytes())
+            content[len(content) // 2 : len(content) // 2 + 64] = bytes(64)
+            file.write_bytes(content)
+        report = fetch(order, tmp_path, today=TODAY)
+        assert "yields" in report.written
+        assert _tables(tmp_path) == before
+
+
+def test_places_that_do_not_come_are_missing_and_not_a_wrong_setting(services, tmp_path):
+    fetch(Order(("places",), states=("MT",)), tmp_path, today=TODAY)
+    services["ibge"].faults({"match": "malhas/estados/52", "kind": "status", "status": 503, "times": 99})
+    order = Order(("weather",), years=(2014,), states=("GO",))
+    report = fetch(order, tmp_path, today=TODAY, retry=Retry(2, 0.01, 0.01))
+    assert report.unwritten == ["places", "weather"]
+    with pytest.raises(FetchError, match="503"):
+        report.raise_for_missing()
+
+
+def test_a_seasonal_forecast_that_is_late_is_missing_not_an_error(services, tmp_path):
+    services["cds"].faults({"match": "seasonal-monthly-single-levels/execution", "kind": "no_data"})
+    services["cds"].set(latest="2017-12-31")
+    try:
+        report = fetch(Order(("seasonal",), states=("MT",), starts=(START,)), tmp_path, today=TODAY)
+    finally:
+        services["cds"].set(latest=None)
+    assert "seasonal" in report.unwritten
+    with pytest.raises(FetchError):
+        report.raise_for_missing()
+
+
+def test_replacing_imported_places_drops_what_belonged_to_them(services, tmp_path):
+    from yieldcast.data import synthetic
+
+    Store.write(tmp_path, synthetic.country(seed=1, municipalities=6, harvest_years=3), {"yields": "y.csv"})
+    order = Order(("places", "yields"), years=(2014,), states=("MT",), replace=True)
+    report = fetch(order, tmp_path, today=TODAY)
+    assert report.written == ["places", "yields"]
+    assert any("dropped with them" in note.text for note in report.notes)
+    opened = Store.open(tmp_path)
+    assert "weather" not in opened
+    assert set(opened.sources) == {"places", "yields"}
+
+
+def test_weather_and_soil_over_polygons(services, tmp_path):
+    points, areas = tmp_path / "points", tmp_path / "areas"
+    for store, where in ((points, "centroid"), (areas, "polygon")):
+        targets = ("weather", "soil")
+        order = Order(targets, years=(2014,), states=("MT",), where=where, soil_resolution="5km")
+        report = fetch(order, store, today=TODAY)
+        assert report.written == ["places", "weather", "soil"]
+        report.raise_for_missing()
+    opened = Store.open(areas)
+    assert {opened.sources[target]["where"] for target in ("weather", "soil")} == {"polygon"}
+    at_points, over_areas = Store.open(points).weather, opened.weather
+    assert int(over_areas["tmax_degC"].isnull().sum()) == 0
+    # squares of 0.4 degrees: near what their centroids have, and not the same
+    apart = np.abs(at_points["tmax_degC"] - over_areas["tmax_degC"]).values
+    assert 0 < apart.max() < 1
+    with pytest.raises(ConfigError, match="come from era5, polygon"):
+        fetch(Order(("weather",), years=(2013,), states=("MT",)), areas, today=TODAY)
+
+
+def test_polygons_that_cannot_be_had_are_refused_before_anything_is_asked_for(services, tmp_path):
+    from yieldcast.data import synthetic
+
+    store = tmp_path / "imported"
+    Store.write(store, synthetic.country(seed=1, municipalities=6, harvest_years=3), {})
+    with pytest.raises(ConfigError, match="no boundaries"):
+        fetch(Order(("weather",), years=(2014,), where="polygon", replace=True), store, today=TODAY)
+    power = Order(("weather",), years=(2014,), where="polygon", weather="nasa-power", states=("MT",))
+    with pytest.raises(ConfigError, match="larger than most municipalities"):
+        fetch(power, tmp_path / "new", today=TODAY)
+    assert _requests(services) == 0
+
+
+def test_a_dry_run_refuses_what_the_run_would(services, tmp_path):
+    store = tmp_path / "store"
+    _fetch(store, "places")
+    output = _fetch(store, "soil", "--soil-folder", tmp_path / "nowhere", "--dry-run", check=3)
+    assert "nowhere" in output
+    output = _fetch(store, "yields", "--years", "2014", "--crops", "soja", "--dry-run", check=2)
+    assert "soja is called soybean here" in output
+    output = _fetch(store, "yields", "--years", "2014", "--dry-run")
+    assert "about" in output
+
+
+def test_a_relative_store_is_the_same_for_workers_elsewhere(services, tmp_path, monkeypatch):
+    seen = []
+
+    class Elsewhere(ThreadPoolExecutor):
+        def submit(self, fn, /, source, part, folder, retry):
+            seen.append(folder)
+            return super().submit(fn, source, part, folder, retry)
+
+    monkeypatch.chdir(tmp_path)
+    with Elsewhere(2) as executor:
+        fetch(Order(("places",), states=("MT",)), Path("STORE"), today=TODAY, executor=executor)
+    assert all(folder.is_absolute() for folder in seen)
+    assert "static" in Store.open(tmp_path / "STORE")
+
+
+def test_ctrl_c_stops_at_once_although_a_service_hangs_and_the_next_run_goes_on(services, tmp_path):
+    store = tmp_path / "store"
+    _fetch(store, "places")
+    services["conab"].faults({"match": "SerieHistorica", "kind": "sleep", "seconds": 60})
+    # a test run in the background ignores SIGINT, and so would its children
+    script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import runpy; "
+    script += "runpy.run_module('yieldcast', run_name='__main__')"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "fetch", "surveys", "--store", str(store), "--states", "MT,GO"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    while not services["conab"].log():  # the other file has come, this one hangs
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    output, _ = process.communicate(timeout=30)
+    assert time.monotonic() - began < 3
+    assert process.returncode == 130
+    assert "the same command goes on from there" in output
+    services["conab"].faults()
+    _fetch(store, "surveys")
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_moments_the_tables_are_the_same_and_nothing_verified_is_fetched_twice(
+    services, tmp_path
+):
+    calm = tmp_path / "calm"
+    arguments = (
+        "fetch", "all", "--years", YEARS, "--starts", "2018-01", "--states", "MT,GO",
+        "--retry-wait", "0.05", *SOIL,
+    )  # fmt: skip
+    began = time.monotonic()
+    _run(*arguments, "--store", calm)
+    whole = time.monotonic() - began
+    for server in services.values():
+        server.reset()
+    dice, kills, rounds = random.Random(20261121), 0, 0
+    while kills < 20:
+        rounds += 1
+        rough, fetched = tmp_path / f"rough-{rounds}", {}
+        at_work = True
+        while at_work:
+            verified = _addresses(rough)
+            began = time.time()
+            at_work = _killed(arguments, rough, dice.uniform(0.8, whole))
+            kills += at_work
+            log = [*services["ibge"].log(), *services["conab"].log()]
+            asked = {entry["path"].split("?")[0] for entry in log if entry["time"] >= began}
+            assert not asked & verified
+            for sidecar in rough.rglob("*.meta.json"):
+                record = json.loads(sidecar.read_text(encoding="utf-8"))
+                stamp = (record["fetched"], record.get("sha256"))
+                # a part that had verified keeps its sidecar: it was not fetched again
+                assert fetched.setdefault(str(sidecar), stamp) == stamp
+        assert _tables(rough) == _tables(calm)
+        assert (rough / "surveys.csv").read_bytes() == (calm / "surveys.csv").read_bytes()
+        for pattern in (".*.part", "*.job.json", "*.next.json", ".*.tmp*"):
+            assert not list(rough.rglob(pattern))
+        assert len(fetched) > 100
+
+
+def _addresses(store: Path) -> set[str]:
+    """Where the verified parts of IBGE and CONAB came from."""
+    found = set()
+    for sidecar in [*store.glob("parts/ibge/*.meta.json"), *store.glob("parts/conab/*.meta.json")]:
+        request = json.loads(sidecar.read_text(encoding="utf-8"))["request"]
+        if "file" in request:
+            found.add(f"/{request['file']}")
+        else:
+            found.add(unquote(request.get("path") or sidra.values_path(request)))
+    return found
+
+
+def _killed(arguments: tuple, store: Path, seconds: float) -> bool:
+    """Whether the command was still at work when it was killed; otherwise it ended well."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "yieldcast", *map(str, arguments), "--store", str(store)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        output, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        return True
+    assert process.returncode == 0, output
+    return False
+
+
+@pytest.mark.slow
+def test_from_fetch_all_to_train_and_evaluate(services, tmp_path):
+    store, config = tmp_path / "store", tmp_path / "quick.toml"
+    _fetch(store, "all", "--years", "2009:2016", "--starts", "2018-01", *SOIL)
+    config.write_text("[training]\nmax_epochs = 3\n", encoding="utf-8")
+    run, scores = tmp_path / "run", tmp_path / "scores.json"
+    _run(
+        "train", "--store", store, "--crop", "soybean", "--train-years", "2010:2015", "--seeds", "2",
+        "--config", config, "--out", run,
+    )  # fmt: skip
+    _run("evaluate", run, "--store", store, "--test-years", "2016", "--json", scores)
+    rows = json.loads(scores.read_text(encoding="utf-8"))
+    assert rows

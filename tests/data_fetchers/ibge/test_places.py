@@ -1,0 +1,352 @@
+"""Places: centroids, the fallbacks where there are none, and a map that says what it lacks."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_fetchers.engine.cache import Part, Shelf, timestamp
+from data_fetchers.engine.downloader import fetch_parts
+from data_fetchers.engine.source import AgainError, Note
+from data_fetchers.ibge.malhas import PARENTS, area_centroid, parse_centroids, parse_mesh, parse_places
+from data_fetchers.ibge.places import STATES, municipality_counts, read_mesh, read_places, state_codes
+from data_fetchers.ibge.source import Ibge
+from yieldcast.errors import ConfigError, FetchError, MissingDataError
+
+NEWEST = 5101837
+PLAIN = {"hide": [], "no_polygon": [], "parents": True, "unlisted": []}
+
+
+@pytest.fixture
+def server(ibge_server):
+    ibge_server.set(**PLAIN)
+    yield ibge_server
+    ibge_server.set(**PLAIN)
+
+
+def fetched(server, folder: Path, quick, states=(41, 51, 52)) -> tuple[Shelf, Ibge]:
+    source = Ibge(server.url)
+    parts = [*source.place_parts(), *source.mesh_parts(states)]
+    summary = fetch_parts([(source, parts)], folder, retry=quick)[0]
+    assert summary.missing == []
+    return Shelf(folder / "ibge"), source
+
+
+def note_of(notes: list[Note], text: str) -> Note:
+    found = [n for n in notes if text in n.text]
+    assert len(found) == 1, notes
+    return found[0]
+
+
+def test_the_table_of_places(server, tmp_path, quick):
+    shelf, source = fetched(server, tmp_path, quick)
+    ds, notes = read_places(shelf, source, None)
+    assert ds.sizes["municipality"] == 25
+    first = ds.sel(municipality=5200302)
+    assert [str(first[n].values) for n in ("code", "name", "state", "region")] == [
+        "5200302", "São João", "GO", "Centro-Oeste",
+    ]  # fmt: skip
+    assert (float(first["latitude_deg"]), float(first["longitude_deg"])) == (-16.0, -50.0)
+    assert ds.attrs["licence"]
+    assert note_of(notes, "installed since 2009").count == 1
+    assert municipality_counts(shelf, source) == {41: 8, 51: 9, 52: 8}
+
+
+def test_states_are_chosen(server, tmp_path, quick):
+    shelf, source = fetched(server, tmp_path, quick)
+    ds, notes = read_places(shelf, source, ["go", "PR"])
+    assert set(ds["state"].values) == {"GO", "PR"}
+    assert notes == []
+
+
+def test_the_newest_municipality_lies_between_its_parents(server, tmp_path, quick):
+    """No centroid, no polygon: the mean of Sorriso (-12.6, -55.9) and Nova Ubiratã (-13.0, -54.9)."""
+    shelf, source = fetched(server, tmp_path, quick)
+    ds, notes = read_places(shelf, source, ["MT"])
+    place = ds.sel(municipality=NEWEST)
+    assert float(place["latitude_deg"]) == pytest.approx(-12.8)
+    assert float(place["longitude_deg"]) == pytest.approx(-55.4)
+    note = note_of(notes, "no centroid")
+    assert "5107925, 5106240" in note.text
+    assert not note.missing
+
+
+def test_a_missing_centroid_comes_from_the_polygon(server, tmp_path, quick):
+    server.set(hide=[5200302])
+    shelf, source = fetched(server, tmp_path, quick)
+    ds, notes = read_places(shelf, source, ["GO"])
+    place = ds.sel(municipality=5200302)  # its square has its centroid in the middle
+    assert float(place["latitude_deg"]) == pytest.approx(-16.0)
+    assert float(place["longitude_deg"]) == pytest.approx(-50.0)
+    assert not note_of(notes, "computed from its polygon").missing
+
+
+def test_a_place_without_any_position_is_missing(server, tmp_path, quick):
+    server.set(parents=False)
+    shelf, source = fetched(server, tmp_path, quick)
+    ds, notes = read_places(shelf, source, ["MT"])
+    assert NEWEST not in ds["municipality"].values
+    assert note_of(notes, "left out").missing
+
+
+def test_the_map(server, tmp_path, quick):
+    shelf, source = fetched(server, tmp_path, quick)
+    mesh, notes = read_mesh(shelf, source, ["MT", "GO"])
+    codes = [f["properties"]["code"] for f in mesh["features"]]
+    assert codes == sorted(codes)
+    assert len(codes) == 16
+    assert mesh["type"] == "FeatureCollection"
+    assert mesh["features"][-1]["properties"] == {"code": "5200807", "name": "Cruz & Sá", "state": "GO"}
+    assert mesh["features"][0]["geometry"]["coordinates"][0][0] == [-57.2, -12.2]
+    note = note_of(notes, "new municipalities without a polygon")
+    assert (note.count, note.missing) == (1, False)
+    assert str(NEWEST) in note.text
+    json.dumps(mesh)
+
+
+def again(shelf: Shelf, source: Ibge, folder: Path, quick, states=()) -> list[str]:
+    """Names of the parts that the next run asks for."""
+    parts = [*source.place_parts(), *source.mesh_parts(states)]
+    asked = [part.name for part in parts if shelf.verified(part) is None]
+    summary = fetch_parts([(source, parts)], folder, retry=quick)[0]
+    assert (summary.fetched, summary.missing) == (len(asked), [])
+    return asked
+
+
+def test_half_of_localidades_does_not_become_the_country(server, tmp_path, quick):
+    """25 places less 4; the mesh has centroids of 24 of them, and of 2 more that the stand-in never lists."""
+    server.set(unlisted=[4100100, 5100100, 5200100, 5200201])
+    shelf, source = fetched(server, tmp_path, quick)
+    lists = r"Localidades lists 21 municipalities, the mesh has centroids of 26; 6 are not in Localidades"
+    for read in (lambda: read_places(shelf, source, ["PR"]), lambda: municipality_counts(shelf, source)):
+        with pytest.raises(FetchError, match=lists) as caught:
+            read()
+        assert "`yieldcast fetch places --store DIR`" in caught.value.hint
+        with pytest.raises(MissingDataError, match="localidades has not been fetched"):
+            read()
+        assert again(shelf, source, tmp_path, quick) == ["localidades"]  # half of it again
+    server.set(unlisted=[])
+    with pytest.raises(FetchError):
+        municipality_counts(shelf, source)
+    assert again(shelf, source, tmp_path, quick) == ["localidades"]
+    assert read_places(shelf, source, None)[0].sizes["municipality"] == 25
+    assert municipality_counts(shelf, source) == {41: 8, 51: 9, 52: 8}
+
+
+def test_up_to_five_that_localidades_does_not_list_are_told(server, tmp_path, quick):
+    server.set(unlisted=[5100100, 5200100, 5200201])
+    shelf, source = fetched(server, tmp_path, quick)
+    ds, notes = read_places(shelf, source, None)
+    assert ds.sizes["municipality"] == 22
+    note = note_of(notes, "Localidades does not list")
+    assert note.count == 5
+    assert "5100100, 5106240, 5107925, 5200100, 5200201" in note.text
+    assert note_of(read_places(shelf, source, ["GO"])[1], "does not list").count == 2
+    assert read_places(shelf, source, ["PR"])[1] == []
+    assert municipality_counts(shelf, source) == {41: 8, 51: 8, 52: 6}
+
+
+def test_half_of_the_centroids_is_not_believed(server, tmp_path, quick):
+    """Of 25 places the newest has no centroid; 20 more hidden are 21, one above the bound."""
+    codes = sorted(p.code for p in listed(server, tmp_path, quick) if p.code != NEWEST)
+    server.set(hide=codes[:20])
+    shelf, source = fetched(server, tmp_path / "half", quick)
+    with pytest.raises(FetchError, match=r"lists 25 municipalities, .* centroids of 6; 21 have no centroid"):
+        read_places(shelf, source, None)
+    server.set(hide=codes[:19])
+    assert again(shelf, source, tmp_path / "half", quick) == ["centroids"]
+    ds, notes = read_places(shelf, source, None)  # 20: their polygons stand in
+    assert ds.sizes["municipality"] == 25
+    assert sum("computed from its polygon" in n.text for n in notes) == 19
+
+
+def listed(server, folder: Path, quick) -> list:
+    shelf, source = fetched(server, folder, quick)
+    part = source.place_parts()[0]
+    return parse_places(json.loads(shelf.path(part).read_bytes()), part)
+
+
+def test_a_mesh_without_a_municipality_of_eight_is_not_believed(server, tmp_path, quick):
+    server.set(no_polygon=[5200201])
+    shelf, source = fetched(server, tmp_path, quick)
+    with pytest.raises(FetchError, match="polygons of 7 of 8 municipalities of state 52") as caught:
+        read_mesh(shelf, source, None)
+    assert "mesh-52" in caught.value.hint
+    server.set(no_polygon=[])
+    assert again(shelf, source, tmp_path, quick, (41, 51, 52)) == ["mesh-52"]
+    assert len(read_mesh(shelf, source, None)[0]["features"]) == 24
+
+
+@pytest.mark.parametrize("absent", [0, 2, 3])
+def test_one_in_twenty_of_a_state_may_lack_its_polygon_and_is_missing(tmp_path, absent):
+    """Of 40 municipalities two are 5 %, three are more."""
+    source, shelf = Ibge("http://x"), Shelf(tmp_path)
+    shelf.make()
+    unit = {"id": 43, "sigla": "RS", "nome": "Rio Grande do Sul", "regiao": {"nome": "Sul"}}
+    codes = [4310000 + i for i in range(40)]
+    places = [
+        {"id": c, "nome": "x", "regiao-imediata": {"regiao-intermediaria": {"UF": unit}}} for c in codes
+    ]
+    polygon = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
+    features = [{"properties": {"codarea": str(c)}, "geometry": polygon} for c in codes[absent:]]
+    answers = {source.place_parts()[0]: places, source.mesh_parts([43])[0]: {"features": features}}
+    for part, body in answers.items():
+        shelf.temporary(part).write_text(json.dumps(body))
+        shelf.commit(part, {"fetched": timestamp()})
+    if absent == 3:
+        with pytest.raises(FetchError, match="37 of 40"):
+            read_mesh(shelf, source, None)
+        assert shelf.verified(source.mesh_parts([43])[0]) is None
+        assert shelf.verified(source.place_parts()[0]) is not None
+        return
+    mesh, notes = read_mesh(shelf, source, None)
+    assert len(mesh["features"]) == 40 - absent
+    assert [(n.count, n.missing) for n in notes] == [(2, True)] * (absent == 2)
+
+
+def test_a_state_without_its_mesh_is_missing(server, tmp_path, quick):
+    shelf, source = fetched(server, tmp_path, quick, states=(51,))
+    mesh, notes = read_mesh(shelf, source, None)
+    assert {f["properties"]["state"] for f in mesh["features"]} == {"MT"}
+    assert sorted(n.text for n in notes if n.missing) == [
+        "polygons of mesh-41 have not been fetched", "polygons of mesh-52 have not been fetched",
+    ]  # fmt: skip
+
+
+def test_polygons_that_are_no_municipality_are_told(tmp_path):
+    """The mesh of Rio Grande do Sul holds two lagoons."""
+    source, shelf = Ibge("http://x"), Shelf(tmp_path)
+    shelf.make()
+
+    def put(part: Part, answer: object) -> None:
+        shelf.temporary(part).write_text(json.dumps(answer))
+        shelf.commit(part, {"fetched": timestamp()})
+
+    unit = {"id": 43, "sigla": "RS", "nome": "Rio Grande do Sul", "regiao": {"nome": "Sul"}}
+    place = {"id": 4300034, "nome": "Aceguá", "regiao-imediata": {"regiao-intermediaria": {"UF": unit}}}
+    ring = [[0, 0], [1, 0], [1, 1], [0, 0]]
+    features = [
+        {"properties": {"codarea": str(c)}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+        for c in (4300034, 4300001, 4300002)
+    ]
+    put(source.place_parts()[0], [place])
+    put(source.mesh_parts([43])[0], {"type": "FeatureCollection", "features": features})
+    mesh, notes = read_mesh(shelf, source, None)
+    assert [f["properties"]["code"] for f in mesh["features"]] == ["4300034"]
+    assert note_of(notes, "not in Localidades").count == 2
+    centroids = [{"id": str(c), "centroide": {"latitude": -31, "longitude": -54}} for c in (4300034, 4300001)]
+    put(source.place_parts()[1], centroids)
+    assert read_places(shelf, source, None)[1] == []  # a lagoon is no municipality that Localidades lacks
+
+
+def test_nothing_fetched_is_said(tmp_path):
+    with pytest.raises(MissingDataError, match="has not been fetched") as caught:
+        read_places(Shelf(tmp_path), Ibge("http://x"), None)
+    assert caught.value.hint == "Fetch it: `yieldcast fetch places --store DIR`."
+
+
+def test_state_codes():
+    assert state_codes(["mt", "GO", "MT"]) == [51, 52]
+    assert len(state_codes(None)) == 27
+    with pytest.raises(ConfigError, match="XX"):
+        state_codes(["MT", "XX"])
+
+
+def test_states_and_parents_are_ibges(samples):
+    answer = json.loads((samples / "sidra/ibger_v3__1612__localidades__N3.json").read_text())
+    assert sorted(STATES.values()) == sorted(int(row["id"]) for row in answer)
+    rows = (samples.parent / "brazil/municipalities.csv").read_text().splitlines()[1:]
+    codes = {int(row.split(",")[0]): row.split(",")[2] for row in rows}
+    assert {STATES[state] for code, state in codes.items() if code // 100_000 == STATES[state]} == set(
+        STATES.values()
+    )
+    for child, (_year, parents) in PARENTS.items():
+        assert set(parents) <= set(codes)
+        assert {p // 100_000 for p in parents} == {child // 100_000}
+
+
+def test_area_centroid_by_hand():
+    # An L of a 2 x 2 square without its upper right quarter: squares centred at (0.5, 0.5), (1.5, 0.5),
+    # (0.5, 1.5), so x = y = 2.5 / 3
+    corner = [[0, 0], [2, 0], [2, 1], [1, 1], [1, 2], [0, 2], [0, 0]]
+    assert area_centroid({"type": "Polygon", "coordinates": [corner]}) == pytest.approx((5 / 6, 5 / 6))
+    # 3 x 3 around (1.5, 1.5), a hole of 1 x 1 around (0.5, 0.5): (9 * 1.5 - 0.5) / 8 = 1.625
+    outline = [[0, 0], [3, 0], [3, 3], [0, 3], [0, 0]]
+    hole = [[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]
+    assert area_centroid({"type": "Polygon", "coordinates": [outline, hole]}) == pytest.approx((1.625, 1.625))
+    # 1 x 1 around (0.5, 0.5) and 2 x 1 around (lon 11, lat 0.5): lon (0.5 + 2 * 11) / 3 = 7.5
+    island = [[10, 0], [12, 0], [12, 1], [10, 1], [10, 0]]
+    both = {"type": "MultiPolygon", "coordinates": [[hole], [island]]}
+    assert area_centroid(both) == pytest.approx((0.5, 7.5))
+    assert area_centroid({"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 0]]]}) is None
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.5, 3), st.floats(0, 6.28)), min_size=3, max_size=12),
+    st.floats(-60, -40),
+    st.floats(-30, 0),
+)
+def test_area_centroid_moves_with_its_polygon_and_turns_either_way(corners, lon, lat):
+    corners = sorted(corners, key=lambda c: c[1])
+    ring = [[r * np.cos(a), r * np.sin(a)] for r, a in corners]
+    ring.append(ring[0])
+    here = area_centroid({"type": "Polygon", "coordinates": [ring]})
+    moved = [[x + lon, y + lat] for x, y in reversed(ring)]
+    there = area_centroid({"type": "Polygon", "coordinates": [moved]})
+    area = abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in itertools.pairwise(ring)))
+    if area > 1e-3:
+        assert there == pytest.approx((here[0] + lat, here[1] + lon), abs=1e-6)
+
+
+PART = Part("ibge", "x", {"kind": "mesh", "state": 51})
+
+
+@pytest.mark.parametrize(
+    ("parse", "answer", "names"),
+    [
+        (parse_places, [], "at least one"),
+        (parse_places, {"message": "erro"}, "erro"),
+        (parse_places, [{"id": 5107925, "nome": "Sorriso"}], "regiao-imediata"),
+        (parse_centroids, [{"id": "5107925", "centroide": {"latitude": -55, "longitude": -12}}], "in Brazil"),
+        (parse_centroids, [{"id": "510792", "centroide": {"latitude": -12, "longitude": -55}}], "510792"),
+        (parse_centroids, [{"id": "5107925", "centroide": {"latitude": "nan", "longitude": -55}}], "nan"),
+        (parse_centroids, [{"id": "5107925", "centroide": {"latitude": -12, "longitude": -55}}] * 2, "twice"),
+        (parse_mesh, {"type": "FeatureCollection", "features": []}, "at least one"),
+        (parse_mesh, [{"codarea": "5107925"}], "at least one"),
+        (parse_mesh, {"features": [{"properties": {"codarea": "5107925"}, "geometry": None}]}, "polygon"),
+        (
+            parse_mesh,
+            {"features": [{"properties": {"codarea": "51"}, "geometry": {"type": "Polygon"}}]},
+            "codarea",
+        ),
+        (
+            parse_mesh,
+            {
+                "features": [
+                    {
+                        "properties": {"codarea": "4107925"},
+                        "geometry": {"type": "Polygon", "coordinates": [[[0, 0]]]},
+                    }
+                ]
+            },
+            "state 51",
+        ),
+    ],
+)
+def test_strange_answers_are_refused_and_named(parse, answer, names):
+    with pytest.raises(AgainError, match=names):
+        parse(answer, PART)
+
+
+def test_coordinates_may_be_texts_and_a_centroid_may_be_null():
+    answer = [
+        {"id": 5107925, "centroide": {"latitude": "-12.5", "longitude": "-55.7"}},
+        {"id": "5101837", "centroide": None},
+    ]
+    assert parse_centroids(answer, PART) == {5107925: (-12.5, -55.7)}

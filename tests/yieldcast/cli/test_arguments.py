@@ -1,0 +1,43 @@
+"""What is typed on a command line; years, dates and months are tested with the commands that take them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yieldcast.cli.arguments import parse_leads
+from yieldcast.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "leads"),
+    [
+        ("3", (3,)),
+        ("0,3,6", (0, 3, 6)),
+        ("6, 0,3,3", (0, 3, 6)),
+        ("0:3", (0, 1, 2, 3)),
+        ("-1:1,9", (-1, 0, 1, 9)),
+        ("-2:-1", (-2, -1)),
+        ("all", None),
+        (" All ", None),
+    ],
+)
+def test_leads_as_typed(text, leads):
+    assert parse_leads(text, "--leads") == leads
+
+
+@pytest.mark.parametrize("text", ["", "soon", "1.5", "100", "1:", ":3", "1-3", "--1", "0,,3", "all,3"])
+def test_leads_that_are_not(text):
+    with pytest.raises(ConfigError, match="--leads: expected all, or months such as 3, 0:9 or 0,3,6"):
+        parse_leads(text, "--leads")
+
+
+def test_a_backward_range_is_empty():
+    with pytest.raises(ConfigError, match="'9:0' is an empty range") as error:
+        parse_leads("9:0", "--leads")
+    assert error.value.hint == "Put the smaller number first."
+    assert error.value.exit_code == 2
+
+
+@given(st.sets(st.integers(-99, 99), min_size=1))
+def test_any_leads_survive_being_typed(leads):
+    assert parse_leads(",".join(map(str, leads)), "--leads") == tuple(sorted(leads))

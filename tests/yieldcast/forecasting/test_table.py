@@ -1,0 +1,172 @@
+"""The contract of a forecast: what is refused, and that it survives the disk."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import xarray as xr
+from factories import synthetic_forecast
+
+from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.forecasting import table
+from yieldcast.forecasting.table import ARRAYS, ATTRIBUTES, QUANTILES, check_forecast, production_t
+
+
+@pytest.fixture
+def forecast():
+    return synthetic_forecast()
+
+
+def test_the_synthetic_forecast_keeps_the_contract_and_says_what_it_is(forecast):
+    assert check_forecast(forecast) is forecast
+    assert set(forecast.data_vars) == set(ARRAYS)
+    assert list(forecast.attrs) == list(ATTRIBUTES)
+    assert forecast.attrs["synthetic"] == 1
+    assert forecast["aggregate"].values.tolist() == ["all", "MT", "PR", "RS"]
+    own = synthetic_forecast(np.array([5, 9]), ["A", "B"], ["MT", "RS"], shift_kg_ha=200.0)
+    assert check_forecast(own).sizes == {"municipality": 2, "quantile": 7, "aggregate": 3}
+    earlier = synthetic_forecast(np.array([5, 9]), ["A", "B"], ["MT", "RS"])
+    np.testing.assert_allclose(own["yield_kg_ha"] - earlier["yield_kg_ha"], 200, atol=0.01)
+
+
+def changed(ds: xr.Dataset, name: str, at: tuple, value: float) -> xr.Dataset:
+    values = ds[name].values.copy()
+    values[at] = value
+    return ds.assign({name: (ds[name].dims, values, ds[name].attrs)})
+
+
+def units(ds: xr.Dataset, name: str, text: str) -> xr.Dataset:
+    return ds.assign({name: ds[name].assign_attrs(units=text)})
+
+
+FAULTS = {
+    "quantiles of another kind": (
+        lambda ds: ds.assign_coords(quantile=[0.01, *QUANTILES[1:]]),
+        "expected the quantiles (0.05",
+    ),
+    "quantiles without levels": (lambda ds: ds.drop_vars("quantile"), "received None"),
+    "a quantile too few": (lambda ds: ds.isel(quantile=slice(6)), "expected the quantiles"),
+    "no country first": (
+        lambda ds: ds.isel(aggregate=[1, 0, 2, 3]),
+        "expected the aggregates 'all', then states",
+    ),
+    "no aggregate": (lambda ds: ds.isel(aggregate=[]), "received []"),
+    "aggregates without names": (lambda ds: ds.drop_vars("aggregate"), "received None"),
+    "no municipality": (lambda ds: ds.isel(municipality=[]), "coordinate 'municipality' with at least one"),
+    "municipalities unsorted": (lambda ds: ds.isel(municipality=[1, 0]), "'municipality' sorted"),
+    "municipality twice": (lambda ds: ds.isel(municipality=[0, 0, 1]), "each value once"),
+    "codes as text": (
+        lambda ds: ds.assign_coords(municipality=ds["municipality"].astype(str)),
+        "of type int32",
+    ),
+    "a variable lost": (lambda ds: ds.drop_vars("probability_low"), "expected ['probability_low']"),
+    "a variable too many": (lambda ds: ds.assign(x=("municipality", np.zeros(60))), "received ['x'] too"),
+    "dims swapped": (
+        lambda ds: ds.assign(yield_kg_ha=ds["yield_kg_ha"].transpose()),
+        "expected yield_kg_ha with dims",
+    ),
+    "another type": (
+        lambda ds: ds.assign(own_history=ds["own_history"].astype("int64")),
+        "own_history of type int8",
+    ),
+    "another unit": (
+        lambda ds: units(ds, "yield_mean_kg_ha", "t/ha"),
+        "yield_mean_kg_ha in 'kg/ha', received 't/ha'",
+    ),
+    "no unit": (lambda ds: ds.assign(area_planted_ha=ds["area_planted_ha"].drop_attrs()), "received None"),
+    "a yield below zero": (
+        lambda ds: changed(ds, "yield_kg_ha", (3, 0), -1),
+        "0 to 500000 kg/ha, received -1.0 at municipality 4190004",
+    ),
+    "a yield beyond belief": (lambda ds: changed(ds, "yield_mean_kg_ha", (0,), 1e6), "(1 such values)"),
+    "a yield that is no number": (lambda ds: changed(ds, "yield_kg_ha", (0, 3), np.nan), "received nan at"),
+    "infinite": (lambda ds: changed(ds, "last_public_kg_ha", (0,), np.inf), "received inf"),
+    "a probability above one": (
+        lambda ds: changed(ds, "probability_low", (0,), 1.01),
+        "probability_low of 0 to 1",
+    ),
+    "an aggregate without its mean": (
+        lambda ds: changed(ds, "aggregate_yield_mean_kg_ha", (0,), np.nan),
+        "at aggregate all",
+    ),
+    "quantiles that fall": (
+        lambda ds: changed(ds, "yield_kg_ha", (2, 4), float(ds["yield_kg_ha"][2, 3]) - 1),
+        "yield_kg_ha of rising quantiles",
+    ),
+    "an aggregate's quantiles that fall": (
+        lambda ds: changed(ds, "aggregate_yield_kg_ha", (1, 0), 9e4),
+        "aggregate_yield_kg_ha of rising quantiles",
+    ),
+    "a name lost": (lambda ds: ds.drop_vars(["name", "region"]), "received none of ['name', 'region']"),
+    "a window lost": (lambda ds: ds.drop_vars("window_end"), "received none of ['window_end']"),
+    "an attribute lost": (
+        lambda ds: ds.drop_attrs(deep=False).assign_attrs(
+            {k: v for k, v in ds.attrs.items() if k != "synthetic"}
+        ),
+        "received none of ['synthetic']",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_is_refused_with_its_reason(forecast, fault):
+    change, reason = FAULTS[fault]
+    broken = change(forecast)
+    with pytest.raises(SchemaError, match=re.escape(reason)) as error:
+        check_forecast(broken)
+    assert str(error.value).startswith("forecast: expected")
+    check_forecast(forecast)  # the change was the only fault
+
+
+def test_what_may_be_missing_may(forecast):
+    for name, (_, _, _, _, gaps) in ARRAYS.items():
+        if gaps:
+            check_forecast(changed(forecast, name, (0,), np.nan))
+
+
+def test_equal_quantiles_are_no_fall(forecast):
+    flat = forecast.copy(deep=True)
+    flat["yield_kg_ha"].values[:] = 3000
+    check_forecast(flat)
+
+
+def test_production_by_hand(forecast):
+    # 3000 kg/ha on 2500 ha: 7500 t; no area, no production
+    some = changed(changed(forecast, "area_planted_ha", (0,), 2500), "area_planted_ha", (1,), np.nan)
+    some["yield_kg_ha"].values[0] = 3000
+    made = production_t(some)
+    assert made.values[0].tolist() == [7500] * 7
+    assert np.isnan(made.values[1]).all()
+    assert made.dims == ("municipality", "quantile")
+    assert made.attrs["units"] == "t"
+    some["aggregate_yield_kg_ha"].values[1] = 2000
+    whole = production_t(changed(some, "aggregate_area_planted_ha", (1,), 1e6), aggregate=True)
+    assert whole.dims == ("aggregate", "quantile")
+    assert whole.values[1].tolist() == [2e6] * 7
+
+
+def test_it_survives_the_disk(forecast, tmp_path):
+    table.write(tmp_path / "f.nc", forecast)
+    read = table.read(tmp_path / "f.nc")
+    xr.testing.assert_identical(read.load(), forecast)
+    assert {name: read[name].dtype for name in ARRAYS} == {name: forecast[name].dtype for name in ARRAYS}
+    assert [p.name for p in tmp_path.iterdir()] == ["f.nc"]
+
+
+def test_files_that_are_no_forecast_are_refused(small_store, tmp_path):
+    with pytest.raises(MissingDataError, match="no forecast") as error:
+        table.read(tmp_path / "none.nc")
+    assert "yieldcast forecast" in error.value.hint
+    (tmp_path / "text.nc").write_text("not netCDF")
+    with pytest.raises(SchemaError, match="cannot be read"):
+        table.read(tmp_path / "text.nc")
+    table.write(tmp_path / "cut.nc", synthetic_forecast())
+    whole = (tmp_path / "cut.nc").read_bytes()
+    (tmp_path / "cut.nc").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SchemaError, match="cannot be read"):
+        table.read(tmp_path / "cut.nc")
+    table.write(tmp_path / "weather.nc", small_store.tables.weather.load())
+    with pytest.raises(SchemaError, match="expected the quantiles"):
+        table.read(tmp_path / "weather.nc")

@@ -1,0 +1,106 @@
+"""The main job on the embedded synthetic country: files, import, train, evaluate, forecast, report."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from yieldcast.cli.progress import counting_progress, training_progress
+from yieldcast.cli.views.forecast import forecast_view
+from yieldcast.cli.views.scores import evaluation_table, years_table
+from yieldcast.config import FORECAST
+from yieldcast.data import synthetic
+from yieldcast.data.boundaries import read_mesh
+from yieldcast.data.files import atomic_text
+from yieldcast.data.store import Store, Tables
+from yieldcast.data.synthetic import synthetic_mesh
+from yieldcast.data.user_tables import read_tables
+from yieldcast.errors import RunError
+from yieldcast.evaluation.evaluate import Evaluated, evaluate_run, write_scores
+from yieldcast.operations.bulletins import REPORT, write_issue
+from yieldcast.training.pipeline import train_run
+from yieldcast.training.run_directory import Run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+CROP = "soybean"
+FIRST_YEAR, YEARS, TEST_YEARS = 2007, 12, 2
+HISTORY_YEARS = 3  # the first years serve as yield history only
+# Before sowing and in season: the run knows the yields that were public on both dates.
+DATES = (dt.date(2017, 10, 15), dt.date(2018, 2, 15))
+
+
+def run_demo(out: Path, seeds: int, screen: Console) -> Evaluated:
+    """Run the main job on synthetic data and print the scores.
+
+    Args:
+        out: folder for the tables, the store and the run; a run begun there is continued.
+        seeds: members to train.
+        screen: where to print.
+    """
+    years = list(range(FIRST_YEAR, FIRST_YEAR + YEARS))
+    train_years, test_years = years[HISTORY_YEARS:-TEST_YEARS], years[-TEST_YEARS:]
+    screen.print(
+        "yieldcast demo: a synthetic country with a known yield response; no real data", style="bold"
+    )
+    tables = out / "synthetic-tables"
+    made = synthetic.country(first_harvest_year=FIRST_YEAR, harvest_years=YEARS, crop=CROP)
+    synthetic.write_files(tables, made)
+    read, report = read_tables(
+        tables / "places.csv", tables / "yields.csv", tables / "weather.nc", tables / "soil.csv"
+    )
+    boundaries = read_mesh(_write_mesh(tables / "boundaries.geojson", made), read.static, report)
+    store = Store.write(out / "synthetic-store", read, report.sources, boundaries)
+    screen.print(
+        f"imported {store.static.sizes['municipality']} synthetic municipalities, harvest years "
+        f"{years[0]}-{years[-1]}, into {out / 'synthetic-store'}"
+    )
+    try:
+        run = _train(store, train_years, seeds, out / "synthetic-run", screen)
+    except RunError as error:
+        screen.print(f"starting the synthetic run afresh: {error}")
+        shutil.rmtree(out / "synthetic-run")
+        run = _train(store, train_years, seeds, out / "synthetic-run", screen)
+    with counting_progress("scoring synthetic members", screen) as counting:
+        result = evaluate_run(run, store, test_years, progress=counting)
+    screen.print(evaluation_table(result.scores, synthetic=result.synthetic, notes=result.notes))
+    screen.print(years_table(result.by_year(), result.synthetic))
+    for path in write_scores(result, run):
+        screen.print(f"written (synthetic): {path}")
+    _forecast(run, store, years[-1], out / "synthetic-issues", screen)
+    return result
+
+
+def _write_mesh(path: Path, made: Tables) -> Path:
+    static = made.static
+    codes, names, states = (static[name].values.tolist() for name in ("municipality", "name", "state"))
+    latitude, longitude = (static[name].values.tolist() for name in ("latitude_deg", "longitude_deg"))
+    mesh = synthetic_mesh(codes, names, states, latitude, longitude)
+    atomic_text(path, json.dumps(mesh))
+    return path
+
+
+def _forecast(run: Run, store: Store, harvest_year: int, out: Path, screen: Console) -> None:
+    """An issue before sowing and one in season, and where the report of the second is."""
+    from yieldcast.forecasting.forecast import forecast
+
+    for date in DATES:
+        with counting_progress(f"forecasting (synthetic) as of {date}", screen) as counting:
+            table = forecast(run, store, harvest_year, date, progress=counting)
+        issue = write_issue(out, table, mesh=store.mesh, notice=screen.print)
+    screen.print(forecast_view(table, "en"))
+    screen.print(issue.summary("en"))
+    screen.print(f"report (synthetic), open it in a browser: {issue.path / REPORT}")
+
+
+def _train(store: Store, years: list[int], seeds: int, out: Path, screen: Console) -> Run:
+    settings = FORECAST
+    with training_progress(settings.training.max_epochs, screen, "training (synthetic)") as progress:
+        return train_run(
+            store, CROP, years, range(1, seeds + 1), out, settings, progress=progress, notice=screen.print
+        )

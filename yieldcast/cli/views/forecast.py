@@ -1,0 +1,153 @@
+"""Forecasts and skill by lead as rich tables, for whoever reads them in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import xarray as xr
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from yieldcast.evaluation import skill
+from yieldcast.evaluation.skill import CLIMATOLOGY, FORECAST
+from yieldcast.forecasting.table import QUANTILES
+from yieldcast.reporting import labels
+
+_ENDS = QUANTILES.index(0.05), QUANTILES.index(0.5), QUANTILES.index(0.95)
+_HEADS = {
+    "en": ("median", "90 % interval", "five-year mean", "planted ha", "observed %"),
+    "pt": ("mediana", "intervalo de 90 %", "média de cinco anos", "área plantada ha", "observado %"),
+}
+_WORDS = (
+    "lead: months before the end of harvest. *: lowest at that lead. "
+    "worst year: the harvest year whose 90 % interval covered least of its yields."
+)
+
+
+def forecast_view(forecast: xr.Dataset, lang: str) -> Group:
+    """The country and its states: median, interval, five-year mean, area, share observed.
+
+    Args:
+        forecast: a checked table.
+        lang: en or pt.
+    """
+    table = Table(title=Text(labels.title(forecast.attrs, lang)), title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("kg/ha")
+    for head in _HEADS[lang]:
+        table.add_column(head, justify="right")
+
+    def number(value: Any, digits: int = 0) -> str:
+        return labels.number(float(value), digits, lang)
+
+    for k, name in enumerate(forecast["aggregate"].values.tolist()):
+        low, median, high = (forecast["aggregate_yield_kg_ha"].values[k, i] for i in _ENDS)
+        table.add_row(
+            labels.aggregate(name, lang, str(forecast.attrs["country"])), number(median),
+            f"{number(low)}–{number(high)}", number(forecast["aggregate_mean_5y_public_kg_ha"].values[k]),
+            number(forecast["aggregate_area_planted_ha"].values[k]),
+            number(100 * forecast["aggregate_observed_share"].values[k]),
+        )  # fmt: skip
+    return Group(table)
+
+
+def skill_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Group:
+    """RMSE and CRPS of every model by lead, pooled over harvest years, and what the interval covered.
+
+    A line per lead: all models fit beside each other on 80 columns, all leads would not.
+
+    Args:
+        rows: of a backtest, one crop.
+        synthetic: whether the data are; the title then says so.
+    """
+    crop = str(rows[0]["crop"])
+    pooled = skill.pooled(rows, crop)
+    models = sorted({row["model"] for row in pooled}, key=lambda model: (model != FORECAST, model))
+    leads = sorted({row["lead_months"] for row in pooled}, reverse=True)
+    years = sorted({int(row["harvest_year"]) for row in rows})
+    mark = ", synthetic data" if synthetic else ""
+    title = f"{crop}, harvest years {years[0]}-{years[-1]}{mark}: "
+    found = {(row["model"], row["lead_months"]): row for row in pooled}
+    parts: list[Any] = []
+    for score, name in (("rmse_kg_ha", "RMSE kg/ha"), ("crps_kg_ha", "CRPS kg/ha (absolute error of lines)")):
+        table = _by_lead(title + name, models)
+        for lead in leads:
+            table.add_row(str(lead), *_scores([found.get((model, lead)) for model in models], score))
+        parts += [table, Text(_sentence(skill.beats_from(pooled, score), score) + "\n")]
+    spread = [model for model in (FORECAST, CLIMATOLOGY) if model in models]
+    heads = [head for model in spread for head in (model, "worst year")]
+    table = _by_lead(title + "coverage of the 90 % interval", heads)
+    for lead in leads:
+        ours = [found.get((model, lead)) for model in spread]
+        table.add_row(str(lead), *(cell for row in ours for cell in _coverage(row)))
+    return Group(*parts, table, Text(_WORDS + "\n", style="dim"))
+
+
+def _by_lead(title: str, heads: Sequence[str]) -> Table:
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+    for head in ("lead", *heads):
+        # a name is broken where it has its underscores: on 80 columns rich would cut it
+        broken = Text(head.replace("_", "_\n"), style="bold" if head == FORECAST else "")
+        table.add_column(broken, justify="right", vertical="bottom")
+    return table
+
+
+def _scores(rows: Sequence[Mapping[str, Any] | None], score: str) -> list[Text]:
+    """A score of each model at one lead, the lowest with a star."""
+    values = [None if row is None else row[score] for row in rows]
+    best = min((value for value in values if value is not None), default=None)
+    return [
+        Text("- " if value is None else f"{value:.0f}{'*' if value == best else ' '}",
+             style="bold green" if value is not None and value == best else "")
+        for value in values
+    ]  # fmt: skip
+
+
+def _coverage(row: Mapping[str, Any] | None) -> tuple[str, str]:
+    """What the interval covered at one lead, and in the worst year; dashes where nothing is known."""
+    if row is None or row["coverage90"] is None:
+        return "-", "-"
+    return f"{100 * row['coverage90']:.0f} %", f"{100 * row['worst_coverage90']:.0f} % ({row['worst_year']})"
+
+
+def _sentence(beats: Mapping[str, Any], score: str) -> str:
+    name = score.split("_", maxsplit=1)[0].upper()
+    # by CRPS only lines with uncertainty of their own are compared, see `skill.beats_from`
+    line = "best reference line" + (" with uncertainty of its own" if score == "crps_kg_ha" else "")
+    lead = beats["lead_months"]
+    if lead is None:
+        won = [one["lead_months"] for one in beats["best"] if one["won"]]
+        some = f" It does at {', '.join(map(str, won))} months." if won else ""
+        return f"{name}: the forecast does not beat the {line} up to the harvest.{some}"
+    return f"{name}: the forecast beats the {line} from {lead} months before the end of harvest on."
+
+
+def states_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Table:
+    """For each state with rows: from which lead the forecast beats the best reference line by RMSE.
+
+    Args:
+        rows: of a backtest by state.
+        synthetic: whether the data are; the title then says so.
+    """
+    mark = ", synthetic data" if synthetic else ""
+    table = Table(
+        title=Text(f"by state{mark}: RMSE kg/ha at the longest and the shortest lead, ours / best line"),
+        title_justify="left", box=box.SIMPLE_HEAD,
+    )  # fmt: skip
+    for head in ("state", "rows", "longest", "shortest", "ahead from (months before the end of harvest)"):
+        table.add_column(head, justify="left" if head == "state" else "right")
+    for state in sorted({str(row["state"]) for row in rows}):
+        own = [row for row in rows if row["state"] == state]
+        pooled = skill.pooled(own, str(own[0]["crop"]))
+        beats = skill.beats_from(pooled, "rmse_kg_ha")
+        ours = [row for row in pooled if row["model"] == FORECAST]
+        best = {one["lead_months"]: one["value"] for one in beats["best"]}
+        ends = [
+            f"{r['rmse_kg_ha']:.0f} / {best.get(r['lead_months'], float('nan')):.0f}"
+            for r in (ours[0], ours[-1])
+        ]
+        lead = beats["lead_months"]
+        table.add_row(state, str(max(row["n"] for row in ours)), *ends, "-" if lead is None else str(lead))
+    return table

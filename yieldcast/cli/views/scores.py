@@ -1,0 +1,170 @@
+"""Scores as rich tables and as Markdown.
+
+Everything is returned, nothing is printed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from yieldcast.evaluation.scores import Evaluation, Row
+
+HEADINGS = {
+    "network": "Network",
+    "none": "No yield history",
+    "hindsight": "Hindsight (yields to Y-1)",
+    "public": "Public (yields then out)",
+}
+MEANING = {
+    "network": "Network, ridge and boosted_weather read weather, soil and place, no yield history; they "
+    "learned from the yields of every training year, public on the date of the forecast or not.",
+    "hindsight": "Hindsight lines use the yield of the year before the harvest, Y-1. PAM publishes it only "
+    "in September or October of Y, so no forecaster has it before the harvest.",
+    "public": "Public lines use only what was out on the date of the forecast, yields and weather. These "
+    "are the lines to beat.",
+}
+FALLBACK = (
+    "fallback: rows whose municipality lacks that value; state or nation stands in, trees go on without."
+)
+BEST = "* best of its column; the best seed, known only afterwards, does not take part."
+COLUMNS = ("r", "MAPE\n%", "RMSE\nkg/ha", "bias\nkg/ha", "fallback\nrows")
+
+
+def evaluation_table(evaluation: Evaluation, synthetic: bool, notes: Sequence[str] = ()) -> Group:
+    """The scores of the network beside its reference lines, in sections, with what each one means.
+
+    Args:
+        evaluation: scores of one set of rows.
+        synthetic: whether the rows come from `yieldcast.data.synthetic`; the title then says so.
+        notes: lines for the reader to stand under the table.
+    """
+    table = scores_table(_title(evaluation, synthetic), "model", *COLUMNS)
+    for history, rows in _sections(evaluation):
+        table.add_section()
+        table.add_row(Text(HEADINGS[history], style="bold"))
+        for name, cells in rows:
+            table.add_row(f" {name}", *(_highlight(cell) for cell in cells))
+    told = [MEANING[history] for history, _ in _sections(evaluation) if history in MEANING]
+    lines = [BEST, *told, *([FALLBACK] if evaluation.references else [])]
+    return Group(table, *(Text(line, style="dim") for line in lines), *(Text(note) for note in notes))
+
+
+def years_table(by_year: Mapping[int, Evaluation], synthetic: bool) -> Table:
+    """RMSE (kg/ha) and r of the ensemble mean and every reference line, a column per harvest year.
+
+    Args:
+        by_year: of `evaluation.evaluate_years`.
+        synthetic: whether the rows come from `yieldcast.data.synthetic`; the title then says so.
+    """
+    data = ", synthetic data" if synthetic else ""
+    table = scores_table(f"year by year: RMSE kg/ha (r){data}", "model", *map(str, by_year))
+    rows = [evaluation.rows[1:] for evaluation in by_year.values()]
+    for lines in zip(*rows, strict=True):
+        scores = [line.score for line in lines]
+        table.add_row(
+            lines[0].model, *(f"{number_text(s.rmse_kg_ha, 0)} ({number_text(s.r, 2)})" for s in scores)
+        )
+    return table
+
+
+def markdown(evaluation: Evaluation, synthetic: bool = False) -> str:
+    """The scores as a Markdown table with title, for results files; arguments as `evaluation_table`."""
+    heads = ("model", "yield history", *(" ".join(column.split()) for column in COLUMNS))
+    lines = [f"### {_title(evaluation, synthetic)}", "", f"| {' | '.join(heads)} |"]
+    lines.append("|---|---|" + "--:|" * len(COLUMNS))
+    for history, rows in _sections(evaluation):
+        for name, cells in rows:
+            bold = (f"**{cell[:-1]}**" if cell.endswith("*") else cell.strip() for cell in cells)
+            told = "none" if history == "network" else history
+            lines.append(f"| {' | '.join((name.strip(), told, *bold))} |")
+    told_of = [MEANING[history] for history, _ in _sections(evaluation) if history in MEANING]
+    return "\n".join([*lines, "", *(f"- {text}" for text in told_of)]).rstrip("\n") + "\n"
+
+
+def _title(evaluation: Evaluation, synthetic: bool) -> str:
+    data = "synthetic data, " if synthetic else ""
+    trained, tested = years_text(evaluation.train_years), years_text(evaluation.test_years)
+    return f"{evaluation.crop} {tested}, trained on {trained} ({data}{evaluation.ensemble.n} rows)"
+
+
+def years_text(years: Sequence[int]) -> str:
+    """Years as text, consecutive ones joined: "2011-2013, 2015"."""
+    runs: list[list[int]] = []
+    for year in sorted(years):
+        if runs and year == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], year]
+        else:
+            runs.append([year])
+    return ", ".join("-".join(map(str, run)) for run in runs)
+
+
+def _sections(evaluation: Evaluation) -> list[tuple[str, list[tuple[str, list[str]]]]]:
+    """Section -> names and cells, in the order shown; the best cell of a column ends with a star."""
+    network, ensemble, *references = evaluation.rows
+    best = _best(evaluation.rows)
+    seeds = len(evaluation.seeds)
+    rows = [(f"{network.model}, mean of {seeds_text(evaluation)}", _cells(network, best))]
+    if seeds > 1:
+        sd = [number_text(network.r_sd, 3, "± "), number_text(network.mape_sd, 1, "± "), "", "", ""]
+        most = [number_text(network.r_max, 3), number_text(network.mape_min, 1), "", "", ""]
+        rows += [("  sd between seeds", _pad(sd)), ("  best seed", _pad(most))]
+    sections = {"network": [*rows, (ensemble.model, _cells(ensemble, best))]}
+    for history in ("none", "hindsight", "public"):
+        sections[history] = [
+            (row.model, _cells(row, best, evaluation.references[row.model].fallback_rows))
+            for row in references
+            if evaluation.references[row.model].history == history
+        ]
+    return [(history, lines) for history, lines in sections.items() if lines]
+
+
+def _cells(row: Row, best: Sequence[float], fallback: int | None = None) -> list[str]:
+    score = row.score
+    values = (score.r, score.mape_pct, score.rmse_kg_ha, score.bias_kg_ha)
+    keys = (-score.r, score.mape_pct, score.rmse_kg_ha, abs(score.bias_kg_ha))
+    shown = (number_text(value, digits) for value, digits in zip(values, (3, 1, 0, 0), strict=True))
+    stars = ("*" if key == least else " " for key, least in zip(keys, best, strict=True))
+    cells = [text + star for text, star in zip(shown, stars, strict=True)]
+    return [*cells, "" if fallback is None else str(fallback)]
+
+
+def _best(rows: Sequence[Row]) -> tuple[float, ...]:
+    """The least of -r, MAPE, RMSE and absolute bias over the rows that have them."""
+    scores = [row.score for row in rows]
+    keys = np.array([(-s.r, s.mape_pct, s.rmse_kg_ha, abs(s.bias_kg_ha)) for s in scores])
+    return tuple(np.where(np.isfinite(keys), keys, math.inf).min(axis=0).tolist())
+
+
+def number_text(value: float | None, digits: int, before: str = "") -> str:
+    """A number with a fixed number of decimals; "-" where there is none."""
+    return "-" if value is None or not math.isfinite(value) else f"{before}{value:.{digits}f}"
+
+
+def _pad(cells: Sequence[str]) -> list[str]:
+    return [f"{cell} " if cell else "" for cell in cells]
+
+
+def _highlight(cell: str) -> Text:
+    return Text(cell, style="bold green" if cell.endswith("*") else "")
+
+
+def seeds_text(evaluation: Evaluation) -> str:
+    """How many seeds were scored, e.g. "30 seeds"."""
+    count = len(evaluation.seeds)
+    return f"{count} seed" if count == 1 else f"{count} seeds"
+
+
+def scores_table(title: str, first: str, *columns: str) -> Table:
+    """An empty table in the style of all score tables; `columns` are numbers, aligned to the right."""
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
+    table.add_column(first, overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table

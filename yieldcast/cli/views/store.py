@@ -1,0 +1,111 @@
+"""What a store holds and what an import did, as rich tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from yieldcast.data.user_columns import ImportLog
+
+
+def import_view(report: ImportLog, fingerprints: Mapping[str, str]) -> Group:
+    """What an import read, dropped and found odd, and the fingerprints of what was written.
+
+    Args:
+        report: of `importing.read_tables`.
+        fingerprints: table -> fingerprint, as in the store.
+    """
+    table = Table("table", "what", "count", title="import")
+    table.columns[2].justify = "right"
+    groups = (
+        (report.read, "", ""),
+        (report.dropped, "dropped: ", "yellow"),
+        (report.warnings, "note: ", "yellow"),
+    )
+    for lines, label, style in groups:
+        for name, text, count in lines:
+            table.add_row(name, Text(label + text, style=style), f"{count:,}")
+    marks = Text("fingerprints: " + ", ".join(f"{name} {text[:12]}" for name, text in fingerprints.items()))
+    nothing = [] if report.dropped else [Text("nothing was dropped")]
+    return Group(table, *nothing, marks)
+
+
+def status_view(status: Mapping[str, Any]) -> Group:
+    """A store's tables, years, gaps and fingerprints.
+
+    Args:
+        status: of `Store.status`.
+    """
+    tables = status["tables"]
+    view = Table("table", "holds", "gaps", "fingerprint", title=Text(f"store {status['path']}"))
+    for table, (label, holds, gaps) in _ROWS.items():
+        have = tables.get(table)
+        if have is not None:
+            view.add_row(label, holds(have), gaps(have), have["fingerprint"][:12])
+        elif table != "seasonal":  # the one that training does not need
+            view.add_row(label, Text("not there yet", style="yellow"), f"yieldcast fetch {label}", "")
+    crops = Table("crop", "rows", "municipalities", "harvest years", "missing years", title="yields")
+    for column in crops.columns[1:3]:
+        column.justify = "right"
+    for crop, have in tables.get("yields", {}).get("crops", {}).items():
+        years = f"{have['first_harvest_year']}-{have['last_harvest_year']}"
+        missing = ", ".join(map(str, have["missing_years"])) or "none"
+        crops.add_row(crop, f"{have['rows']:,}", f"{have['municipalities']:,}", years, missing)
+    written = Text(f"written {status['written']} from {_sources(status['sources'])}")
+    return Group(view, *([crops] if crops.rows else []), written)
+
+
+def _places(static: Mapping[str, Any]) -> str:
+    properties, layers = len(static["soil_variables"]), len(static["soil_layers"])
+    soil = f"soil: {properties} properties x {layers} layers" if properties else "no soil"
+    return f"{static['municipalities']:,} municipalities, {len(static['states'])} states; {soil}"
+
+
+def _places_gaps(static: Mapping[str, Any]) -> str:
+    return _count(static["municipalities_without_soil"], "without soil")
+
+
+def _weather(weather: Mapping[str, Any]) -> str:
+    span = f"{weather['first_month']} to {weather['last_month']}, {weather['months']} months"
+    return f"{span}: {', '.join(weather['variables'])}"
+
+
+def _weather_gaps(weather: Mapping[str, Any]) -> str:
+    months: Sequence[str] = weather["missing_months"]
+    parts = [
+        _count(weather["municipalities_without_weather"], "municipalities without"),
+        _count(weather["missing_cells"], "cells missing"),
+        f"months missing: {', '.join(months)}" if months else "",
+    ]
+    return "; ".join(part for part in parts if part != "none") or "none"
+
+
+def _seasonal(seasonal: Mapping[str, Any]) -> str:
+    starts = seasonal["starts"]
+    span = starts[0] if len(starts) == 1 else f"{len(starts)} starts, {starts[0]} to {starts[-1]}"
+    return f"{span}: {seasonal['members']} members x {seasonal['leads']} months"
+
+
+def _count(number: int, text: str) -> str:
+    return f"{number:,} {text}" if number else "none"
+
+
+def _sources(sources: Mapping[str, Any]) -> str:
+    files = (
+        value.get("file", value.get("source", "")) if isinstance(value, Mapping) else value
+        for value in sources.values()
+    )
+    return ", ".join(dict.fromkeys(map(str, files))) or "tables in memory"
+
+
+_Tell = Callable[[Mapping[str, Any]], str]
+_ROWS: Mapping[str, tuple[str, _Tell, _Tell]] = {
+    "static": ("places", _places, _places_gaps),
+    "weather": ("weather", _weather, _weather_gaps),
+    "yields": ("yields", lambda have: f"{len(have['crops'])} crops, see below", lambda have: ""),
+    "seasonal": ("seasonal", _seasonal, lambda have: ""),
+}

@@ -1,0 +1,296 @@
+"""A user's columns: found by name, read with their unit, and what was done with them."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from yieldcast import variables
+from yieldcast.data.files import open_hdf5
+from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.variables import Column, Kind
+
+Line = tuple[str, str, int]
+"""One line of a report: table, what happened, how many."""
+# The first name wins where a file has several.
+CODES = ("municipality_code", "municipality", "code", "codigo_ibge", "geocode", "code_muni")
+MISSING = ("", "na", "n/a", "nan", "null", "none")
+_INT32_MAX = np.iinfo(np.int32).max
+
+
+@dataclass
+class ImportLog:
+    """What an import read, dropped and found odd; `sources` belongs into `Store.write`."""
+
+    read: list[Line] = field(default_factory=list)
+    dropped: list[Line] = field(default_factory=list)
+    warnings: list[Line] = field(default_factory=list)
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def extras(self, table: str, names: Sequence[str]) -> None:
+        """Note columns that are not used."""
+        if names:
+            self.read.append((table, f"columns not used: {', '.join(names)}", len(names)))
+
+
+class Codes:
+    """Codes of places, text, and the int32 `municipality` each stands for, sorted by it.
+
+    When every code is a plain whole number that fits int32 it is the municipality itself; otherwise
+    (letters, leading zeros, too large) the municipalities are 1..N in the sorted order of the codes.
+
+    Args:
+        codes: every place's code, each once.
+    """
+
+    def __init__(self, codes: Iterable[str]) -> None:
+        texts = list(codes)
+        if all(t.isascii() and t.isdigit() and str(int(t)) == t and int(t) <= _INT32_MAX for t in texts):
+            texts.sort(key=int)
+            self.municipality = np.array([int(t) for t in texts], dtype=np.int32)
+        else:
+            texts.sort()
+            self.municipality = np.arange(1, len(texts) + 1, dtype=np.int32)
+        self.index = pd.Index(texts, dtype=object)
+
+    def rows(self, codes: Sequence[str] | NDArray[Any], source: str) -> NDArray[np.intp]:
+        """Position of each code in `municipality`; SchemaError when one is not a known place."""
+        rows: NDArray[np.intp] = self.index.get_indexer(pd.Index(codes, dtype=object))
+        unknown = pd.unique(np.asarray(codes, dtype=object)[rows < 0])
+        if len(unknown):
+            raise SchemaError(
+                f"{source}: expected codes of the places table, received {len(unknown)} others: "
+                f"{', '.join(map(repr, unknown[:5]))}{', ...' if len(unknown) > 5 else ''}",
+                f"Add them to the places or drop them; leading zeros and '.0' count (places have codes "
+                f"like {self.index[0]!r}).",
+            )
+        return rows
+
+
+def shown(names: Iterable[object], most: int = 12) -> str:
+    """Names for an error that must fit a screen: the first ones, and how many more."""
+    texts = [str(name)[:60] for name in names]
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
+
+
+def pick(columns: Iterable[str], names: Sequence[str], source: str, needed: bool = True) -> str | None:
+    """The column that has one of the names (any case); the first name wins over the others.
+
+    Raises:
+        SchemaError: none and it is needed, or several of the other names.
+    """
+    found = {c.lower(): c for c in columns if c.lower() in names}
+    if names[0] in found:
+        return found[names[0]]
+    if len(found) > 1:
+        raise SchemaError(
+            f"{source}: expected one column of {list(names)}, received {sorted(found.values())}",
+            f"Name the right one {names[0]}.",
+        )
+    if needed and not found:
+        raise SchemaError(
+            f"{source}: expected a column {' or '.join(names)}, received {shown(columns)}",
+            f"Rename your column to {names[0]}.",
+        )
+    return next(iter(found.values()), None)
+
+
+def quantities(columns: Iterable[str], kind: Kind, source: str) -> tuple[dict[str, Column], list[str]]:
+    """Columns that hold quantities of one table, and the others.
+
+    Raises:
+        SchemaError: a quantity of this table without its unit or layer, in a refused unit, or twice.
+    """
+    found: dict[str, Column] = {}
+    others: list[str] = []
+    bases = tuple(q.base for q in variables.QUANTITIES.values() if q.kind == kind)
+    for name in columns:
+        try:
+            column = variables.resolve(name)
+            lacks_layer = (
+                kind == "soil" and column is None and variables.resolve(f"{name}_0_30cm") is not None
+            )
+        except SchemaError as error:
+            if not name.startswith(bases):
+                others.append(name)
+                continue
+            raise SchemaError(f"{source}: {error}", error.hint) from error
+        if lacks_layer:
+            raise SchemaError(f"{source}: column {name!r} does not say its layer", f"Name it {name}_0_30cm.")
+        if column is None or column.quantity.kind != kind:
+            others.append(name)
+            continue
+        for other, known in found.items():
+            if (known.quantity.name, known.layer) == (column.quantity.name, column.layer):
+                raise SchemaError(f"{source}: {other!r} and {name!r} are the same quantity", "Keep one.")
+        found[name] = column
+    return found, others
+
+
+def codes_of(frame: pd.DataFrame, source: str) -> tuple[str, NDArray[Any]]:
+    """The code column's name and its texts; SchemaError when one is empty."""
+    name = str(pick(frame.columns, CODES, source))
+    empty = frame.index[frame[name] == ""]
+    if len(empty):
+        raise SchemaError(
+            f"{source}: line {empty[0]}, column {name!r} is empty ({len(empty)} such lines)",
+            "Every row needs its code.",
+        )
+    return name, frame[name].to_numpy(dtype=object)
+
+
+def numbers(frame: pd.DataFrame, name: str, source: str) -> NDArray[np.float64]:
+    """A column as numbers, NaN where empty or NA; SchemaError at the first text that is no number."""
+    texts = frame[name]
+    values = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64)
+    bad = ~np.isfinite(values) & ~texts.str.lower().isin(MISSING).to_numpy()
+    if bad.any():
+        text = texts.iloc[int(np.argmax(bad))]
+        comma = " Decimals are written with a point." if "," in text else ""
+        raise SchemaError(
+            f"{source}: line {frame.index[int(np.argmax(bad))]}, column {name!r}: expected a number, "
+            f"received {text[:60]!r} ({int(bad.sum())} such cells)",
+            f"Write a number, or leave the cell empty where there is no value.{comma}",
+        )
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def measured(frame: pd.DataFrame, name: str, column: Column, source: str) -> NDArray[np.float64]:
+    """A column in the unit of its quantity; SchemaError when a value is out of range."""
+    quantity = column.quantity
+    values = numbers(frame, name, source) * column.factor
+    outside = ~((values >= quantity.low) & (values <= quantity.high)) & ~np.isnan(values)
+    if outside.any():
+        line = frame.index[int(np.argmax(outside))]
+        raise SchemaError(
+            f"{source}: line {line}, column {name!r}: expected {quantity.low:g} to {quantity.high:g} "
+            f"{quantity.units}, received {values[outside][0]:g} {quantity.units} "
+            f"({int(outside.sum())} such values)",
+            "Is the unit in the column's name right? Missing values are left empty.",
+        )
+    return values
+
+
+def read_csv(path: Path, table: str) -> pd.DataFrame:
+    """Read a CSV (``,``, ``;`` or tab; plain or gzip; UTF-8) as stripped texts, indexed by line number.
+
+    Raises:
+        MissingDataError: no such file.
+        SchemaError: empty, not a CSV, not UTF-8, lines of different length, a column twice.
+    """
+    text = _decode(path, table)
+    separator = max(",;\t", key=text.split("\n", 1)[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:  # not pandas' reader, which fills up short lines without a word
+        lines = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise SchemaError(
+            f"{path} ({table}): not a regular CSV: line {reader.line_num}: {error}", "Save it again as CSV."
+        ) from error
+    if len(lines) < 2:
+        raise SchemaError(f"{path} ({table}): a header but no rows", "Is this the right file?")
+    names = [name.strip() for name in lines.pop(0)[1]]
+    uneven = [(number, len(row)) for number, row in lines if len(row) != len(names)]
+    if uneven:
+        raise SchemaError(
+            f"{path} ({table}): expected {len(names)} columns as in the first line, received {uneven[0][1]} "
+            f"on line {uneven[0][0]} ({len(uneven)} such lines)",
+            "Is the file cut off, or a text with commas not quoted? Save or download it again.",
+        )
+    twice = sorted({n for n in names if names.count(n) > 1 and n})
+    if twice:
+        raise SchemaError(f"{path} ({table}): column {twice[0]!r} occurs twice", "Keep one of them.")
+    frame = pd.DataFrame([row for _, row in lines], index=[n for n, _ in lines], columns=names, dtype=object)
+    return frame.apply(lambda column: column.str.strip())
+
+
+def open_netcdf(path: Path, table: str) -> xr.Dataset:
+    """Open a netCDF-4 file lazily; use it in a ``with``.
+
+    Raises:
+        MissingDataError: no such file.
+        SchemaError: empty, something else under that name, or damaged.
+    """
+    start = _first_bytes(path, table)
+    if not start.startswith(b"\x89HDF\r\n\x1a\n"):
+        raise SchemaError(
+            f"{path} ({table}): expected netCDF-4 (HDF5), received {_looks_like(start)}: {start[:24]!r}",
+            "Download or convert it again; `nccopy -k netCDF-4 old.nc new.nc` converts netCDF-3.",
+        )
+    try:
+        return open_hdf5(path)
+    except Exception as error:  # h5py raises many kinds on a damaged file
+        raise damaged(path, table, error) from error
+
+
+def damaged(path: Path, table: str, error: Exception) -> SchemaError:
+    """The error for a netCDF file that opens or reads badly."""
+    return SchemaError(
+        f"{path} ({table}): not readable as netCDF-4: {error}",
+        "Is it cut off? Copy or download it again. Are its times in days (not months) since a date?",
+    )
+
+
+def _first_bytes(path: Path, table: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise MissingDataError(
+            f"cannot read {path} ({table}): {error.strerror}", "Check the path and the permissions."
+        ) from error
+    if not start:
+        raise SchemaError(f"{path} ({table}): the file is empty", "Copy or download it again.")
+    return start
+
+
+def _decode(path: Path, table: str) -> str:
+    start = _first_bytes(path, table)
+    zipped = start.startswith(b"\x1f\x8b")
+    try:
+        content = path.read_bytes()
+        content = gzip.decompress(content) if zipped else content
+        text = content.decode("utf-8-sig")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise SchemaError(f"{path} ({table}): damaged gzip: {error}", "Copy or download it again.") from error
+    except UnicodeDecodeError as error:
+        raise SchemaError(
+            f"{path} ({table}): expected CSV in UTF-8, received {_looks_like(start)}: {start[:24]!r}",
+            "Save it as CSV in UTF-8.",
+        ) from error
+    except OSError as error:
+        raise MissingDataError(f"cannot read {path} ({table}): {error}", "Check the disk.") from error
+    if not text.strip() or "\0" in text or text.lstrip().startswith("<"):
+        kind = "nothing" if not text.strip() else _looks_like(content[:64])
+        raise SchemaError(
+            f"{path} ({table}): expected CSV, received {kind}: {content[:24]!r}", "Is it the right file?"
+        )
+    return text
+
+
+def _looks_like(start: bytes) -> str:
+    signatures = {
+        b"\x89HDF": "netCDF-4 or HDF5",
+        b"CDF": "netCDF-3",
+        b"PK": "a zip or xlsx archive",
+        b"\x1f\x8b": "gzip",
+        b"<": "an HTML or XML page",
+        b"GRIB": "GRIB",
+        b"\xff\xfe": "UTF-16 text",
+    }
+    for signature, kind in signatures.items():
+        if start.lstrip().startswith(signature):
+            return kind
+    return "text, perhaps CSV" if start.isascii() and b"\0" not in start else "unknown contents"

@@ -1,0 +1,289 @@
+"""A user's weather netCDF, daily or monthly, to the monthly weather table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from yieldcast.data import degree_days, schema
+from yieldcast.data.user_columns import CODES, Codes, ImportLog, damaged, open_netcdf, pick, quantities, shown
+from yieldcast.errors import SchemaError
+from yieldcast.variables import QUANTITIES, WEATHER, Column, Quantity
+
+TABLE = "weather"
+Fields = dict[str, NDArray[Any]]
+Months = NDArray[np.datetime64]
+# What attrs["units"] may not say under a name that says degC or mm.
+_KELVIN_OR_F = "k kelvin kelvins degk degree_kelvin f degf fahrenheit degree_fahrenheit"
+_NOT_mm = "m|m d-1|m/d|m/day|m day-1|m of water equivalent|metre|metres|meter|meters|cm|in|inch|inches"
+_CONTRADICTING = {
+    "degC": set(_KELVIN_OR_F.split()),
+    "mm": {*_NOT_mm.split("|"), "kg m-2 s-1", "mm s-1", "mm/s", "m s-1"},
+}
+_RATES = {"mm/day", "mm/d", "mm d-1", "mm day-1", "mm per day"}
+# Reanalyses pack rain with an offset: a dry day may come out this much below zero.
+_PACKING_mm = -0.01
+# A month above 10 mm falls somewhere within any year of any farming region; in metres it never would.
+_LOWEST_TOP_MONTH_mm = 10.0
+_BLOCK = 256
+
+
+def read_weather(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
+    """Read a weather netCDF into the monthly table of all places, NaN where it has nothing.
+
+    Args:
+        path: netCDF-4, dims municipality and time in any order; variables by name and unit
+            (``tmax_degC``, ``tmin_degC``, ``precipitation_mm``, ``gdd_*_degC_day``), one value a month or
+            a day. Days become months: mean temperature, sum of rain, and the sum of each day's degree
+            days for every pair of `degree_days.LIMITS`; a month with a missing day becomes NaN.
+        codes: the places.
+        report: gets what was read, left out and is missing.
+
+    Raises:
+        MissingDataError: no such file.
+        SchemaError: not netCDF-4, damaged, or contents that break the contract.
+    """
+    with open_netcdf(path, TABLE) as ds:
+        columns, extras = quantities(map(str, ds.data_vars), "weather", str(path))
+        names = [column.quantity.name for column in columns.values()]
+        missing = [name for name in WEATHER if name not in names]
+        if missing:
+            raise SchemaError(
+                f"{path}: expected the variables {missing}, received {shown(ds.data_vars)}",
+                "Name each variable with its unit: tmax_degC, tmin_degC, precipitation_mm.",
+            )
+        dim = _dims(ds, path)
+        try:
+            raw = ds[list(columns)].reset_coords(drop=True).transpose(dim, "time").load()
+        except Exception as error:  # h5py raises many kinds on a damaged file
+            raise damaged(path, TABLE, error) from error
+    report.extras(TABLE, extras)
+    texts = _code_texts(raw[dim].values, path)
+    rows = codes.rows(texts, str(path))
+    time = _time(raw, path)
+    days = _is_daily(time, path)
+    _check_units(raw, columns, days, path)
+    fields = _fields(raw.rename({dim: "municipality"}), columns, texts, time, report)
+    months, monthly = _from_days(time, fields, report) if days else _from_months(time, fields, report)
+    _refuse_metres(monthly["precipitation_mm"], path)
+    table = _table(codes, rows, months, monthly, report)
+    # what is synthetic must go on saying so
+    return table.assign_attrs({name: value for name, value in raw.attrs.items() if name == "synthetic"})
+
+
+def _dims(ds: xr.Dataset, path: Path) -> str:
+    dim = pick(map(str, ds.dims), CODES, f"{path}, dims", needed=False)
+    arrays = [ds[name] for name in ds.data_vars if str(name).startswith(("tmax", "tmin", "precipitation"))]
+    wrong = next((a for a in arrays if dim is None or set(a.dims) != {dim, "time"}), None)
+    if wrong is not None:
+        raise SchemaError(
+            f"{path}: expected {wrong.name} with the dims municipality and time, received {wrong.dims}",
+            "Average or extract gridded data at each place first; other dims are not accepted.",
+        )
+    for name in (str(dim), "time"):
+        if name not in ds.coords or ds.sizes[name] == 0:
+            raise SchemaError(
+                f"{path}: expected a coordinate {name!r} with values, received {sorted(map(str, ds.coords))}",
+                "Write the codes of the places and the dates as coordinates.",
+            )
+    return str(dim)
+
+
+def _code_texts(values: NDArray[Any], path: Path) -> NDArray[np.object_]:
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8")
+    if values.dtype.kind == "f" and (values == np.floor(values)).all():
+        values = values.astype(np.int64)
+    texts = np.array([str(v).strip() for v in values], dtype=object)
+    unique, counts = np.unique(texts, return_counts=True)
+    if (counts > 1).any():
+        raise SchemaError(
+            f"{path}: expected every municipality once, received {unique[counts > 1][0]!r} "
+            f"{counts.max()} times ({int((counts > 1).sum())} such codes)",
+            "Keep one series for each place.",
+        )
+    return texts
+
+
+def _time(raw: xr.Dataset, path: Path) -> Months:
+    time = raw["time"].values
+    if time.dtype.kind != "M" or np.isnat(time).any():
+        raise SchemaError(
+            f"{path}: expected time as dates of the standard calendar, received {time.dtype} "
+            f"from {time[0]} on",
+            "Give time the attribute units = 'days since 2000-01-01'.",
+        )
+    days: Months = time.astype("datetime64[D]")
+    unique, counts = np.unique(days, return_counts=True)
+    if (counts > 1).any():
+        raise SchemaError(
+            f"{path}: expected one value a day or a month, received {counts.max()} stamps on "
+            f"{unique[counts > 1][0]} ({int((counts > 1).sum())} such days)",
+            "Remove duplicates; sum or average hourly data to days first.",
+        )
+    return days
+
+
+def _is_daily(days: Months, path: Path) -> bool:
+    months, counts = np.unique(days.astype("datetime64[M]"), return_counts=True)
+    if (counts == 1).all():
+        _check_month_stamps(days, path)
+        return False
+    if np.median(np.diff(np.sort(days)).astype(int)) > 1:
+        raise SchemaError(
+            f"{path}: expected one value a month (or every day), received {counts.max()} stamps in "
+            f"{months[counts > 1][0]} ({int((counts > 1).sum())} such months)",
+            "Remove the duplicates, or give daily values.",
+        )
+    return True
+
+
+def _check_month_stamps(days: Months, path: Path) -> None:
+    """One stamp a month may also be a day's value: months are stamped at their start, middle or end."""
+    start = days.astype("datetime64[M]").astype("datetime64[D]")
+    day = (days - start).astype(np.int64) + 1
+    last = ((days.astype("datetime64[M]") + 1).astype("datetime64[D]") - start).astype(np.int64)
+    if not ((day == 1).all() or (day == last).all() or ((day >= 14) & (day <= 17)).all()):
+        raise SchemaError(
+            f"{path}: cannot tell months from days, received one stamp a month, such as {days[0]}",
+            "Stamp monthly values with the first day of the month, or give every day.",
+        )
+
+
+def _check_units(raw: xr.Dataset, columns: Mapping[str, Column], days: bool, path: Path) -> None:
+    for name, column in columns.items():
+        units = str(raw[name].attrs.get("units", "")).strip().lower()
+        contradicting = set(_CONTRADICTING.get(column.quantity.unit, ()))
+        if not days and column.quantity.unit == "mm":
+            contradicting |= _RATES
+        if units in contradicting:
+            raise SchemaError(
+                f"{path}: expected {name} in {column.quantity.units} as its name says, "
+                f"received attrs units {raw[name].attrs['units']!r}",
+                f"Convert the values and set the units to {column.quantity.units!r}; "
+                "a month's rain is its sum in mm.",
+            )
+
+
+def _fields(
+    raw: xr.Dataset,
+    columns: Mapping[str, Column],
+    texts: NDArray[np.object_],
+    time: Months,
+    report: ImportLog,
+) -> Fields:
+    fields: dict[str, xr.DataArray] = {}
+    labels = {"municipality": texts.astype(str), "time": time.astype("datetime64[ns]")}
+    for name, column in columns.items():
+        quantity, values = column.quantity, raw[name].values
+        if values.dtype.kind not in "fiu":
+            raise SchemaError(
+                f"weather: expected {name} to hold numbers, received {values.dtype}", "Convert."
+            )
+        # float32 is kept: daily tables are large and the table holds float32 in the end
+        values = values if values.dtype == np.float32 else values.astype(np.float64)
+        values = values * values.dtype.type(column.factor)
+        if quantity.unit == "mm":
+            dry = (values < 0) & (values >= _PACKING_mm)
+            if dry.any():
+                values = np.where(dry, values.dtype.type(0), values)
+                report.warnings.append((TABLE, f"{name} between -0.01 and 0 set to 0", int(dry.sum())))
+        if np.isnan(values).all():
+            raise SchemaError(f"weather: {name} has no values at all", "Check the file and its fill value.")
+        array = xr.DataArray(values, dims=("municipality", "time"), coords=labels, name=name)
+        schema.refuse_outside(array, TABLE, quantity, _unit_hint(values, quantity))
+        fields[quantity.name] = array
+    schema.refuse_crossed(fields["tmin_degC"], fields["tmax_degC"], TABLE)
+    return {name: array.values for name, array in fields.items()}
+
+
+def _unit_hint(values: NDArray[Any], quantity: Quantity) -> str:
+    if quantity.unit != "degC" or np.nanmax(values) <= quantity.high:
+        return ""
+    median = float(np.nanmedian(values))
+    if median > 150:
+        return f"The median is {median:.0f}: this looks like kelvin. Subtract 273.15."
+    if median > 40:
+        return f"The median is {median:.0f}: this looks like Fahrenheit. Convert with (F - 32) / 1.8."
+    return ""
+
+
+def _from_months(time: Months, fields: Fields, report: ImportLog) -> tuple[Months, Fields]:
+    stamps = time.astype("datetime64[M]")
+    months = np.arange(stamps.min(), stamps.max() + 1)
+    absent = len(months) - len(stamps)
+    if absent:
+        first = np.setdiff1d(months, stamps)[0]
+        report.warnings.append((TABLE, f"months not in the file, set to missing, first {first}", absent))
+    out = {}
+    for name, values in fields.items():
+        out[name] = np.full((len(values), len(months)), np.nan, dtype=np.float32)
+        out[name][:, (stamps - months[0]).astype(int)] = values
+    return months, out
+
+
+def _from_days(time: Months, fields: Fields, report: ImportLog) -> tuple[Months, Fields]:
+    """Months from days: every day of the calendar counts, so that a missing one makes its month NaN."""
+    stamps = time.astype("datetime64[M]")
+    months = np.arange(stamps.min(), stamps.max() + 1)
+    starts = (months.astype("datetime64[D]") - months[0].astype("datetime64[D]")).astype(int)
+    end = (months[-1] + 1).astype("datetime64[D]") - months[0].astype("datetime64[D]")
+    length = np.diff([*starts, int(end.astype(int))])
+    position = (time - months[0].astype("datetime64[D]")).astype(int)
+    pairs = {n: pair for n, pair in degree_days.quantities().items() if n not in fields}
+    count = len(fields["tmax_degC"])
+    out = {n: np.empty((count, len(months)), dtype=np.float32) for n in [*fields, *pairs]}
+    for first in range(0, count, _BLOCK):  # in blocks, so that the degree days need little memory
+        block = slice(first, first + _BLOCK)
+        full = {}
+        for name, values in fields.items():
+            full[name] = np.full((len(values[block]), int(end.astype(int))), np.nan)
+            full[name][:, position] = values[block]
+            total = np.add.reduceat(full[name], starts, axis=1)
+            is_mean = name in QUANTITIES and QUANTITIES[name].to_month == "mean"
+            out[name][block] = total / length if is_mean else total
+        for name, pair in pairs.items():
+            days = degree_days.daily(full["tmax_degC"], full["tmin_degC"], *pair)
+            out[name][block] = np.add.reduceat(days, starts, axis=1)
+    report.read.append((TABLE, "days turned into months", len(time)))
+    broken = np.isnan(np.stack([out[name] for name in WEATHER])).any(axis=(0, 1))
+    if broken.any():
+        text = f"months with a missing day somewhere, set to missing there, first {months[broken][0]}"
+        report.warnings.append((TABLE, text, int(broken.sum())))
+    return months, out
+
+
+def _refuse_metres(monthly_mm: NDArray[Any], path: Path) -> None:
+    top = float(np.nanmax(monthly_mm)) if not np.isnan(monthly_mm).all() else 0.0
+    if monthly_mm.shape[1] >= 12 and 0 < top < _LOWEST_TOP_MONTH_mm:
+        raise SchemaError(
+            f"{path}: expected precipitation_mm as the month's sum in mm, received at most {top:g} in any "
+            f"month of any place: this looks like metres, or a mean per day",
+            "Multiply metres by 1000; multiply a mean per day by the days of the month.",
+        )
+
+
+def _table(
+    codes: Codes, rows: NDArray[np.intp], months: Months, monthly: Fields, report: ImportLog
+) -> xr.Dataset:
+    data = {}
+    for name, values in monthly.items():
+        full = np.full((len(codes.municipality), len(months)), np.nan, dtype=np.float32)
+        full[rows] = values
+        data[name] = (("municipality", "time"), full)
+    coords = {"municipality": codes.municipality, "time": months.astype("datetime64[ns]")}
+    report.read.append((TABLE, f"months from {months[0]} to {months[-1]}", len(months)))
+    report.read.append((TABLE, "places with weather", len(rows)))
+    without = len(codes.municipality) - len(rows)
+    if without:
+        report.warnings.append((TABLE, "places without weather", without))
+    for name, values in monthly.items():
+        empty = int(np.isnan(values).sum())
+        if empty:
+            report.warnings.append((TABLE, f"missing months of places in {name}", empty))
+    return schema.check_weather(schema.set_units(xr.Dataset(data, coords=coords)))

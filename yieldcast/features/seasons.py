@@ -1,0 +1,160 @@
+"""Monthly weather to season windows as known on a date: the only place where weather is cut.
+
+`as_of` is law. A value whose publication date lies after `as_of` is NaN here, so nothing that is
+computed later can see it. `as_of=None` means hindsight: the tables as they stand. (The history of
+yields is cut in `panel`, by the same rule.)
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from calendars import Calendar
+from yieldcast.errors import MissingDataError
+from yieldcast.publication import Publication
+
+
+def known_weather(weather: xr.Dataset, as_of: dt.date | None, publication: Publication) -> xr.Dataset:
+    """The weather table with every month that was not public on `as_of` set to NaN.
+
+    Args:
+        weather: dims (municipality, time), time = month start.
+        as_of: the date of the forecast, or None for hindsight.
+        publication: delays after which a month is public.
+    """
+    if as_of is None:
+        return weather
+    public = is_public(weather["time"].values.astype("datetime64[M]"), as_of, publication)
+    return weather.where(xr.DataArray(public, dims="time", coords={"time": weather["time"]}))
+
+
+def is_public(months: np.ndarray, as_of: dt.date | None, publication: Publication) -> np.ndarray:
+    """Whether the weather of each month (datetime64[M], any shape) was public on `as_of`."""
+    different, place = np.unique(months, return_inverse=True)
+    first_days = different.astype("datetime64[D]").tolist()
+    public = [as_of is None or publication.weather_public(day) <= as_of for day in first_days]
+    return np.array(public, dtype=bool)[place].reshape(months.shape)
+
+
+def climatology(known: xr.Dataset) -> xr.Dataset:
+    """Mean of each calendar month over the years that are known, dims (municipality, month 1..12).
+
+    Args:
+        known: weather as `known_weather` gives it, so that no later year enters.
+    """
+    months = known["time"].dt.month.values
+    tables: dict[str, tuple[tuple[str, str], np.ndarray]] = {}
+    for name, table in known.data_vars.items():
+        values = table.transpose("municipality", "time").values
+        present = np.isfinite(values)
+        total, count = (
+            np.stack([array[:, months == m].sum(axis=1) for m in range(1, 13)], axis=1)
+            for array in (np.where(present, values, 0.0), present)
+        )
+        mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+        tables[str(name)] = (("municipality", "month"), mean.astype(np.float32))
+    return xr.Dataset(tables, coords={"municipality": known["municipality"], "month": np.arange(1, 13)})
+
+
+def window_months(starts: np.ndarray, steps: int) -> np.ndarray:
+    """Months of each window, datetime64[M] of shape (sample, step), from the first months."""
+    return starts[:, None] + np.arange(steps)[None, :]
+
+
+def window_end(months: np.ndarray) -> np.ndarray:
+    """Last day of each window, datetime64[s] of shape (sample,), from its months."""
+    return ((months[:, -1] + 1).astype("datetime64[D]") - 1).astype("datetime64[s]")
+
+
+def cut(
+    weather: xr.Dataset,
+    static: xr.Dataset,
+    calendar: Calendar,
+    crop: str,
+    harvest_years: Sequence[int],
+    *,
+    as_of: dt.date | None,
+    publication: Publication | None = None,
+    variables: Sequence[str] | None = None,
+    pairs: tuple[np.ndarray, np.ndarray] | None = None,
+) -> xr.Dataset:
+    """Cut the season window of every (municipality, harvest year), as known on `as_of`.
+
+    Args:
+        weather: dims (municipality, time), time = month start, any variables.
+        static: the places, with `state` per municipality (the calendar's key).
+        calendar: gives the first month per state and harvest year, and the number of months.
+        crop: a crop of the calendar.
+        harvest_years: the years to cut; every municipality is cut in every year.
+        as_of: nothing published after this date is seen; None for hindsight.
+        publication: publication delays; the defaults of `Publication` when None.
+        variables: which of `weather`'s variables, in this order; all when None.
+        pairs: cut only these rows instead: indices into `static.municipality` and harvest years.
+
+    Returns:
+        `weather` (sample, step, variable) float32 and `observed` (same dims, bool); a value that is
+        not public, or not in the table, is NaN and not observed; `public` (sample, step) tells which
+        months were. Coordinates: municipality, harvest_year, state and window_end (last day) per sample,
+        month (sample, step), variable.
+
+    Raises:
+        MissingDataError: no place of the static table is in the weather table.
+    """
+    publication = publication or Publication()
+    known = known_weather(weather, as_of, publication)
+    names = tuple(variables or (str(name) for name in weather.data_vars))
+    places = static["municipality"].values
+    if pairs is None:
+        place = np.repeat(np.arange(len(places)), len(harvest_years))
+        years = np.tile(np.asarray(harvest_years, dtype=np.int16), len(places))
+    else:
+        place, years = pairs[0], pairs[1].astype(np.int16)
+    states = static["state"].values.astype(str)[place]
+    months = window_months(calendar.starts(crop, states, years), calendar.steps(crop))
+    values = _gather(known, places[place], months, names)
+    return xr.Dataset(
+        {
+            "weather": (("sample", "step", "variable"), values),
+            "observed": (("sample", "step", "variable"), np.isfinite(values)),
+            "public": (("sample", "step"), is_public(months, as_of, publication)),
+        },
+        coords={
+            "municipality": ("sample", places[place].astype(np.int32)),
+            "harvest_year": ("sample", years),
+            "state": ("sample", states),
+            "window_end": ("sample", window_end(months)),
+            "month": (("sample", "step"), months.astype("datetime64[s]")),
+            "variable": list(names),
+        },
+        attrs={"crop": crop, "as_of": "hindsight" if as_of is None else as_of.isoformat()},
+    )
+
+
+def _gather(known: xr.Dataset, codes: np.ndarray, months: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Values (sample, step, variable) of each municipality's months; NaN outside the table."""
+    row, found = find(known["municipality"].values, codes)
+    if len(codes) and not found.any():
+        raise MissingDataError(
+            f"none of the {len(np.unique(codes))} municipalities has weather",
+            "Check that places and weather use the same codes (yieldcast status shows both).",
+        )
+    # Months are contiguous (schema.check_weather), so a month's position is its distance to the first.
+    column = (months - known["time"].values[0].astype("datetime64[M]")).astype(np.int64)
+    inside = found[:, None] & (column >= 0) & (column < known.sizes["time"])
+    column = np.where(inside, column, 0)
+    out = np.empty((*months.shape, len(names)), dtype=np.float32)
+    for position, name in enumerate(names):
+        values = known[name].transpose("municipality", "time").values
+        out[..., position] = np.where(inside, values[row[:, None], column], np.nan)
+    return out
+
+
+def find(labels: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Position of each wanted label, and whether it is there (where not, the position means nothing)."""
+    order = np.argsort(labels)
+    row = order[np.clip(np.searchsorted(labels, wanted, sorter=order), 0, len(labels) - 1)]
+    return row, labels[row] == wanted

@@ -1,0 +1,182 @@
+"""The table of a forecast: what it holds, its checks, and how it is kept on disk.
+
+One table is one forecast: a crop, a harvest year and the date it was made as of. Municipalities stand beside
+the aggregates (the whole country first, then states), because an aggregate's interval cannot be computed from
+those of its municipalities: errors are shared within a year.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from yieldcast.data import schema
+from yieldcast.data.files import read_netcdf, write_netcdf
+from yieldcast.errors import MissingDataError, SchemaError
+
+QUANTILES = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
+WHOLE = "all"  # name of the aggregate over all municipalities
+_TABLE = "forecast"
+_MUNICIPALITY, _AGGREGATE = ("municipality",), ("aggregate",)
+KG_HA, HA, SHARE = "kg/ha", "ha", "1"
+# name -> dims, type, units, (low, high), may be missing (NaN)
+ARRAYS: dict[str, tuple[tuple[str, ...], str, str, tuple[float, float], bool]] = {
+    "yield_kg_ha": (("municipality", "quantile"), "float32", KG_HA, (0, 500_000), False),
+    "yield_mean_kg_ha": (_MUNICIPALITY, "float32", KG_HA, (0, 500_000), False),
+    "observed_share": (_MUNICIPALITY, "float32", SHARE, (0, 1), False),
+    "probability_low": (_MUNICIPALITY, "float32", SHARE, (0, 1), True),
+    "low_threshold_kg_ha": (_MUNICIPALITY, "float32", KG_HA, (0, 500_000), True),
+    "area_planted_ha": (_MUNICIPALITY, "float32", HA, (0, 1e8), True),
+    "last_public_kg_ha": (_MUNICIPALITY, "float32", KG_HA, (0, 500_000), True),
+    "mean_5y_public_kg_ha": (_MUNICIPALITY, "float32", KG_HA, (0, 500_000), True),
+    "trend_10y_public_kg_ha": (_MUNICIPALITY, "float32", KG_HA, (0, 500_000), True),
+    "own_history": (_MUNICIPALITY, "int8", SHARE, (0, 1), False),
+    "rain_so_far_pct": (_MUNICIPALITY, "float32", "%", (0, 1e5), True),
+    "tmax_so_far_anomaly_degC": (_MUNICIPALITY, "float32", "degC", (-60, 60), True),
+    "aggregate_yield_kg_ha": (("aggregate", "quantile"), "float32", KG_HA, (0, 500_000), False),
+    "aggregate_yield_mean_kg_ha": (_AGGREGATE, "float32", KG_HA, (0, 500_000), False),
+    "aggregate_observed_share": (_AGGREGATE, "float32", SHARE, (0, 1), False),
+    "aggregate_area_planted_ha": (_AGGREGATE, "float64", HA, (0, 1e10), False),
+    "aggregate_last_public_kg_ha": (_AGGREGATE, "float32", KG_HA, (0, 500_000), True),
+    "aggregate_mean_5y_public_kg_ha": (_AGGREGATE, "float32", KG_HA, (0, 500_000), True),
+    "aggregate_municipalities": (_AGGREGATE, "int32", SHARE, (0, 1e6), False),
+}
+TEXTS = ("code", "name", "state", "region")  # per municipality
+_NUMBERS = ("latitude_deg", "longitude_deg")
+_DATES = ("window_start", "window_end")  # first and last day of the season window, per municipality
+LONG_NAMES = {
+    "yield_kg_ha": "forecast yield, calibrated quantiles",
+    "yield_mean_kg_ha": "forecast yield, mean",
+    "observed_share": "share of the season's months whose weather was public",
+    "probability_low": "probability of a yield below low_threshold_kg_ha",
+    "low_threshold_kg_ha": "lowest tercile of the municipality's last ten public yields",
+    "area_planted_ha": "planted area, last public (harvested where planted is not known)",
+    "last_public_kg_ha": "yield of the newest public harvest year",
+    "mean_5y_public_kg_ha": "mean yield of the five newest public harvest years",
+    "trend_10y_public_kg_ha": "linear trend of ten public harvest years, drawn on to the harvest year",
+    "own_history": "1 where the reference lines are the municipality's own, 0 where its state stands in",
+    "rain_so_far_pct": "rain of the observed months of the season, percent of the mean of the known years",
+    "tmax_so_far_anomaly_degC": "maximum temperature of the observed months, departure from the known years",
+    "aggregate_yield_kg_ha": "forecast yield weighted by planted area, calibrated quantiles",
+    "aggregate_yield_mean_kg_ha": "forecast yield weighted by planted area, mean",
+    "aggregate_observed_share": "observed share, weighted by planted area",
+    "aggregate_area_planted_ha": "planted area, last public",
+    "aggregate_last_public_kg_ha": "newest public yield, weighted by the same area",
+    "aggregate_mean_5y_public_kg_ha": "mean of the five newest public yields, weighted by the same area",
+    "aggregate_municipalities": "number of municipalities",
+}
+# Every forecast says these of itself (all texts but harvest_year, members, synthetic and lead_months: int).
+ATTRIBUTES = (
+    "title", "crop", "harvest_year", "as_of", "lead_months", "scenarios", "scenario_years", "members",
+    "run", "run_id", "train_years", "last_public_harvest_year", "weather_known_to", "calibration", "inputs",
+    "country", "synthetic", "made_with", "licence", "attribution",
+)  # fmt: skip
+
+
+def check_forecast(ds: xr.Dataset) -> xr.Dataset:
+    """Check the table of a forecast and return it.
+
+    Args:
+        ds: dims municipality (int32, sorted), quantile (`QUANTILES`) and aggregate (text: `WHOLE` first, then
+            states); the variables of `ARRAYS`; per municipality the texts `TEXTS`, positions and the season
+            window; the attributes `ATTRIBUTES`.
+
+    Raises:
+        SchemaError: anything else, or quantiles that fall.
+    """
+    schema.check_coordinate(ds, _TABLE, "municipality", "int32")
+    levels, aggregates = (
+        ds[name].values.tolist() if name in ds.coords else None for name in ("quantile", "aggregate")
+    )
+    if not levels or tuple(np.round(levels, 6)) != QUANTILES:
+        raise SchemaError(f"{_TABLE}: expected the quantiles {QUANTILES}, received {levels}")
+    if not aggregates or aggregates[0] != WHOLE:
+        raise SchemaError(f"{_TABLE}: expected the aggregates {WHOLE!r}, then states, received {aggregates}")
+    schema.check_names(ds, _TABLE, tuple(ARRAYS), ())
+    for name, (dims, dtype, units, (low, high), gaps) in ARRAYS.items():
+        schema.check_array(ds, _TABLE, name, dims, dtype)
+        array = ds[name]
+        if array.attrs.get("units") != units:
+            raise SchemaError(
+                f"{_TABLE}: expected {name} in {units!r}, received {array.attrs.get('units')!r}"
+            )
+        inside = (array.values >= low) & (array.values <= high)
+        bad = ~(inside | np.isnan(array.values)) if gaps else ~inside
+        schema.refuse(
+            array, _TABLE, bad, f"{low:g} to {high:g} {units}", "This is a fault: please report it."
+        )
+    for name in ("yield_kg_ha", "aggregate_yield_kg_ha"):
+        falls = np.diff(ds[name].values, axis=1, prepend=-np.inf) < 0
+        schema.refuse(ds[name], _TABLE, falls, "rising quantiles", "This is a fault: please report it.")
+    wanted = {*TEXTS, *_NUMBERS, *_DATES}
+    if lost := sorted(wanted - set(map(str, ds.coords))):
+        raise SchemaError(f"{_TABLE}: expected coordinates {sorted(wanted)}, received none of {lost}")
+    if lost := [name for name in ATTRIBUTES if name not in ds.attrs]:
+        raise SchemaError(f"{_TABLE}: expected the attributes {ATTRIBUTES}, received none of {lost}")
+    return ds
+
+
+def assemble(
+    values: dict[str, Any], coords: dict[str, Any], aggregates: list[str], attrs: dict[str, Any]
+) -> xr.Dataset:
+    """A checked forecast from bare arrays.
+
+    Args:
+        values: an array for every name of `ARRAYS`.
+        coords: municipality, and an array for each of the coordinates per municipality.
+        aggregates: names, `WHOLE` first.
+        attrs: the attributes `ATTRIBUTES`.
+
+    Raises:
+        SchemaError: see `check_forecast`.
+    """
+    per_place = {
+        name: (_MUNICIPALITY, np.asarray(array)) for name, array in coords.items() if name != "municipality"
+    }
+    tables = {
+        name: (dims, np.asarray(values[name]).astype(dtype), {"units": units, "long_name": LONG_NAMES[name]})
+        for name, (dims, dtype, units, _, _) in ARRAYS.items()
+    }
+    place = np.asarray(coords["municipality"], dtype=np.int32)
+    shared = {"municipality": place, "quantile": np.array(QUANTILES), "aggregate": np.array(aggregates)}
+    return check_forecast(xr.Dataset(tables, coords={**shared, **per_place}, attrs=attrs))
+
+
+def production_t(forecast: xr.Dataset, aggregate: bool = False) -> xr.DataArray:
+    """Production quantiles (t) if the last public planted area were planted: area x yield / 1000.
+
+    Args:
+        forecast: a checked table.
+        aggregate: of the aggregates instead of the municipalities.
+    """
+    prefix = "aggregate_" if aggregate else ""
+    tonnes = forecast[f"{prefix}yield_kg_ha"] * forecast[f"{prefix}area_planted_ha"] / 1000.0
+    return tonnes.assign_attrs(units="t", long_name="production on the last public planted area")
+
+
+def write(path: Path, forecast: xr.Dataset) -> None:
+    """Write a forecast as netCDF, whole or not at all.
+
+    Raises:
+        MissingDataError: the disk refuses.
+    """
+    write_netcdf(path, forecast)
+
+
+def read(path: Path) -> xr.Dataset:
+    """Read what `write` wrote.
+
+    Raises:
+        MissingDataError: no such file.
+        SchemaError: it cannot be read, or is no forecast.
+    """
+    if not path.is_file():
+        raise MissingDataError(f"no forecast {path}", "Make one with: yieldcast forecast RUN ...")
+    try:
+        ds = read_netcdf(path)
+    except Exception as error:  # h5py raises many kinds on a damaged file
+        raise SchemaError(f"the forecast {path} cannot be read: {error}", "Make it again.") from error
+    return check_forecast(ds)

@@ -1,0 +1,240 @@
+"""Which trained run a job forecasts with, and for which season."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calendars import Calendar
+from yieldcast.config import Settings
+from yieldcast.data.store import Store
+from yieldcast.errors import ConfigError, MissingDataError, RunError, YieldcastError
+from yieldcast.features.season_dates import main_window
+from yieldcast.forecasting.leakage import check_leaks, trainable_years
+from yieldcast.publication import Publication
+from yieldcast.training.run_directory import Run
+
+if TYPE_CHECKING:
+    from yieldcast.training.trainer import Epoch
+
+
+Notice = Callable[[str], None]
+_LEFT_OUT = "each_year"  # the validation that gives hindcasts, see `hindcasts`
+
+
+def season_ahead(
+    store: Store, calendar: Calendar, crop: str, as_of: dt.date, publication: Publication
+) -> int:
+    """The next harvest year whose window has not ended: the default of the pre-season job.
+
+    States differ in their windows; that of the place where half of the crop's area is reached decides.
+
+    Args:
+        store: tables.
+        calendar: gives the windows.
+        crop: of the yields and of the calendar.
+        as_of: the date of the forecast.
+        publication: when weather and yields become public.
+
+    Raises:
+        MissingDataError: the store has no public yield of the crop.
+    """
+    start = _start(store, calendar, crop, as_of, publication)
+    end, month = start + (calendar.steps(crop) - 1), np.datetime64(as_of, "M")
+    years_ahead = -((end - month).astype(int) // 12)  # the least whole number that brings the end to `month`
+    return as_of.year + int(years_ahead)
+
+
+def season_under_way(
+    store: Store, calendar: Calendar, crop: str, as_of: dt.date, publication: Publication
+) -> int:
+    """The newest harvest year of which weather is public: the default of the in-season job.
+
+    So a season stays under way until all of its weather is out, and months after its harvest if need be:
+    the first month of the next window comes out after the last one of this.
+
+    Args:
+        store, calendar, crop, as_of, publication: as for `season_ahead`.
+
+    Raises:
+        MissingDataError: as `season_ahead`.
+    """
+    start, year = _start(store, calendar, crop, as_of, publication), as_of.year
+    first = start.astype("datetime64[D]").item()
+    while publication.weather_public(first.replace(year=first.year + year - as_of.year + 1)) <= as_of:
+        year += 1
+    while publication.weather_public(first.replace(year=first.year + year - as_of.year)) > as_of:
+        year -= 1
+    return year
+
+
+def _start(
+    store: Store, calendar: Calendar, crop: str, as_of: dt.date, publication: Publication
+) -> np.datetime64:
+    """First month of the main window of the harvest year that is the year of `as_of`."""
+    yields, newest = store.yields, publication.last_public_harvest_year(as_of)
+    known = [str(name) for name in yields["crop"].values]
+    public = yields["yield_kg_ha"].sel(crop=[crop] if crop in known else [])
+    if not (public.sel(harvest_year=public["harvest_year"] <= newest) > 0).any():
+        raise MissingDataError(
+            f"the store {store.path} has no yields of {crop} to {newest} (its crops: {', '.join(known)})",
+            f"Fetch them: `yieldcast fetch yields --crops {crop} --years ...`, or give another --crop.",
+        )
+    return main_window(calendar, crop, store.tables, as_of.year, newest)[0]
+
+
+def suitable_run(
+    runs: Path, store: Store, crop: str, as_of: dt.date, seeds: int, harvest_year: int | None = None
+) -> Run:
+    """The newest finished run that knows nothing of what was to come.
+
+    Args:
+        runs: folder of run directories.
+        store: the run must be synthetic where this is, and not where it is not.
+        crop: of the run.
+        as_of: date of the forecast, see `dates.check_leaks`.
+        seeds: members that a finished run has, seeds 1 to this.
+        harvest_year: of the forecast, where it is known.
+
+    Raises:
+        RunError: none; says what is wrong with each that is there.
+    """
+    fit, unfit = [], []
+    for path in _run_folders(runs):
+        try:
+            run = Run.open(path)
+            if run.identity.crop != crop:
+                continue
+            # 9999: any season; check_leaks refuses one that the run was trained on
+            check_leaks(run, harvest_year or 9999, as_of)
+        except YieldcastError as error:
+            unfit.append(str(error))
+            continue
+        reason = _unfit(run, store, seeds)
+        if reason:
+            unfit.append(f"{path.name}: {reason}")
+        else:
+            fit.append(run)
+    if not fit:
+        raise RunError(
+            f"no run in {runs} can forecast {crop} as of {as_of}: {'; '.join(unfit) or 'none of this crop'}",
+            "Run the pre-season job first (experiments/preseason_forecast.py): it trains one.",
+        )
+
+    def newer(run: Run) -> tuple[object, ...]:
+        years = run.identity.train_years
+        return max(years), len(years), _order(run.path)
+
+    return max(fit, key=newer)
+
+
+def _unfit(run: Run, store: Store, seeds: int) -> str:
+    if run.identity.synthetic != _is_synthetic(store):
+        return "trained on synthetic data" if run.identity.synthetic else "not trained on synthetic data"
+    if run.settings.training.validation != _LEFT_OUT:
+        return "its members left no harvest year out, so that its intervals cannot be calibrated"
+    return _unfinished(run, seeds)
+
+
+def _is_synthetic(store: Store) -> bool:
+    return bool(store.weather.attrs.get("synthetic", 0))
+
+
+def _unfinished(run: Run, seeds: int) -> str:
+    have = set(run.seeds()) & set(range(1, seeds + 1))
+    return "" if len(have) == seeds else f"{len(have)} of {seeds} members"
+
+
+def trained_run(
+    runs: Path,
+    store: Store,
+    crop: str,
+    as_of: dt.date,
+    seeds: int,
+    settings: Settings,
+    *,
+    config_text: str = "",
+    progress: Callable[[Epoch], None] = lambda epoch: None,
+    notice: Notice = lambda text: None,
+    before_training: Callable[[], None] = lambda: None,
+) -> Run:
+    """The run on all harvest years that are public, found, continued or trained in ``<crop>-to-<last year>``.
+
+    A finished one is taken as it is, also when its data were revised since. One that cannot be gone on with
+    (other settings, years or data, damaged) is left alone, and another is trained beside it: ``...-2``.
+
+    Args:
+        runs: folder of run directories.
+        store: tables.
+        crop, as_of, seeds, settings: what to train.
+        config_text: the config file as given.
+        progress: called after every epoch.
+        notice: called with lines worth telling the user.
+        before_training: called before TensorFlow is loaded, which a finished run does not need.
+
+    Raises:
+        ConfigError: settings or seeds that give no hindcasts, found before anything is trained.
+        YieldcastError: as `train_run`, and too few public years.
+    """
+    if settings.training.validation != _LEFT_OUT or seeds < 2:
+        raise ConfigError(
+            f'expected [training] validation = "{_LEFT_OUT}" and 2 seeds or more, received '
+            f'"{settings.training.validation}" and {seeds}: the intervals rest on harvest years left out',
+            "See experiments/configs/forecast.toml, and give at least as many --seeds as there are years.",
+        )
+    years = trainable_years(store.tables, crop, as_of, settings.data)
+    stem = f"{crop}-to-{years[-1]}"
+    there = [path for path in _run_folders(runs) if re.fullmatch(rf"{re.escape(stem)}(-\d+)?", path.name)]
+    there.sort(key=_order)
+    epochs: list[Epoch] = []
+
+    def told(epoch: Epoch) -> None:
+        epochs.append(epoch)
+        progress(epoch)
+
+    def train(path: Path) -> Run:
+        before_training()
+        from yieldcast.training.pipeline import train_run
+
+        return train_run(
+            store, crop, years, range(1, seeds + 1), path, settings,
+            config_text=config_text, progress=told, notice=notice,
+        )  # fmt: skip
+
+    for path in reversed(there):
+        try:
+            run = Run.open(path)
+            same = run.identity.train_years == years and run.settings == settings
+            if same and run.identity.synthetic == _is_synthetic(store) and not _unfinished(run, seeds):
+                _tell_revised(run, store, notice)
+                return run
+            return train(path)
+        except RunError as error:
+            if epochs:  # it was gone on with: the training itself failed
+                raise
+            notice(f"{path.name} is left as it is: {error}")
+    number = 1 + max((_order(path)[1] for path in there), default=0)
+    return train(runs / (stem if number == 1 else f"{stem}-{number}"))
+
+
+def _tell_revised(run: Run, store: Store, notice: Notice) -> None:
+    held = run.identity.data
+    revised = [name for name, mark in store.fingerprints.items() if held.get(name, mark) != mark]
+    if revised:
+        notice(f"{run.path.name} is used as it was trained; the store's {', '.join(revised)} changed since")
+
+
+def _run_folders(runs: Path) -> Iterator[Path]:
+    """Folders of `runs` that hold a run."""
+    yield from sorted(path.parent for path in Path(runs).glob("*/run.json"))
+
+
+def _order(path: Path) -> tuple[str, int]:
+    """Stem and number of a run's folder: soybean-to-2016-2 comes after soybean-to-2016."""
+    match = re.fullmatch(r"(.*-to-\d{4})(?:-(\d+))?", path.name)
+    return (match[1], int(match[2] or 1)) if match else (path.name, 1)

@@ -1,0 +1,237 @@
+"""A forecast with the boundaries of its municipalities, for maps: GeoPackage and GeoJSON in SIRGAS 2000.
+
+Both have the same attributes under the same English names whatever the language (`labels_columns`), so that a
+style or a script made for one issue fits all others; a GeoPackage shows the reader's headings as well.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from yieldcast.data.files import atomic_text, atomic_write
+from yieldcast.errors import ConfigError, MissingDataError, SchemaError
+from yieldcast.reporting import labels
+from yieldcast.reporting.tables import Table, municipality_table
+
+LAYER = "municipalities"
+EPSG = 4674  # SIRGAS 2000, the legal datum of Brazil and that of IBGE's meshes
+# GeoJSON of 2008 had this member and RFC 7946 dropped it for WGS 84 alone. GDAL and with it QGIS read it, and
+# SIRGAS 2000 is what was asked for; who ignores it is wrong by less than a metre.
+_CRS = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{EPSG}"}}
+_COORDINATE_DIGITS = 5  # 1 m
+FETCH_AGAIN = "Fetch the places of the store again: `yieldcast fetch places --store DIR`."
+Shapes = Mapping[int, Any]
+
+
+def read_shapes(mesh: Path) -> Shapes:
+    """The boundaries of a mesh: GeoJSON geometries (Polygon, MultiPolygon) by municipality code.
+
+    Args:
+        mesh: GeoJSON FeatureCollection in SIRGAS 2000, longitude first; ``properties.code`` is the
+            municipality. Features without a geometry are left out.
+
+    Raises:
+        MissingDataError: no such file.
+        SchemaError: it is no such collection, or has a municipality twice.
+    """
+    try:
+        features = list(json.loads(mesh.read_text(encoding="utf-8"))["features"])
+    except OSError as error:
+        raise MissingDataError(f"cannot read the mesh {mesh}: {error.strerror}", FETCH_AGAIN) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise SchemaError(
+            f"mesh {mesh.name}: expected a GeoJSON FeatureCollection, received {error!r}", FETCH_AGAIN
+        ) from error
+    shapes: dict[int, Any] = {}
+    for number, feature in enumerate(features):
+        try:
+            code, geometry = int(feature["properties"]["code"]), feature["geometry"]
+            if geometry is None:
+                continue
+            if geometry["type"] not in ("Polygon", "MultiPolygon") or code in shapes:
+                raise ValueError(f"{geometry['type']} of {code}, seen before: {code in shapes}")
+            shapes[code] = {"type": geometry["type"], "coordinates": _flat(geometry["coordinates"])}
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+            raise SchemaError(
+                f"mesh {mesh.name}: expected one Polygon or MultiPolygon per code, received {error!r} in "
+                f"feature {number}",
+                FETCH_AGAIN,
+            ) from error
+    return shapes
+
+
+def without_shape(forecast: xr.Dataset, shapes: Shapes) -> list[str]:
+    """Codes and names of the municipalities of a forecast that a mesh lacks."""
+    lost = [code not in shapes for code in forecast["municipality"].values.tolist()]
+    codes, names = forecast["code"].values[lost], forecast["name"].values[lost]
+    return [f"{code} {name}" for code, name in zip(codes, names, strict=True)]
+
+
+def write_geojson(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -> Path:
+    """Write a FeatureCollection, one municipality per line; ``geometry`` is null where the mesh has none.
+
+    Args:
+        path: file to write.
+        forecast: a checked table.
+        shapes: of `read_shapes`.
+        lang: en or pt, for the title.
+
+    Raises:
+        ConfigError: an unknown language.
+        MissingDataError: the disk refuses.
+    """
+    table = municipality_table(forecast)
+    columns = [machine_values(values) for values in table.values()]
+    codes = forecast["municipality"].values.tolist()
+    lines = [
+        _json(
+            {
+                "type": "Feature",
+                "id": code,
+                "properties": dict(zip(table, row, strict=True)),
+                "geometry": shapes.get(code),
+            }
+        )
+        for code, row in zip(codes, zip(*columns, strict=True), strict=True)
+    ]
+    head = {"type": "FeatureCollection", "name": LAYER, "crs": _CRS, **issue_facts(forecast, lang)}
+    body = ",\n".join(lines)
+    atomic_text(path, f'{_json(head)[:-1]},"features":[\n{body}\n]}}\n')
+    return path
+
+
+def issue_facts(forecast: xr.Dataset, lang: str) -> dict[str, Any]:
+    """What the file says of itself: the title in the reader's language, all else as the forecast has it."""
+    plain = {
+        str(name): value.item() if isinstance(value, np.generic) else value
+        for name, value in forecast.attrs.items()
+    }
+    return {**plain, "title": labels.title(forecast.attrs, lang)}
+
+
+def machine_values(values: Any) -> list[Any]:
+    """A column for machines: days as ISO 8601 texts, missing numbers as None."""
+    if values.dtype.kind == "M":
+        return [day.isoformat() for day in values.tolist()]
+    return [None if value != value else value for value in values.tolist()]
+
+
+def _flat(coordinates: Any) -> Any:
+    """Nested positions with `_COORDINATE_DIGITS` and without heights; ValueError when not in degrees."""
+    if not isinstance(coordinates[0], (int, float)):
+        return [_flat(part) for part in coordinates]
+    longitude, latitude = (round(float(value), _COORDINATE_DIGITS) for value in coordinates[:2])
+    if not (abs(longitude) <= 180 and abs(latitude) <= 90):
+        raise ValueError(f"position {coordinates}")
+    return [longitude, latitude]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+# The schema extension of GeoPackage (OGC 12-128r14, annex F.9): GDAL takes `name` for a field's alternative
+# name, which QGIS shows in place of the column's own.
+_SCHEMA_TABLES = """
+CREATE TABLE gpkg_data_columns (table_name TEXT NOT NULL, column_name TEXT NOT NULL, name TEXT, title TEXT,
+  description TEXT, mime_type TEXT, constraint_name TEXT,
+  CONSTRAINT pk_gdc PRIMARY KEY (table_name, column_name), CONSTRAINT gdc_tn UNIQUE (table_name, name));
+CREATE TABLE gpkg_data_column_constraints (constraint_name TEXT NOT NULL, constraint_type TEXT NOT NULL,
+  value TEXT, min NUMERIC, min_is_inclusive BOOLEAN, max NUMERIC, max_is_inclusive BOOLEAN, description TEXT,
+  CONSTRAINT gdcc_ntv UNIQUE (constraint_name, constraint_type, value));
+"""
+_SCHEMA_EXTENSION = [
+    (table, "gpkg_schema", "http://www.geopackage.org/spec121/#extension_schema", "read-write")
+    for table in ("gpkg_data_columns", "gpkg_data_column_constraints")
+]
+
+
+def check_library() -> None:
+    """Raise ConfigError where geopandas or pyogrio is not installed."""
+    try:
+        import geopandas  # noqa: F401
+        import pyogrio  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"gpkg needs geopandas and pyogrio, of which {error.name} is not installed",
+            "Install them with: pip install 'yieldcast[geo]'",
+        ) from error
+
+
+def write_gpkg(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -> Path:
+    """Write a GeoPackage of one layer, `LAYER`; a municipality that the mesh lacks has no geometry.
+
+    Args:
+        path: file to write.
+        forecast: a checked table.
+        shapes: of `read_shapes`.
+        lang: en or pt, for the title and the headings that QGIS shows in place of names.
+
+    Raises:
+        ConfigError: geopandas or pyogrio is not installed, or an unknown language.
+        SchemaError: a boundary that is no polygon.
+        MissingDataError: the disk refuses.
+    """
+    check_library()
+    import geopandas
+    import pyogrio
+    import shapely
+
+    table, facts = municipality_table(forecast), issue_facts(forecast, lang)
+    here = [shapes.get(code) for code in forecast["municipality"].values.tolist()]
+    try:
+        geometry = shapely.from_geojson([None if shape is None else json.dumps(shape) for shape in here])
+    except shapely.errors.GEOSException as error:
+        raise SchemaError(f"mesh: expected polygons, received {error}", FETCH_AGAIN) from error
+    columns = {key: machine_values(values) for key, values in table.items()}
+    frame = geopandas.GeoDataFrame(columns, geometry=geometry, crs=f"EPSG:{EPSG}")
+    whole = io.BytesIO()  # in memory: a disk that fills under SQLite is not reported as one
+    pyogrio.write_dataframe(
+        frame,
+        whole,
+        driver="GPKG",
+        layer=LAYER,
+        geometry_type="MultiPolygon",
+        promote_to_multi=True,
+        dataset_options={"VERSION": "1.2"},  # newer ones warn in the GDAL of Debian 12 and QGIS 3.22
+        layer_options={"IDENTIFIER": facts["title"], "DESCRIPTION": facts["attribution"]},
+        layer_metadata={name: str(value) for name, value in facts.items()},
+    )
+    content = _with_headings(whole.getvalue(), table, lang, forecast.attrs["as_of"])
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(content)
+
+    atomic_write(path, write)
+    return path
+
+
+def _with_headings(package: bytes, table: Table, lang: str, as_of: str) -> bytes:
+    """The GeoPackage with a heading and a meaning for every column, dated as the forecast is.
+
+    Dated by the clock, the same forecast would be other bytes each time.
+    """
+    rows = [
+        (LAYER, key, labels.column(key, lang), labels.column(key, lang), labels.meaning(key, lang))
+        for key in table
+    ]
+    database = sqlite3.connect(":memory:")
+    try:
+        database.deserialize(package)
+        database.executescript(_SCHEMA_TABLES)
+        database.executemany("INSERT INTO gpkg_extensions VALUES (?, NULL, ?, ?, ?)", _SCHEMA_EXTENSION)
+        database.executemany("INSERT INTO gpkg_data_columns VALUES (?, ?, ?, ?, ?, NULL, NULL)", rows)
+        for column, of in (("last_change", "gpkg_contents"), ("timestamp", "gpkg_metadata_reference")):
+            database.execute(f"UPDATE {of} SET {column} = ?", (f"{as_of}T00:00:00.000Z",))
+        database.commit()
+        return database.serialize()
+    finally:
+        database.close()

@@ -1,0 +1,103 @@
+"""A forecast as netCDF by the CF conventions; `forecast_table.read` reads it back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from yieldcast.data.files import atomic_write, fingerprint, read_netcdf, without_a_cluster
+from yieldcast.forecasting.table import check_forecast
+
+CONVENTIONS = "CF-1.11"
+_REFERENCE_TIME = "forecast_reference_time"
+_DAYS = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "int32"}
+_ABOUT: dict[str, dict[str, Any]] = {
+    "municipality": {"long_name": "IBGE code of the municipality"},
+    "quantile": {"long_name": "probability of a yield at or below the value", "units": "1"},
+    "aggregate": {"long_name": "all municipalities, or a state"},
+    "code": {"long_name": "IBGE code of the municipality, as text"},
+    "name": {"long_name": "name of the municipality"},
+    "state": {"long_name": "state of the municipality"},
+    "region": {"long_name": "region of the municipality"},
+    "latitude_deg": {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north"},
+    "longitude_deg": {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east"},
+    "window_start": {"long_name": "first day of the season window"},
+    "window_end": {"long_name": "last day of the season window"},
+}
+
+
+def write_cf(path: Path, forecast: xr.Dataset) -> Path:
+    """Write the table of a forecast as netCDF-4 by CF 1.11, and read it back before it takes its place.
+
+    Beside what the table holds: what CF asks for (names, history, source, references) and the date of the
+    issue as the scalar coordinate ``forecast_reference_time``. English in both languages.
+
+    Args:
+        path: file to write.
+        forecast: a checked table.
+
+    Raises:
+        MissingDataError: the disk refuses.
+    """
+    ds = as_cf(forecast)
+
+    def write(temporary: Path) -> None:
+        with without_a_cluster():
+            content = ds.to_netcdf(engine="h5netcdf")
+        temporary.write_bytes(content)
+        if fingerprint(check_forecast(read_netcdf(temporary))) != fingerprint(ds):
+            raise OSError("it reads back differently than it was written")
+
+    atomic_write(path, write)
+    return path
+
+
+def as_cf(forecast: xr.Dataset) -> xr.Dataset:
+    """The table with the attributes and encodings that CF 1.11 asks for; values, names and dims stay."""
+    ds = forecast.copy().drop_encoding()
+    day = np.datetime64(ds.attrs["as_of"], "ns")
+    ds = ds.assign_coords({_REFERENCE_TIME: ((), day, {"standard_name": _REFERENCE_TIME})})
+    ds[_REFERENCE_TIME].attrs["long_name"] = "date of the issue: nothing published later was used"
+    for name, about in _ABOUT.items():
+        ds[name].attrs |= about
+    flags: dict[str, Any] = {
+        "flag_values": np.array([0, 1], dtype=np.int8),
+        "flag_meanings": "of_its_state of_its_own",
+    }
+    ds["own_history"].attrs |= flags
+    _set_encoding(ds)
+    return ds.assign_attrs(_global_attributes(ds.attrs))
+
+
+def _global_attributes(attrs: dict[str, Any]) -> dict[str, Any]:
+    mark = "Synthetic data: made-up numbers, of no real place. " if attrs["synthetic"] else ""
+    return {
+        "Conventions": CONVENTIONS,
+        "source": f"{attrs['made_with']}: ensemble of {attrs['members']} networks, run {attrs['run_id']}; "
+        f"weather of the rest of the season: {attrs['scenarios']}",
+        "history": f"{attrs['made_with']}: forecast as of {attrs['as_of']}, run {attrs['run_id']}",
+        "references": "Cunha & Silva 2020, doi:10.1109/LAGIRS48042.2020.9165608",
+        "comment": f"{mark}Quantiles are calibrated. An aggregate is no sum of municipalities: their errors "
+        "have a part in common. Production is area_planted_ha times yield_kg_ha / 1000 (t).",
+        "license": attrs["licence"],
+    }
+
+
+def _set_encoding(ds: xr.Dataset) -> None:
+    """Say how each variable is stored.
+
+    CF allows no fill value in coordinates (2.5.1), and no coordinate variable of texts (2.4): labels as an
+    array of characters have a second dim, so they are an auxiliary coordinate, which has to be named (6.1).
+    Programs older than CF 1.8 read texts in no other form.
+    """
+    for name, array in ds.coords.items():
+        ds[name].encoding = {"dtype": "S1"} if array.dtype.kind == "U" else {"_FillValue": None}
+    for name in ("window_start", "window_end", _REFERENCE_TIME):
+        ds[name].encoding |= _DAYS
+    for array in ds.data_vars.values():
+        packed: dict[str, Any] = {"zlib": True, "complevel": 1} if array.dtype.kind == "f" else {}
+        named = {"coordinates": f"aggregate {_REFERENCE_TIME}"} if array.dims[0] == "aggregate" else {}
+        array.encoding = packed | named

@@ -1,0 +1,159 @@
+"""The columns of the exported tables, as bare arrays under the names of `labels_columns`.
+
+Rounded once, here, so that the same number stands in every format.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from yieldcast.forecasting.table import QUANTILES, WHOLE, production_t
+from yieldcast.reporting import labels
+from yieldcast.reporting.column_labels import COLUMNS
+
+# key -> text, whole numbers, yes or no, days (datetime64[D]) or numbers (float64, NaN where missing)
+Table = dict[str, NDArray[Any]]
+# By unit; all else has one. Whole hectares and tonnes as PAM has them; 0.0001 degrees are 11 m.
+_DIGITS = {"ha": 0, "t": 0, "°": 4}
+_P05, _P50, _P95 = (QUANTILES.index(q) for q in (0.05, 0.50, 0.95))
+
+
+def digits(key: str) -> int:
+    """How many digits after the decimal sign a column of numbers keeps."""
+    return _DIGITS.get(COLUMNS[key].unit, 1)
+
+
+def municipality_table(forecast: xr.Dataset) -> Table:
+    """One row per municipality: names, quantiles, risk, reference lines, season, area and production.
+
+    Args:
+        forecast: a checked table.
+    """
+    got = {name: array.values for name, array in forecast.variables.items()}
+    names = {key: got[key].astype(str) for key in ("code", "name", "state", "region")}
+    risk = {
+        "prob_low_pct": 100.0 * got["probability_low"],
+        "low_limit_kg_ha": got["low_threshold_kg_ha"],
+        "last_public_kg_ha": got["last_public_kg_ha"],
+        "mean_5y_kg_ha": got["mean_5y_public_kg_ha"],
+        "trend_10y_kg_ha": got["trend_10y_public_kg_ha"],
+        "own_history": got["own_history"].astype(bool),
+        "observed_pct": 100.0 * got["observed_share"],
+        "rain_pct": got["rain_so_far_pct"],
+        "tmax_anomaly_degC": got["tmax_so_far_anomaly_degC"],
+        "area_planted_ha": got["area_planted_ha"],
+    }
+    places = {
+        **{key: got[key].astype("datetime64[D]") for key in ("window_start", "window_end")},
+        "latitude_deg": got["latitude_deg"],
+        "longitude_deg": got["longitude_deg"],
+    }
+    return _rounded(
+        names
+        | _issue(forecast, forecast.sizes["municipality"])
+        | _yields(got["yield_kg_ha"], got["yield_mean_kg_ha"], got["mean_5y_public_kg_ha"])
+        | risk
+        | _production(forecast, aggregate=False)
+        | places
+    )
+
+
+def aggregate_table(forecast: xr.Dataset) -> Table:
+    """One row for the whole country and one per state, with the columns that an aggregate has.
+
+    Args:
+        forecast: a checked table.
+    """
+    got = {name: array.values for name, array in forecast.variables.items()}
+    whole = got["aggregate"] == WHOLE
+    names = {
+        "level": np.where(whole, "country", "state"),
+        "aggregate": got["aggregate"].astype(str),
+        "municipalities": got["aggregate_municipalities"],
+    }
+    rest = {
+        "last_public_kg_ha": got["aggregate_last_public_kg_ha"],
+        "mean_5y_kg_ha": got["aggregate_mean_5y_public_kg_ha"],
+        "observed_pct": 100.0 * got["aggregate_observed_share"],
+        "area_planted_ha": got["aggregate_area_planted_ha"],
+    }
+    return _rounded(
+        names
+        | _issue(forecast, len(whole))
+        | _yields(
+            got["aggregate_yield_kg_ha"],
+            got["aggregate_yield_mean_kg_ha"],
+            got["aggregate_mean_5y_public_kg_ha"],
+        )
+        | rest
+        | _production(forecast, aggregate=True)
+    )
+
+
+def localised(table: Table, lang: str, country: str) -> Table:
+    """The table with crop, level, country and yes or no as readers of a language say them.
+
+    Args:
+        table: of one of the functions above.
+        lang: en or pt.
+        country: the forecast's attribute.
+    """
+    said = {
+        "crop": lambda name: labels.crop(name, lang),
+        "level": lambda name: labels.text(name, lang),
+        "aggregate": lambda name: labels.aggregate(name, lang, country),
+    }
+    out = dict(table)
+    for key, values in table.items():
+        if key in said:
+            out[key] = np.array([said[key](str(value)) for value in values])
+        elif values.dtype.kind == "b":
+            out[key] = np.where(values, labels.text("yes", lang), labels.text("no", lang))
+    return out
+
+
+def _issue(forecast: xr.Dataset, rows: int) -> Table:
+    """What makes every row say by itself which forecast it belongs to."""
+    attrs = forecast.attrs
+    return {
+        "crop": np.full(rows, attrs["crop"]),
+        "harvest_year": np.full(rows, attrs["harvest_year"], dtype=np.int32),
+        "as_of": np.full(rows, np.datetime64(attrs["as_of"], "D")),
+        "synthetic": np.full(rows, bool(attrs["synthetic"])),
+    }
+
+
+def _yields(quantiles: NDArray[Any], mean: NDArray[Any], mean_5y: NDArray[Any]) -> Table:
+    median = quantiles[:, _P50].astype(np.float64)
+    departure = median - mean_5y
+    share = np.full(len(median), np.nan)
+    np.divide(100.0 * departure, mean_5y, out=share, where=mean_5y > 0)
+    others = {
+        f"yield_p{round(100 * q):02d}_kg_ha": quantiles[:, i] for i, q in enumerate(QUANTILES) if i != _P50
+    }
+    return {
+        "yield_p50_kg_ha": median,
+        "yield_mean_kg_ha": mean,
+        **others,
+        "width90_kg_ha": quantiles[:, _P95].astype(np.float64) - quantiles[:, _P05],
+        "anomaly_kg_ha": departure,
+        "anomaly_pct": share,
+    }
+
+
+def _production(forecast: xr.Dataset, aggregate: bool) -> Table:
+    # in float64: a float32 holds tonnes to seven digits only
+    values = production_t(forecast.drop_vars("own_history").astype(np.float64), aggregate).values
+    return {"prod_p50_t": values[:, _P50], "prod_p05_t": values[:, _P05], "prod_p95_t": values[:, _P95]}
+
+
+def _rounded(table: Table) -> Table:
+    """Numbers as float64 with the digits of their column; adding zero takes the sign off -0."""
+    return {
+        key: np.round(values.astype(np.float64), digits(key)) + 0.0 if values.dtype.kind == "f" else values
+        for key, values in table.items()
+    }

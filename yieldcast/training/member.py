@@ -1,0 +1,165 @@
+"""A member on the host: built from its seed, taken to the devices, kept when stopped, saved when done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from yieldcast.features.samples import SampleSet
+from yieldcast.features.splits import split_validation
+from yieldcast.models import dual_path
+from yieldcast.models import scaling as network_scaling
+from yieldcast.models.stacked import scaling_of, set_weights, weights_of
+from yieldcast.training.epoch import Tree, fresh_state
+from yieldcast.training.run_directory import Run
+
+_KERAS = threading.Lock()  # its random seed is one for the whole process
+
+
+class Member:
+    """One seed of a run, from its first epoch or from where it was stopped.
+
+    Args:
+        samples: training rows.
+        run: where it goes.
+        seed: 1 or more.
+    """
+
+    def __init__(self, samples: SampleSet, run: Run, seed: int) -> None:
+        self.seed = seed
+        settings = run.settings
+        self.fit, self.held = split_validation(samples, settings.training, seed)
+        with _KERAS:  # one at a time, for memory too: the fit works in float64
+            scaling = network_scaling.Scaling.fit(
+                samples.take(self.fit), settings.training.scale_target, settings.network
+            )
+            keras.utils.set_random_seed(seed)
+            self.model = dual_path.build(
+                settings.network, scaling, run.identity.steps, run.identity.static_names
+            )
+        self.constants: Tree = {"seed": np.int32(seed), "scaling": scaling_of(scaling)}
+        if settings.training.validation == "each_year":  # years differ in rows, arrays of a block may not
+            sizes = np.unique(samples.harvest_year, return_counts=True)[1]
+            self.constants |= _padded("fit", self.fit, len(samples) - int(sizes.min()))
+            self.constants |= _padded("held", self.held, int(sizes.max()))
+        else:
+            self.constants |= {"fit": self.fit.astype(np.int32), "held": self.held.astype(np.int32)}
+        self.state: Tree = fresh_state(weights_of(self.model))
+        self.losses: list[tuple[float, float]] = []
+        self.seconds = 0.0
+        self._resume(run)
+
+    def _resume(self, run: Run) -> None:
+        kept = run.unfinished(self.seed)
+        try:
+            if kept is None:
+                return
+            state = _nested(self.state, kept)
+            losses = [(float(a), float(b)) for a, b in kept["losses"]]
+            if len(losses) == int(state["epoch"]):
+                self.state, self.losses, self.seconds = state, losses, float(kept["seconds"])
+        except (KeyError, ValueError):  # of another network: trained from the first epoch
+            pass
+
+    @property
+    def best_loss(self) -> float:
+        """Lowest validation loss so far."""
+        return min((loss for _, loss in self.losses), default=float("inf"))
+
+    def note(self, loss: float, val_loss: float, seconds: float) -> None:
+        """Note an epoch.
+
+        Args:
+            loss, val_loss: of the epoch.
+            seconds: its share of the lane's time.
+        """
+        self.losses.append((loss, val_loss))
+        self.seconds += seconds
+
+    @property
+    def lost(self) -> str:
+        """What went wrong when the loss is no longer a number; empty when all is well."""
+        if not self.losses or np.isfinite(self.losses[-1][1]):
+            return ""
+        epoch, loss = len(self.losses), self.losses[-1][1]
+        return f"member {self.seed}: the validation loss became {loss} in epoch {epoch}"
+
+    def keep(self, run: Run) -> None:
+        """Keep the state on disk, so that a restart goes on from this epoch."""
+        flat = {**_flatten(self.state), "losses": np.array(self.losses), "seconds": np.float64(self.seconds)}
+        run.keep_unfinished(self.seed, flat)
+
+    def save(self, run: Run, made: Mapping[str, Any]) -> None:
+        """Save the finished member.
+
+        Args:
+            run: where to.
+            made: how it was trained, for its record.
+        """
+        chosen = "best" if run.settings.training.restore_best else "weights"
+        set_weights(self.model, self.state[chosen])
+        validation = [loss for _, loss in self.losses]
+        best = int(np.argmin(validation))
+        record = {
+            "seed": self.seed,
+            "epochs": len(validation),
+            "best_epoch": best + 1,
+            "best_validation_loss": validation[best],
+            "seconds": round(self.seconds, 2),
+            "fit_rows": len(self.fit),
+            "validation_rows": len(self.held),
+            **made,
+        }
+        lines = [f"{epoch},{a:.8g},{b:.8g}" for epoch, (a, b) in enumerate(self.losses, 1)]
+        run.save_member(self.seed, self.model, record, "\n".join(["epoch,loss,val_loss", *lines, ""]))
+
+
+def _padded(name: str, rows: npt.NDArray[np.intp], size: int) -> Tree:
+    """Rows filled up to a size, and how many of them count."""
+    filled = np.zeros(size, dtype=np.int32)
+    filled[: len(rows)] = rows
+    return {name: filled, f"{name}_rows": np.int32(len(rows))}
+
+
+def _flatten(tree: Tree, prefix: str = "") -> dict[str, Any]:
+    """A nested dictionary as one level, names joined by "|"."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        flat |= _flatten(value, f"{prefix}{name}|") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
+def _nested(tree: Tree, flat: Mapping[str, Any], prefix: str = "") -> Tree:
+    """`flat` nested as `tree` is; KeyError or ValueError if it does not fit."""
+    nested: Tree = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            nested[name] = _nested(value, flat, f"{prefix}{name}|")
+        else:
+            nested[name] = np.asarray(flat[prefix + name], np.asarray(value).dtype)
+            if nested[name].shape != np.shape(value):
+                raise ValueError(f"{prefix}{name} has another shape")
+    return nested
+
+
+def stack(trees: list[Tree]) -> Tree:
+    """Trees of members as one tree with a leading member axis."""
+    return {
+        name: stack([tree[name] for tree in trees])
+        if isinstance(value, dict)
+        else np.stack([np.asarray(tree[name]) for tree in trees])
+        for name, value in trees[0].items()
+    }
+
+
+def row(tree: Tree, position: int) -> Tree:
+    """One member's tree out of a stacked one."""
+    return {
+        name: row(value, position) if isinstance(value, dict) else np.array(value[position])
+        for name, value in tree.items()
+    }

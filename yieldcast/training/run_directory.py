@@ -1,0 +1,301 @@
+"""The run directory: the unit of work, which says by itself what it was made from.
+
+run.json            crop, train years, inputs, synthetic or not, data fingerprints, versions, format
+config.toml         the config file as given (empty when none was)
+resolved.json       every setting as used
+calendar.csv        the calendar as used; regions.json: larger region by state, for missing states
+members/            member_001.keras ... plain Keras, and member_001.json: epochs, best loss, seconds,
+                    devices and versions it was trained with
+history/            member_001.csv ... loss per epoch
+worker-1/           empty; held by the second of several hosts while it trains
+unfinished/         member_007.npz ... members under way when training was stopped, to go on from
+model_card.md       what it is, for readers
+evaluation-*.json   scores, written by `yieldcast evaluate`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import time
+import zipfile
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import calendars
+from yieldcast.config import Settings, parse
+from yieldcast.data.files import atomic_text, atomic_write, make_folder, remove_leftovers
+from yieldcast.errors import ConfigError, MissingDataError, RunError
+from yieldcast.features.yield_history import HISTORY_LINE
+
+if TYPE_CHECKING:
+    import keras
+
+
+FORMAT = 1
+_PACKAGES = ("yieldcast", "tensorflow", "keras", "jax", "jaxlib", "numpy", "xarray", "pandas", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a training is; a run is continued only when all of it agrees.
+
+    Args:
+        crop: crop name.
+        train_years: harvest years of the training rows.
+        steps: months of the window.
+        rows: number of training rows, validation included.
+        dynamic_names, static_names: inputs, in order.
+        data: fingerprints of the tables, the calendar and the training rows. Only the last two must
+            agree: a store may grow without changing the rows that are trained on.
+        synthetic: whether the tables are synthetic.
+    """
+
+    crop: str
+    train_years: tuple[int, ...]
+    steps: int
+    rows: int
+    dynamic_names: tuple[str, ...]
+    static_names: tuple[str, ...]
+    data: Mapping[str, str]
+    synthetic: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory that exists and was written by this version's format."""
+
+    path: Path
+    identity: Identity
+    settings: Settings
+    made_with: Mapping[str, str]
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Read a run directory.
+
+        Raises:
+            MissingDataError: no run there.
+            RunError: written by another version, or damaged.
+        """
+        if not (path / "run.json").is_file():
+            raise MissingDataError(f"no run in {path}", "Make one with: yieldcast train ... --out RUN")
+        try:
+            content = json.loads((path / "run.json").read_text(encoding="utf-8"))
+            made_by, form = content["versions"]["yieldcast"], content["format"]
+            if form != FORMAT:
+                raise RunError(
+                    f"{path} was made by yieldcast {made_by} (run format {form}); "
+                    f"this is {metadata.version('yieldcast')} (run format {FORMAT})",
+                    "Train again with this version, or evaluate with the one that made it.",
+                )
+            resolved = json.loads((path / "resolved.json").read_text(encoding="utf-8"))
+            settings = parse(resolved, str(path / "resolved.json"))
+            return cls(path, _identity(content["identity"]), settings, content["versions"])
+        except (KeyError, TypeError, ValueError, OSError, ConfigError) as error:
+            raise RunError(f"the run in {path} is damaged: {error!r}", "Train it again.") from None
+
+    @classmethod
+    def start(
+        cls,
+        path: Path,
+        identity: Identity,
+        settings: Settings,
+        calendar: calendars.Calendar,
+        config_text: str = "",
+    ) -> Run:
+        """Create the run directory, or continue the one that is there if it is the same training.
+
+        Raises:
+            RunError: another training stands there; says what differs.
+            MissingDataError: the folder cannot be written.
+        """
+        for place in (path, path / "members", path / "history", path / "unfinished"):
+            remove_leftovers(place)
+        begun = any(path.glob("members/member_*.keras")) or any(path.glob("unfinished/member_*.npz"))
+        if begun and not (path / "run.json").is_file():
+            raise RunError(f"{path} holds members, finished or not, but no run.json", "Choose another --out.")
+        if begun:
+            run = cls.open(path)
+            _check_same(run, identity, settings)
+            return run
+        for folder in ("members", "history", "unfinished"):
+            make_folder(path / folder)
+        run = cls(path, identity, settings, versions())
+        atomic_text(path / "config.toml", config_text)
+        atomic_text(path / "resolved.json", settings.model_dump_json(indent=2))
+        atomic_text(path / "calendar.csv", calendar.csv())
+        atomic_text(path / "regions.json", json.dumps(dict(calendar.regions), indent=2, ensure_ascii=False))
+        content = {"format": FORMAT, "versions": dict(run.made_with), "identity": asdict(identity)}
+        atomic_text(path / "run.json", json.dumps(content, indent=2))
+        return run
+
+    @classmethod
+    def join(cls, path: Path, identity: Identity, settings: Settings, seconds: float = 120) -> Run:
+        """The run that another worker has just started for the same training; waits for it.
+
+        Args:
+            path: the run directory, on a disk that all workers see.
+            identity, settings: what this worker was asked to train.
+            seconds: how long to wait.
+
+        Raises:
+            RunError: none came, or another training stands there.
+        """
+        patience = time.monotonic() + seconds
+        while True:
+            try:
+                run = cls.open(path)
+                _check_same(run, identity, settings)
+                return run
+            except (MissingDataError, RunError):
+                # An earlier, empty run may stand there until the first worker has replaced it.
+                if time.monotonic() > patience:
+                    raise
+                time.sleep(0.2)
+
+    def calendar(self) -> calendars.Calendar:
+        """The calendar that the run was trained with.
+
+        Raises:
+            RunError: its files were changed or lost.
+        """
+        try:
+            regions = json.loads((self.path / "regions.json").read_text(encoding="utf-8"))
+            calendar = calendars.read(self.path / "calendar.csv", regions=regions)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"the calendar of {self.path} cannot be read: {error}", "Train it again."
+            ) from None
+        if calendar.fingerprint() != self.identity.data["calendar"]:
+            raise RunError(f"the calendar of {self.path} was changed after training", "Train it again.")
+        return calendar
+
+    def run_id(self) -> str:
+        """Twelve characters that tell this training and its finished members from any other."""
+        told = (
+            "seed",
+            "epochs",
+            "best_epoch",
+            "best_validation_loss",
+        )  # not seconds: no two runs share those
+        members = [[record.get(key) for key in told] for record in self.records()]
+        about = [asdict(self.identity), self.settings.model_dump(mode="json"), members]
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def base_column(self) -> int | None:
+        """Column of the static input that the network adds its departure to; None where it gives yields."""
+        departs = self.settings.network.target == "departure"
+        return self.identity.static_names.index(HISTORY_LINE) if departs else None
+
+    def member_path(self, seed: int) -> Path:
+        """Where the member of a seed is saved."""
+        return self.path / "members" / f"member_{seed:03d}.keras"
+
+    def history_path(self, seed: int) -> Path:
+        """Where the loss per epoch of a seed is saved."""
+        return self.path / "history" / f"member_{seed:03d}.csv"
+
+    def seeds(self) -> list[int]:
+        """Seeds whose members are finished, in order."""
+        done = (self.path / "members").glob("member_*.json")
+        names = (re.fullmatch(r"member_(\d{3})", p.stem) for p in done)
+        seeds = sorted(int(name[1]) for name in names if name)
+        return [seed for seed in seeds if self.member_path(seed).is_file()]
+
+    def save_member(self, seed: int, model: keras.Model, record: Mapping[str, Any], history: str) -> None:
+        """Save a finished member; its record is written last, so a killed save counts as not done."""
+        path = self.member_path(seed)
+        atomic_text(self.history_path(seed), history)
+        atomic_write(path, model.save)
+        atomic_text(path.with_suffix(".json"), json.dumps(dict(record), indent=2))
+        self.drop_unfinished(seed)
+
+    def drop_unfinished(self, seed: int) -> None:
+        """Forget what was kept of a seed under way."""
+        self._unfinished_path(seed).unlink(missing_ok=True)
+
+    def _unfinished_path(self, seed: int) -> Path:
+        return self.path / "unfinished" / f"member_{seed:03d}.npz"
+
+    def keep_unfinished(self, seed: int, arrays: Mapping[str, Any]) -> None:
+        """Keep what a member under way needs to go on."""
+        make_folder(self.path / "unfinished")
+        atomic_write(self._unfinished_path(seed), lambda file: np.savez(file, **arrays))
+
+    def unfinished(self, seed: int) -> dict[str, Any] | None:
+        """What `keep_unfinished` kept of a seed; None when there is nothing that can be read."""
+        try:
+            with np.load(self._unfinished_path(seed)) as kept:
+                return dict(kept)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+            return None
+
+    def records(self) -> list[dict[str, Any]]:
+        """Record of every finished member: seed, epochs, best epoch and loss, seconds."""
+        paths = [self.member_path(seed).with_suffix(".json") for seed in self.seeds()]
+        try:
+            return [json.loads(p.read_text(encoding="utf-8")) for p in paths]
+        except (OSError, ValueError) as error:
+            raise RunError(f"a member's record in {self.path} is damaged: {error}", "Delete it.") from None
+
+    def load_member(self, seed: int) -> keras.Model:
+        """The plain Keras model of one seed.
+
+        Raises:
+            RunError: it cannot be read.
+        """
+        import keras
+
+        identity = self.identity
+        weather = (None, identity.steps, len(identity.dynamic_names))
+        expected = {"weather": weather, "static": (None, len(identity.static_names))}
+        try:
+            model = keras.models.load_model(self.member_path(seed), compile=False)
+            received = {name: tensor.shape for name, tensor in model.input.items()}
+            if received != expected:
+                raise ValueError(f"expected the inputs {expected}, received {received}")
+            return model
+        except Exception as error:  # a damaged archive fails in many ways
+            raise RunError(
+                f"member {seed} of {self.path} cannot be read: {error}",
+                "Delete its two files in members/ and run yieldcast train again: it is trained anew.",
+            ) from None
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that matter."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):  # TensorFlow, on a host that trains with JAX
+            found[name] = metadata.version(name)
+    return found
+
+
+def _identity(content: dict[str, Any]) -> Identity:
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+    return Identity(**values)
+
+
+def _check_same(run: Run, identity: Identity, settings: Settings) -> None:
+    old, new = asdict(run.identity), asdict(identity)
+    differs = [key for key in old if key != "data" and old[key] != new[key]]
+    differs += [key for key in ("calendar", "rows") if old["data"][key] != new["data"][key]]
+    before, after = run.settings.model_dump(), settings.model_dump()
+    differs += [f"{s}.{key}" for s in before for key in before[s] if before[s][key] != after[s][key]]
+    if differs:
+        raise RunError(
+            f"{run.path} holds another training; it differs in: {', '.join(differs)}",
+            "Choose another --out, or repeat the settings and data it was begun with (members under way, "
+            "in unfinished/, count too).",
+        )
