@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from data_fetchers.engine import http
-from data_fetchers.engine.cache import Job, Part, Record, Shelf, fetched_on
-from data_fetchers.engine.source import AgainError, Note
+from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache, fetched_on
+from data_fetchers.engine.source import Note, RetryableError
 from yieldcast.errors import FetchError
 
 ENVIRONMENT = "YIELDCAST_CONAB_URL"
@@ -78,32 +78,36 @@ class Conab:
         url = self.base_url or os.environ.get(ENVIRONMENT, "") or DEFAULT_URL
         object.__setattr__(self, "base_url", url.rstrip("/"))
 
-    def fetch(self, part: Part, target: Path, job: Job) -> Record:
+    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
         """Write the file as it came."""
         url = f"{self.base_url}/{part.request['file']}"
         http.download(http.SafeSession(), url, target, limit=_LIMIT_bytes)
         return {}
 
-    def check(self, part: Part, file: Path) -> Record:
+    def check(self, part: Request, file: Path) -> Record:
         """The expected columns, enough rows, every line whole, numbers that fit each other."""
         frame, _ = _read(part, file)
         return {"rows": len(frame), "seasons": [frame["season"].min(), frame["season"].max()]}
 
-    def split(self, part: Part) -> list[Part]:
+    def split(self, part: Request) -> list[Request]:
         """None: a file is a file."""
         return []
 
-    def stale(self, part: Part, record: Record, today: dt.date) -> bool:
+    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
         """On another day than it was fetched: CONAB writes the files anew every morning."""
         return fetched_on(record) < today
 
 
-def survey_parts() -> list[Part]:
+def survey_parts() -> list[Request]:
     """The two files: the series since 1976/77, and every monthly survey since 2017/18."""
-    return [Part(Conab.name, Path(name).stem.lower(), {"file": name}, ".txt") for name in (SERIES, SURVEYS)]
+    return [
+        Request(Conab.name, Path(name).stem.lower(), {"file": name}, ".txt") for name in (SERIES, SURVEYS)
+    ]
 
 
-def read_surveys(shelf: Shelf, conab: Conab, parts: Sequence[Part]) -> tuple[pd.DataFrame, list[Note]]:
+def read_surveys(
+    shelf: RequestCache, conab: Conab, parts: Sequence[Request]
+) -> tuple[pd.DataFrame, list[Note]]:
     """Both files as one tidy table.
 
     Args:
@@ -163,7 +167,7 @@ def parse_numbers(texts: pd.Series) -> pd.Series:
     return pd.to_numeric(joined, errors="coerce").astype(float)
 
 
-def _read(part: Part, file: Path) -> tuple[pd.DataFrame, list[Note]]:
+def _read(part: Request, file: Path) -> tuple[pd.DataFrame, list[Note]]:
     """One file as tidy rows, and what was dropped or odd in it."""
     name = part.request["file"]
     raw = _rows(name, file)
@@ -207,7 +211,7 @@ def _rows(name: str, file: Path) -> pd.DataFrame:
     """The file's cells as text, after its layout was found to be the expected one."""
     content = file.read_bytes()
     if http.looks_like_html(content[:200]):
-        raise AgainError(f"CONAB sent a web page instead of {name}")
+        raise RetryableError(f"CONAB sent a web page instead of {name}")
     try:  # today it is cp1252, whose ª is never valid UTF-8
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -224,11 +228,11 @@ def _rows(name: str, file: Path) -> pd.DataFrame:
     cells = [line.split(";") for line in lines[1:]]
     for number, row in enumerate(cells, 2):
         if len(row) != len(expected):
-            raise AgainError(
+            raise RetryableError(
                 f"CONAB's {name}: expected {len(expected)} fields, received {len(row)} in row {number}"
             )
     if len(cells) < _FEWEST_ROWS:
-        raise AgainError(f"CONAB's {name}: expected at least {_FEWEST_ROWS} rows, received {len(cells)}")
+        raise RetryableError(f"CONAB's {name}: expected at least {_FEWEST_ROWS} rows, received {len(cells)}")
     return pd.DataFrame(cells, columns=expected)
 
 

@@ -21,8 +21,8 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from data_fetchers.engine import http
-from data_fetchers.engine.cache import Job, Part, Record, Shelf, fetched_on
-from data_fetchers.engine.source import AgainError, Note, NotYetError
+from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache, fetched_on
+from data_fetchers.engine.source import Note, NotYetPublishedError, RetryableError
 from yieldcast.data import degree_days, schema
 from yieldcast.data.files import refused
 from yieldcast.errors import FetchError, MissingDataError
@@ -70,7 +70,7 @@ class NasaPower:
         url = self.base_url or os.environ.get(ENVIRONMENT, "") or DEFAULT_URL
         object.__setattr__(self, "base_url", url.rstrip("/"))
 
-    def fetch(self, part: Part, target: Path, job: Job) -> Record:
+    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
         """Write the answer as it came."""
         session = http.SafeSession()
         session.hooks["response"].append(_show_messages)
@@ -82,12 +82,14 @@ class NasaPower:
             raise refused(target, error) from error
         return {}
 
-    def check(self, part: Part, file: Path) -> Record:
+    def check(self, part: Request, file: Path) -> Record:
         """Every asked day, in the expected units, at the asked cell; NotYetError when all days are fill."""
         answer = _load(part, file)
         days = np.stack(list(_daily(part, answer).values()))
         if np.isnan(days).all():
-            raise NotYetError(f"{part.name}: POWER has no value for any day yet", "Try again in a few days.")
+            raise NotYetPublishedError(
+                f"{part.name}: POWER has no value for any day yet", "Try again in a few days."
+            )
         return {
             "api_version": str((answer["header"].get("api") or {}).get("version", "unknown")),
             "fill_value": answer["header"]["fill_value"],
@@ -95,11 +97,11 @@ class NasaPower:
             "messages": [str(message) for message in answer.get("messages") or []],
         }
 
-    def split(self, part: Part) -> list[Part]:
+    def split(self, part: Request) -> list[Request]:
         """None: a point and three parameters are far below the service's limits."""
         return []
 
-    def stale(self, part: Part, record: Record, today: dt.date) -> bool:
+    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
         """Whether MERRA-2 has taken the place of what was fetched, or days without a value may have come."""
         settled = add_months(dt.date.fromisoformat(part.request["end"]), 1 + REVISED_months)
         fetched = fetched_on(record)
@@ -121,7 +123,9 @@ def cell_of(latitude_deg: ArrayLike, longitude_deg: ArrayLike) -> tuple[NDArray[
     return latitude, np.floor(np.asarray(longitude_deg, dtype=float) * 8 / 5 + 0.5) * 0.625 + 0.0
 
 
-def weather_parts(static: xr.Dataset, years: Sequence[int], today: dt.date) -> tuple[list[Part], list[Note]]:
+def weather_requests(
+    static: xr.Dataset, years: Sequence[int], today: dt.date
+) -> tuple[list[Request], list[Note]]:
     """One part per cell for each run of closed years, and one per cell for the year that is under way.
 
     Args:
@@ -150,14 +154,14 @@ def weather_parts(static: xr.Dataset, years: Sequence[int], today: dt.date) -> t
 
 
 def read_weather(
-    shelf: Shelf, power: NasaPower, parts: Sequence[Part], static: xr.Dataset
+    shelf: RequestCache, power: NasaPower, parts: Sequence[Request], static: xr.Dataset
 ) -> tuple[xr.Dataset, list[Note]]:
     """Monthly weather of every municipality from the daily values of its cell.
 
     Args:
         shelf: holds the parts; one that is not there leaves its months empty.
         power: the source, for licence and attribution.
-        parts: as `weather_parts` made them for the same places; MissingDataError when there are none.
+        parts: as `weather_requests` made them for the same places; MissingDataError when there are none.
         static: table of places.
 
     Returns:
@@ -222,12 +226,12 @@ def _monthly(days: Daily, months: NDArray[np.datetime64]) -> NDArray[np.float64]
     return values
 
 
-def _load(part: Part, file: Path) -> dict[str, Any]:
+def _load(part: Request, file: Path) -> dict[str, Any]:
     """The answer, laid out as expected, of the asked place, in the expected units."""
     try:
         answer: dict[str, Any] = json.loads(file.read_bytes())
     except ValueError as error:
-        raise AgainError(f"{part.name}: expected JSON, received something else: {error}") from error
+        raise RetryableError(f"{part.name}: expected JSON, received something else: {error}") from error
     try:
         dict(answer["properties"]["parameter"])
         lon, lat = map(float, answer["geometry"]["coordinates"][:2])
@@ -239,7 +243,7 @@ def _load(part: Part, file: Path) -> dict[str, Any]:
         raise FetchError(f"POWER's answer has another layout: {error!r} {said}", _CHANGED) from error
     asked = part.request["latitude"], part.request["longitude"]
     if abs(lat - asked[0]) > 0.01 or abs(lon - asked[1]) > 0.01:  # three decimals may come back as two
-        raise AgainError(f"{part.name}: expected the point {asked}, received {(lat, lon)}")
+        raise RetryableError(f"{part.name}: expected the point {asked}, received {(lat, lon)}")
     for parameter, unit in found.items():
         if unit not in _UNITS[parameter]:
             raise FetchError(f"expected {parameter} in {_UNITS[parameter][0]}, received {unit}", _CHANGED)
@@ -248,7 +252,7 @@ def _load(part: Part, file: Path) -> dict[str, Any]:
     return answer
 
 
-def _daily(part: Part, answer: Mapping[str, Any]) -> Daily:
+def _daily(part: Request, answer: Mapping[str, Any]) -> Daily:
     """The values of each asked day, NaN for the fill value and for null."""
     keys, _ = _calendar(part.request["start"], part.request["end"])
     columns, fill = answer["properties"]["parameter"], float(answer["header"]["fill_value"])
@@ -259,7 +263,7 @@ def _daily(part: Part, answer: Mapping[str, Any]) -> Daily:
             raise FetchError(f"{part.name}: expected {parameter}, received {sorted(columns)}", _CHANGED)
         if odd := sorted(column.keys() ^ set(keys)):
             what = "day(s) asked and not sent, or sent and not asked, the first"
-            raise AgainError(f"{part.name}: {parameter} has {len(odd)} {what} {odd[0]}")
+            raise RetryableError(f"{part.name}: {parameter} has {len(odd)} {what} {odd[0]}")
         try:
             values = np.array([column[key] for key in keys], dtype=float)
         except (TypeError, ValueError) as error:
@@ -286,13 +290,13 @@ def _show_messages(answer: requests.Response, **_: Any) -> None:
         raise FetchError(text, "Trying again will not help. " + _CHANGED)
 
 
-def _part(lat: float, lon: float, start: dt.date, end: dt.date) -> Part:
+def _part(lat: float, lon: float, start: dt.date, end: dt.date) -> Request:
     name = f"{abs(lat):04.1f}{'n' if lat >= 0 else 's'}-{abs(lon):07.3f}{'e' if lon >= 0 else 'w'}"
     request = {
         "parameters": ",".join(VARIABLE_MAP), "community": "AG", "latitude": lat, "longitude": lon,
         "start": f"{start:%Y%m%d}", "end": f"{end:%Y%m%d}", "format": "JSON", "time-standard": "LST",
     }  # fmt: skip
-    return Part(NasaPower.name, f"{name}-{start:%Y%m}-{end:%Y%m}", request)
+    return Request(NasaPower.name, f"{name}-{start:%Y%m}-{end:%Y%m}", request)
 
 
 def _cells(static: xr.Dataset) -> list[tuple[float, float]]:

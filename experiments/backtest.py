@@ -18,7 +18,7 @@ from typing import Any
 
 from yieldcast.data.files import atomic_text
 from yieldcast.errors import YieldcastError
-from yieldcast.evaluation.skill import OURS, beats_from, pooled
+from yieldcast.evaluation.skill import FORECAST_MODEL, longest_winning_lead, pooled
 from yieldcast.reporting.figures import skill_png
 from yieldcast.training.run_directory import versions
 
@@ -53,7 +53,7 @@ def by_year(rows: list[dict[str, Any]], score: str, models: Sequence[str], digit
 def reliability(folder: Path, mark: str) -> str:
     """Share of the yields below each quantile of our forecast, and the width, pooled over casts by n."""
     with open(folder / f"{mark}reliability.csv", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["model"] == OURS]
+        rows = [row for row in csv.DictReader(file) if row["model"] == FORECAST_MODEL]
     levels = [key for key in rows[0] if key.startswith("0.")]
     lines = []
     for lead in sorted({int(row["lead_months"]) for row in rows}, reverse=True):
@@ -74,7 +74,7 @@ def states(folder: Path, mark: str) -> str:
     lines = []
     for state in sorted({row["state"] for row in rows}):
         own = [row for row in rows if row["state"] == state]
-        beats = beats_from(pooled(own, own[0]["crop"]), "rmse_kg_ha")
+        beats = longest_winning_lead(pooled(own, own[0]["crop"]), "rmse_kg_ha")
         won = sum(one["won"] for one in beats["best"])
         lead = "-" if beats["lead_months"] is None else str(beats["lead_months"])
         lines.append([state, str(max(r["n"] for r in own)), f"{won} of {len(beats['best'])}", lead])
@@ -97,7 +97,7 @@ def sentence(rows: list[dict[str, Any]], crop: str) -> str:
     """From which lead the forecast beats the best reference line."""
     told = []
     for score, name in (("rmse_kg_ha", "RMSE"), ("crps_kg_ha", "CRPS (against climatology)")):
-        beats = beats_from(pooled(rows, crop), score)
+        beats = longest_winning_lead(pooled(rows, crop), score)
         won, lead = [one["lead_months"] for one in beats["best"] if one["won"]], beats["lead_months"]
         start = (
             f"from {lead} months before the end of harvest on"
@@ -125,8 +125,8 @@ def main() -> int:
     mark = "" if (given.folder / "backtest.json").is_file() else "synthetic-"
     rows = json.loads((given.folder / f"{mark}backtest.json").read_text(encoding="utf-8"))
     stem = f"{mark}backtest-{given.crop}"
-    ours = [row for row in rows if row["model"] == OURS]
-    both = (OURS, "climatology")
+    ours = [row for row in rows if row["model"] == FORECAST_MODEL]
+    both = (FORECAST_MODEL, "climatology")
     parts = [
         f"# Skill by lead: {given.crop}",
         f"Date: {dt.date.today()}. Commands:\n\n```\n{given.command}\npython {' '.join(sys.argv)}\n```",
@@ -136,7 +136,7 @@ def main() -> int:
         f"![skill by lead]({stem}.png)",
         "## RMSE (kg/ha), pooled over harvest years\n\n" + by_lead(rows, given.crop, "rmse_kg_ha"),
         "## RMSE (kg/ha) year by year: forecast / boosted_history_public / mean_5y_public\n\n"
-        + by_year(rows, "rmse_kg_ha", (OURS, "boosted_history_public", "mean_5y_public")),
+        + by_year(rows, "rmse_kg_ha", (FORECAST_MODEL, "boosted_history_public", "mean_5y_public")),
         "## CRPS (kg/ha), pooled; of lines without uncertainty the absolute error\n\n"
         + by_lead(rows, given.crop, "crps_kg_ha"),
         "## Share within the 90 % interval, year by year: forecast / climatology\n\n"
@@ -147,11 +147,11 @@ def main() -> int:
     ]
     if given.beside is not None:
         other = json.loads((given.beside / f"{mark}backtest.json").read_text(encoding="utf-8"))
-        theirs = [{**row, "model": given.beside_label} for row in other if row["model"] == OURS]
+        theirs = [{**row, "model": given.beside_label} for row in other if row["model"] == FORECAST_MODEL]
         parts.append(
             f"## RMSE (kg/ha) of the forecast as above and {given.beside_label}\n\n"
             + by_lead([*ours, *theirs], given.crop, "rmse_kg_ha") + "\n\nYear by year, in the same order:\n\n"
-            + by_year([*ours, *theirs], "rmse_kg_ha", (OURS, given.beside_label))
+            + by_year([*ours, *theirs], "rmse_kg_ha", (FORECAST_MODEL, given.beside_label))
         )  # fmt: skip
     given.write.mkdir(parents=True, exist_ok=True)
     try:

@@ -29,9 +29,9 @@ from yieldcast.config import read
 from yieldcast.data.files import atomic_text
 from yieldcast.data.store import Store
 from yieldcast.errors import YieldcastError
-from yieldcast.evaluation.backtest import DAY, Backtest, Cast, runs_of
+from yieldcast.evaluation.backtest import DAY, Backtest, ForecastCase, runs_of
 from yieldcast.forecasting.forecast import forecast
-from yieldcast.operations.bulletins import Issue, write_issue
+from yieldcast.operations.bulletins import Bulletin, write_bulletin
 from yieldcast.operations.job import read_skill
 from yieldcast.training.run_directory import versions
 
@@ -46,7 +46,7 @@ def truth(store: Store, crop: str, harvest_year: int) -> xr.Dataset:
     return store.yields.sel(crop=crop, harvest_year=harvest_year)
 
 
-def wanted(test: Backtest, months: str | None) -> list[Cast]:
+def wanted(test: Backtest, months: str | None) -> list[ForecastCase]:
     """The dates of the season: those of a backtest, or the 15th of the months that were asked for."""
     casts = test.casts()
     if months is None:
@@ -55,7 +55,7 @@ def wanted(test: Backtest, months: str | None) -> list[Cast]:
     found = []
     for month in parse_months(months, "--months"):
         day = month.astype("datetime64[D]").item().replace(day=DAY)
-        found.append(Cast(casts[0].harvest_year, day, lead - int((month - first).astype(int))))
+        found.append(ForecastCase(casts[0].harvest_year, day, lead - int((month - first).astype(int))))
     return found
 
 
@@ -88,7 +88,11 @@ def national(harvested: xr.Dataset, crop: str) -> str:
 
 
 def write_results(
-    given: argparse.Namespace, lines: list[list[str]], harvested: xr.Dataset, last: Issue, table: xr.Dataset
+    given: argparse.Namespace,
+    lines: list[list[str]],
+    harvested: xr.Dataset,
+    last: Bulletin,
+    table: xr.Dataset,
 ) -> Path:
     """The results file: date, command, data, months, what changed last."""
     mark = "synthetic-" if table.attrs["synthetic"] else ""
@@ -143,7 +147,7 @@ def main() -> int:
         run_for = runs_of(test, lambda label: training_progress(settings.training.max_epochs, screen, label))
         for cast in wanted(test, given.months):
             table = forecast(run_for(cast), store, cast.harvest_year, cast.as_of, given.scenarios)
-            issue = write_issue(
+            issue = write_bulletin(
                 given.issues, table, mesh=store.mesh, lang=given.lang, skill=skill, notice=screen.print
             )
             lines.append(row(table, harvested))

@@ -21,12 +21,12 @@ from yieldcast.cli.progress import counting_progress, fetch_progress
 from yieldcast.cli.startup import load_tensorflow
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, YieldcastError
-from yieldcast.operations.job import Done, Job, carry_out, check_date, read_skill
+from yieldcast.operations.job import Job, JobResult, carry_out, check_date, read_skill
 from yieldcast.publication import Publication
 from yieldcast.training.run_directory import Run
 
 if TYPE_CHECKING:
-    from data_fetchers.fetching.order import Order
+    from data_fetchers.fetching.order import FetchOrder
 
 INTERRUPTED = 130
 EXIT_CODES = """exit codes: 0 an issue was made, or there is nothing new; 1 unforeseen; 2 settings;
@@ -109,7 +109,7 @@ def _forecasting() -> Iterator[Callable[[int, int], None]]:
         yield progress
 
 
-def say(done: Done, job: Job) -> None:
+def say(done: JobResult, job: Job) -> None:
     """What became of the job, on stdout."""
     if not done.new:
         print(f"nothing new since the issue {done.issue.path}")
@@ -152,18 +152,18 @@ def fetch_missing(store: Store, job: Job, publication: Publication) -> Yieldcast
     return trouble[0] if trouble else None
 
 
-def orders(store: Store, job: Job, publication: Publication) -> list[Order]:
+def orders(store: Store, job: Job, publication: Publication) -> list[FetchOrder]:
     """What to ask the services for: each table goes on with its own source, years, crops and states.
 
     Raises:
         ConfigError: neither weather nor yields come from a service.
     """
-    from data_fetchers.fetching.order import Order
+    from data_fetchers.fetching.order import FetchOrder
     from data_fetchers.fetching.plans import seasonal_default
     from data_fetchers.ibge.places import STATES
 
     states = tuple(sorted(set(store.static["state"].values.astype(str).tolist())))
-    common = Order((), states=None if set(states) == set(STATES) else states)
+    common = FetchOrder((), states=None if set(states) == set(STATES) else states)
     weather, yields = (_source(store, table) for table in ("weather", "yields"))
     found = []
     if yields is not None:

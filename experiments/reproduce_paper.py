@@ -30,12 +30,14 @@ from yieldcast.cli.views.scores import evaluation_table, markdown
 from yieldcast.config import read
 from yieldcast.data.files import atomic_text
 from yieldcast.errors import YieldcastError
-from yieldcast.evaluation.evaluate import Evaluated, write_scores
+from yieldcast.evaluation.evaluate import EvaluationResult, write_scores
 from yieldcast.reporting.figures import scatter_png
 from yieldcast.training.run_directory import Run, versions
 
 
-def job(given: argparse.Namespace, store: Store, settings: Settings, name: str) -> tuple[Run, Evaluated]:
+def job(
+    given: argparse.Namespace, store: Store, settings: Settings, name: str
+) -> tuple[Run, EvaluationResult]:
     """Train one of the two runs, or continue it, and score it."""
     screen, out = Console(markup=False), given.out / f"{given.crop}-{name}"
     screen.print(f"{given.crop}, {name}: {out}", style="bold")
@@ -50,12 +52,12 @@ def job(given: argparse.Namespace, store: Store, settings: Settings, name: str) 
     return run, result
 
 
-def best_member(result: Evaluated) -> int:
+def best_member(result: EvaluationResult) -> int:
     """Position of the member with the highest r: the one the paper's Figure 2 shows."""
     return int(np.nanargmax([member.r for member in result.scores.members]))
 
 
-def paper_text(noise: Evaluated, quiet: Evaluated) -> str:
+def paper_text(noise: EvaluationResult, quiet: EvaluationResult) -> str:
     """Tables 3 to 5 as plain text of 80 columns."""
     text = io.StringIO()
     Console(file=text, width=80, color_system=None).print(
@@ -82,7 +84,7 @@ def cost(name: str, run: Run) -> str:
 
 
 def write_results(
-    given: argparse.Namespace, runs: tuple[Run, Run], results: tuple[Evaluated, Evaluated]
+    given: argparse.Namespace, runs: tuple[Run, Run], results: tuple[EvaluationResult, EvaluationResult]
 ) -> Path:
     """The results file: date, command, data, tables, cost, figure."""
     noise, quiet = results

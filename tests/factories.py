@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from yieldcast.forecasting.table import WHOLE, assemble
+from yieldcast.forecasting.table import ALL_MUNICIPALITIES, assemble
 
 _Z = np.array([-1.6449, -1.2816, -0.6745, 0.0, 0.6745, 1.2816, 1.6449])  # of the standard normal
 
@@ -58,7 +58,7 @@ def synthetic_forecast(
         "rain_so_far_pct": rng.uniform(60, 140, count) if share else np.full(count, np.nan),
         "tmax_so_far_anomaly_degC": rng.normal(0, 1, count) if share else np.full(count, np.nan),
     }
-    groups = {WHOLE: np.ones(count, dtype=bool)}
+    groups = {ALL_MUNICIPALITIES: np.ones(count, dtype=bool)}
     groups |= {state: np.array(states) == state for state in sorted(set(states))}
     weight = np.nan_to_num(area)
 

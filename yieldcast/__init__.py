@@ -13,7 +13,7 @@ _HOME = {
     "Tables": "yieldcast.data.store",
     "read_tables": "yieldcast.data.user_tables",
     "Settings": "yieldcast.config",
-    "FORECAST": "yieldcast.config",
+    "FORECAST_SETTINGS": "yieldcast.config",
     "Publication": "yieldcast.publication",
     "SampleSet": "yieldcast.features.samples",
     "build": "yieldcast.features.samples",

@@ -106,7 +106,7 @@ class Settings(_Section):
 
 # What forecasts are made with; where it differs from the paper, chosen on hindcasts of 2014 to 2018
 # (experiments/results/backtest-soybean.md and -corn.md).
-FORECAST = Settings(
+FORECAST_SETTINGS = Settings(
     network=NetworkSettings(
         lstm_units=(16, 16), static_units=(16, 16), head_units=(16,), l2=1e-3,
         scaling="deviation", target="departure",
@@ -118,7 +118,7 @@ FORECAST = Settings(
         weather_delay_months=0, weather_delay_days=5, weather_inputs="anomalies", yield_history=True
     ),
 )  # fmt: skip
-PRESETS = {"paper": Settings(), "forecast": FORECAST}
+PRESETS = {"paper": Settings(), "forecast": FORECAST_SETTINGS}
 
 
 def read(path: Path | None, preset: str = "paper") -> Settings:

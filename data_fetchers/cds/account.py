@@ -19,7 +19,12 @@ import requests
 
 from data_fetchers.cds.session import HOW, KeySession, settings
 from data_fetchers.engine.http import TIMEOUT_s, retry_after, shown
-from data_fetchers.engine.source import AgainError, NotYetError, StoppedError, TooBigError
+from data_fetchers.engine.source import (
+    CancelledError,
+    NotYetPublishedError,
+    RequestTooLargeError,
+    RetryableError,
+)
 from yieldcast.errors import CredentialsError, FetchError, YieldcastError
 
 if TYPE_CHECKING:
@@ -35,7 +40,7 @@ NOT_YET = re.compile(r"requested is available yet|MARS returned no data|latest d
 logging.getLogger("ecmwf.datastores.legacy_client").addHandler(logging.NullHandler())
 
 
-class GoneError(AgainError):
+class JobExpiredError(RetryableError):
     """A job, or its results, that the account no longer has; a new job can bring them."""
 
 
@@ -90,7 +95,7 @@ class Account:
         # `from None`: the client's exceptions hold the request, and with it the key.
         try:
             yield self._api
-        except (YieldcastError, StoppedError):
+        except (YieldcastError, CancelledError):
             raise
         except requests.HTTPError as error:
             raise self.refusal(error.response, dataset) from None
@@ -101,13 +106,13 @@ class Account:
                 "REQUESTS_CA_BUNDLE. A `verify: 0` in ~/.cdsapirc is not followed: it would show the key.",
             ) from None
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise AgainError(
+            raise RetryableError(
                 f"no connection to {shown(self.url)} ({type(error).__name__})", _BUSY_HINT
             ) from None
         except Exception as error:
             # Links that are not there, keys, types, assertions: the client raises whatever comes up.
             text = self.redact(f"{type(error).__name__}: {error}")[:_ANSWER_LIMIT]
-            raise AgainError(
+            raise RetryableError(
                 f"{shown(self.url)} sent something else than its client expects ({text})",
                 "A service under repair does this. If it stays: `pip install -U cdsapi`.",
             ) from None
@@ -120,7 +125,7 @@ class Account:
         if dataset:
             text = f"{dataset}: {text}"
         if status in (408, 429) or status >= 500:
-            return AgainError(text, _BUSY_HINT, after_s=retry_after(answer))
+            return RetryableError(text, _BUSY_HINT, after_s=retry_after(answer))
         if status == 401:
             return CredentialsError(f"the CDS does not know the key from {self.key_from}", HOW)
         if status == 403 and "licence" in title:
@@ -130,16 +135,16 @@ class Account:
                 "there, or with `yieldcast doctor --accept-licences`.",
             )
         if status == 403 and "cost" in title:
-            return TooBigError(text, "Ask for less at once.")
+            return RequestTooLargeError(text, "Ask for less at once.")
         if status in (403, 404) and "/jobs/" in path:  # dismissed, expired, or of another account's key
             late = "not ready" in title
-            return AgainError(text) if late else GoneError(text, "A new job is made the next time.")
+            return RetryableError(text) if late else JobExpiredError(text, "A new job is made the next time.")
         if status == 404:
             return FetchError(
                 text, f"Is {shown(self.url)} the root of a CDS, and {dataset!r} one of its datasets?"
             )
         if status == 400 and NOT_YET.search(said):
-            return NotYetError(text, "Ask again when the data are out.")
+            return NotYetPublishedError(text, "Ask again when the data are out.")
         return FetchError(text, "The request was refused; trying again will not help.")
 
     def problem(self, answer: requests.Response) -> tuple[str, str]:

@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 
 import requests
 
-from data_fetchers.cds.account import NOT_YET, Account, GoneError
-from data_fetchers.engine.cache import Job, Record, timestamp
+from data_fetchers.cds.account import NOT_YET, Account, JobExpiredError
+from data_fetchers.engine.cache import PendingJob, Record, timestamp
 from data_fetchers.engine.http import SafeSession, download
-from data_fetchers.engine.source import AgainError, NotYetError, TooBigError, pause
+from data_fetchers.engine.source import NotYetPublishedError, RequestTooLargeError, RetryableError, pause
 from yieldcast.errors import FetchError
 
 _ORDERED = ("area", "grid")  # lists whose order means something
@@ -82,7 +82,7 @@ class Cds:
     first_poll_s: float = 1.0
     limit_bytes: int = 3 * 10**9
 
-    def retrieve(self, dataset: str, request: Mapping[str, Any], target: Path, job: Job) -> Record:
+    def retrieve(self, dataset: str, request: Mapping[str, Any], target: Path, job: PendingJob) -> Record:
         """Bring the answer to a request into a file; a job that `job` remembers is taken up again.
 
         Args:
@@ -109,7 +109,7 @@ class Cds:
                 created = self._wait(account, remote, dataset, job)
                 asset = _results(account, remote, dataset)
                 facts = self._download(account, asset, target, job)
-            except GoneError:
+            except JobExpiredError:
                 job.save(job_id=None)
                 raise
         # Forgotten here and not at the commit: should the check refuse the file, or find data missing that
@@ -118,7 +118,7 @@ class Cds:
         job.save(job_id=None, failed=None)
         return {"job_id": remote.request_id, "dataset": dataset, **created, **facts}
 
-    def _wait(self, account: Account, remote: Any, dataset: str, job: Job) -> Record:
+    def _wait(self, account: Account, remote: Any, dataset: str, job: PendingJob) -> Record:
         """Poll until the results are there; returns when the job was made."""
         began, wait_s, silences = time.monotonic(), self.first_poll_s, 0
         while True:
@@ -128,9 +128,9 @@ class Cds:
                     # one GET; the client's own waiting can neither be interrupted nor told to a progress line
                     state = dict(remote.json)
                     status = str(state["status"])
-            except GoneError:
+            except JobExpiredError:
                 raise
-            except AgainError as error:
+            except RetryableError as error:
                 silences += 1
                 if silences > _SILENCES:
                     raise
@@ -151,7 +151,7 @@ class Cds:
             pause(min(max(wait_s, asked_s), left_s))  # whatever the service asks for
             wait_s = min(wait_s * 1.5, self.longest_poll_s)
 
-    def _download(self, account: Account, asset: Mapping[str, Any], target: Path, job: Job) -> Record:
+    def _download(self, account: Account, asset: Mapping[str, Any], target: Path, job: PendingJob) -> Record:
         href, size = str(asset["href"]), asset.get("file:size")
         if account.url.startswith("https:") and not href.startswith("https:"):
             raise FetchError(
@@ -167,17 +167,17 @@ class Cds:
                 download(session, href, target, limit=self.limit_bytes, size=_whole(size), md5=md5)
         except FetchError as error:
             if _GONE.search(str(error)):
-                raise GoneError(f"{error} (the file of a finished job is gone)", error.hint) from error
+                raise JobExpiredError(f"{error} (the file of a finished job is gone)", error.hint) from error
             raise
         return {"md5": md5} if md5 else {}
 
 
-def _resumed(account: Account, job: Job) -> Any:
+def _resumed(account: Account, job: PendingJob) -> Any:
     """The job that an earlier run left behind, while it is alive; None when there is none."""
     known = job.load().get("job_id")
     if not known:
         return None
-    with suppress(GoneError), account.asking() as api:
+    with suppress(JobExpiredError), account.asking() as api:
         remote = api.get_remote(str(known))
         if remote.json["status"] not in _ENDED:
             return remote
@@ -185,7 +185,7 @@ def _resumed(account: Account, job: Job) -> Any:
     return None
 
 
-def _submitted(account: Account, dataset: str, request: Record, job: Job) -> Any:
+def _submitted(account: Account, dataset: str, request: Record, job: PendingJob) -> Any:
     """A new job, its id on disk; or the one that an earlier submission made whose reply was lost."""
     begun = _open_since(job)
     # Only then: looking costs two calls for each of the account's jobs, and without an open submission
@@ -199,7 +199,7 @@ def _submitted(account: Account, dataset: str, request: Record, job: Job) -> Any
         try:
             with account.asking(dataset):
                 remote = process.submit(request)
-        except AgainError:
+        except RetryableError:
             raise  # the job may exist all the same
         except FetchError:
             job.save(submitting=None)
@@ -217,10 +217,12 @@ def _refuse_costly(account: Account, process: Any, dataset: str, request: Record
     except FetchError:
         return
     if cost > limit:
-        raise TooBigError(f"{dataset}: costs {cost:.0f}, the CDS gives {limit:.0f} at once", "Ask for less.")
+        raise RequestTooLargeError(
+            f"{dataset}: costs {cost:.0f}, the CDS gives {limit:.0f} at once", "Ask for less."
+        )
 
 
-def _open_since(job: Job) -> dt.datetime | None:
+def _open_since(job: PendingJob) -> dt.datetime | None:
     """When a submission began whose reply never came; None when there is none, or none worth looking for.
 
     After a day it is not: what such a job holds is old, and a list of jobs that cannot be read would
@@ -256,7 +258,7 @@ def _found(account: Account, dataset: str, request: Record, begun: dt.datetime) 
 
 def _asked(account: Account, job_id: str) -> Record:
     """What a job was asked for; nothing when it was deleted since the list was made."""
-    with suppress(GoneError), account.asking() as api:
+    with suppress(JobExpiredError), account.asking() as api:
         asked = (api.get_remote(job_id).json.get("metadata") or {}).get("request") or {}
         return dict(asked.get("ids") or {})
     return {}
@@ -277,7 +279,7 @@ def _in_words(status: str, state: Mapping[str, Any]) -> str:
     return f"{what} at the CDS since {since} UTC" if since else f"{what} at the CDS"
 
 
-def _ended(account: Account, remote: Any, status: str, dataset: str, job: Job) -> FetchError:
+def _ended(account: Account, remote: Any, status: str, dataset: str, job: PendingJob) -> FetchError:
     """The error for a job that ended without results; it is forgotten."""
     text = status
     try:
@@ -291,11 +293,11 @@ def _ended(account: Account, remote: Any, status: str, dataset: str, job: Job) -
     job.save(job_id=None, failed=1 if again else None)
     text = f"{dataset}: job {remote.request_id} {status} at the CDS: {text}"
     if late:
-        return NotYetError(text, "Ask again when the data are out.")
+        return NotYetPublishedError(text, "Ask again when the data are out.")
     if status == "rejected":
         return FetchError(text, "The operator refused it; the text says why.")
     if again or status != "failed":
-        return AgainError(text, "A new job is made the next time.")
+        return RetryableError(text, "A new job is made the next time.")
     return FetchError(text, "It failed twice: see https://status.ecmwf.int, or change the request.")
 
 

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from data_fetchers.engine.source import AgainError
+from data_fetchers.engine.source import RetryableError
 from yieldcast.data.files import open_hdf5
 from yieldcast.errors import FetchError
 
@@ -50,7 +50,9 @@ def open_answer(path: Path, limit: int = ZIP_LIMIT_bytes) -> list[xr.Dataset]:
             stack.pop_all()
             return opened
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise AgainError(f"{path.name}: expected a whole zip, received a damaged one ({error})") from error
+        raise RetryableError(
+            f"{path.name}: expected a whole zip, received a damaged one ({error})"
+        ) from error
 
 
 @contextmanager
@@ -60,7 +62,7 @@ def reading(path: Path) -> Iterator[list[xr.Dataset]]:
     try:
         yield datasets
     except OSError as error:
-        raise AgainError(
+        raise RetryableError(
             f"{path.name}: expected readable values, received a damaged file ({error})"
         ) from error
     finally:
@@ -73,7 +75,7 @@ def _head(path: Path) -> bytes:
         with open(path, "rb") as file:
             return file.read(16)
     except FileNotFoundError as error:
-        raise AgainError(f"{path.name}: expected a file, there is none") from error
+        raise RetryableError(f"{path.name}: expected a file, there is none") from error
 
 
 def _not_netcdf(head: bytes, name: str) -> FetchError:
@@ -84,14 +86,14 @@ def _not_netcdf(head: bytes, name: str) -> FetchError:
                 "The service has changed its format; this version of yieldcast cannot read it.",
             )
     kind = _TEXTS.get(head.lstrip()[:1], "nothing" if not head else f"a file that begins with {head[:8]!r}")
-    return AgainError(f"{name}: expected netCDF-4 or a zip of it, received {kind}")
+    return RetryableError(f"{name}: expected netCDF-4 or a zip of it, received {kind}")
 
 
 def _members(archive: zipfile.ZipFile, name: str, limit: int) -> list[zipfile.ZipInfo]:
     members = [m for m in archive.infolist() if not m.is_dir()]
     total = sum(m.file_size for m in members)
     if not members:
-        raise AgainError(f"{name}: expected netCDF files in the zip, it is empty")
+        raise RetryableError(f"{name}: expected netCDF files in the zip, it is empty")
     if total > limit:
         raise FetchError(
             f"{name}: expected at most {limit / 1e9:.1f} GB in the zip, it unpacks to {total / 1e9:.1f} GB",
@@ -127,7 +129,7 @@ def _opened(file: Path | io.BytesIO, label: str) -> xr.Dataset:
     try:
         raw = open_hdf5(file) if isinstance(file, Path) else _open_bytes(file)
     except (OSError, ValueError, KeyError) as error:
-        raise AgainError(
+        raise RetryableError(
             f"{label}: expected a whole netCDF-4 file, received a damaged one ({error})"
         ) from error
     try:

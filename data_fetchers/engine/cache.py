@@ -37,7 +37,7 @@ _SAFE = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}")
 
 
 @dataclass(frozen=True)
-class Part:
+class Request:
     """One request to one service, and the file that its answer becomes.
 
     Args:
@@ -75,7 +75,7 @@ class Part:
         return {"name": self.name, "request": dict(self.request), "suffix": self.suffix}
 
 
-class Job:
+class PendingJob:
     """What must survive a crash while a part is under way: the service's job id, and what it waits for.
 
     Args:
@@ -108,7 +108,7 @@ class Job:
         self.path.unlink(missing_ok=True)
 
 
-class Shelf:
+class RequestCache:
     """The parts of one source in one folder.
 
     Args:
@@ -120,19 +120,19 @@ class Shelf:
         # Another writer, a worker that outlived its fetch, say, must never write into this one's file.
         self._token = secrets.token_hex(4)
 
-    def path(self, part: Part) -> Path:
+    def path(self, part: Request) -> Path:
         """Where the part's file lies, or will."""
         return self.folder / part.file
 
-    def temporary(self, part: Part) -> Path:
+    def temporary(self, part: Request) -> Path:
         """Where the part's file is written before it is checked; another place for every shelf object."""
         return self.folder / f".{part.file}.{self._token}.part"
 
-    def job(self, part: Part) -> Job:
+    def job(self, part: Request) -> PendingJob:
         """The part's note while it is under way."""
-        return Job(self.folder / f"{part.file}.job.json")
+        return PendingJob(self.folder / f"{part.file}.job.json")
 
-    def verified(self, part: Part, finish: bool = True) -> Record | None:
+    def verified(self, part: Request, finish: bool = True) -> Record | None:
         """The sidecar of a part whose file is here, whole and as written; None otherwise.
 
         A commit that was cut off is finished first, unless `finish` is False: a look beside a fetch that is
@@ -145,7 +145,7 @@ class Shelf:
             return record
         return record if _holds(self.path(part), record) else None
 
-    def below(self, part: Part, finish: bool = True) -> Iterator[tuple[Part, Record | None]]:
+    def below(self, part: Request, finish: bool = True) -> Iterator[tuple[Request, Record | None]]:
         """The part, or those that it was split into, each with its sidecar (`verified`)."""
         record = self.verified(part, finish)
         if record is None or "split" not in record:
@@ -154,17 +154,17 @@ class Shelf:
         for child in children(part, record):
             yield from self.below(child, finish)
 
-    def leaves(self, part: Part) -> Iterator[tuple[Part, Path, Record]]:
+    def leaves(self, part: Request) -> Iterator[tuple[Request, Path, Record]]:
         """The verified files that a part stands for: its own, or those of the parts it was split into."""
         for leaf, record in self.below(part):
             if record is not None:
                 yield leaf, self.path(leaf), record
 
-    def complete(self, part: Part) -> bool:
+    def complete(self, part: Request) -> bool:
         """Whether the part, or every one of those that it was split into, is verified."""
         return all(record is not None for _, record in self.below(part))
 
-    def commit(self, part: Part, record: Record) -> bool:
+    def commit(self, part: Request, record: Record) -> bool:
         """Put the checked temporary file in its place, with its sidecar.
 
         Returns:
@@ -184,7 +184,7 @@ class Shelf:
         self.job(part).clear()
         return revised
 
-    def commit_split(self, part: Part, parts: list[Part], record: Record) -> None:
+    def commit_split(self, part: Request, parts: list[Request], record: Record) -> None:
         """Note that a part was too big and which parts stand for it."""
         self._keep_vintage(part, "")
         atomic_text(self._sidecar(part), _dump(part, {**record, "split": [p.as_json() for p in parts]}))
@@ -199,7 +199,7 @@ class Shelf:
             if not (self.folder / f"{name}.next.json").exists():
                 file.unlink(missing_ok=True)
 
-    def forget(self, part: Part) -> None:
+    def forget(self, part: Request) -> None:
         """Remove the sidecar of an answer that others have shown not to be whole: it is asked for again.
 
         Raises:
@@ -214,13 +214,13 @@ class Shelf:
         """Make the folder."""
         make_folder(self.folder)
 
-    def _sidecar(self, part: Part) -> Path:
+    def _sidecar(self, part: Request) -> Path:
         return self.folder / f"{part.file}.meta.json"
 
-    def _next(self, part: Part) -> Path:
+    def _next(self, part: Request) -> Path:
         return self.folder / f"{part.file}.next.json"
 
-    def _finish(self, part: Part) -> None:
+    def _finish(self, part: Request) -> None:
         waiting = self._next(part)
         if not waiting.exists():
             return
@@ -235,7 +235,7 @@ class Shelf:
         else:
             waiting.unlink(missing_ok=True)
 
-    def _keep_vintage(self, part: Part, sha256: str) -> bool:
+    def _keep_vintage(self, part: Request, sha256: str) -> bool:
         old = _read_record(self._sidecar(part), part)
         if old is None or old.get("sha256") == sha256 or not _holds(self.path(part), old):
             return False
@@ -248,9 +248,9 @@ class Shelf:
         return True
 
 
-def children(part: Part, record: Record) -> list[Part]:
+def children(part: Request, record: Record) -> list[Request]:
     """The parts that a split part's sidecar names; none for one that was not split."""
-    return [Part(part.source, c["name"], c["request"], c["suffix"]) for c in record.get("split", [])]
+    return [Request(part.source, c["name"], c["request"], c["suffix"]) for c in record.get("split", [])]
 
 
 def timestamp() -> str:
@@ -263,12 +263,12 @@ def fetched_on(record: Mapping[str, Any]) -> dt.date:
     return dt.datetime.fromisoformat(str(record["fetched"])).date()
 
 
-def _dump(part: Part, record: Record) -> str:
+def _dump(part: Request, record: Record) -> str:
     whole = {"format": FORMAT, "source": part.source, **part.as_json(), **record}
     return json.dumps(whole, indent=1, ensure_ascii=False)
 
 
-def _read_record(path: Path, part: Part) -> Record | None:
+def _read_record(path: Path, part: Request) -> Record | None:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_fetchers.engine.cache import Part, Shelf, timestamp
-from data_fetchers.engine.source import STOP, AgainError, Outcome, Retry, Source, run_part
+from data_fetchers.engine.cache import Request, RequestCache, timestamp
+from data_fetchers.engine.source import STOP, Outcome, Retry, RetryableError, Source, run_part
 from yieldcast.data.files import alone, make_folder, refused
 from yieldcast.errors import CredentialsError, YieldcastError
 
@@ -42,7 +42,7 @@ class SourceSummary:
     bytes: int = 0
     revised: list[str] = field(default_factory=list)
     missing: list[tuple[str, YieldcastError]] = field(default_factory=list)
-    absent: list[Part] = field(default_factory=list)
+    absent: list[Request] = field(default_factory=list)
     waiting: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -52,11 +52,11 @@ class SourceSummary:
 
 
 Progress = Callable[[Sequence[SourceSummary]], None]
-Plan = tuple[Source, Sequence[Part]]
+DownloadPlan = tuple[Source, Sequence[Request]]
 
 
-def fetch_parts(
-    plans: Sequence[Plan],
+def fetch_requests(
+    plans: Sequence[DownloadPlan],
     folder: Path,
     *,
     executor: Executor | None = None,
@@ -112,12 +112,12 @@ def fetch_parts(
 class _Queue:
     """The parts of one source that are still to do, and the count of those done."""
 
-    def __init__(self, source: Source, parts: Iterable[Part], folder: Path, today: dt.date) -> None:
-        self.source, self.shelf = source, Shelf(folder)
+    def __init__(self, source: Source, parts: Iterable[Request], folder: Path, today: dt.date) -> None:
+        self.source, self.shelf = source, RequestCache(folder)
         self.shelf.make()
         self.shelf.remove_leftovers()
         self.summary = SourceSummary(source.name)
-        self.pending: deque[Part] = deque()
+        self.pending: deque[Request] = deque()
         self.next_start = 0.0
         self.failures = 0  # parts in a row that the service did not deliver
         for part in dict.fromkeys(parts):
@@ -128,7 +128,7 @@ class _Queue:
                 else:
                     self.summary.kept += 1
 
-    def take(self, under_way: int, now: float) -> Part | None:
+    def take(self, under_way: int, now: float) -> Request | None:
         """The next part that may start now."""
         if not self.pending or under_way >= self.source.workers or now < self.next_start:
             return None
@@ -151,7 +151,7 @@ class _Queue:
             self.summary.revised += [outcome.part.name] if outcome.revised else []
         elif outcome.error is not None:
             self._miss(outcome.part, outcome.error)
-            self.failures += isinstance(outcome.error, AgainError)
+            self.failures += isinstance(outcome.error, RetryableError)
         if outcome.error is None:
             return []
         if not isinstance(outcome.error, CredentialsError) and self.failures < _GIVE_UP:
@@ -162,7 +162,7 @@ class _Queue:
             self._miss(one.part, outcome.error)
         return given_up
 
-    def _miss(self, part: Part, error: YieldcastError) -> None:
+    def _miss(self, part: Request, error: YieldcastError) -> None:
         self.summary.missing.append((part.name, error))
         self.summary.absent.append(part)
 
@@ -173,7 +173,7 @@ class _Loop:
     ) -> None:
         self.queues, self.folder, self.executor, self.retry = queues, folder, executor, retry
         self.progress = progress or (lambda summaries: None)
-        self.under_way: dict[Future[Outcome], tuple[_Queue, Part]] = {}
+        self.under_way: dict[Future[Outcome], tuple[_Queue, Request]] = {}
 
     def run(self) -> list[SourceSummary]:
         try:

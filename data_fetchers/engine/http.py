@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from data_fetchers.engine.source import AgainError, pause
+from data_fetchers.engine.source import RetryableError, pause
 from yieldcast.data.files import refused
 from yieldcast.errors import FetchError
 
@@ -86,9 +86,9 @@ def get(
             if len(body) > limit:
                 raise _too_large(url, limit)
     if not body:
-        raise AgainError(f"{shown(url)} sent an empty answer")
+        raise RetryableError(f"{shown(url)} sent an empty answer")
     if refuse_html and looks_like_html(bytes(body[:200])):
-        raise AgainError(f"{shown(url)} sent a web page with status {answer.status_code} instead of data")
+        raise RetryableError(f"{shown(url)} sent a web page with status {answer.status_code} instead of data")
     return bytes(body)
 
 
@@ -121,17 +121,17 @@ def download(
             with _translated(url):
                 received = _stream(session, url, target, received, limit)
             break
-        except AgainError as error:
+        except RetryableError as error:
             received = target.stat().st_size if target.exists() else 0
             resumes += 1
             if not received or resumes > _RESUMES or error.after_s is not None:
                 raise
     if size is not None and received != size:
-        raise AgainError(f"{shown(url)}: expected {size} bytes, received {received}")
+        raise RetryableError(f"{shown(url)}: expected {size} bytes, received {received}")
     if received == 0:
-        raise AgainError(f"{shown(url)} sent an empty file")
+        raise RetryableError(f"{shown(url)} sent an empty file")
     if md5 is not None and _md5(target) != md5:
-        raise AgainError(f"{shown(url)}: the checksum of what arrived is not the one announced")
+        raise RetryableError(f"{shown(url)}: the checksum of what arrived is not the one announced")
 
 
 def _stream(session: requests.Session, url: str, target: Path, start: int, limit: int) -> int:
@@ -171,7 +171,7 @@ def raise_for_status(answer: requests.Response) -> None:
     text = f"{shown(str(answer.url))} answered {answer.status_code}"
     reason = _reason(answer)
     if answer.status_code in _BUSY:
-        raise AgainError(f"{text}{reason}", "The service is busy or down.", after_s=retry_after(answer))
+        raise RetryableError(f"{text}{reason}", "The service is busy or down.", after_s=retry_after(answer))
     raise FetchError(f"{text}{reason}", "The request was refused; trying again will not help.")
 
 
@@ -211,11 +211,11 @@ def _translated(url: str) -> Iterator[None]:
     except requests.exceptions.InvalidURL as error:
         raise FetchError(f"{shown(url)} is not an address", "Check the base URL.") from error
     except requests.exceptions.Timeout as error:
-        raise AgainError(f"{shown(url)} did not answer in time") from error
+        raise RetryableError(f"{shown(url)} did not answer in time") from error
     except requests.exceptions.TooManyRedirects as error:
         raise FetchError(f"{shown(url)} redirects in a circle") from error
     except requests.RequestException as error:
-        raise AgainError(f"the connection to {shown(url)} broke ({type(error).__name__})") from error
+        raise RetryableError(f"the connection to {shown(url)} broke ({type(error).__name__})") from error
 
 
 def _refuse_large(answer: requests.Response, limit: int, url: str) -> None:

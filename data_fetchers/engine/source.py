@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import tenacity
 
-from data_fetchers.engine.cache import Job, Part, Record, Shelf, timestamp
+from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache, timestamp
 from yieldcast.errors import FetchError, SchemaError, YieldcastError
 
 # Set on Ctrl-C: workers in this process stop waiting at once.
@@ -19,7 +19,7 @@ STOP = threading.Event()
 _LONGEST_PAUSE_s = 900.0  # a service that asks for more is left to the next run
 
 
-class AgainError(FetchError):
+class RetryableError(FetchError):
     """A service that may deliver the next time: busy, down, cut off, or an answer that is not what it says.
 
     Args:
@@ -32,15 +32,15 @@ class AgainError(FetchError):
         self.after_s = after_s
 
 
-class TooBigError(FetchError):
+class RequestTooLargeError(FetchError):
     """A request above the service's limit: the part is split."""
 
 
-class NotYetError(FetchError):
+class NotYetPublishedError(FetchError):
     """Data that the service will have later."""
 
 
-class StoppedError(Exception):
+class CancelledError(Exception):
     """The user stopped the fetch while a part was waiting."""
 
 
@@ -84,16 +84,16 @@ class Source(Protocol):
     def seconds_between(self) -> float:
         """Least time between two starts (s)."""
 
-    def fetch(self, part: Part, target: Path, job: Job) -> Record:
+    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
         """Write the answer to `target`; return facts for the sidecar (job id, ...)."""
 
-    def check(self, part: Part, file: Path) -> Record:
+    def check(self, part: Request, file: Path) -> Record:
         """Raise AgainError when the file is not the whole answer; return facts (months, preliminary, ...)."""
 
-    def split(self, part: Part) -> list[Part]:
+    def split(self, part: Request) -> list[Request]:
         """Smaller parts that together are this one; empty when it cannot be split."""
 
-    def stale(self, part: Part, record: Record, today: dt.date) -> bool:
+    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
         """Whether a verified part should be asked for again."""
 
 
@@ -115,7 +115,7 @@ class Retry:
         """Seconds to wait before the next try."""
         error = state.outcome.exception() if state.outcome else None
         own = min(self.first_s * 2.0 ** (state.attempt_number - 1), self.longest_s)
-        asked = error.after_s if isinstance(error, AgainError) else None
+        asked = error.after_s if isinstance(error, RetryableError) else None
         return max(own, asked or 0.0)
 
 
@@ -123,21 +123,21 @@ class Retry:
 class Outcome:
     """What became of one part: fetched, split or missing."""
 
-    part: Part
+    part: Request
     record: Record | None = None
-    split: tuple[Part, ...] = ()
+    split: tuple[Request, ...] = ()
     error: YieldcastError | None = None
     revised: bool = False
     tries: int = 1
     seconds: float = 0.0
 
 
-def run_part(source: Source, part: Part, folder: Path, retry: Retry) -> Outcome:
+def run_part(source: Source, part: Request, folder: Path, retry: Retry) -> Outcome:
     """Fetch, check and put away one part; what a worker does, in a thread or on a Dask cluster.
 
     A service that does not deliver is an outcome, not an exception; a disk that refuses is raised.
     """
-    shelf, began = Shelf(folder), time.monotonic()
+    shelf, began = RequestCache(folder), time.monotonic()
     job = shelf.job(part)
     if not {"job_id", "submitting"} & job.load().keys():
         job.clear()  # what an earlier run waited for or counted says nothing about this one
@@ -164,7 +164,7 @@ def run_part(source: Source, part: Part, folder: Path, retry: Retry) -> Outcome:
 
     try:
         facts, found = tries(attempt)
-    except TooBigError as error:
+    except RequestTooLargeError as error:
         parts = source.split(part)
         if not parts:
             return outcome(error=FetchError(f"{error}; it cannot be split further", error.hint))
@@ -184,8 +184,8 @@ def run_part(source: Source, part: Part, folder: Path, retry: Retry) -> Outcome:
 def pause(seconds: float) -> None:
     """Wait, unless the user stops the fetch; sources that poll use it too."""
     if STOP.wait(seconds):
-        raise StoppedError
+        raise CancelledError
 
 
 def _worth_another_try(error: BaseException) -> bool:
-    return isinstance(error, AgainError) and (error.after_s or 0) <= _LONGEST_PAUSE_s
+    return isinstance(error, RetryableError) and (error.after_s or 0) <= _LONGEST_PAUSE_s

@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from data_fetchers.engine.cache import Part
-from data_fetchers.engine.source import AgainError, NotYetError
+from data_fetchers.engine.cache import Request
+from data_fetchers.engine.source import NotYetPublishedError, RetryableError
 
 FINAL = "0001"  # the version of final data; 0005 is the preliminary ERA5T
 _CHANGED = "The service sent another answer than was asked for; if it stays so, look for a newer yieldcast."
@@ -44,18 +44,18 @@ VARIABLE_MAP: Mapping[str, Variable] = {
 }
 
 
-def variable_of(part: Part) -> Variable:
+def variable_of(part: Request) -> Variable:
     """What the part holds."""
     return VARIABLE_MAP[part.request["column"]]
 
 
-def asked_months(part: Part) -> NDArray[np.datetime64]:
+def asked_months(part: Request) -> NDArray[np.datetime64]:
     """(month) datetime64[M] of the request, in order."""
     inputs = part.request["inputs"]
     return np.array([f"{y}-{m}" for y in inputs["year"] for m in inputs["month"]], "datetime64[M]")
 
 
-def asked_times(part: Part) -> NDArray[np.datetime64]:
+def asked_times(part: Request) -> NDArray[np.datetime64]:
     """(time) datetime64[D] of daily data, datetime64[M] of monthly means."""
     months = asked_months(part)
     return days_of(months) if variable_of(part).statistic else months
@@ -66,7 +66,7 @@ def days_of(months: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
     return np.concatenate([np.arange(m, m + 1, dtype="datetime64[D]") for m in months])
 
 
-def stamps(part: Part, array: xr.DataArray) -> NDArray[np.datetime64]:
+def stamps(part: Request, array: xr.DataArray) -> NDArray[np.datetime64]:
     """The field's times as days or months.
 
     Floored: accumulated monthly means are stamped 06 UTC, others 00 UTC. Daily statistics of UTC-3 were
@@ -75,7 +75,7 @@ def stamps(part: Part, array: xr.DataArray) -> NDArray[np.datetime64]:
     return array["valid_time"].values.astype(asked_times(part).dtype)
 
 
-def field_of(part: Part, datasets: Sequence[xr.Dataset]) -> xr.DataArray:
+def field_of(part: Request, datasets: Sequence[xr.Dataset]) -> xr.DataArray:
     """The part's one field (valid_time, latitude, longitude), whichever member of the answer holds it.
 
     Raises:
@@ -85,13 +85,13 @@ def field_of(part: Part, datasets: Sequence[xr.Dataset]) -> xr.DataArray:
     found = [ds[name] for ds in datasets for name in names if name in ds.data_vars]
     if not found:
         received = sorted({str(name) for ds in datasets for name in ds.data_vars})
-        raise AgainError(f"{part.name}: expected one of {list(names)}, received {received}", _CHANGED)
+        raise RetryableError(f"{part.name}: expected one of {list(names)}, received {received}", _CHANGED)
     try:
         array = xr.concat(found, "valid_time", join="exact") if len(found) > 1 else found[0]
     except ValueError as error:
-        raise AgainError(f"{part.name}: expected one grid, received members on several") from error
+        raise RetryableError(f"{part.name}: expected one grid, received members on several") from error
     if array.dims != ("valid_time", "latitude", "longitude") or not all(array.shape):
-        raise AgainError(
+        raise RetryableError(
             f"{part.name}: expected values over (valid_time, latitude, longitude), received "
             f"{dict(array.sizes)}",
             _CHANGED,
@@ -99,7 +99,7 @@ def field_of(part: Part, datasets: Sequence[xr.Dataset]) -> xr.DataArray:
     return array
 
 
-def check_times(part: Part, array: xr.DataArray) -> None:
+def check_times(part: Request, array: xr.DataArray) -> None:
     """Every day or month that was asked for, each once, and no other.
 
     Raises:
@@ -111,20 +111,20 @@ def check_times(part: Part, array: xr.DataArray) -> None:
     strange = np.setdiff1d(unique, asked)
     if len(unique) < len(received) or strange.size:
         what = f"{strange[0]} too" if strange.size else "some of them twice"
-        raise AgainError(f"{part.name}: expected {asked[0]} to {asked[-1]}, received {what}", _CHANGED)
+        raise RetryableError(f"{part.name}: expected {asked[0]} to {asked[-1]}, received {what}", _CHANGED)
     missing = np.setdiff1d(asked, unique)
     if not missing.size:
         return
     text = f"{part.name}: expected {asked[0]} to {asked[-1]}, {len(missing)} of {len(asked)} are missing"
     if missing[0] > unique[-1]:
-        raise NotYetError(
+        raise NotYetPublishedError(
             f"{text} in {spans(missing)}: the answer ends on {unique[-1]}",
             "The service does not have them yet; run the fetch again later.",
         )
-    raise AgainError(f"{text}, the first {missing[0]}", _CHANGED)
+    raise RetryableError(f"{text}, the first {missing[0]}", _CHANGED)
 
 
-def check_grid(part: Part, array: xr.DataArray, box: Sequence[float], step_deg: float) -> None:
+def check_grid(part: Request, array: xr.DataArray, box: Sequence[float], step_deg: float) -> None:
     """The cells of the box (north, west, south, east), no more and no fewer; AgainError otherwise."""
     north, west, south, east = box
     for axis, low, high in (("latitude", south, north), ("longitude", west, east)):
@@ -132,14 +132,14 @@ def check_grid(part: Part, array: xr.DataArray, box: Sequence[float], step_deg: 
         expected = np.arange(round((high - low) / step_deg) + 1) * step_deg + low
         if values.shape != expected.shape or np.abs(values - expected).max() > step_deg / 10:
             step = (values[-1] - values[0]) / max(len(values) - 1, 1)
-            raise AgainError(
+            raise RetryableError(
                 f"{part.name}: expected {axis} {low:g} to {high:g} in steps of {step_deg:g}, received "
                 f"{values[0]:g} to {values[-1]:g} in steps of {step:.3g}",
                 _CHANGED,
             )
 
 
-def check_values(part: Part, array: xr.DataArray, sea_is_empty: bool) -> None:
+def check_values(part: Request, array: xr.DataArray, sea_is_empty: bool) -> None:
     """Values in the unit that we convert from, and none missing but, for ERA5-Land, the sea.
 
     Raises:
@@ -149,21 +149,21 @@ def check_values(part: Part, array: xr.DataArray, sea_is_empty: bool) -> None:
     empty = np.isnan(values)
     sea = empty.all(axis=0)
     if sea.all() or (empty != sea).any() or (sea.any() and not sea_is_empty):
-        raise AgainError(
+        raise RetryableError(
             f"{part.name}: expected values in all cells{' of land' if sea_is_empty else ''}, received "
             f"{empty.mean():.1%} empty ones",
             _CHANGED,
         )
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if not variable.low <= low <= high <= variable.high:
-        raise AgainError(
+        raise RetryableError(
             f"{part.name}: expected {variable.low:g} to {variable.high:g} {array.attrs.get('units', '')}, "
             f"received {low:.4g} to {high:.4g}; another unit?",
             _CHANGED,
         )
 
 
-def versions(part: Part, array: xr.DataArray) -> dict[str, str]:
+def versions(part: Request, array: xr.DataArray) -> dict[str, str]:
     """Month -> the version of its data, ``0001+0005`` when mixed; empty when the file does not say it."""
     if "expver" not in array.coords:
         return {}

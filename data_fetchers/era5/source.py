@@ -16,7 +16,7 @@ from typing import Literal
 from data_fetchers.cds.client import Cds
 from data_fetchers.cds.netcdf import reading
 from data_fetchers.cds.session import NoKeyError
-from data_fetchers.engine.cache import Job, Part, Record, Shelf
+from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.source import Note
 from data_fetchers.era5 import answers
 from data_fetchers.era5.answers import VARIABLE_MAP
@@ -104,9 +104,9 @@ class Era5:
         cells = math.ceil(north), math.floor(west), math.floor(south), math.ceil(east)
         return tuple(round(cell * step, 6) for cell in cells)  # type: ignore[return-value]
 
-    def weather_parts(
-        self, years: Sequence[int], today: dt.date, shelf: Shelf
-    ) -> tuple[list[Part], list[Note]]:
+    def weather_requests(
+        self, years: Sequence[int], today: dt.date, shelf: RequestCache
+    ) -> tuple[list[Request], list[Note]]:
         """What to ask for, so that the weather of some calendar years is there as far as it can be today.
 
         Final years are asked whole, unless months of them are on the shelf already; the others month by
@@ -130,7 +130,7 @@ class Era5:
                 f"expected years from {self.product.first_year} on, received {years}",
                 f"{self.dataset} begins in {self.product.first_year}.",
             )
-        parts: list[Part] = []
+        parts: list[Request] = []
         for column in VARIABLE_MAP:
             parts += self._column_parts(column, years, today, shelf)
         months = [dt.date(year, month, 1) for year in years for month in range(1, 13)]
@@ -138,7 +138,9 @@ class Era5:
         notes = [Note("weather", f"not yet observed: {answers.spans(later)}", len(later))]
         return parts, notes if later else []
 
-    def _column_parts(self, column: str, years: Sequence[int], today: dt.date, shelf: Shelf) -> list[Part]:
+    def _column_parts(
+        self, column: str, years: Sequence[int], today: dt.date, shelf: RequestCache
+    ) -> list[Request]:
         whole, parts = [], []
         for year in years:
             months = [m for m in range(1, 13) if _observed(dt.date(year, m, 1), today)]
@@ -149,13 +151,13 @@ class Era5:
                 parts += single
         return self._whole(column, whole) + parts
 
-    def _by_month(self, column: str, year: int, single: list[Part], shelf: Shelf) -> bool:
+    def _by_month(self, column: str, year: int, single: list[Request], shelf: RequestCache) -> bool:
         """Whether a final year has months on the shelf that are not those of a whole year that was split."""
         if not any(shelf.path(part).exists() for part in single):
             return False
         return not all(shelf.verified(part) for part in self._whole(column, [year]))
 
-    def _whole(self, column: str, years: list[int]) -> list[Part]:
+    def _whole(self, column: str, years: list[int]) -> list[Request]:
         every = list(range(1, 13))
         if VARIABLE_MAP[column].statistic:
             size = self.product.months_a_part
@@ -165,7 +167,7 @@ class Era5:
         decades = sorted({year // _DECADE for year in years})
         return [self._part(column, [y for y in years if y // _DECADE == d], every) for d in decades]
 
-    def _part(self, column: str, years: Sequence[int], months: Sequence[int]) -> Part:
+    def _part(self, column: str, years: Sequence[int], months: Sequence[int]) -> Request:
         variable = VARIABLE_MAP[column]
         inputs: Record = {
             "variable": [variable.variable],
@@ -187,16 +189,16 @@ class Era5:
             }  # fmt: skip
         dataset = self.product.daily if variable.statistic else self.product.monthly
         request = {"column": column, "dataset": dataset, "inputs": inputs}
-        return Part(self.name, f"{column.split('_')[0]}-{_label(years, months)}", request, ".nc")
+        return Request(self.name, f"{column.split('_')[0]}-{_label(years, months)}", request, ".nc")
 
-    def fetch(self, part: Part, target: Path, job: Job) -> Record:
+    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
         """Have the CDS make the file, and download it."""
         try:
             return self.cds.retrieve(part.request["dataset"], dict(part.request["inputs"]), target, job)
         except NoKeyError as error:
             raise NoKeyError(str(error), f"{error.hint} {_WITHOUT_KEY}") from error
 
-    def check(self, part: Part, file: Path) -> Record:
+    def check(self, part: Request, file: Path) -> Record:
         """Refuse a file that is not exactly what was asked: variable, every day or month, grid, values.
 
         Returns:
@@ -215,7 +217,7 @@ class Era5:
         months = [str(month) for month in answers.asked_months(part)]
         return {"months": months} | ({"expver": versions} if versions else {})
 
-    def split(self, part: Part) -> list[Part]:
+    def split(self, part: Request) -> list[Request]:
         """Half the years, or half the months of a year; nothing for a single month."""
         years = [int(y) for y in part.request["inputs"]["year"]]
         months = [int(m) for m in part.request["inputs"]["month"]]
@@ -228,7 +230,7 @@ class Era5:
             return [self._part(column, years, some) for some in (months[:half], months[half:])]
         return []
 
-    def stale(self, part: Part, record: Record, today: dt.date) -> bool:
+    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
         """Whether a month that was preliminary when it was fetched should be final by now."""
         return any(final_on(answers.as_date(month)) <= today for month in preliminary_months(record))
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from data_fetchers.cds.netcdf import reading
 from data_fetchers.engine import zonal
-from data_fetchers.engine.cache import Part, Record, Shelf, fetched_on
+from data_fetchers.engine.cache import Record, Request, RequestCache, fetched_on
 from data_fetchers.engine.source import Note
 from data_fetchers.era5 import answers
 from data_fetchers.era5.source import Era5, attribution, preliminary_months
@@ -21,15 +21,15 @@ from yieldcast.errors import ConfigError, MissingDataError
 
 ZERO_degC_in_K = 273.15
 WHOLE = 0.95  # of a municipality's area: less of it is told (our choice)
-Leaf = tuple[Part, Path, Record]
+Leaf = tuple[Request, Path, Record]
 Floats = NDArray[np.float32]
 Where = Literal["centroid", "polygon"]
 
 
 def read_weather(
-    shelf: Shelf,
+    shelf: RequestCache,
     era5: Era5,
-    parts: Sequence[Part],
+    parts: Sequence[Request],
     static: xr.Dataset,
     where: Where,
     mesh: Mapping[str, Any] | None = None,

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from statistics import median
 
-from data_fetchers.engine.cache import Part
+from data_fetchers.engine.cache import Request
 
 # Bytes per part before any of its kind has arrived, by the beginning of the source's and part's names. From
 # the sizes that the services' reference states or that answers of the same shape had here; good to a factor
@@ -39,7 +39,7 @@ class Estimates:
         self.folder = folder
         self._known: dict[str, dict[str, float]] = {}
 
-    def of(self, part: Part) -> float:
+    def of(self, part: Request) -> float:
         """Bytes that a part will have on disk."""
         if part.source not in self._known:
             self._known[part.source] = _medians(self.folder / part.source)

@@ -10,11 +10,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_fetchers.engine.cache import Part, Record
-from data_fetchers.engine.downloader import Plan, Progress, SourceSummary, fetch_parts
-from data_fetchers.engine.source import Note, NotYetError, Retry
-from data_fetchers.fetching.order import Built, Context, Order, Planned
-from data_fetchers.fetching.plans import PLANS, plan_places, table_parts
+from data_fetchers.engine.cache import Record, Request
+from data_fetchers.engine.downloader import DownloadPlan, Progress, SourceSummary, fetch_requests
+from data_fetchers.engine.source import Note, NotYetPublishedError, Retry
+from data_fetchers.fetching.order import FetchContext, FetchOrder, TableBuilt, TablePlan
+from data_fetchers.fetching.plans import PLANS, plan_places, table_requests
 from data_fetchers.fetching.provenance import refuse_mixture, replaced, same
 from data_fetchers.ibge import places, sidra, source
 from yieldcast.data.files import alone, atomic_text, make_folder
@@ -23,7 +23,7 @@ from yieldcast.errors import ConfigError, CredentialsError, FetchError, MissingD
 
 
 @dataclass
-class Report:
+class FetchReport:
     """What a fetch did.
 
     Args:
@@ -76,7 +76,7 @@ class Report:
 SURVEYS = "surveys.csv"
 
 
-def plan(order: Order, store: Path, today: dt.date) -> tuple[list[Planned], dict[str, str]]:
+def plan(order: FetchOrder, store: Path, today: dt.date) -> tuple[list[TablePlan], dict[str, str]]:
     """What would be fetched: plans, and about how much of targets that cannot be planned exactly yet.
 
     Args:
@@ -87,7 +87,7 @@ def plan(order: Order, store: Path, today: dt.date) -> tuple[list[Planned], dict
     Raises:
         ConfigError: as `fetch`.
     """
-    context = Context(order, Path(store).resolve(), today)
+    context = FetchContext(order, Path(store).resolve(), today)
     _check(context)
     plans, later = [], {}
     without_places = _needs_places(context)
@@ -105,14 +105,14 @@ def plan(order: Order, store: Path, today: dt.date) -> tuple[list[Planned], dict
 
 
 def fetch(
-    order: Order,
+    order: FetchOrder,
     store: Path,
     *,
     executor: Executor | None = None,
     retry: Retry | None = None,
     progress: Progress | None = None,
     today: dt.date | None = None,
-) -> Report:
+) -> FetchReport:
     """Fill a store with what was ordered; what is there already is not asked for again.
 
     A target that fails does not stop the others: it is in the report.
@@ -122,7 +122,7 @@ def fetch(
         store: the folder; tables of other targets stay.
         executor: where parts are fetched; threads if none.
         retry: how often one part is tried.
-        progress: see `loop.fetch_parts`.
+        progress: see `loop.fetch_requests`.
         today: decides what is published and what is preliminary; today if none.
 
     Raises:
@@ -130,16 +130,16 @@ def fetch(
         MissingDataError: the disk refuses, or another fetch is at work.
     """
     # Absolute, since workers of a cluster have folders of their own.
-    context = Context(order, Path(store).resolve(), today or dt.datetime.now(dt.UTC).date())
-    report = Report()
+    context = FetchContext(order, Path(store).resolve(), today or dt.datetime.now(dt.UTC).date())
+    report = FetchReport()
     _check(context)
     # One fetch at a time also while tables are read, joined and written.
     held = context.folder / ".one-fetch"
     make_folder(held)
     with alone(held, "another fetch is at work in"):
 
-        def get(plans: Sequence[Plan], labels: Sequence[str]) -> list[SourceSummary]:
-            summaries = fetch_parts(
+        def get(plans: Sequence[DownloadPlan], labels: Sequence[str]) -> list[SourceSummary]:
+            summaries = fetch_requests(
                 plans, context.folder, executor=executor, retry=retry, progress=progress,
                 today=context.today, labels=labels,
             )  # fmt: skip
@@ -150,10 +150,10 @@ def fetch(
     return report
 
 
-_Get = Callable[[Sequence[Plan], Sequence[str]], list[SourceSummary]]
+_Get = Callable[[Sequence[DownloadPlan], Sequence[str]], list[SourceSummary]]
 
 
-def _fetch(context: Context, report: Report, get: _Get) -> None:
+def _fetch(context: FetchContext, report: FetchReport, get: _Get) -> None:
     targets = _rest(context.order)
     if _needs_places(context):
         planned = plan_places(context)
@@ -162,8 +162,8 @@ def _fetch(context: Context, report: Report, get: _Get) -> None:
             report.unwritten += targets
             return
     if "yields" in targets:
-        summary = get([table_parts(context)], ["labels"])[0]
-        if any(not context.shelf(table_parts(context)[0]).complete(part) for part in summary.absent):
+        summary = get([table_requests(context)], ["labels"])[0]
+        if any(not context.shelf(table_requests(context)[0]).complete(part) for part in summary.absent):
             report.unwritten.append("yields")
             targets.remove("yields")
         elif _has_new_places(context):
@@ -180,13 +180,13 @@ def _fetch(context: Context, report: Report, get: _Get) -> None:
         _finish(context, report, planned, summary)
 
 
-def leaves(planned: Planned, context: Context) -> list[tuple[Part, Record | None]]:
+def leaves(planned: TablePlan, context: FetchContext) -> list[tuple[Request, Record | None]]:
     """The parts of a plan, or of what they were split into, each with its sidecar; nothing is touched."""
     shelf = context.shelf(planned.source)
     return [leaf for part in planned.parts for leaf in shelf.below(part, finish=False)]
 
 
-def still_to_fetch(planned: Planned, context: Context) -> list[Part]:
+def still_to_fetch(planned: TablePlan, context: FetchContext) -> list[Request]:
     """The parts among the `leaves` of a plan that are not on their shelf, or stale."""
     return [
         part
@@ -195,7 +195,7 @@ def still_to_fetch(planned: Planned, context: Context) -> list[Part]:
     ]
 
 
-def _check(context: Context) -> None:
+def _check(context: FetchContext) -> None:
     """Everything that can be refused before anything is asked for."""
     places.state_codes(context.order.states)
     order = context.order
@@ -217,7 +217,7 @@ def _check(context: Context) -> None:
     refuse_mixture(context)
 
 
-def _needs_places(context: Context) -> bool:
+def _needs_places(context: FetchContext) -> bool:
     """Whether places are asked for, or those of an asked state are not there although all hangs on them."""
     static = context.existing("static")
     if "places" in context.order.targets or static is None:
@@ -226,26 +226,26 @@ def _needs_places(context: Context) -> bool:
     return same(context, "places") and bool(_absent_states(context))
 
 
-def _absent_states(context: Context) -> set[str]:
+def _absent_states(context: FetchContext) -> set[str]:
     """Asked states of which the store has no place."""
     wanted = set(context.order.states or places.STATES)
     return wanted - set(context.places()["state"].values.tolist())
 
 
-def _has_new_places(context: Context) -> bool:
+def _has_new_places(context: FetchContext) -> bool:
     """Whether IBGE lists more or fewer municipalities of the asked states than the store has."""
     if not same(context, "places"):
         return False
-    listed = places.municipality_counts(context.shelf(table_parts(context)[0]), source.Ibge())
+    listed = places.municipality_counts(context.shelf(table_requests(context)[0]), source.Ibge())
     states = Counter((context.places()["municipality"].values // 100_000).tolist())
     return any(listed.get(uf) != states[uf] for uf in places.state_codes(context.order.states))
 
 
-def _rest(order: Order) -> list[str]:
+def _rest(order: FetchOrder) -> list[str]:
     return [target for target in PLANS if target in order.targets]
 
 
-def _about(order: Order, target: str) -> str:
+def _about(order: FetchOrder, target: str) -> str:
     """A rough count for a dry run before the places are here."""
     years, crops = len(order.years), len(order.crops)
     states = len(order.states or ()) or 27
@@ -257,7 +257,7 @@ def _about(order: Order, target: str) -> str:
     return texts.get(target, "")
 
 
-def _finish(context: Context, report: Report, planned: Planned, summary: SourceSummary) -> None:
+def _finish(context: FetchContext, report: FetchReport, planned: TablePlan, summary: SourceSummary) -> None:
     """Make the table and put it into the store, unless parts of it failed.
 
     Parts that the service will have later do not hold the others up, their months stay empty and are named;
@@ -269,7 +269,7 @@ def _finish(context: Context, report: Report, planned: Planned, summary: SourceS
     shelf = context.shelf(planned.source)
     absent = [not shelf.complete(part) for part in summary.absent]
     failed = [
-        lost and not isinstance(error, NotYetError)
+        lost and not isinstance(error, NotYetPublishedError)
         for lost, (_, error) in zip(absent, summary.missing, strict=True)
     ]
     if summary.total == sum(absent) or (any(failed) and not context.order.partial):
@@ -290,7 +290,7 @@ def _finish(context: Context, report: Report, planned: Planned, summary: SourceS
     report.written.append(planned.target)
 
 
-def _write(context: Context, report: Report, target: str, built: Built) -> None:
+def _write(context: FetchContext, report: FetchReport, target: str, built: TableBuilt) -> None:
     if built.surveys is not None:
         atomic_text(context.store / SURVEYS, built.surveys)
     drop = replaced(context) if target == "places" else []

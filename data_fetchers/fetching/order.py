@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from data_fetchers.engine.cache import Part, Shelf
-from data_fetchers.engine.downloader import Plan
+from data_fetchers.engine.cache import Request, RequestCache
+from data_fetchers.engine.downloader import DownloadPlan
 from data_fetchers.engine.source import Note, Source
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, SchemaError
@@ -26,7 +26,7 @@ DEFAULT_CROPS = ("corn", "cotton", "rice", "soybean", "sugarcane")  # those with
 
 
 @dataclass(frozen=True)
-class Order:
+class FetchOrder:
     """What the user asked for.
 
     Args:
@@ -61,7 +61,7 @@ class Order:
 
 
 @dataclass
-class Context:
+class FetchContext:
     """An order in its store on a day.
 
     Args:
@@ -70,7 +70,7 @@ class Context:
         today: decides what is published and what is preliminary.
     """
 
-    order: Order
+    order: FetchOrder
     store: Path
     today: dt.date
 
@@ -79,9 +79,9 @@ class Context:
         """Where the parts lie."""
         return self.store / "parts"
 
-    def shelf(self, source: Source) -> Shelf:
+    def shelf(self, source: Source) -> RequestCache:
         """The parts of one source."""
-        return Shelf(self.folder / source.name)
+        return RequestCache(self.folder / source.name)
 
     def opened(self) -> Store | None:
         """The store as it is now, None where there is none."""
@@ -130,7 +130,7 @@ class Context:
 
 
 @dataclass
-class Built:
+class TableBuilt:
     """A table made from parts, and what the store should say of it.
 
     Args:
@@ -149,16 +149,16 @@ class Built:
 
 
 @dataclass
-class Planned:
+class TablePlan:
     """Parts of one target and the function that makes its table from them."""
 
     target: str
     source: Source
-    parts: list[Part]
-    build: Callable[[], Built]
+    parts: list[Request]
+    build: Callable[[], TableBuilt]
     notes: list[Note] = field(default_factory=list)
 
     @property
-    def plan(self) -> Plan:
-        """For `loop.fetch_parts`."""
+    def plan(self) -> DownloadPlan:
+        """For `loop.fetch_requests`."""
         return self.source, self.parts

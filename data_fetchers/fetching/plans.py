@@ -14,13 +14,13 @@ from rasterio.features import bounds
 
 from data_fetchers import conab, nasa_power
 from data_fetchers.cds.client import Cds
-from data_fetchers.engine.cache import Part, Shelf
-from data_fetchers.engine.downloader import Plan
+from data_fetchers.engine.cache import Request, RequestCache
+from data_fetchers.engine.downloader import DownloadPlan
 from data_fetchers.engine.source import Note, Source
 from data_fetchers.era5 import table as era5_table
 from data_fetchers.era5.source import Era5
 from data_fetchers.fetching.merging import merge_places, merge_soil, merge_weather, merge_yields
-from data_fetchers.fetching.order import Built, Context, Order, Planned
+from data_fetchers.fetching.order import FetchContext, FetchOrder, TableBuilt, TablePlan
 from data_fetchers.fetching.provenance import held, same
 from data_fetchers.ibge import pam, places
 from data_fetchers.ibge import source as ibge
@@ -40,22 +40,22 @@ def _about(source: Source, **more: Any) -> dict[str, Any]:
     return {**text, **more}
 
 
-def plan_places(context: Context) -> Planned:
+def plan_places(context: FetchContext) -> TablePlan:
     """Places, centroids and boundaries."""
     source = ibge.Ibge()
     codes = places.state_codes(context.order.states)
     shelf = context.shelf(source)
 
-    def build() -> Built:
+    def build() -> TableBuilt:
         static, notes = places.read_places(shelf, source, context.order.states)
         mesh, more = places.read_mesh(shelf, source, context.order.states)
         static, moved = merge_places(held(context, "places"), static)
         if moved:
             more.append(Note("places", "moved by IBGE: fetch their soil again", moved))
         text = json.dumps(_merge_mesh(context.mesh(), mesh), ensure_ascii=False, sort_keys=True)
-        return Built({"static": static}, {"places": _about(source)}, [*notes, *more], mesh=text)
+        return TableBuilt({"static": static}, {"places": _about(source)}, [*notes, *more], mesh=text)
 
-    return Planned("places", source, [*source.place_parts(), *source.mesh_parts(codes)], build)
+    return TablePlan("places", source, [*source.place_parts(), *source.mesh_parts(codes)], build)
 
 
 def _merge_mesh(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
@@ -64,13 +64,13 @@ def _merge_mesh(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, An
     return {**new, "features": [features[code] for code in sorted(features)]}
 
 
-def table_parts(context: Context) -> Plan:
+def table_requests(context: FetchContext) -> DownloadPlan:
     """What yields need before they can be planned: SIDRA's labels and years, and IBGE's list of places."""
     source = ibge.Ibge()
-    return source, [*source.place_parts(), *source.table_parts(context.order.crops)]
+    return source, [*source.place_parts(), *source.table_requests(context.order.crops)]
 
 
-def plan_yields(context: Context) -> Planned:
+def plan_yields(context: FetchContext) -> TablePlan:
     """PAM yields, areas and production."""
     order, source = context.order, ibge.Ibge()
     shelf = context.shelf(source)
@@ -80,45 +80,45 @@ def plan_yields(context: Context) -> Planned:
     parts, notes = source.yield_parts(order.crops, order.years, states, counts, shelf)
     source = source.with_periods(shelf)
 
-    def build() -> Built:
+    def build() -> TableBuilt:
         municipalities = context.static()["municipality"].values
         table, notes = pam.read_yields(shelf, source, parts, municipalities)
         merged = merge_yields(held(context, "yields"), table, whole=not _absent(shelf, parts))
-        return Built({"yields": merged}, {"yields": about}, notes)
+        return TableBuilt({"yields": merged}, {"yields": about}, notes)
 
-    return Planned("yields", source, parts, build, notes)
+    return TablePlan("yields", source, parts, build, notes)
 
 
-def plan_weather(context: Context) -> Planned:
+def plan_weather(context: FetchContext) -> TablePlan:
     """Monthly weather of ERA5, ERA5-Land or NASA POWER."""
     order, static = context.order, context.static()
     if order.weather == "nasa-power":
         power = nasa_power.NasaPower()
         about = _about(power, where="centroid")
-        parts, notes = nasa_power.weather_parts(static, order.years, context.today)
+        parts, notes = nasa_power.weather_requests(static, order.years, context.today)
 
-        def build_power() -> Built:
+        def build_power() -> TableBuilt:
             table, notes = nasa_power.read_weather(context.shelf(power), power, parts, static)
             merged = merge_weather(held(context, "weather"), table)
-            return Built({"weather": merged}, {"weather": about}, notes)
+            return TableBuilt({"weather": merged}, {"weather": about}, notes)
 
-        return Planned("weather", power, parts, build_power, notes)
+        return TablePlan("weather", power, parts, build_power, notes)
     mesh = context.mesh() if order.where == "polygon" else None
     area = area_of(order, static, mesh)
     era5 = Era5(Cds(patience_s=order.patience_s), dataset=order.weather, area=area)
     about = _about(era5, where=order.where)
     shelf = context.shelf(era5)
-    parts, notes = era5.weather_parts(order.years, context.today, shelf)
+    parts, notes = era5.weather_requests(order.years, context.today, shelf)
 
-    def build() -> Built:
+    def build() -> TableBuilt:
         table, notes = era5_table.read_weather(shelf, era5, parts, static, order.where, mesh)
         merged = merge_weather(held(context, "weather"), table)
-        return Built({"weather": merged}, {"weather": about}, notes)
+        return TableBuilt({"weather": merged}, {"weather": about}, notes)
 
-    return Planned("weather", era5, parts, build, notes)
+    return TablePlan("weather", era5, parts, build, notes)
 
 
-def plan_soil(context: Context) -> Planned:
+def plan_soil(context: FetchContext) -> TablePlan:
     """SoilGrids, into the table of places."""
     order, static = context.order, context.static()
     mesh_file = context.mesh_file() if order.where == "polygon" else ""
@@ -132,17 +132,17 @@ def plan_soil(context: Context) -> Planned:
     shelf = context.shelf(source)
     source.refuse_absent([part for part in parts if shelf.verified(part) is None])
 
-    def build() -> Built:
+    def build() -> TableBuilt:
         codes = static["municipality"].values
         soil, notes = soil_table.read_soil(shelf, source, parts, codes)
         existing = context.existing("static")
         merged = merge_soil(existing, soil, keep=same(context, "soil"))
-        return Built({"static": merged}, {"soil": about}, notes)
+        return TableBuilt({"static": merged}, {"soil": about}, notes)
 
-    return Planned("soil", source, parts, build)
+    return TablePlan("soil", source, parts, build)
 
 
-def plan_seasonal(context: Context) -> Planned:
+def plan_seasonal(context: FetchContext) -> TablePlan:
     """SEAS5 forecasts with their hindcasts."""
     source = seas5.Seas5(Cds(patience_s=context.order.patience_s), area=BRAZIL)
     shelf = context.shelf(source)
@@ -154,7 +154,7 @@ def plan_seasonal(context: Context) -> Planned:
     if not starts:
         notes.append(Note("seasonal", "no start asked for, and none of SEAS5 within the years", 1))
 
-    def build() -> Built:
+    def build() -> TableBuilt:
         # All places of the store, whatever the order's states: the table is made anew from its parts.
         static = context.places()
         lost = [start for start in kept if _absent(shelf, source.seasonal_parts([start], context.today)[0])]
@@ -164,24 +164,24 @@ def plan_seasonal(context: Context) -> Planned:
                 "Fetch them again, with --starts.",
             )
         table, notes = seas5.read_seasonal(shelf, source, starts, static, context.today)
-        return Built({"seasonal": table}, {"seasonal": _about(source)}, notes)
+        return TableBuilt({"seasonal": table}, {"seasonal": _about(source)}, notes)
 
-    return Planned("seasonal", source, parts, build, notes)
+    return TablePlan("seasonal", source, parts, build, notes)
 
 
-def plan_surveys(context: Context) -> Planned:
+def plan_surveys(context: FetchContext) -> TablePlan:
     """CONAB's national series by state, for comparison: ``surveys.csv`` in the store."""
     source = conab.Conab()
     parts = conab.survey_parts()
 
-    def build() -> Built:
+    def build() -> TableBuilt:
         frame, notes = conab.read_surveys(context.shelf(source), source, parts)
-        return Built({}, {"surveys": _about(source)}, notes, surveys=frame.to_csv(index=False))
+        return TableBuilt({}, {"surveys": _about(source)}, notes, surveys=frame.to_csv(index=False))
 
-    return Planned("surveys", source, parts, build)
+    return TablePlan("surveys", source, parts, build)
 
 
-def area_of(order: Order, static: xr.Dataset, mesh: dict[str, Any] | None) -> Area:
+def area_of(order: FetchOrder, static: xr.Dataset, mesh: dict[str, Any] | None) -> Area:
     """The box to ask for: north, west, south, east, in whole degrees.
 
     All of Brazil is always the same box, so that its requests stay the same when a place is added. Of some
@@ -202,7 +202,7 @@ def area_of(order: Order, static: xr.Dataset, mesh: dict[str, Any] | None) -> Ar
     return float(north), float(west), float(south), float(east)
 
 
-PLANS: Mapping[str, Callable[[Context], Planned]] = {
+PLANS: Mapping[str, Callable[[FetchContext], TablePlan]] = {
     "yields": plan_yields,
     "weather": plan_weather,
     "soil": plan_soil,
@@ -211,7 +211,7 @@ PLANS: Mapping[str, Callable[[Context], Planned]] = {
 }
 
 
-def _absent(shelf: Shelf, parts: Sequence[Part]) -> list[Part]:
+def _absent(shelf: RequestCache, parts: Sequence[Request]) -> list[Request]:
     """Parts of which no file is here, or only some of those that they were split into."""
     return [part for part in parts if not shelf.complete(part)]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import xarray as xr
 
-from data_fetchers.fetching.order import Context, Order
+from data_fetchers.fetching.order import FetchContext, FetchOrder
 from yieldcast.data.store import TABLES
 from yieldcast.errors import ConfigError
 from yieldcast.variables import SOIL
@@ -16,7 +16,7 @@ _TABLES = {"places": "static", "yields": "yields", "weather": "weather", "soil":
 _SAID = ("file", "source", "resolution", "where")
 
 
-def wanted(order: Order) -> dict[str, dict[str, str]]:
+def wanted(order: FetchOrder) -> dict[str, dict[str, str]]:
     """What decides, for each target, whether two fetches belong into one table."""
     return {
         "places": {"source": "ibge"},
@@ -28,12 +28,12 @@ def wanted(order: Order) -> dict[str, dict[str, str]]:
     }  # fmt: skip
 
 
-def held(context: Context, target: str) -> xr.Dataset | None:
+def held(context: FetchContext, target: str) -> xr.Dataset | None:
     """The store's table of a target when it comes from the same source; None to begin anew."""
     return context.existing(_TABLES[target]) if same(context, target) else None
 
 
-def same(context: Context, target: str) -> bool:
+def same(context: FetchContext, target: str) -> bool:
     """Whether the store's table of a target comes from the source that the order names."""
     about = _about(context, target)
     return isinstance(about, Mapping) and all(
@@ -41,7 +41,7 @@ def same(context: Context, target: str) -> bool:
     )
 
 
-def refuse_mixture(context: Context) -> None:
+def refuse_mixture(context: FetchContext) -> None:
     """Refuse an order that would mix sources within a table, before anything is asked for.
 
     Raises:
@@ -58,7 +58,7 @@ def refuse_mixture(context: Context) -> None:
             )
 
 
-def replaced(context: Context) -> list[str]:
+def replaced(context: FetchContext) -> list[str]:
     """Tables and sources that go when the places of a store give way to those of another origin."""
     opened = context.opened()
     if opened is None or same(context, "places"):
@@ -66,12 +66,12 @@ def replaced(context: Context) -> list[str]:
     return [*(table for table in TABLES if table in opened), *opened.sources]
 
 
-def _present(context: Context, target: str) -> bool:
+def _present(context: FetchContext, target: str) -> bool:
     table = context.existing(_TABLES[target])
     return table is not None and (target != "soil" or any(name in table for name in SOIL))
 
 
-def _about(context: Context, target: str) -> Any:
+def _about(context: FetchContext, target: str) -> Any:
     opened = context.opened()
     return opened.sources.get(target) if opened is not None else None
 

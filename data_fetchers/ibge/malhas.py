@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from data_fetchers.engine.cache import Part
-from data_fetchers.engine.source import AgainError
+from data_fetchers.engine.cache import Request
+from data_fetchers.engine.source import RetryableError
 
 
 class Created(NamedTuple):
@@ -70,7 +70,7 @@ def area_centroid(geometry: Mapping[str, Any]) -> Position | None:
     return float(total[2] / total[0]), float(total[1] / total[0])
 
 
-def parse_places(answer: Any, part: Part) -> list[Place]:
+def parse_places(answer: Any, part: Request) -> list[Place]:
     """Localidades' municipalities, sorted by code; AgainError naming what is missing."""
 
     def place(item: Any) -> Place:
@@ -81,7 +81,7 @@ def parse_places(answer: Any, part: Part) -> list[Place]:
     return sorted(_parsed(answer, part, place, "id, nome and regiao-imediata with its UF").values())
 
 
-def parse_centroids(answer: Any, part: Part) -> dict[int, Position]:
+def parse_centroids(answer: Any, part: Request) -> dict[int, Position]:
     """Centroids (degrees) by code; AgainError for any other answer, or a centroid outside Brazil."""
 
     def centroid(item: Any) -> tuple[int, float, float]:
@@ -97,7 +97,7 @@ def parse_centroids(answer: Any, part: Part) -> dict[int, Position]:
     return {code: (latitude, longitude) for code, (_, latitude, longitude) in found.items()}
 
 
-def parse_mesh(answer: Any, part: Part) -> dict[int, dict[str, Any]]:
+def parse_mesh(answer: Any, part: Request) -> dict[int, dict[str, Any]]:
     """A state's geometries by code; AgainError for a feature without a codarea of that state or a polygon."""
     state = int(part.request["state"])
 
@@ -113,19 +113,21 @@ def parse_mesh(answer: Any, part: Part) -> dict[int, dict[str, Any]]:
     return {code: geometry for code, (_, geometry) in found.items()}
 
 
-def _parsed(answer: Any, part: Part, parse: Callable[[Any], Any], expected: str) -> dict[int, Any]:
+def _parsed(answer: Any, part: Request, parse: Callable[[Any], Any], expected: str) -> dict[int, Any]:
     """What `parse` makes of every entry, by its first field, the code."""
     if not isinstance(answer, list) or not answer:
-        raise AgainError(f"{part.name}: expected a list with at least one entry, received {str(answer)[:60]}")
+        raise RetryableError(
+            f"{part.name}: expected a list with at least one entry, received {str(answer)[:60]}"
+        )
     found: dict[int, Any] = {}
     for item in answer:
         try:
             entry = parse(item)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             text = json.dumps(item, ensure_ascii=False)[:120]
-            raise AgainError(f"{part.name}: expected {expected}, received {text}") from error
+            raise RetryableError(f"{part.name}: expected {expected}, received {text}") from error
         if entry[0] in found:
-            raise AgainError(f"{part.name}: expected each municipality once, received {entry[0]} twice")
+            raise RetryableError(f"{part.name}: expected each municipality once, received {entry[0]} twice")
         found[entry[0]] = entry
     return found
 

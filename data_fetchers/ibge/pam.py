@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from data_fetchers.engine.cache import Part, Shelf, children
+from data_fetchers.engine.cache import Request, RequestCache, children
 from data_fetchers.engine.source import Note
 from data_fetchers.ibge.malhas import PARENTS
 from data_fetchers.ibge.sidra import FETCH_YIELDS, SYMBOLS, VARIABLE_MAP, parse_values
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 
 def read_yields(
-    shelf: Shelf, ibge: Ibge, parts: Sequence[Part], municipalities: NDArray[np.int32]
+    shelf: RequestCache, ibge: Ibge, parts: Sequence[Request], municipalities: NDArray[np.int32]
 ) -> tuple[xr.Dataset, list[Note]]:
     """The table of yields of the parts' crops and years.
 
@@ -74,7 +74,7 @@ def read_yields(
 class _Table:
     """The arrays (crop, municipality, harvest_year) under construction, in float64, and what was odd."""
 
-    def __init__(self, parts: Sequence[Part], municipalities: NDArray[np.int32]) -> None:
+    def __init__(self, parts: Sequence[Request], municipalities: NDArray[np.int32]) -> None:
         self.crops = sorted({crop for part in parts for crop in part.request["crops"]})
         self.years = sorted({int(part.request["year"]) for part in parts})
         self.codes = pd.Index(municipalities)
@@ -86,7 +86,7 @@ class _Table:
         self.grown: set[int] = set()  # strangers with a value above 0
         self.unlisted: set[int] = set()  # asked for, and not a row of an answer
 
-    def fill(self, part: Part, frame: pd.DataFrame) -> None:
+    def fill(self, part: Request, frame: pd.DataFrame) -> None:
         """Put an answer's values in their places; remember municipalities that are not asked for."""
         rows = self.codes.get_indexer(frame["municipality"])
         year = self.years.index(part.request["year"])
@@ -167,7 +167,7 @@ def beyond_rounding(tonnes: Floats, hectares: Floats, stated: Floats) -> NDArray
     return np.asarray(apart | (~np.isnan(tonnes) & (hectares == 0) & (stated > 0)), dtype=np.bool_)
 
 
-def _absent(shelf: Shelf, part: Part) -> list[Part]:
+def _absent(shelf: RequestCache, part: Request) -> list[Request]:
     record = shelf.verified(part)
     if record is None:
         return [part]

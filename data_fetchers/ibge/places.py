@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from data_fetchers.engine.cache import Part, Shelf
+from data_fetchers.engine.cache import Request, RequestCache
 from data_fetchers.engine.source import Note
 from data_fetchers.ibge.malhas import (
     PARENTS,
@@ -69,7 +69,7 @@ def state_codes(states: Sequence[str] | None) -> list[int]:
     return sorted({STATES[s.upper()] for s in states})
 
 
-def municipality_counts(shelf: Shelf, ibge: Ibge) -> dict[int, int]:
+def municipality_counts(shelf: RequestCache, ibge: Ibge) -> dict[int, int]:
     """Number of municipalities per state code, by Localidades.
 
     Raises:
@@ -80,7 +80,9 @@ def municipality_counts(shelf: Shelf, ibge: Ibge) -> dict[int, int]:
     return dict(sorted(Counter(p.code // 100_000 for p in places).items()))
 
 
-def read_places(shelf: Shelf, ibge: Ibge, states: Sequence[str] | None) -> tuple[xr.Dataset, list[Note]]:
+def read_places(
+    shelf: RequestCache, ibge: Ibge, states: Sequence[str] | None
+) -> tuple[xr.Dataset, list[Note]]:
     """The static table of the municipalities of some states, without soil.
 
     Args:
@@ -122,7 +124,9 @@ def read_places(shelf: Shelf, ibge: Ibge, states: Sequence[str] | None) -> tuple
     return check_static(set_units(ds)), notes
 
 
-def read_mesh(shelf: Shelf, ibge: Ibge, states: Sequence[str] | None) -> tuple[dict[str, Any], list[Note]]:
+def read_mesh(
+    shelf: RequestCache, ibge: Ibge, states: Sequence[str] | None
+) -> tuple[dict[str, Any], list[Note]]:
     """The municipalities' polygons as one GeoJSON FeatureCollection, sorted by code.
 
     Args:
@@ -158,12 +162,12 @@ def read_mesh(shelf: Shelf, ibge: Ibge, states: Sequence[str] | None) -> tuple[d
     return {"type": "FeatureCollection", "features": features}, notes
 
 
-def _places(shelf: Shelf, ibge: Ibge) -> list[Place]:
+def _places(shelf: RequestCache, ibge: Ibge) -> list[Place]:
     part = ibge.place_parts()[0]
     return parse_places(read_part(shelf, part), part)
 
 
-def _agreed(shelf: Shelf, ibge: Ibge) -> tuple[list[Place], dict[int, Position]]:
+def _agreed(shelf: RequestCache, ibge: Ibge) -> tuple[list[Place], dict[int, Position]]:
     """Localidades and the centroids, once each is as whole as the other shows that it must be."""
     part = ibge.place_parts()[1]
     places, centroids = _places(shelf, ibge), parse_centroids(read_part(shelf, part), part)
@@ -177,7 +181,7 @@ def _agreed(shelf: Shelf, ibge: Ibge) -> tuple[list[Place], dict[int, Position]]
     return places, centroids
 
 
-def _put_aside(shelf: Shelf, parts: Iterable[Part], text: str) -> FetchError:
+def _put_aside(shelf: RequestCache, parts: Iterable[Request], text: str) -> FetchError:
     """The error of answers that are not whole, which are forgotten on the shelf."""
     names = []
     for part in parts:
@@ -198,7 +202,7 @@ def _unlisted(
 
 
 def _undrawn(
-    shelf: Shelf, ibge: Ibge, places: Mapping[int, Place], geometries: Mapping[int, Any]
+    shelf: RequestCache, ibge: Ibge, places: Mapping[int, Place], geometries: Mapping[int, Any]
 ) -> list[Note]:
     """Notes on municipalities without a polygon in states whose mesh is there; FetchError for half a mesh."""
     here = {code // 100_000 for code in geometries}
@@ -223,7 +227,7 @@ def _of_states(places: Iterable[Place], states: Sequence[str] | None) -> list[Pl
 
 
 def _positions(
-    shelf: Shelf, ibge: Ibge, places: Sequence[Place], centroids: Mapping[int, Position]
+    shelf: RequestCache, ibge: Ibge, places: Sequence[Place], centroids: Mapping[int, Position]
 ) -> tuple[dict[int, Position], list[Note]]:
     found = {p.code: centroids[p.code] for p in places if p.code in centroids}
     without = [p for p in places if p.code not in found]
@@ -246,7 +250,7 @@ def _positions(
 
 
 def _geometries(
-    shelf: Shelf, ibge: Ibge, codes: Sequence[int]
+    shelf: RequestCache, ibge: Ibge, codes: Sequence[int]
 ) -> tuple[dict[int, dict[str, Any]], list[Note]]:
     geometries: dict[int, dict[str, Any]] = {}
     notes = []

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data_fetchers.engine.cache import Part, Shelf
-from data_fetchers.engine.source import AgainError
+from data_fetchers.engine.cache import Request, RequestCache
+from data_fetchers.engine.source import RetryableError
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
 
 if TYPE_CHECKING:
@@ -101,13 +101,13 @@ def parse_values(body: bytes) -> pd.DataFrame:
     """
     rows = load_json(body, "SIDRA")
     if not isinstance(rows, list) or len(rows) < 2 or not isinstance(rows[0], dict):
-        raise AgainError(f"SIDRA: expected a header row and values, received {str(rows)[:80]}")
+        raise RetryableError(f"SIDRA: expected a header row and values, received {str(rows)[:80]}")
     data = rows[1:]
     codes = {role: _integers(data, key) for role, key in _roles(rows[0]).items()}
     units = set(zip(codes["variable"].tolist(), _texts(data, "MN").tolist(), strict=True))
     for variable, unit in sorted(units):
         if unit and plain(unit) != plain(UNITS.get(variable, unit)):
-            raise AgainError(f"SIDRA: expected variable {variable} in {UNITS[variable]}, received {unit}")
+            raise RetryableError(f"SIDRA: expected variable {variable} in {UNITS[variable]}, received {unit}")
     texts = _texts(data, "V")
     symbol = np.isin(texts, list(SYMBOLS))
     values = np.full(len(texts), np.nan)
@@ -175,7 +175,7 @@ def variables(table: int) -> list[int]:
     return sorted((PLANTED[table], 112, 214, 216))
 
 
-def parse_labels(answer: Any, part: Part) -> dict[str, Any]:
+def parse_labels(answer: Any, part: Request) -> dict[str, Any]:
     """A table's ``metadados``; AgainError when they are not those of the table that was asked for."""
     try:
         labels = [(k["id"], k["nome"]) for c in answer["classificacoes"] for k in c["categorias"]]
@@ -184,20 +184,20 @@ def parse_labels(answer: Any, part: Part) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError):
         sound = False
     if not sound:
-        raise AgainError(f"{part.name}: expected the labels of the table, received {str(answer)[:80]}")
+        raise RetryableError(f"{part.name}: expected the labels of the table, received {str(answer)[:80]}")
     return dict(answer)
 
 
-def parse_periods(answer: Any, part: Part) -> dict[int, str]:
+def parse_periods(answer: Any, part: Request) -> dict[int, str]:
     """Years of a table and the date (dd/mm/yyyy) of each one's last revision; AgainError otherwise."""
     try:
         periods = {int(period["id"]): str(period["modificacao"]) for period in answer}
         for text in periods.values():
             date(text)
     except (KeyError, TypeError, ValueError) as error:
-        raise AgainError(f"{part.name}: expected years with modificacao, received {error!r}") from error
+        raise RetryableError(f"{part.name}: expected years with modificacao, received {error!r}") from error
     if not periods:
-        raise AgainError(f"{part.name}: expected years, received none")
+        raise RetryableError(f"{part.name}: expected years, received none")
     return periods
 
 
@@ -207,7 +207,7 @@ def date(text: str) -> dt.date:
     return dt.date(year, month, day)
 
 
-def read_part(shelf: Shelf, part: Part) -> Any:
+def read_part(shelf: RequestCache, part: Request) -> Any:
     """The JSON of a part on the shelf; MissingDataError, naming the command to run, when it is not there."""
     for _part, path, _record in shelf.leaves(part):
         return load_json(path.read_bytes(), path.name)
@@ -220,7 +220,7 @@ def load_json(body: bytes, file: str) -> Any:
     try:
         return json.loads(body)
     except ValueError as error:
-        raise AgainError(f"{file}: expected JSON, received {body[:40]!r}, {len(body)} bytes") from error
+        raise RetryableError(f"{file}: expected JSON, received {body[:40]!r}, {len(body)} bytes") from error
 
 
 def plain(text: str) -> str:
@@ -244,10 +244,10 @@ def _roles(header: Mapping[str, str]) -> dict[str, str]:
     for key in filter(_CODE.fullmatch, header):
         role = known.get(plain(str(header[key])).split(" ")[0])
         if role is None or role in roles:
-            raise AgainError(f"SIDRA: the column {key} ({header[key]}) is not one that we know")
+            raise RetryableError(f"SIDRA: the column {key} ({header[key]}) is not one that we know")
         roles[role] = key
     if missing := sorted(set(known.values()) - set(roles)):
-        raise AgainError(f"SIDRA: no column for {missing} among {list(header.values())}")
+        raise RetryableError(f"SIDRA: no column for {missing} among {list(header.values())}")
     return roles
 
 
@@ -255,13 +255,15 @@ def _texts(rows: list[dict[str, str]], key: str) -> NDArray[np.str_]:
     try:
         return np.array([NULL if row[key] is None else row[key] for row in rows], dtype=np.str_)
     except (KeyError, TypeError) as error:
-        raise AgainError(f"SIDRA: expected a column {key} in every row, received {list(rows[0])}") from error
+        raise RetryableError(
+            f"SIDRA: expected a column {key} in every row, received {list(rows[0])}"
+        ) from error
 
 
 def _integers(rows: list[dict[str, str]], key: str) -> NDArray[np.int64]:
     texts = _texts(rows, key)
     if not np.char.isdecimal(texts).all():
-        raise AgainError(f"SIDRA: expected codes in column {key}, received {texts[0]!r}")
+        raise RetryableError(f"SIDRA: expected codes in column {key}, received {texts[0]!r}")
     return texts.astype(np.int64)
 
 
@@ -269,9 +271,9 @@ def _floats(texts: NDArray[np.str_]) -> NDArray[np.float64]:
     try:
         numbers = texts.astype(np.float64)
     except ValueError as error:
-        raise AgainError(f"SIDRA: a value is no number and no known symbol: {error}") from error
+        raise RetryableError(f"SIDRA: a value is no number and no known symbol: {error}") from error
     if not np.isfinite(numbers).all():
-        raise AgainError("SIDRA: a value is not finite")
+        raise RetryableError("SIDRA: a value is not finite")
     return numbers
 
 
@@ -299,11 +301,11 @@ def check_values(body: bytes, request: Mapping[str, Any], recent: Collection[int
     for column, expected in wanted.items():
         held = sorted(set(frame[column].tolist()))
         if held != expected:
-            raise AgainError(f"SIDRA: expected {column} {expected}, received {held}")
+            raise RetryableError(f"SIDRA: expected {column} {expected}, received {held}")
     cells = len(request["crops"]) * len(request["variables"])
     codes = np.unique(frame["municipality"].to_numpy())
     if frame.duplicated(["municipality", "variable", "product"]).any() or len(frame) != len(codes) * cells:
-        raise AgainError(
+        raise RetryableError(
             f"SIDRA: expected {cells} values for each of {len(codes)} municipalities, each once, "
             f"received {len(frame)}"
         )
@@ -316,14 +318,14 @@ def _absent_by_state(
 ) -> dict[str, int]:
     per_state = Counter((codes // 100_000).tolist())
     if strange := sorted(set(per_state) - set(map(int, territories))):
-        raise AgainError(f"SIDRA: expected states {list(territories)}, received {strange} too")
+        raise RetryableError(f"SIDRA: expected states {list(territories)}, received {strange} too")
     new = Counter(code // 100_000 for code in set(recent) - set(codes.tolist()))
     absent = {uf: count - new[int(uf)] - per_state[int(uf)] for uf, count in territories.items()}
     absent = {uf: count for uf, count in absent.items() if count > 0}
     # A state without any is no matter of single municipalities, however small it is.
     worst = max(absent, key=lambda uf: (not per_state[int(uf)], absent[uf]), default="")
     if sum(absent.values()) > _ABSENT or (worst and not per_state[int(worst)]):
-        raise AgainError(
+        raise RetryableError(
             f"SIDRA: expected {territories[worst]} municipalities of state {worst}, received "
             f"{per_state[int(worst)]}; {sum(absent.values())} absent in all"
         )

@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_ import create_urllib3_context
 
-from data_fetchers.engine.cache import Job, Part, Record, Shelf
+from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.http import SafeSession, get
-from data_fetchers.engine.source import Note, TooBigError
+from data_fetchers.engine.source import Note, RequestTooLargeError
 from data_fetchers.ibge import malhas, sidra
 from data_fetchers.ibge import sidra as pam
 from data_fetchers.ibge.sidra import CROPS, read_part
@@ -31,7 +31,7 @@ LIMIT = 50_000  # values per request to SIDRA: section 3.2 [A]
 _LARGEST = 200_000_000  # bytes; a full answer of SIDRA is about 25 MB, a state's mesh less
 _PERIODS_AGE = dt.timedelta(hours=20)  # asked for once a day: a revision of PAM shows there first
 _AGE = dt.timedelta(days=30)
-_PARSERS: Mapping[str, Callable[[Any, Part], Any]] = {
+_PARSERS: Mapping[str, Callable[[Any, Request], Any]] = {
     "places": malhas.parse_places, "centroids": malhas.parse_centroids, "mesh": malhas.parse_mesh,
     "labels": sidra.parse_labels, "periods": sidra.parse_periods,
 }  # fmt: skip
@@ -61,15 +61,15 @@ class Ibge:
         base = self.base_url or os.environ.get("YIELDCAST_IBGE_URL", "")
         object.__setattr__(self, "base_url", base.rstrip("/"))
 
-    def place_parts(self) -> list[Part]:
+    def place_parts(self) -> list[Request]:
         """Localidades' municipalities, and the centroids of the mesh."""
         centroids = {"path": "/api/v3/malhas/paises/BR/metadados", "params": {"intrarregiao": "municipio"}}
         return [
-            Part(self.name, "localidades", {"kind": "places", "path": "/api/v1/localidades/municipios"}),
-            Part(self.name, "centroids", {"kind": "centroids", **centroids}),
+            Request(self.name, "localidades", {"kind": "places", "path": "/api/v1/localidades/municipios"}),
+            Request(self.name, "centroids", {"kind": "centroids", **centroids}),
         ]
 
-    def mesh_parts(self, state_codes: Sequence[int]) -> list[Part]:
+    def mesh_parts(self, state_codes: Sequence[int]) -> list[Request]:
         """The municipalities' polygons, one part per state code."""
         params = {
             "formato": "application/vnd.geo+json",  # without it the answer is a picture (SVG)
@@ -80,9 +80,9 @@ class Ibge:
         requests = {
             uf: {"kind": "mesh", "path": f"{path}/{uf}", "params": params, "state": uf} for uf in state_codes
         }
-        return [Part(self.name, f"mesh-{uf}", request, ".geojson") for uf, request in requests.items()]
+        return [Request(self.name, f"mesh-{uf}", request, ".geojson") for uf, request in requests.items()]
 
-    def table_parts(self, crops: Sequence[str]) -> list[Part]:
+    def table_requests(self, crops: Sequence[str]) -> list[Request]:
         """Labels and periods of every table of SIDRA that holds one of the crops.
 
         Raises:
@@ -91,7 +91,7 @@ class Ibge:
         tables = sorted({crop.table for crop in sidra.known(crops).values()})
         return [part for table in tables for part in (self._labels(table), self._periods(table))]
 
-    def with_periods(self, shelf: Shelf) -> Ibge:
+    def with_periods(self, shelf: RequestCache) -> Ibge:
         """The same source, knowing by the periods on the shelf when each year of PAM was last revised."""
         modified = tuple(
             (table, year, date)
@@ -107,8 +107,8 @@ class Ibge:
         years: Sequence[int],
         states: Sequence[int] | None,
         counts: Mapping[int, int],
-        shelf: Shelf,
-    ) -> tuple[list[Part], list[Note]]:
+        shelf: RequestCache,
+    ) -> tuple[list[Request], list[Note]]:
         """PAM's yields, one year per part, as many crops in one as SIDRA's limit allows.
 
         Args:
@@ -116,7 +116,7 @@ class Ibge:
             years: harvest years.
             states: codes, one part each; None for one part with all of Brazil.
             counts: municipalities per state code, `places.municipality_counts`.
-            shelf: holds the parts of `table_parts`.
+            shelf: holds the parts of `table_requests`.
 
         Returns:
             the parts, and a note for each year that PAM does not have.
@@ -124,7 +124,7 @@ class Ibge:
         Raises:
             ConfigError: an unknown crop, or a state without a count.
             SchemaError: SIDRA's codes no longer mean what we take them for.
-            MissingDataError: the parts of `table_parts` are not on the shelf.
+            MissingDataError: the parts of `table_requests` are not on the shelf.
         """
         if unknown := sorted(set(states or ()) - set(counts)):
             raise ConfigError(f"expected states of {sorted(counts)}, received {unknown}")
@@ -144,7 +144,7 @@ class Ibge:
                         parts.append(self._part(table, there[i : i + packed], year, scope, states is None))
         return parts, notes
 
-    def fetch(self, part: Part, target: Path, job: Job) -> Record:
+    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
         """Ask for the part; its answer as it came, that of SIDRA compressed."""
         request, facts = part.request, {}
         if request["kind"] == "yields":
@@ -158,7 +158,7 @@ class Ibge:
             raise refused(target, error) from error
         return facts
 
-    def check(self, part: Part, file: Path) -> Record:
+    def check(self, part: Request, file: Path) -> Record:
         """Facts of a whole answer; AgainError for any other."""
         body, request = file.read_bytes(), part.request
         if request["kind"] == "yields":
@@ -166,7 +166,7 @@ class Ibge:
         answer, parse = sidra.load_json(body, part.name), _PARSERS[request["kind"]]
         return {"entries": len(parse(answer, part))}
 
-    def split(self, part: Part) -> list[Part]:
+    def split(self, part: Request) -> list[Request]:
         """Halves of a part of PAM: fewer crops, then fewer variables, then one state each."""
         request = part.request
         if request["kind"] != "yields":
@@ -183,11 +183,11 @@ class Ibge:
         elif request["national"]:
             halves = [{"territories": {uf: n}, "national": False} for uf, n in territories.items()]
         return [
-            Part(part.source, f"{part.name}-{i}", {**request, **change}, part.suffix)
+            Request(part.source, f"{part.name}-{i}", {**request, **change}, part.suffix)
             for i, change in enumerate(halves, 1)
         ]
 
-    def stale(self, part: Part, record: Record, today: dt.date) -> bool:
+    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
         """A year of PAM that was revised since; anything else by its age."""
         if part.request["kind"] == "yields":
             now, then = self._modified(part), record.get("modified", "")
@@ -200,21 +200,21 @@ class Ibge:
         """A small answer of the service, to see whether it is there."""
         return self._url(SERVICE + str(self._periods(table).request["path"]))
 
-    def _labels(self, table: int) -> Part:
+    def _labels(self, table: int) -> Request:
         path = f"/api/v3/agregados/{table}/metadados"
-        return Part(self.name, f"labels-{table}", {"kind": "labels", "path": path, "table": table})
+        return Request(self.name, f"labels-{table}", {"kind": "labels", "path": path, "table": table})
 
-    def _periods(self, table: int) -> Part:
+    def _periods(self, table: int) -> Request:
         path = f"/api/v3/agregados/{table}/periodos"
-        return Part(self.name, f"periods-{table}", {"kind": "periods", "path": path})
+        return Request(self.name, f"periods-{table}", {"kind": "periods", "path": path})
 
-    def _read_periods(self, shelf: Shelf, table: int) -> dict[int, str]:
+    def _read_periods(self, shelf: RequestCache, table: int) -> dict[int, str]:
         part = self._periods(table)
         return sidra.parse_periods(read_part(shelf, part), part)
 
     def _part(
         self, table: int, crops: Sequence[str], year: int, scope: Mapping[int, int], national: bool
-    ) -> Part:
+    ) -> Request:
         request = {
             "kind": "yields", "table": table, "classification": CROPS[crops[0]].classification,
             "crops": {crop: CROPS[crop].code for crop in crops},
@@ -223,13 +223,13 @@ class Ibge:
         }  # fmt: skip
         where = "br" if national else "-".join(map(str, scope))
         more = f"-and-{len(crops) - 1}" if len(crops) > 1 else ""
-        return Part(self.name, f"pam-{table}-{year}-{where}-{crops[0]}{more}", request, ".json.gz")
+        return Request(self.name, f"pam-{table}-{year}-{where}-{crops[0]}{more}", request, ".json.gz")
 
-    def _modified(self, part: Part) -> str:
+    def _modified(self, part: Request) -> str:
         table, year = part.request["table"], part.request["year"]
         return next((m for t, y, m in self.modified if (t, y) == (table, year)), "")
 
-    def _values(self, part: Part, job: Job) -> bytes:
+    def _values(self, part: Request, job: PendingJob) -> bytes:
         try:
             return self._get(SIDRA + sidra.values_path(part.request))
         except FetchError as error:
@@ -238,7 +238,7 @@ class Ibge:
             # Any other 400 is a question that SIDRA does not understand, however small.
             said = " answered 400" in text and "excedeu" in text.lower()
             if said or (text.endswith(" answered 400") and self._answers(part)):
-                raise TooBigError(text, error.hint) from error
+                raise RequestTooLargeError(text, error.hint) from error
             if " answered 500" not in text:
                 raise
             errors = int(job.load().get("server_errors", 0)) + 1
@@ -246,10 +246,10 @@ class Ibge:
             # A 500 can mean too big, or a service that is down, which would be split to dust: a single
             # value tells the two apart.
             if errors >= 2 and self.split(part) and self._answers(part):
-                raise TooBigError(text, error.hint) from error
+                raise RequestTooLargeError(text, error.hint) from error
             raise
 
-    def _answers(self, part: Part) -> bool:
+    def _answers(self, part: Request) -> bool:
         first = dict(list(part.request["crops"].items())[:1])
         one = {**part.request, "crops": first, "variables": part.request["variables"][:1]}
         try:

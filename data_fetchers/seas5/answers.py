@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from data_fetchers.engine.cache import Part
-from data_fetchers.engine.source import AgainError
+from data_fetchers.engine.cache import Request
+from data_fetchers.engine.source import RetryableError
 from yieldcast.errors import ConfigError
 from yieldcast.variables import QUANTITIES
 
@@ -92,7 +92,7 @@ class Asked(NamedTuple):
     area: tuple[float, float, float, float]
 
     @classmethod
-    def of(cls, part: Part) -> Asked:
+    def of(cls, part: Request) -> Asked:
         """What a part asks for."""
         request = part.request["inputs"]
         years, month = [int(y) for y in request["year"]], request["month"][0]
@@ -114,7 +114,7 @@ def field_of(datasets: list[xr.Dataset], name: str, file: Path) -> xr.DataArray:
             if set(field.dims) == set(_DIMS):
                 return field.transpose(*_DIMS).sortby(["latitude", "forecast_reference_time", "number"])
     held = {str(name): a.dims for ds in datasets for name, a in ds.data_vars.items()}
-    raise AgainError(f"{file.name}: expected {short} with the dims {_DIMS}, received {held}")
+    raise RetryableError(f"{file.name}: expected {short} with the dims {_DIMS}, received {held}")
 
 
 def check_field(field: xr.DataArray, name: str, asked: Asked, file: Path) -> int:
@@ -122,7 +122,7 @@ def check_field(field: xr.DataArray, name: str, asked: Asked, file: Path) -> int
 
     def expect(holds: bool, what: str, expected: object, received: object) -> None:
         if not holds:
-            raise AgainError(f"{file.name}: expected {name} with {what} {expected}, received {received}")
+            raise RetryableError(f"{file.name}: expected {name} with {what} {expected}, received {received}")
 
     starts = field["forecast_reference_time"].values.astype("datetime64[M]")
     expect(np.array_equal(starts, asked.starts), "the starts", asked.starts.astype(str), starts.astype(str))

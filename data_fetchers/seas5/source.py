@@ -22,8 +22,8 @@ import xarray as xr
 
 from data_fetchers.cds.client import Cds
 from data_fetchers.cds.netcdf import reading
-from data_fetchers.engine.cache import Job, Part, Record, Shelf
-from data_fetchers.engine.source import Note, NotYetError
+from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
+from data_fetchers.engine.source import Note, NotYetPublishedError
 from data_fetchers.seas5.answers import (
     HINDCAST_YEARS,
     VARIABLE_MAP,
@@ -66,7 +66,7 @@ class Seas5:
 
     def seasonal_parts(
         self, starts: Sequence[np.datetime64], today: dt.date
-    ) -> tuple[list[Part], list[Note]]:
+    ) -> tuple[list[Request], list[Note]]:
         """The parts that a table of these starts needs, and a note for each start that is not out yet.
 
         Args:
@@ -82,18 +82,18 @@ class Seas5:
         notes = [_not_there(start) for start in months if published(start) > today]
         return list(dict.fromkeys(chain.from_iterable(pairs))), notes
 
-    def forecast(self, start: np.datetime64) -> Part:
+    def forecast(self, start: np.datetime64) -> Request:
         """The part of one forecast."""
         month = month_of(start)
         return self._part(f"forecast-{month:%Y-%m}", system_of(start), month.month, [month.year])
 
-    def hindcast(self, start: np.datetime64) -> Part:
+    def hindcast(self, start: np.datetime64) -> Request:
         """The part of the hindcasts that a forecast is compared with."""
         month, system = month_of(start).month, system_of(start)
         years = range(HINDCAST_YEARS[0], HINDCAST_YEARS[1] + 1)
         return self._part(f"hindcast-{system}-m{month:02d}", system, month, years)
 
-    def _part(self, name: str, system: int, month: int, years: Iterable[int]) -> Part:
+    def _part(self, name: str, system: int, month: int, years: Iterable[int]) -> Request:
         inputs = {
             "originating_centre": ["ecmwf"],
             "system": [str(system)],
@@ -106,9 +106,9 @@ class Seas5:
             "data_format": "netcdf",
             "download_format": "unarchived",
         }
-        return Part(self.name, name, {"dataset": DATASET, "inputs": inputs}, ".nc")
+        return Request(self.name, name, {"dataset": DATASET, "inputs": inputs}, ".nc")
 
-    def fetch(self, part: Part, target: Path, job: Job) -> Record:
+    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
         """Ask the store; a new forecast that it does not know yet is a NotYetError."""
         try:
             return self.cds.retrieve(DATASET, dict(part.request["inputs"]), target, job)
@@ -118,10 +118,10 @@ class Seas5:
                 out = published(Asked.of(part).starts[-1])
                 if dt.datetime.now(dt.UTC).date() <= out + _LATE:
                     text = f"{part.name} may not be out yet: {error}"
-                    raise NotYetError(text, "Try again tomorrow.") from error
+                    raise NotYetPublishedError(text, "Try again tomorrow.") from error
             raise
 
-    def check(self, part: Part, file: Path) -> Record:
+    def check(self, part: Request, file: Path) -> Record:
         """Refuse whatever is not the whole answer; see `seas5_answers.check_field`."""
         asked, empty = Asked.of(part), 0
         with reading(file) as datasets:
@@ -129,7 +129,7 @@ class Seas5:
                 empty += check_field(field_of(datasets, name, file), name, asked, file)
         return {"members": asked.members, "starts": len(asked.starts), "values_missing": empty}
 
-    def split(self, part: Part) -> list[Part]:
+    def split(self, part: Request) -> list[Request]:
         """By variable; one variable by halves of the years."""
         for key in ("variable", "year"):
             values = part.request["inputs"][key]
@@ -138,7 +138,7 @@ class Seas5:
                 size = 1 if key == "variable" else (len(values) + 1) // 2
                 groups = [values[i : i + size] for i in range(0, len(values), size)]
                 return [
-                    Part(
+                    Request(
                         part.source,
                         f"{part.name}-{i}",
                         {**part.request, "inputs": {**part.request["inputs"], key: group}},
@@ -148,7 +148,7 @@ class Seas5:
                 ]
         return []
 
-    def stale(self, part: Part, record: Record, today: dt.date) -> bool:
+    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
         """Never: a forecast that was issued does not change, nor do a system's hindcasts."""
         return False
 
@@ -165,7 +165,7 @@ def _not_there(start: np.datetime64) -> Note:
 
 
 def read_seasonal(
-    shelf: Shelf,
+    shelf: RequestCache,
     seas5: Seas5,
     starts: Sequence[np.datetime64],
     static: xr.Dataset,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from data_fetchers.cds.netcdf import reading
 from data_fetchers.engine import zonal
-from data_fetchers.engine.cache import Part, Shelf
+from data_fetchers.engine.cache import Request, RequestCache
 from data_fetchers.seas5.answers import MEMBERS, Asked, converted, field_of, published, system_of
 from yieldcast.data.schema import RATIO_MOST
 from yieldcast.errors import FetchError
@@ -55,17 +55,17 @@ class Cells(NamedTuple):
 class Reader:
     """Reads parts at the cells that the places need, and counts what is odd."""
 
-    def __init__(self, shelf: Shelf, static: xr.Dataset) -> None:
+    def __init__(self, shelf: RequestCache, static: xr.Dataset) -> None:
         self.shelf, self.static = shelf, static
         self.cells: dict[int, Cells] = {}
         self.means: dict[str, dict[str, NDArray[np.float64]]] = {}
-        self.held: dict[str, list[tuple[Part, Path]]] = {}
+        self.held: dict[str, list[tuple[Request, Path]]] = {}
         self.odd: Counter[str] = Counter()
 
-    def files(self, part: Part) -> list[tuple[Part, Path]]:
+    def files(self, part: Request) -> list[tuple[Request, Path]]:
         """The files of a part, or of every part it was split into; none when one is not on the shelf."""
 
-        def size(p: Part) -> int:
+        def size(p: Request) -> int:
             return len(p.request["inputs"]["variable"]) * len(p.request["inputs"]["year"])
 
         if part.file not in self.held:
@@ -73,7 +73,7 @@ class Reader:
             self.held[part.file] = held if sum(size(leaf) for leaf, _ in held) == size(part) else []
         return self.held[part.file]
 
-    def fields(self, part: Part) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    def fields(self, part: Request) -> Iterator[tuple[str, NDArray[np.float64]]]:
         """Quantity and values (start, member, lead, cell) of each file; a split part has several."""
         for leaf, path in self.files(part):
             asked = Asked.of(leaf)
@@ -93,7 +93,7 @@ class Reader:
                     values = values.clip(min=0)
                 yield name, values
 
-    def mean(self, part: Part) -> dict[str, NDArray[np.float64]]:
+    def mean(self, part: Request) -> dict[str, NDArray[np.float64]]:
         """Mean over years and members of a hindcast, dims (lead, cell); NaN where one value is missing."""
         if part.file not in self.means:
             total: dict[str, NDArray[np.float64]] = {}
@@ -104,7 +104,7 @@ class Reader:
             self.means[part.file] = {name: total[name] / count[name] for name in total}
         return self.means[part.file]
 
-    def departures(self, forecast: Part, hindcast: Part) -> dict[str, NDArray[np.float32]]:
+    def departures(self, forecast: Request, hindcast: Request) -> dict[str, NDArray[np.float32]]:
         """Anomalies and ratio of one start, dims (lead, member, cell)."""
         mean, out = self.mean(hindcast), {}
         for name, values in self.fields(forecast):

@@ -24,7 +24,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from data_fetchers.engine import http
-from data_fetchers.engine.source import AgainError, pause
+from data_fetchers.engine.source import RetryableError, pause
 from data_fetchers.soilgrids.table import Row, Stored
 from yieldcast.errors import FetchError
 
@@ -73,12 +73,14 @@ def ask_first(url: str) -> None:
     session.headers["Range"] = "bytes=0-511"
     try:
         head = http.get(session, url, limit=2**20)
-    except AgainError as error:
-        raise AgainError(str(error), error.hint or _BUSY, error.after_s) from error
+    except RetryableError as error:
+        raise RetryableError(str(error), error.hint or _BUSY, error.after_s) from error
     except FetchError as error:
         raise FetchError(str(error), _WRONG_FILE) from error
     if not head.startswith(_TIFF_OR_VRT):
-        raise AgainError(f"{http.shown(url)} sent neither a TIFF nor a VRT but {head[:20]!r}", _WRONG_FILE)
+        raise RetryableError(
+            f"{http.shown(url)} sent neither a TIFF nor a VRT but {head[:20]!r}", _WRONG_FILE
+        )
 
 
 @contextmanager
@@ -105,7 +107,7 @@ def _failure(error: BaseException, path: str, shown: str) -> FetchError:
     status = re.search(r"response code: (4\d\d)", " ".join(causes))
     if status and status[1] not in ("408", "429"):
         return FetchError(text, _WRONG_FILE)
-    return AgainError(text, _BUSY)
+    return RetryableError(text, _BUSY)
 
 
 class _Pixels(NamedTuple):

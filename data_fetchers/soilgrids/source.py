@@ -34,7 +34,7 @@ from typing import Any, Literal
 import xarray as xr
 
 from data_fetchers.engine import http
-from data_fetchers.engine.cache import Job, Part, Record
+from data_fetchers.engine.cache import PendingJob, Record, Request
 from data_fetchers.soilgrids.pixels import BASE_URL, ask_first, gdal, opened, row_of
 from data_fetchers.soilgrids.table import LAYERS, VARIABLE_MAP, check_rows, file_path, read_rows, write_rows
 from yieldcast.errors import ConfigError, FetchError, MissingDataError
@@ -93,7 +93,7 @@ class SoilGrids:
         request = {"generation": "2017", "code": "CLYPPT", "layer": "0cm", "resolution": "5km"}
         return f"{self.base_url}/{file_path(request)}"
 
-    def soil_parts(self, static: xr.Dataset, mesh: Mapping[str, Any] | None = None) -> list[Part]:
+    def soil_parts(self, static: xr.Dataset, mesh: Mapping[str, Any] | None = None) -> list[Request]:
         """The parts that hold the soil of places, all states of a property's layer one after the other.
 
         Args:
@@ -122,7 +122,7 @@ class SoilGrids:
             for state, places in sorted(states.items())
         ]
 
-    def refuse_absent(self, parts: Sequence[Part]) -> None:
+    def refuse_absent(self, parts: Sequence[Request]) -> None:
         """One error for all files that a given folder lacks, before anything is fetched.
 
         Args:
@@ -147,7 +147,7 @@ class SoilGrids:
 
     def _part(
         self, code: str, layer: str, state: str, places: list[list[Any]], polygons: Mapping[int, Any]
-    ) -> Part:
+    ) -> Request:
         request: dict[str, Any] = {
             "generation": self.generation, "code": code, "layer": layer,
             "resolution": self.resolution, "where": self.where, "places": places,
@@ -155,9 +155,9 @@ class SoilGrids:
         if self.where == "polygon":
             request["polygons_sha256"] = _hash_of(places, polygons)
         label = re.sub(r"[^a-z0-9]+", "-", state.lower())
-        return Part(self.name, f"{code.lower()}-{layer}-{label}", request, ".csv")
+        return Request(self.name, f"{code.lower()}-{layer}-{label}", request, ".csv")
 
-    def fetch(self, part: Part, target: Path, job: Job) -> Record:
+    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
         """Read the part's places from its file."""
         request = part.request
         stored = VARIABLE_MAP[request["generation"]][request["code"]]
@@ -169,15 +169,15 @@ class SoilGrids:
         write_rows(target, rows)
         return {"file": shown, "nodata": raster.nodata, "crs": raster.crs}
 
-    def check(self, part: Part, file: Path) -> Record:
+    def check(self, part: Request, file: Path) -> Record:
         """Every place once, values in range, and not a whole state without a value."""
         return check_rows(part, read_rows(file))
 
-    def split(self, part: Part) -> list[Part]:
+    def split(self, part: Request) -> list[Request]:
         """Never needed: places are read one at a time."""
         return []
 
-    def stale(self, part: Part, record: Record, today: Any) -> bool:
+    def stale(self, part: Request, record: Record, today: Any) -> bool:
         """Never: both generations are finished."""
         return False
 

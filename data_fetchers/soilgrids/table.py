@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from data_fetchers.engine.cache import Part, Record, Shelf
-from data_fetchers.engine.source import AgainError, Note, Source
+from data_fetchers.engine.cache import Record, Request, RequestCache
+from data_fetchers.engine.source import Note, RetryableError, Source
 from yieldcast.data.files import refused
 from yieldcast.data.schema import set_units
 from yieldcast.variables import QUANTITIES
@@ -135,7 +135,7 @@ def read_rows(file: Path) -> list[Row]:
             for code, value, valid, total, radius, how in table[1:]
         ]
     except (ValueError, IndexError, OSError) as error:
-        raise AgainError(
+        raise RetryableError(
             f"{file.name}: expected rows of {', '.join(Row._fields)}, received {error}",
             "The file was damaged on its way to the disk; it will be fetched again.",
         ) from error
@@ -145,7 +145,7 @@ def _number(text: str) -> float:
     return float(text) if text else math.nan
 
 
-def check_rows(part: Part, rows: Sequence[Row]) -> Record:
+def check_rows(part: Request, rows: Sequence[Row]) -> Record:
     """Facts about a part's rows, once they are all there, in range and not all empty.
 
     Raises:
@@ -153,13 +153,15 @@ def check_rows(part: Part, rows: Sequence[Row]) -> Record:
     """
     asked = sorted(place[0] for place in part.request["places"])
     if sorted(row.municipality for row in rows) != asked:
-        raise AgainError(f"{part.name}: expected {len(asked)} places, received {len(rows)}, or other ones")
+        raise RetryableError(
+            f"{part.name}: expected {len(asked)} places, received {len(rows)}, or other ones"
+        )
     quantity = QUANTITIES[_name(part)]
     for row in rows:
         if math.isnan(row.value) != (row.n_valid == 0) or row.n_valid > row.n_total:
-            raise AgainError(f"{part.name}: {row} contradicts itself")
+            raise RetryableError(f"{part.name}: {row} contradicts itself")
         if not (math.isnan(row.value) or quantity.low <= row.value <= quantity.high):
-            raise AgainError(
+            raise RetryableError(
                 f"{part.name}: expected {quantity.low:g} to {quantity.high:g} {quantity.units}, "
                 f"received {row.value:g} for {row.municipality}",
                 "The file's nodata value or unit is not what SoilGrids says; ask ISRIC if it stays so.",
@@ -167,12 +169,14 @@ def check_rows(part: Part, rows: Sequence[Row]) -> Record:
     empty = sum(row.n_valid == 0 for row in rows)
     # One place alone may be an island that SoilGrids leaves out; a whole state is not.
     if empty == len(rows) > 1:
-        raise AgainError(f"{part.name}: none of {empty} places has a value", "The file is of another area?")
+        raise RetryableError(
+            f"{part.name}: none of {empty} places has a value", "The file is of another area?"
+        )
     return {"places": len(rows), "without_value": empty, "filled": sum(row.radius_km > 0 for row in rows)}
 
 
 def read_soil(
-    shelf: Shelf, source: Source, parts: Sequence[Part], municipalities: NDArray[np.int32]
+    shelf: RequestCache, source: Source, parts: Sequence[Request], municipalities: NDArray[np.int32]
 ) -> tuple[xr.Dataset, list[Note]]:
     """The soil of the municipalities from the parts on a shelf.
 
@@ -192,7 +196,7 @@ def read_soil(
     tables = {name: np.full(shape, np.nan, np.float32) for name in dict.fromkeys(map(_name, parts))}
     asked = {name: np.zeros(shape, bool) for name in tables}
     rows: list[Row] = []
-    absent: list[Part] = []
+    absent: list[Request] = []
     for part in parts:
         name, layer = _name(part), layers.index(part.request["layer"])
         places = [codes[place[0]] for place in part.request["places"] if place[0] in codes]
@@ -217,11 +221,11 @@ def depths_cm(layer: str) -> list[int]:
     return [int(depth) for depth in re.findall(r"\d+", layer)]
 
 
-def _name(part: Part) -> str:
+def _name(part: Request) -> str:
     return VARIABLE_MAP[part.request["generation"]][part.request["code"]].name
 
 
-def _absence(absent: Sequence[Part], left_out: int) -> list[Note]:
+def _absence(absent: Sequence[Request], left_out: int) -> list[Note]:
     notes = []
     if absent:
         names = ", ".join(part.name for part in absent[:3]) + (", ..." if len(absent) > 3 else "")

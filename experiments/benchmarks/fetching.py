@@ -27,7 +27,7 @@ import xarray as xr
 from data_fetchers.cds import netcdf
 from data_fetchers.cds.client import Cds
 from data_fetchers.engine import zonal
-from data_fetchers.engine.cache import Part, Shelf, timestamp
+from data_fetchers.engine.cache import Request, RequestCache, timestamp
 from data_fetchers.era5 import table
 from data_fetchers.era5.source import Era5
 from data_fetchers.ibge.sidra import UNITS, parse_values
@@ -49,10 +49,10 @@ def answer(file: Path, name: str, step: str, mean: float, spread: float) -> Path
     return file
 
 
-def shelf_of_a_year(folder: Path) -> tuple[Shelf, Era5, list[Part]]:
+def shelf_of_a_year(folder: Path) -> tuple[RequestCache, Era5, list[Request]]:
     """Daily extremes and monthly rain of a year, checked and put away as a fetch does it."""
-    era5, shelf = Era5(Cds(), area=(6.0, -74.0, -34.0, -34.0)), Shelf(folder / "era5")
-    parts, _ = era5.weather_parts([2020], dt.date(2026, 11, 21), shelf)
+    era5, shelf = Era5(Cds(), area=(6.0, -74.0, -34.0, -34.0)), RequestCache(folder / "era5")
+    parts, _ = era5.weather_requests([2020], dt.date(2026, 11, 21), shelf)
     shelf.make()
     for part in parts:
         rain, low = part.name.startswith("precipitation"), part.name.startswith("tmin")

@@ -22,12 +22,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from yieldcast.config import FORECAST, Settings
+from yieldcast.config import FORECAST_SETTINGS, Settings
 from yieldcast.data import synthetic
 from yieldcast.data.store import Store
 from yieldcast.errors import YieldcastError
 from yieldcast.forecasting.forecast import forecast
-from yieldcast.forecasting.predictor import Members
+from yieldcast.forecasting.predictor import Ensemble
 from yieldcast.training.pipeline import train_run
 from yieldcast.training.run_directory import Run
 
@@ -47,9 +47,9 @@ def prepared(out: Path, units: int) -> tuple[Store, Run]:
     store = Store.open(place)
     wide = {"lstm_units": (units, units), "static_units": (units, units), "head_units": (units,)}
     settings = Settings(
-        network=FORECAST.network.model_copy(update=wide),
-        training=FORECAST.training.model_copy(update={"max_epochs": 1}),
-        data=FORECAST.data,
+        network=FORECAST_SETTINGS.network.model_copy(update=wide),
+        training=FORECAST_SETTINGS.training.model_copy(update={"max_epochs": 1}),
+        data=FORECAST_SETTINGS.data,
     )
     # Ten training years: the hindcasts that calibrate are of these.
     years = range(HARVEST_YEAR - 11, HARVEST_YEAR - 1)
@@ -67,7 +67,7 @@ def main() -> int:
         store, run = prepared(given.out, given.units)
         _ = store.tables  # read before the clock starts, as imports are
         began = time.perf_counter()
-        members = Members.load(run)
+        members = Ensemble.load(run)
         loading = time.perf_counter() - began
         fresh, kept = list[float](), list[float]()
         for _ in range(given.runs):

@@ -26,7 +26,7 @@ import xarray as xr
 
 import calendars
 from yieldcast import (
-    FORECAST,
+    FORECAST_SETTINGS,
     Run,
     Settings,
     Store,
@@ -40,10 +40,10 @@ from yieldcast.data import synthetic
 from yieldcast.data.boundaries import read_mesh
 from yieldcast.data.files import fingerprint
 from yieldcast.data.synthetic import synthetic_mesh
-from yieldcast.operations.bulletins import write_issue
+from yieldcast.operations.bulletins import write_bulletin
 
 Line = tuple[str, str]
-PRESETS = {"paper": Settings(), "forecast": FORECAST}
+PRESETS = {"paper": Settings(), "forecast": FORECAST_SETTINGS}
 TRAIN_YEARS, HARVEST_YEAR = range(2011, 2015), 2016
 DATES = (dt.date(2015, 11, 15), dt.date(2016, 2, 15))  # the yields of 2014 are public from October 2015 on
 EPOCHS, MEMBERS = 3, 4  # a member for each year left out
@@ -135,7 +135,7 @@ def bulletins(store: Store, run: Run, folder: Path) -> Iterator[Line]:
         table = forecast(run, store, harvest_year=HARVEST_YEAR, as_of=date)
         yield fingerprint(table), f"forecast as of {date}: values"
         yield attributes(table), f"forecast as of {date}: attributes"
-        path = write_issue(folder, table, mesh=store.mesh, notice=lambda text: None).path
+        path = write_bulletin(folder, table, mesh=store.mesh, notice=lambda text: None).path
         for name in ("forecast.csv", "forecast-aggregates.csv", "forecast.geojson"):
             yield sha((path / name).read_bytes()), f"bulletin {date}: {name}"
         with xr.open_dataset(path / "forecast.nc", engine="h5netcdf") as ds:

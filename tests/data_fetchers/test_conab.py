@@ -22,9 +22,9 @@ from data_fetchers.conab import (
     survey_parts,
     total_by_state,
 )
-from data_fetchers.engine.cache import Job, Shelf
-from data_fetchers.engine.downloader import fetch_parts
-from data_fetchers.engine.source import AgainError, Retry
+from data_fetchers.engine.cache import PendingJob, RequestCache
+from data_fetchers.engine.downloader import fetch_requests
+from data_fetchers.engine.source import Retry, RetryableError
 from yieldcast.errors import FetchError
 
 PARTS = survey_parts()
@@ -36,14 +36,14 @@ def conab(conab_server):
 
 
 def fetch(conab, folder, retry, parts=PARTS, today=None):
-    (summary,) = fetch_parts([(conab, parts)], folder, retry=retry, today=today)
-    return summary, Shelf(folder / conab.name)
+    (summary,) = fetch_requests([(conab, parts)], folder, retry=retry, today=today)
+    return summary, RequestCache(folder / conab.name)
 
 
 def checked(conab, part, folder):
     """Fetch and check once, without the loop's retries."""
     target = folder / "answer.txt"
-    conab.fetch(part, target, Job(folder / "job.json"))
+    conab.fetch(part, target, PendingJob(folder / "job.json"))
     return conab.check(part, target)
 
 
@@ -249,7 +249,7 @@ def test_a_file_that_is_not_there_is_said(conab, conab_server, tmp_path, quick):
     frame, notes = read_surveys(shelf, conab, PARTS)
     assert set(frame["source"]) == {SERIES}
     assert [(n.count, n.missing) for n in notes] == [(1, True)]
-    frame, notes = read_surveys(Shelf(tmp_path / "none"), conab, PARTS)
+    frame, notes = read_surveys(RequestCache(tmp_path / "none"), conab, PARTS)
     assert (len(frame), len(notes)) == (0, 2)
     assert set(frame.columns) >= {*KEY, "harvest_year", "yield_kg_ha"}
 
@@ -264,10 +264,10 @@ def test_a_file_that_is_not_there_is_said(conab, conab_server, tmp_path, quick):
         ({"kind": "tabs"}, FetchError, r"layout has changed: expected ano_agricola;.*received 1 column"),
         ({"kind": "changed_header"}, FetchError, "layout has changed: .*;estado;produto"),
         ({"kind": "units"}, FetchError, "yields make no sense in .* rows, first '20"),
-        ({"kind": "short_line"}, AgainError, "fields, received . in row"),
-        ({"kind": "few_rows"}, AgainError, "at least 2000 rows, received 100"),
-        ({"kind": "html"}, AgainError, "web page"),
-        ({"kind": "empty"}, AgainError, "empty"),
+        ({"kind": "short_line"}, RetryableError, "fields, received . in row"),
+        ({"kind": "few_rows"}, RetryableError, "at least 2000 rows, received 100"),
+        ({"kind": "html"}, RetryableError, "web page"),
+        ({"kind": "empty"}, RetryableError, "empty"),
         ({"kind": "huge"}, FetchError, "MB: refused"),
         ({"kind": "body", "body": "\n\n"}, FetchError, "layout has changed"),
         ({"kind": "status", "status": 403}, FetchError, "403"),
@@ -308,7 +308,7 @@ def test_a_changed_file_leaves_the_earlier_one_in_its_place(conab, conab_server,
 
 
 def test_utf_8_is_understood_as_well(conab, conab_server, tmp_path):
-    conab.fetch(PARTS[0], tmp_path / "a.txt", Job(tmp_path / "j"))
+    conab.fetch(PARTS[0], tmp_path / "a.txt", PendingJob(tmp_path / "j"))
     text = (tmp_path / "a.txt").read_bytes().decode("cp1252")
     (tmp_path / "b.txt").write_bytes(text.encode("utf-8-sig"))
     assert conab.check(PARTS[0], tmp_path / "b.txt") == conab.check(PARTS[0], tmp_path / "a.txt")
@@ -345,7 +345,7 @@ def real(tmp_path_factory):
         *(";".join(cell.ljust(15) for cell in row) for row in rows.to_numpy()),
     ]
     folder = tmp_path_factory.mktemp("real") / "conab"
-    shelf = Shelf(folder)
+    shelf = RequestCache(folder)
     shelf.make()
     shelf.temporary(PARTS[0]).write_bytes("\r\n".join(lines).encode("cp1252"))
     conab = Conab("http://127.0.0.1:9")

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_fetchers.engine.cache import Shelf
+from data_fetchers.engine.cache import RequestCache
 from data_fetchers.fetching import doctor
 from data_fetchers.fetching.fetch import fetch
-from data_fetchers.fetching.order import Order
+from data_fetchers.fetching.order import FetchOrder
 from data_fetchers.ibge import places
 from data_fetchers.ibge.source import Ibge
 from yieldcast.data.store import Store
@@ -31,7 +31,7 @@ KEY = {name: os.environ.get(name) for name in ("CDSAPI_URL", "CDSAPI_KEY", "LIVE
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the real places of the Distrito Federal."""
     folder = tmp_path_factory.mktemp("live")
-    report = fetch(Order(("places",), states=STATE), folder)
+    report = fetch(FetchOrder(("places",), states=STATE), folder)
     assert report.written == ["places"], report
     return folder
 
@@ -48,7 +48,7 @@ def cds_key(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("no key of the Climate Data Store")
 
 
-def _written(store: Path, order: Order, target: str) -> Store:
+def _written(store: Path, order: FetchOrder, target: str) -> Store:
     report = fetch(order, store)
     assert target in report.written, [*report.missing, *report.notes]
     return Store.open(store)
@@ -58,13 +58,13 @@ def test_places(store: Path) -> None:
     static = Store.open(store).static
     assert static["code"].values.tolist() == ["5300108"]
     assert -16.1 < static["latitude_deg"].values[0] < -15.5
-    counts = places.municipality_counts(Shelf(store / "parts" / "ibge"), Ibge())
+    counts = places.municipality_counts(RequestCache(store / "parts" / "ibge"), Ibge())
     assert sum(counts.values()) >= 5571
 
 
 def test_yields(store: Path) -> None:
     opened = _written(
-        store, Order(("yields",), years=(2020,), crops=("soybean", "corn"), states=STATE), "yields"
+        store, FetchOrder(("yields",), years=(2020,), crops=("soybean", "corn"), states=STATE), "yields"
     )
     # PAM 2020, Distrito Federal: soybean above 3 t/ha on tens of thousands of hectares
     soybean = opened.yields.sel(crop="soybean", harvest_year=2020, municipality=5300108)
@@ -73,7 +73,7 @@ def test_yields(store: Path) -> None:
 
 
 def test_weather_without_a_key(store: Path) -> None:
-    order = Order(("weather",), years=(2020,), states=STATE, weather="nasa-power", replace=True)
+    order = FetchOrder(("weather",), years=(2020,), states=STATE, weather="nasa-power", replace=True)
     weather = _written(store, order, "weather").weather
     assert weather.sizes["time"] == 12
     assert 23 < float(weather["tmax_degC"].mean()) < 33
@@ -82,26 +82,26 @@ def test_weather_without_a_key(store: Path) -> None:
 
 @pytest.mark.parametrize(("generation", "resolution"), [("2017", "5km"), ("2.0", "250m")])
 def test_soil(store: Path, generation: str, resolution: str) -> None:
-    order = Order(("soil",), states=STATE, soil=generation, soil_resolution=resolution)
+    order = FetchOrder(("soil",), states=STATE, soil=generation, soil_resolution=resolution)
     static = _written(store, order, "soil").static
     texture = sum(static[name] for name in ("clay_pct", "sand_pct", "silt_pct"))
     np.testing.assert_allclose(texture.values, 100, atol=3)
 
 
 def test_surveys(store: Path) -> None:
-    _written(store, Order(("surveys",), states=STATE), "surveys")
+    _written(store, FetchOrder(("surveys",), states=STATE), "surveys")
     assert "soybean" in (store / "surveys.csv").read_text(encoding="utf-8")
 
 
 def test_era5(store: Path, cds_key: None) -> None:
-    order = Order(("weather",), years=(2020,), states=STATE, replace=True)
+    order = FetchOrder(("weather",), years=(2020,), states=STATE, replace=True)
     weather = _written(store, order, "weather").weather
     assert 23 < float(weather["tmax_degC"].mean()) < 33
     assert 900 < float(weather["precipitation_mm"].sum()) < 2500
 
 
 def test_seasonal(store: Path, cds_key: None) -> None:
-    order = Order(("seasonal",), states=STATE, starts=(np.datetime64("2024-11"),))
+    order = FetchOrder(("seasonal",), states=STATE, starts=(np.datetime64("2024-11"),))
     assert _written(store, order, "seasonal").seasonal.sizes["member"] == 51
 
 

@@ -14,10 +14,10 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_fetchers.engine.cache import Job, Shelf
-from data_fetchers.engine.downloader import fetch_parts
-from data_fetchers.engine.source import AgainError, NotYetError, Retry
-from data_fetchers.nasa_power import NasaPower, cell_of, read_weather, weather_parts
+from data_fetchers.engine.cache import PendingJob, RequestCache
+from data_fetchers.engine.downloader import fetch_requests
+from data_fetchers.engine.source import NotYetPublishedError, Retry, RetryableError
+from data_fetchers.nasa_power import NasaPower, cell_of, read_weather, weather_requests
 from yieldcast.errors import FetchError, MissingDataError
 
 TODAY = dt.date(2021, 5, 12)
@@ -43,19 +43,19 @@ def power(power_server):
 
 
 def fetch(power, parts, folder, retry, today=TODAY):
-    (summary,) = fetch_parts([(power, parts)], folder, retry=retry, today=today)
-    return summary, Shelf(folder / power.name)
+    (summary,) = fetch_requests([(power, parts)], folder, retry=retry, today=today)
+    return summary, RequestCache(folder / power.name)
 
 
 def one_part(first=2020, last=2020, today=TODAY, static=STATIC):
-    return weather_parts(static, range(first, last + 1), today)[0][0]
+    return weather_requests(static, range(first, last + 1), today)[0][0]
 
 
 def checked(power, part, folder):
     """Fetch and check once, without the loop's retries."""
     folder.mkdir(exist_ok=True)
     target = folder / "answer.json"
-    power.fetch(part, target, Job(folder / "job.json"))
+    power.fetch(part, target, PendingJob(folder / "job.json"))
     return power.check(part, target)
 
 
@@ -92,7 +92,7 @@ def test_centres_are_on_the_grid_and_no_other_is_nearer(lat, lon):
 
 
 def test_one_request_per_cell_for_the_closed_years_and_one_for_the_open_year():
-    parts, notes = weather_parts(STATIC, [2019, 2020, 2021], TODAY)
+    parts, notes = weather_requests(STATIC, [2019, 2020, 2021], TODAY)
     asked = [
         (p.request["latitude"], p.request["longitude"], p.request["start"], p.request["end"]) for p in parts
     ]
@@ -109,7 +109,7 @@ def test_one_request_per_cell_for_the_closed_years_and_one_for_the_open_year():
 
 
 def test_only_the_years_of_a_list_are_asked_for():
-    parts, notes = weather_parts(places((-12.5, -56.25)), [2021, 1990, 2014, 1991, 1979, 2014], TODAY)
+    parts, notes = weather_requests(places((-12.5, -56.25)), [2021, 1990, 2014, 1991, 1979, 2014], TODAY)
     assert [(p.request["start"], p.request["end"]) for p in parts] == [
         ("19900101", "19911231"),
         ("20140101", "20141231"),
@@ -119,13 +119,13 @@ def test_only_the_years_of_a_list_are_asked_for():
 
 
 def test_a_year_to_come_is_not_missing():
-    parts, notes = weather_parts(STATIC, [2022, 2024], TODAY)
+    parts, notes = weather_requests(STATIC, [2022, 2024], TODAY)
     assert parts == []
     assert [(n.count, n.missing) for n in notes] == [(24, False)]
 
 
 def test_years_between_those_asked_for_stay_empty_without_a_word(power, tmp_path, quick):
-    parts, _ = weather_parts(STATIC, [1990, 1993], TODAY)
+    parts, _ = weather_requests(STATIC, [1990, 1993], TODAY)
     _, shelf = fetch(power, parts, tmp_path, quick)
     table, notes = read_weather(shelf, power, parts, STATIC)
     assert notes == []
@@ -148,7 +148,7 @@ def test_years_between_those_asked_for_stay_empty_without_a_word(power, tmp_path
     ],
 )
 def test_months_are_asked_for_ten_days_after_they_end(today, ends):
-    parts, notes = weather_parts(places((-12.5, -56.25)), range(2018, 2022), today)
+    parts, notes = weather_requests(places((-12.5, -56.25)), range(2018, 2022), today)
     assert [p.request["end"] for p in parts] == ends
     asked = sum(
         int(p.request["end"][4:6]) + 12 * (int(p.request["end"][:4]) - int(p.request["start"][:4]))
@@ -158,15 +158,15 @@ def test_months_are_asked_for_ten_days_after_they_end(today, ends):
 
 
 def test_years_before_1981_are_said_and_no_run_waits_for_them():
-    parts, notes = weather_parts(STATIC, range(1979, 1983), TODAY)
+    parts, notes = weather_requests(STATIC, range(1979, 1983), TODAY)
     assert {p.request["start"] for p in parts} == {"19810101"}
     assert [(n.count, n.missing) for n in notes] == [(24, False)]
-    assert weather_parts(STATIC, range(1970, 1976), TODAY)[0] == []
+    assert weather_requests(STATIC, range(1970, 1976), TODAY)[0] == []
 
 
 def test_no_parts_no_table(tmp_path, power):
     with pytest.raises(MissingDataError, match="none of the months"):
-        read_weather(Shelf(tmp_path), power, [], STATIC)
+        read_weather(RequestCache(tmp_path), power, [], STATIC)
 
 
 def test_the_address_comes_from_the_argument_then_the_environment_and_travels(monkeypatch):
@@ -183,7 +183,7 @@ def test_the_address_comes_from_the_argument_then_the_environment_and_travels(mo
 
 
 def test_months_from_days_of_the_whole_way(power, power_server, tmp_path, quick):
-    parts, _ = weather_parts(STATIC, [2019, 2020, 2021], TODAY)
+    parts, _ = weather_requests(STATIC, [2019, 2020, 2021], TODAY)
     summary, shelf = fetch(power, parts, tmp_path, quick)
     assert (summary.fetched, summary.missing) == (4, [])
     asked = power_server.log()[0]["path"]
@@ -252,7 +252,7 @@ def test_hand_worked_month(power, power_server, tmp_path, quick):
 
 
 def test_a_month_with_a_missing_day_is_empty_and_counted(power, power_server, tmp_path, quick):
-    parts, _ = weather_parts(STATIC, [2020], TODAY)
+    parts, _ = weather_requests(STATIC, [2020], TODAY)
     power_server.faults(
         {"match": "latitude=-12.5", "kind": "nulls", "days": ["20200310", "20200720", "20200721"]},
         {"match": "latitude=-24", "kind": "fill_tail", "days": 3},
@@ -270,7 +270,7 @@ def test_a_month_with_a_missing_day_is_empty_and_counted(power, power_server, tm
 
 
 def test_what_was_not_fetched_is_empty_and_said(power, power_server, tmp_path, quick):
-    parts, _ = weather_parts(STATIC, [2020, 2021], TODAY)
+    parts, _ = weather_requests(STATIC, [2020, 2021], TODAY)
     power_server.faults({"match": "latitude=-24", "kind": "status", "status": 404, "times": 2})
     summary, shelf = fetch(power, parts, tmp_path, quick)
     assert len(summary.missing) == 2
@@ -302,18 +302,18 @@ def test_rain_a_little_below_zero_is_zero_and_counted_more_is_refused(power, pow
 @pytest.mark.parametrize(
     ("fault", "kind", "text"),
     [
-        ({"kind": "days_missing", "days": ["20200229", "20201231"]}, AgainError, "2 day.* 20200229"),
+        ({"kind": "days_missing", "days": ["20200229", "20201231"]}, RetryableError, "2 day.* 20200229"),
         ({"kind": "changed_parameter"}, FetchError, "expected PRECTOTCORR, received .*'PRECTOT'"),
-        ({"kind": "all_fill"}, NotYetError, "no value for any day"),
+        ({"kind": "all_fill"}, NotYetPublishedError, "no value for any day"),
         ({"kind": "changed_fill"}, FetchError, "received -9999 on 20200104"),
         ({"kind": "kelvin"}, FetchError, "expected T2M_MAX in C, received K"),
         ({"kind": "utc"}, FetchError, "LST.*UTC"),
-        ({"kind": "elsewhere"}, AgainError, "expected the point"),
-        ({"kind": "html"}, AgainError, "web page"),
-        ({"kind": "empty"}, AgainError, "empty"),
-        ({"kind": "cut"}, AgainError, "broke"),
+        ({"kind": "elsewhere"}, RetryableError, "expected the point"),
+        ({"kind": "html"}, RetryableError, "web page"),
+        ({"kind": "empty"}, RetryableError, "empty"),
+        ({"kind": "cut"}, RetryableError, "broke"),
         ({"kind": "huge"}, FetchError, "MB: refused"),
-        ({"kind": "body", "body": '{"type": "Feature", "geome'}, AgainError, "expected JSON"),
+        ({"kind": "body", "body": '{"type": "Feature", "geome'}, RetryableError, "expected JSON"),
         ({"kind": "body", "body": "[]"}, FetchError, "another layout"),
         ({"kind": "body", "body": '{"messages": ["Out of order"]}'}, FetchError, "layout.*Out of order"),
         ({"kind": "redirect", "to": "http://localhost:9/x"}, FetchError, "sends us on"),
@@ -343,7 +343,7 @@ def test_a_refusal_shows_what_power_says(power, power_server, tmp_path, status):
     power_server.faults({"match": "point", "kind": "status", "status": status, "body": body})
     with pytest.raises(FetchError, match=r"The start date is wrong\.; So is the end date\.") as caught:
         checked(power, one_part(), tmp_path)
-    assert not isinstance(caught.value, AgainError)
+    assert not isinstance(caught.value, RetryableError)
     power_server.faults({"match": "point", "kind": "status", "status": status, "body": "not JSON"})
     with pytest.raises(FetchError, match=f"answered {status}"):
         checked(power, one_part(), tmp_path)
@@ -356,12 +356,12 @@ def test_power_refuses_more_than_20_parameters(power, tmp_path):
         power.fetch(
             type(part)(part.source, part.name, {**part.request, "parameters": many}),
             tmp_path / "x",
-            Job(tmp_path / "j"),
+            PendingJob(tmp_path / "j"),
         )
 
 
 def test_hurried_busy_cut_and_half_answers_are_tried_again(power, power_server, tmp_path, quick):
-    parts = weather_parts(places((-12.5, -56.25)), [2020], TODAY)[0]
+    parts = weather_requests(places((-12.5, -56.25)), [2020], TODAY)[0]
     slow = {"status": 429, "headers": {"Retry-After": "0"}, "body": "Too Many Requests"}
     for fault in (
         {"kind": "status", **slow},
@@ -377,7 +377,7 @@ def test_hurried_busy_cut_and_half_answers_are_tried_again(power, power_server, 
 
 def test_it_waits_as_long_as_power_asks(power, power_server, tmp_path):
     power_server.faults({"match": "point", "kind": "status", "status": 429, "headers": {"Retry-After": "7"}})
-    with pytest.raises(AgainError) as caught:
+    with pytest.raises(RetryableError) as caught:
         checked(power, one_part(), tmp_path)
     assert caught.value.after_s == 7
 
@@ -421,7 +421,7 @@ def test_what_was_preliminary_is_asked_for_again_once(power, fetched, today, mis
 
 def test_a_tail_that_came_later_fills_the_hole(power, power_server, tmp_path, quick):
     static = places((-12.5, -56.25))
-    parts, _ = weather_parts(static, [2021], TODAY)
+    parts, _ = weather_requests(static, [2021], TODAY)
     power_server.faults({"match": "point", "kind": "fill_tail", "days": 5})
     _, shelf = fetch(power, parts, tmp_path, quick)
     assert [n.count for n in read_weather(shelf, power, parts, static)[1]] == [1]
@@ -441,7 +441,7 @@ def test_values_that_are_all_fill_wait_for_the_next_run(power, power_server, tmp
     part = one_part()
     power_server.faults({"match": "point", "kind": "all_fill"})
     summary, shelf = fetch(power, [part], tmp_path, quick)
-    assert [type(error) for _, error in summary.missing] == [NotYetError]
+    assert [type(error) for _, error in summary.missing] == [NotYetPublishedError]
     assert len(power_server.log()) == 1  # another try within the minute would not help
     assert shelf.verified(part) is None
     summary, _ = fetch(power, [part], tmp_path, quick)
@@ -469,7 +469,7 @@ def test_a_recorded_answer_is_understood(power, samples, tmp_path):
     assert facts["api_version"] == "v2.8.10"
     assert (facts["fill_value"], facts["missing_days"]) == (-999.0, 0)
     whole = type(part)(part.source, "sorriso", {**asked, "end": "20250131"})
-    with pytest.raises(AgainError, match=r"26 day.*20250106"):
+    with pytest.raises(RetryableError, match=r"26 day.*20250106"):
         power.check(whole, file)
 
 

@@ -17,7 +17,7 @@ import job_script
 from yieldcast.data import synthetic
 from yieldcast.data.files import alone
 from yieldcast.data.store import Store
-from yieldcast.operations.bulletins import list_issues, newest
+from yieldcast.operations.bulletins import list_bulletins, newest
 from yieldcast.training.run_directory import Run
 
 ROOT = Path(__file__).parents[2]
@@ -171,7 +171,7 @@ def test_a_year_of_jobs_without_a_network(place):
     out, _ = place.run("inseason_update", "2016-03-20")
     assert "Compared with the issue as of 2015-09-15" in out
     assert "SYNTHETIC DATA" in out
-    assert [issue.name for issue in list_issues(place.issues, "soybean", 2016)] == [
+    assert [issue.name for issue in list_bulletins(place.issues, "soybean", 2016)] == [
         "2015-09-15",
         "2016-03-20",
     ]
@@ -217,12 +217,14 @@ def test_killed_at_any_moment_and_started_again_it_ends_with_the_same_issue(plac
         # Caught in the midst of every stage; on a busy machine one may pass between two looks.
         assert killed >= len(stages) - 1
         assert earlier.items() <= files(place.issues).items()
-        for issue in list_issues(place.issues, "soybean", 2016):
+        for issue in list_bulletins(place.issues, "soybean", 2016):
             issue.verify()
         place.run(script, as_of)
     assert sorted(p.name for p in folder.iterdir()) == [".one-job", "2015-09-15", "2016-03-20"]
     for one, other in zip(
-        list_issues(place.issues, "soybean", 2016), list_issues(calm.issues, "soybean", 2016), strict=True
+        list_bulletins(place.issues, "soybean", 2016),
+        list_bulletins(calm.issues, "soybean", 2016),
+        strict=True,
     ):
         assert one.name == other.name
         one.verify()
@@ -320,7 +322,7 @@ def test_what_became_public_is_fetched_and_forecast_from(place, services):
     assert out == ""
     assert "Error: the CDS does not know the key" in err
     place.run("inseason_update", "2013-02-10", "--harvest-year", "2013", "--strict", env=refused, check=4)
-    assert len(list_issues(place.issues, "soybean", 2013)) == 2
+    assert len(list_bulletins(place.issues, "soybean", 2013)) == 2
     # stopped while a service hangs
     services["ibge"].faults({"match": "/p/2012", "kind": "sleep", "seconds": 90, "times": 99})
     command = place.command("preseason_forecast", "2013-11-10", "--harvest-year", "2014")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 import calendars
-from yieldcast.config import FORECAST, Settings
+from yieldcast.config import FORECAST_SETTINGS, Settings
 from yieldcast.data import synthetic
 from yieldcast.data.store import Store
 
@@ -48,10 +48,10 @@ def tiny_settings():
 def forecast_settings():
     """What forecasts are made with, at the size of a test."""
     small = {"lstm_units": (4,), "static_units": (4,), "head_units": (4,)}
-    return FORECAST.model_copy(
+    return FORECAST_SETTINGS.model_copy(
         update={
-            "network": FORECAST.network.model_copy(update=small),
-            "training": FORECAST.training.model_copy(update={"max_epochs": 3, "batch_size": 32}),
+            "network": FORECAST_SETTINGS.network.model_copy(update=small),
+            "training": FORECAST_SETTINGS.training.model_copy(update={"max_epochs": 3, "batch_size": 32}),
         }
     )
 

@@ -80,8 +80,8 @@ CONFIGS = Path(__file__).parents[2] / "experiments" / "configs"
 
 
 def test_the_forecast_preset_is_the_file_of_that_name():
-    assert config.read(None, "forecast") is config.FORECAST
-    assert config.read(CONFIGS / "forecast.toml") == config.FORECAST
+    assert config.read(None, "forecast") is config.FORECAST_SETTINGS
+    assert config.read(CONFIGS / "forecast.toml") == config.FORECAST_SETTINGS
 
 
 def test_the_paper_preset_is_the_default_of_a_file(tmp_path):
@@ -92,11 +92,11 @@ def test_the_paper_preset_is_the_default_of_a_file(tmp_path):
 
 
 def test_the_forecast_preset_is_what_a_forecast_needs():
-    data, training = config.FORECAST.data, config.FORECAST.training
+    data, training = config.FORECAST_SETTINGS.data, config.FORECAST_SETTINGS.training
     assert training.validation == "each_year"  # hindcasts of left-out years
     assert training.season_cuts > 0  # seasons of which only the first months are known
     assert data.yield_history
-    assert config.FORECAST.network.target == "departure"
+    assert config.FORECAST_SETTINGS.network.target == "departure"
     # preliminary ERA5T: a month is out on the 6th of the next
     assert str(data.publication().weather_public(date(2017, 10, 1))) == "2017-11-06"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from yieldcast.cli.progress import counting_progress, training_progress
 from yieldcast.cli.views.forecast import forecast_view
 from yieldcast.cli.views.scores import evaluation_table, years_table
-from yieldcast.config import FORECAST
+from yieldcast.config import FORECAST_SETTINGS
 from yieldcast.data import synthetic
 from yieldcast.data.boundaries import read_mesh
 from yieldcast.data.files import atomic_text
@@ -19,8 +19,8 @@ from yieldcast.data.store import Store, Tables
 from yieldcast.data.synthetic import synthetic_mesh
 from yieldcast.data.user_tables import read_tables
 from yieldcast.errors import RunError
-from yieldcast.evaluation.evaluate import Evaluated, evaluate_run, write_scores
-from yieldcast.operations.bulletins import REPORT, write_issue
+from yieldcast.evaluation.evaluate import EvaluationResult, evaluate_run, write_scores
+from yieldcast.operations.bulletins import REPORT, write_bulletin
 from yieldcast.training.pipeline import train_run
 from yieldcast.training.run_directory import Run
 
@@ -35,7 +35,7 @@ HISTORY_YEARS = 3  # the first years serve as yield history only
 DATES = (dt.date(2017, 10, 15), dt.date(2018, 2, 15))
 
 
-def run_demo(out: Path, seeds: int, screen: Console) -> Evaluated:
+def run_demo(out: Path, seeds: int, screen: Console) -> EvaluationResult:
     """Run the main job on synthetic data and print the scores.
 
     Args:
@@ -92,14 +92,14 @@ def _forecast(run: Run, store: Store, harvest_year: int, out: Path, screen: Cons
     for date in DATES:
         with counting_progress(f"forecasting (synthetic) as of {date}", screen) as counting:
             table = forecast(run, store, harvest_year, date, progress=counting)
-        issue = write_issue(out, table, mesh=store.mesh, notice=screen.print)
+        issue = write_bulletin(out, table, mesh=store.mesh, notice=screen.print)
     screen.print(forecast_view(table, "en"))
     screen.print(issue.summary("en"))
     screen.print(f"report (synthetic), open it in a browser: {issue.path / REPORT}")
 
 
 def _train(store: Store, years: list[int], seeds: int, out: Path, screen: Console) -> Run:
-    settings = FORECAST
+    settings = FORECAST_SETTINGS
     with training_progress(settings.training.max_epochs, screen, "training (synthetic)") as progress:
         return train_run(
             store, CROP, years, range(1, seeds + 1), out, settings, progress=progress, notice=screen.print

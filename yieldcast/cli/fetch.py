@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from data_fetchers.fetching.order import Order
+    from data_fetchers.fetching.order import FetchOrder
 
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -201,8 +201,8 @@ def _stop(screen: Console) -> NoReturn:
 
 def _order(
     what: What, years: str | None, crops: str | None, states: str | None, starts: str | None, store: Path
-) -> Order:
-    from data_fetchers.fetching.order import DEFAULT_CROPS, TARGETS, Order
+) -> FetchOrder:
+    from data_fetchers.fetching.order import DEFAULT_CROPS, TARGETS, FetchOrder
     from data_fetchers.fetching.plans import seasonal_default
 
     targets = TARGETS if what is What.all else (what.value,)
@@ -212,7 +212,7 @@ def _order(
     months = tuple(parse_months(starts, "--starts")) if starts else ()
     if "seasonal" in targets and not months:
         months = seasonal_default(wanted, dt.datetime.now(dt.UTC).date())
-    return Order(
+    return FetchOrder(
         targets=tuple(targets), years=wanted, starts=months,
         crops=_list(crops, str.lower) or DEFAULT_CROPS, states=_list(states, str.upper),
     )  # fmt: skip
@@ -225,7 +225,7 @@ def _list(text: str | None, case: Any) -> tuple[str, ...] | None:
     return items or None
 
 
-def _with(order: Order, settings: dict[str, Any]) -> Order:
+def _with(order: FetchOrder, settings: dict[str, Any]) -> FetchOrder:
     from dataclasses import replace
 
     return replace(order, **settings)

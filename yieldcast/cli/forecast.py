@@ -87,7 +87,7 @@ def forecast(
     from yieldcast.data.store import Store
     from yieldcast.forecasting.forecast import forecast as make
     from yieldcast.forecasting.forecast import inputs
-    from yieldcast.operations.bulletins import write_issue
+    from yieldcast.operations.bulletins import write_bulletin
     from yieldcast.operations.job import check_date, read_skill
     from yieldcast.training.run_directory import Run
 
@@ -100,7 +100,7 @@ def forecast(
     with counting_progress("forecasting, members", screen) as progress:
         table = make(trained, opened, harvest_year, date, scenarios.value, progress, everywhere=everywhere)
     with screen.status("writing the issue"):
-        issue = write_issue(out, table, mesh=opened.mesh, lang=lang.value, skill=rows, notice=screen.print)
+        issue = write_bulletin(out, table, mesh=opened.mesh, lang=lang.value, skill=rows, notice=screen.print)
     screen.print(forecast_view(table, lang.value))
     if text := issue.summary(lang.value):
         screen.print(text)

@@ -214,7 +214,7 @@ def alone(path: Path, other: str) -> Iterator[None]:
 _UNFINISHED = ".writing-"
 
 
-def make_whole(path: Path, fill: Callable[[Path], None]) -> None:
+def write_folder_atomically(path: Path, fill: Callable[[Path], None]) -> None:
     """Make a folder that appears under its name only when all of it is on the disk.
 
     Args:

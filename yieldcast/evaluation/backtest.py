@@ -26,9 +26,9 @@ from yieldcast.data.files import atomic_text, make_folder
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, MissingDataError
 from yieldcast.evaluation import metrics, skill
-from yieldcast.evaluation.skill import CLIMATOLOGY, FORECAST
+from yieldcast.evaluation.skill import CLIMATOLOGY, FORECAST_MODEL
 from yieldcast.features import samples, season_dates, yield_history
-from yieldcast.features.yield_history import TREND_YEARS, Panel
+from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
 from yieldcast.forecasting import forecast
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.models import baselines
@@ -36,12 +36,12 @@ from yieldcast.training.pipeline import train_run
 from yieldcast.training.run_directory import Run
 
 if TYPE_CHECKING:
-    from yieldcast.forecasting.predictor import Members
+    from yieldcast.forecasting.predictor import Ensemble
     from yieldcast.training.trainer import Epoch
 
 
 @dataclass(frozen=True)
-class Tested:
+class BacktestResult:
     """Everything a backtest found.
 
     Args:
@@ -66,7 +66,7 @@ def table_csv(rows: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def write_results(result: Tested, folder: Path, file: Path | None = None) -> list[Path]:
+def write_results(result: BacktestResult, folder: Path, file: Path | None = None) -> list[Path]:
     """Write rows as JSON (to `file` too), states and reliability as CSV, into the folder of the backtest.
 
     Returns:
@@ -89,7 +89,7 @@ Training = Callable[[str], AbstractContextManager[Callable[["Epoch"], None]]]
 
 
 @dataclass(frozen=True)
-class Cast:
+class ForecastCase:
     """One forecast of a backtest: whose season, as of when, how many months before the end of harvest."""
 
     harvest_year: int
@@ -121,14 +121,14 @@ class Backtest:
     scenarios: str = "climatology"
     leads: tuple[int, ...] | None = None
 
-    def casts(self) -> list[Cast]:
+    def casts(self) -> list[ForecastCase]:
         """Every forecast to make, by harvest year, then date.
 
         Raises:
             ConfigError: a lead that no date has.
         """
         calendar = season_dates.calendar_for(self.settings.data, self.store.static)
-        publication, found, there = self.settings.data.publication(), list[Cast](), set[int]()
+        publication, found, there = self.settings.data.publication(), list[ForecastCase](), set[int]()
         for year in self.test_years:
             newest = publication.last_public_harvest_year(dt.date(year - 1, 1, 1))
             start, end = season_dates.main_window(calendar, self.crop, self.store.tables, year, newest)
@@ -137,7 +137,7 @@ class Backtest:
                 there.add(lead)
                 if self.leads is None or lead in self.leads:
                     day = month.astype("datetime64[D]").item().replace(day=DAY)
-                    found.append(Cast(year, day, lead))
+                    found.append(ForecastCase(year, day, lead))
         if lost := sorted(set(self.leads or ()) - there):
             raise ConfigError(
                 f"no lead of {', '.join(map(str, lost))} months: those of {self.crop} are "
@@ -176,7 +176,7 @@ def run_backtest(
     *,
     training: Training = lambda label: nullcontext(lambda epoch: None),
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Tested:
+) -> BacktestResult:
     """Do all of a backtest that is not kept yet.
 
     Args:
@@ -190,40 +190,40 @@ def run_backtest(
     test.check()
     casts = test.casts()
     make_folder(test.folder / "scores")
-    bench, found = _Bench(test, training), []
+    bench, found = _BacktestCache(test, training), []
     for done, cast in enumerate(casts, 1):
         found.append(bench.score(cast))
         progress(done, len(casts))
     rows, states, reliable = (
         [row for one in found for row in one[part]] for part in ("rows", "by_state", "reliability")
     )
-    return Tested(rows, states, reliable, bool(test.store.weather.attrs.get("synthetic", 0)))
+    return BacktestResult(rows, states, reliable, bool(test.store.weather.attrs.get("synthetic", 0)))
 
 
 def runs_of(
     test: Backtest, training: Training = lambda label: nullcontext(lambda epoch: None)
-) -> Callable[[Cast], Run]:
+) -> Callable[[ForecastCase], Run]:
     """What gives the run of a cast: trained on what was public on its date, kept in the backtest's folder."""
-    return _Bench(test, training).run_for
+    return _BacktestCache(test, training).run_for
 
 
-class _Bench:
+class _BacktestCache:
     """Runs, fitted trees and tables that forecasts of one backtest share."""
 
     def __init__(self, test: Backtest, training: Training) -> None:
         self.test, self.training = test, training
         self.tables, self.crop = test.store.tables, test.crop
         self.states = yield_history.states_of(self.tables.static)
-        self.panel = Panel.of(self.tables.yields, self.states, test.crop)
+        self.panel = YieldHistory.of(self.tables.yields, self.states, test.crop)
         self.publication = test.settings.data.publication()
         self.runs: dict[tuple[int, ...], Run] = {}
-        self.members: dict[tuple[int, ...], Members] = {}
+        self.members: dict[tuple[int, ...], Ensemble] = {}
         self.trees: dict[tuple[int, ...], tuple[samples.SampleSet, dict[tuple[int, int], Any]]] = {}
         self.plain = test.settings.data.model_copy(
             update={"weather_inputs": "values", "yield_history": False}
         )
 
-    def score(self, cast: Cast) -> dict[str, Any]:
+    def score(self, cast: ForecastCase) -> dict[str, Any]:
         """Scores of one forecast, kept or new."""
         run = self.run_for(cast)
         given = forecast.inputs(run, self.test.store, cast.harvest_year, cast.as_of, self.test.scenarios)
@@ -243,7 +243,7 @@ class _Bench:
         values = self.tables.yields["yield_kg_ha"].sel(crop=self.crop, harvest_year=year).values
         return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:12]
 
-    def run_for(self, cast: Cast) -> Run:
+    def run_for(self, cast: ForecastCase) -> Run:
         """The run trained on what was public at the cast's date; trained when it is not there."""
         years = forecast.public_train_years(self.test.store, self.crop, cast.as_of, self.test.settings)
         years = tuple(year for year in years if year < cast.harvest_year)
@@ -256,15 +256,15 @@ class _Bench:
                 )  # fmt: skip
         return self.runs[years]
 
-    def _members(self, run: Run) -> Members:
-        from yieldcast.forecasting.predictor import Members
+    def _members(self, run: Run) -> Ensemble:
+        from yieldcast.forecasting.predictor import Ensemble
 
         years = run.identity.train_years
         if years not in self.members:
-            self.members[years] = Members.load(run)
+            self.members[years] = Ensemble.load(run)
         return self.members[years]
 
-    def _score(self, cast: Cast, run: Run) -> dict[str, Any]:
+    def _score(self, cast: ForecastCase, run: Run) -> dict[str, Any]:
         table = forecast.forecast(
             run, self.test.store, cast.harvest_year, cast.as_of, self.test.scenarios,
             members=self._members(run),
@@ -292,7 +292,7 @@ class _Bench:
         return {"rows": rows, "by_state": by_state, "reliability": reliable}
 
     def _models(
-        self, cast: Cast, run: Run, table: xr.Dataset
+        self, cast: ForecastCase, run: Run, table: xr.Dataset
     ) -> tuple[dict[str, Any], dict[str, Any], Any, Any]:
         """Points and quantiles by model, targets and states, on the rows that all models can score."""
         dated, _ = samples.build(
@@ -304,13 +304,13 @@ class _Bench:
         lags = yield_history.lag(dated, dated.window_end, self.publication, cast.as_of)
         placed = self.panel.rows(dated, lags)
         train, trees = self._trees(run)
-        lines = baselines.public_lines(self.panel, placed, train, dated, trees)
+        lines = baselines.public_baselines(self.panel, placed, train, dated, trees)
         window = self.panel.window(self.panel.own, placed.municipality, placed.last_year, TREND_YEARS)
         quantiles = skill.climatology(window, dated.state)
-        points = {FORECAST: chosen["yield_mean_kg_ha"].values.astype(np.float64)}
+        points = {FORECAST_MODEL: chosen["yield_mean_kg_ha"].values.astype(np.float64)}
         points |= {name: line.prediction for name, line in lines.items()}
         points[CLIMATOLOGY] = quantiles.mean(axis=1)
-        spread = {FORECAST: chosen["yield_kg_ha"].values.astype(np.float64), CLIMATOLOGY: quantiles}
+        spread = {FORECAST_MODEL: chosen["yield_kg_ha"].values.astype(np.float64), CLIMATOLOGY: quantiles}
         return points, spread, dated.target_kg_ha.astype(np.float64), dated.state
 
     def _trees(self, run: Run) -> tuple[samples.SampleSet, dict[tuple[int, int], Any]]:

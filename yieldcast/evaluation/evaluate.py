@@ -21,13 +21,13 @@ from yieldcast.training.run_directory import Run
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluationResult:
     """What an evaluation gives: scores, and the rows and predictions behind them."""
 
     scores: evaluation.Evaluation
     rows: samples.SampleSet
     members: npt.NDArray[np.float64]
-    lines: dict[str, baselines.Line]
+    lines: dict[str, baselines.Baseline]
     notes: tuple[str, ...]
     synthetic: bool
     as_of: dt.date | None
@@ -46,7 +46,7 @@ def evaluate_run(
     test_years: Sequence[int],
     as_of: dt.date | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Evaluated:
+) -> EvaluationResult:
     """Score every member, their mean and the reference lines on the same rows.
 
     Args:
@@ -83,16 +83,16 @@ def evaluate_run(
     if as_of is None:
         dated = samples.known_at_window_end(asked, tables, calendar, identity.crop, plain)
     states = yield_history.states_of(tables.static)
-    lines = baselines.reference_lines(
+    lines = baselines.all_baselines(
         fitted, asked, tables.yields, states, identity.crop, settings.publication(), as_of, dated
     )
     scores = evaluation.evaluate(identity.crop, identity.train_years, members, rows, lines, seeds)
     notes = [f"{reason.rows} rows left out: {reason.reason}" for reason in dropped]
     notes = [*_notes(run, store, rows, as_of), *notes]
-    return Evaluated(scores, rows, members, lines, tuple(notes), is_synthetic(tables), as_of)
+    return EvaluationResult(scores, rows, members, lines, tuple(notes), is_synthetic(tables), as_of)
 
 
-def write_scores(result: Evaluated, run: Run, file: Path | None = None) -> list[Path]:
+def write_scores(result: EvaluationResult, run: Run, file: Path | None = None) -> list[Path]:
     """Write the scores as JSON and every member's as CSV into the run, and the JSON to `file` too.
 
     Args:

@@ -15,7 +15,7 @@ from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.evaluation.metrics import Score, _strict, score
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.splits import check_order
-from yieldcast.models.baselines import History, Line
+from yieldcast.models.baselines import Baseline, History
 
 Kind = Literal["network", "ensemble", "reference"]
 NETWORK, ENSEMBLE = "dual_path", "ensemble_mean"
@@ -114,7 +114,7 @@ def evaluate(
     train_years: Sequence[int],
     members: NDArray[np.floating[Any]],
     test: SampleSet,
-    lines: Mapping[str, Line],
+    lines: Mapping[str, Baseline],
     seeds: Sequence[int] | None = None,
 ) -> Evaluation:
     """Score the members, their mean and the reference lines on the rows of `test`.
@@ -160,7 +160,7 @@ def evaluate_years(
     train_years: Sequence[int],
     members: NDArray[np.floating[Any]],
     test: SampleSet,
-    lines: Mapping[str, Line],
+    lines: Mapping[str, Baseline],
     seeds: Sequence[int] | None = None,
 ) -> dict[int, Evaluation]:
     """`evaluate` for every test year by itself, with the same arguments and errors."""

@@ -15,7 +15,6 @@ from yieldcast.errors import SchemaError
 from yieldcast.evaluation.metrics import Floats, crps, score, within
 from yieldcast.forecasting.table import QUANTILES
 
-OURS = "forecast"
 _NEEDED = {"crop", "harvest_year", "lead_months", "model", "n"}
 
 
@@ -43,7 +42,7 @@ def pooled(rows: Iterable[Mapping[str, Any]], crop: str) -> list[dict[str, Any]]
             )
         if row["crop"] == crop and row["n"]:
             groups[int(row["lead_months"]), str(row["model"])].append(row)
-    order = sorted(groups, key=lambda key: (-key[0], key[1] != OURS, key[1]))
+    order = sorted(groups, key=lambda key: (-key[0], key[1] != FORECAST_MODEL, key[1]))
     return [_row(lead, model, groups[lead, model]) for lead, model in order]
 
 
@@ -74,7 +73,7 @@ def _mean(rows: Sequence[Mapping[str, Any]], score: str, power: int = 1) -> floa
     return float(sum(row["n"] * row[score] ** power for row in rows) / sum(row["n"] for row in rows))
 
 
-def beats_from(table: Sequence[Mapping[str, Any]], score: str) -> dict[str, Any]:
+def longest_winning_lead(table: Sequence[Mapping[str, Any]], score: str) -> dict[str, Any]:
     """The longest lead from which the forecast has the lower score at every lead down to the shortest.
 
     Args:
@@ -93,8 +92,10 @@ def beats_from(table: Sequence[Mapping[str, Any]], score: str) -> dict[str, Any]
     best: list[dict[str, Any]] = []
     from_lead, unbroken = None, True
     for lead, models in sorted(by_lead.items()):
-        ours = models.get(OURS)
-        rivals = [r for name, r in models.items() if ours and name != OURS and _comparable(r, ours, score)]
+        ours = models.get(FORECAST_MODEL)
+        rivals = [
+            r for name, r in models.items() if ours and name != FORECAST_MODEL and _comparable(r, ours, score)
+        ]
         if ours is None or ours[score] is None or not rivals:
             unbroken = False
             continue
@@ -111,7 +112,7 @@ def _comparable(row: Mapping[str, Any], ours: Mapping[str, Any], score: str) -> 
     return fair and row["harvest_years"] == ours["harvest_years"] and row[score] is not None
 
 
-FORECAST, CLIMATOLOGY = "forecast", "climatology"
+FORECAST_MODEL, CLIMATOLOGY = "forecast", "climatology"
 
 
 @dataclass(frozen=True)

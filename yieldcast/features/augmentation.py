@@ -22,7 +22,7 @@ DRAWS = 4  # random numbers per row: whether it is cut, where, the other year, t
 
 
 @dataclass(frozen=True)
-class Cuts:
+class SeasonMixer:
     """What seasons are put together from; one copy for all members.
 
     Args:
@@ -43,7 +43,7 @@ class Cuts:
     accumulated: int
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What `put_together` takes beside the target."""
+        """What `mix_seasons` takes beside the target."""
         summed = np.arange(self.bank.shape[-1]) == self.accumulated
         # A row's place among the fills; one past the end where its own year cannot fill.
         own = np.searchsorted(self.fills, self.year)
@@ -55,11 +55,11 @@ class Cuts:
         }  # fmt: skip
 
 
-def put_together(data: dict[str, Tensor], rows: Tensor, drawn: Tensor, share: float) -> tuple[Tensor, Tensor]:
+def mix_seasons(data: dict[str, Tensor], rows: Tensor, drawn: Tensor, share: float) -> tuple[Tensor, Tensor]:
     """Weather (member, row, step, variable) and static inputs (member, row, feature) of a batch.
 
     Args:
-        data: of `Cuts.arrays`.
+        data: of `SeasonMixer.arrays`.
         rows: (member, row) int32.
         drawn: (member, row, `DRAWS`) in 0..1.
         share: of the rows that are cut; the others keep their whole season.
@@ -103,7 +103,7 @@ def _whole(drawn: Tensor, count: Tensor) -> Tensor:
     return ops.minimum(ops.cast(drawn * ops.cast(count, "float32"), "int32"), count - 1)
 
 
-def training_cuts(source: Source, rows: SampleSet, lags: tuple[int, ...], share: float) -> Cuts:
+def season_mixer(source: Source, rows: SampleSet, lags: tuple[int, ...], share: float) -> SeasonMixer:
     """What the seasons of training rows are put together from, see `season_cuts`.
 
     Args:
@@ -132,7 +132,7 @@ def training_cuts(source: Source, rows: SampleSet, lags: tuple[int, ...], share:
     normal = source.normals(season.isel(sample=slice(0, None, len(years))), None)
     history = source.settings.yield_history
     static = [source.with_history(rows, lag).static for lag in lags] if history else [rows.static]
-    return Cuts(
+    return SeasonMixer(
         bank=np.nan_to_num(bank),
         normal=normal,
         place=place.astype(np.int32),

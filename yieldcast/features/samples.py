@@ -19,7 +19,7 @@ from yieldcast.data.store import Tables
 from yieldcast.errors import MissingDataError
 from yieldcast.features import seasons, yield_history
 from yieldcast.features import weather as features
-from yieldcast.features.yield_history import Panel
+from yieldcast.features.yield_history import YieldHistory
 from yieldcast.variables import SOIL, WEATHER
 
 
@@ -317,9 +317,9 @@ class Source:
         return {}
 
     @cached_property
-    def panel(self) -> Panel:
+    def panel(self) -> YieldHistory:
         """Yields of the crop; rows are only ever read up to the year public on their date."""
-        return Panel.of(self.tables.yields, yield_history.states_of(self.tables.static), self.crop)
+        return YieldHistory.of(self.tables.yields, yield_history.states_of(self.tables.static), self.crop)
 
     def season(
         self,

@@ -24,7 +24,7 @@ Bools = NDArray[np.bool_]
 TREND_YEARS, TREND_MIN_YEARS, MEAN_YEARS = 10, 3, 5
 
 
-class Placed(Protocol):
+class HasPlaceAndYear(Protocol):
     """Anything whose rows are of a municipality, its state and a harvest year, (sample,) each."""
 
     @property
@@ -36,8 +36,8 @@ class Placed(Protocol):
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Where samples stand in a `Panel` (-1: nowhere) and the last year they may see, `lag` before harvest."""
+class HistoryRows:
+    """Where samples stand in a `YieldHistory` (-1: nowhere) and the last year they may see, `lag` before harvest."""
 
     municipality: Ints
     state: Ints
@@ -46,7 +46,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Panel:
+class YieldHistory:
     """Yields of one crop over consecutive harvest years (kg/ha, NaN = no value).
 
     Args:
@@ -63,8 +63,8 @@ class Panel:
     nation: Floats
 
     @classmethod
-    def of(cls, yields: xr.Dataset, states: Mapping[int, str], crop: str) -> Panel:
-        """Read one crop, with the arguments and errors of `reference_lines`."""
+    def of(cls, yields: xr.Dataset, states: Mapping[int, str], crop: str) -> YieldHistory:
+        """Read one crop, with the arguments and errors of `all_baselines`."""
         if crop not in (known := [str(name) for name in yields["crop"].values]):
             raise ConfigError(f"expected a crop of the yields table ({', '.join(known)}), received {crop!r}")
         names = [name for name in ("yield_kg_ha", "area_harvested_ha") if name in yields]
@@ -81,14 +81,14 @@ class Panel:
         state = np.array([_mean_yield(own[r], area[r]) for r in rows]).reshape(len(rows), own.shape[1])
         return cls(first, codes, known_states, own, state, _mean_yield(own, area)[None, :])
 
-    def rows(self, samples: Placed, lag: ArrayLike) -> Rows:
+    def rows(self, samples: HasPlaceAndYear, lag: ArrayLike) -> HistoryRows:
         """Place samples in this panel, each seeing yields to harvest year minus `lag` (1 or more)."""
         year = samples.harvest_year.astype(np.int64)
         lags = np.broadcast_to(np.asarray(lag, dtype=np.int64), year.shape)
         if (lags < 1).any():
             raise LeakageError(f"expected a lag of 1 year or more, received {int(lags.min())}")
         place = _position(self.codes, samples.municipality)
-        return Rows(place, _position(self.states, samples.state), year - lags, lags)
+        return HistoryRows(place, _position(self.states, samples.state), year - lags, lags)
 
     def window(self, series: Floats, place: Ints, last_year: Ints, width: int) -> Floats:
         """(sample, width) kg/ha: column j is the value of `last_year` - j, NaN outside the table."""
@@ -98,7 +98,7 @@ class Panel:
         values[inside] = series[np.broadcast_to(place[:, None], column.shape)[inside], column[inside]]
         return values
 
-    def features(self, rows: Rows) -> Floats:
+    def features(self, rows: HistoryRows) -> Floats:
         """(sample, 4) for trees: last, 5-year mean, 10-year trend, how many of the ten years have a value.
 
         The state's values are left out: trees take the state's last yield for a mark of the year and
@@ -109,12 +109,12 @@ class Panel:
         present = np.isfinite(own).sum(axis=1).astype(np.float64)
         return np.vstack((history_values(own, rows.lag), present)).T
 
-    def bare(self, rows: Rows) -> Bools:
+    def bare(self, rows: HistoryRows) -> Bools:
         """(sample,) True where the municipality has no value in the ten years."""
         own = self.window(self.own, rows.municipality, rows.last_year, TREND_YEARS)
         return np.asarray(np.isnan(own).all(axis=1))
 
-    def naive(self, rows: Rows, otherwise: Floats) -> tuple[Floats, Bools]:
+    def naive(self, rows: HistoryRows, otherwise: Floats) -> tuple[Floats, Bools]:
         """The three `history_values` of every row (3, sample) in kg/ha, and where they are not its own.
 
         These are, in this order, the same formula on the state's mean yields, the state's newest value,
@@ -174,10 +174,10 @@ def _masked_mean(values: Floats, there: Bools) -> Floats:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-HISTORY_LINE = "history_line_kg_ha"  # half-way between the five-year mean and the ten-year trend
+HISTORY_BASELINE = "history_line_kg_ha"  # half-way between the five-year mean and the ten-year trend
 NAMES = (
     "last_public_kg_ha", "mean_5y_public_kg_ha", "trend_10y_public_kg_ha", "public_years", "public_sd_kg_ha",
-    "state_last_public_kg_ha", "state_mean_5y_public_kg_ha", "state_trend_10y_public_kg_ha", HISTORY_LINE,
+    "state_last_public_kg_ha", "state_mean_5y_public_kg_ha", "state_trend_10y_public_kg_ha", HISTORY_BASELINE,
 )  # fmt: skip
 # Forecasts are made from three months before the first planting on (our choice): whoever buys inputs or sells
 # ahead decides then.
@@ -192,7 +192,10 @@ def states_of(static: xr.Dataset) -> Mapping[int, str]:
 
 
 def lag(
-    rows: Placed, window_end: npt.NDArray[np.datetime64], publication: Publication, as_of: dt.date | None
+    rows: HasPlaceAndYear,
+    window_end: npt.NDArray[np.datetime64],
+    publication: Publication,
+    as_of: dt.date | None,
 ) -> Ints:
     """(sample,) harvest year minus the newest public year; at least 1: a forecast never reads its answer.
 
@@ -231,7 +234,7 @@ def possible_lags(
     return tuple(sorted(lags))
 
 
-def matrix(panel: Panel, rows: Placed, lags: Ints | int) -> Floats:
+def matrix(panel: YieldHistory, rows: HasPlaceAndYear, lags: Ints | int) -> Floats:
     """(sample, feature) the columns `NAMES`, each row seeing yields to harvest year minus its lag.
 
     The first three are the municipality's own, or its state's or the nation's where it has none; the state's

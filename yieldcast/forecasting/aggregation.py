@@ -14,9 +14,9 @@ import numpy.typing as npt
 from scipy import stats
 
 from yieldcast.forecasting.calibration import YearEffect
-from yieldcast.forecasting.hindcasts import Raw
-from yieldcast.forecasting.table import QUANTILES, WHOLE
-from yieldcast.forecasting.year_effects import Record
+from yieldcast.forecasting.hindcasts import RawForecasts
+from yieldcast.forecasting.table import ALL_MUNICIPALITIES, QUANTILES
+from yieldcast.forecasting.year_effects import YearEffectRecord
 
 Floats = npt.NDArray[np.float64]
 
@@ -26,7 +26,7 @@ class Aggregates:
     """Forecasts of the country and its states, in the order of `names`.
 
     Args:
-        names: `WHOLE`, then states by name.
+        names: `ALL_MUNICIPALITIES`, then states by name.
         quantiles_kg_ha: (aggregate, quantile).
         mean_kg_ha, area_ha: (aggregate,).
         municipalities: (aggregate,) how many.
@@ -51,7 +51,9 @@ class Aggregates:
         return np.where(total > 0, summed / np.where(total > 0, total, 1.0), np.nan)
 
 
-def aggregate(raw: Raw, area_ha: Floats, hindcasts: Raw, record: Record | None) -> Aggregates:
+def aggregate(
+    raw: RawForecasts, area_ha: Floats, hindcasts: RawForecasts, record: YearEffectRecord | None
+) -> Aggregates:
     """Country and states from the forecasts of municipalities.
 
     A state whose municipalities have no area counts them alike.
@@ -71,7 +73,7 @@ def aggregate(raw: Raw, area_ha: Floats, hindcasts: Raw, record: Record | None) 
             weight[mine] = 1.0
     by_place = dict(zip(raw.municipality.tolist(), weight.tolist(), strict=True))
     past = np.array([by_place.get(int(code), 0.0) for code in hindcasts.municipality])
-    names = [WHOLE, *states]
+    names = [ALL_MUNICIPALITIES, *states]
     quantiles, means = np.empty((len(names), len(QUANTILES))), np.empty(len(names))
     everywhere = np.ones(len(past), dtype=bool)
     whole_effects = _effects(hindcasts, past, everywhere)
@@ -81,7 +83,11 @@ def aggregate(raw: Raw, area_ha: Floats, hindcasts: Raw, record: Record | None) 
         own = weight[mine]
         mean = float(np.average(raw.mean_kg_ha[mine], weights=own))
         scale = float(np.average(raw.scale_kg_ha[mine], weights=own))
-        effects = whole_effects if name == WHOLE else _effects(hindcasts, past, hindcasts.state == name)
+        effects = (
+            whole_effects
+            if name == ALL_MUNICIPALITIES
+            else _effects(hindcasts, past, hindcasts.state == name)
+        )
         if len(effects) < 2:  # a state that the hindcasts do not have: the country's years stand in
             effects = whole_effects
         effect = YearEffect.of(effects, record.aggregate_variance(name) if record else None)
@@ -93,7 +99,7 @@ def aggregate(raw: Raw, area_ha: Floats, hindcasts: Raw, record: Record | None) 
     )  # fmt: skip
 
 
-def _effects(hindcasts: Raw, weight: Floats, mine: npt.NDArray[np.bool_]) -> Floats:
+def _effects(hindcasts: RawForecasts, weight: Floats, mine: npt.NDArray[np.bool_]) -> Floats:
     """(year,) weighted error over weighted scale of some rows, for the years that have any."""
     error, found = hindcasts.target_kg_ha - hindcasts.mean_kg_ha, []
     for year in np.unique(hindcasts.harvest_year):

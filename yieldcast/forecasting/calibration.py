@@ -28,9 +28,9 @@ import numpy.typing as npt
 from scipy import optimize, special
 
 from yieldcast.errors import RunError
-from yieldcast.forecasting.hindcasts import Raw
+from yieldcast.forecasting.hindcasts import RawForecasts
 from yieldcast.forecasting.table import QUANTILES
-from yieldcast.forecasting.year_effects import LEAST_YEARS, Record
+from yieldcast.forecasting.year_effects import LEAST_YEARS, YearEffectRecord
 
 Floats = npt.NDArray[np.float64]
 PRIOR_DOF = 4.0  # what the longer record counts for, in years (our choice; see results/backtest-*.md)
@@ -82,13 +82,13 @@ class Calibration:
     record: int
     conformal: npt.NDArray[np.bool_]
 
-    def apply(self, raw: Raw) -> Floats:
+    def apply(self, raw: RawForecasts) -> Floats:
         """(row, quantile) calibrated quantiles in kg/ha, rising, not below 0."""
         moved = raw.quantiles_kg_ha.T + raw.scale_kg_ha[:, None] * self.shift
         return np.maximum(np.maximum.accumulate(moved, axis=1), 0.0)
 
 
-def calibrate(hindcasts: Raw, record: Record | None) -> Calibration:
+def calibrate(hindcasts: RawForecasts, record: YearEffectRecord | None) -> Calibration:
     """The shift of each quantile that makes hindcasts of a left-out year hold.
 
     Args:

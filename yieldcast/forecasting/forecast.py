@@ -1,6 +1,6 @@
 """A run, a store and a date to a forecast: pre-season and in-season are one call with another `as_of`.
 
-Scenarios x members give raw quantiles (`hindcasts.Caster`), hindcasts of the years that members left out say
+Scenarios x members give raw quantiles (`hindcasts.Forecaster`), hindcasts of the years that members left out say
 how far such forecasts err at the same lead, and `calibration` and `aggregates` make intervals of both.
 """
 
@@ -23,16 +23,16 @@ from yieldcast.data.store import Store, Tables
 from yieldcast.errors import MissingDataError
 from yieldcast.features import season_dates
 from yieldcast.features.seasons import known_weather
-from yieldcast.features.yield_history import TREND_YEARS, Panel
+from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
 from yieldcast.forecasting import leakage, risk, scenarios, year_effects
 from yieldcast.forecasting import table as forecast_table
 from yieldcast.forecasting.aggregation import Aggregates, aggregate
 from yieldcast.forecasting.calibration import Calibration, calibrate
-from yieldcast.forecasting.hindcasts import Caster, Raw, kept_hindcasts
+from yieldcast.forecasting.hindcasts import Forecaster, RawForecasts, kept_hindcasts
 from yieldcast.training.run_directory import Run, versions
 
 if TYPE_CHECKING:
-    from yieldcast.forecasting.predictor import Members
+    from yieldcast.forecasting.predictor import Ensemble
 
 
 Floats = npt.NDArray[np.float64]
@@ -53,7 +53,7 @@ def forecast(
     progress: Progress = _quiet,
     *,
     everywhere: bool = False,
-    members: Members | None = None,
+    members: Ensemble | None = None,
 ) -> xr.Dataset:
     """The forecast of a harvest year as known on a date.
 
@@ -77,10 +77,10 @@ def forecast(
         RunError: a run without hindcasts.
         ConfigError: unknown scenarios.
     """
-    from yieldcast.forecasting.predictor import Members
+    from yieldcast.forecasting.predictor import Ensemble
 
     plan = _Plan(run, store, harvest_year, as_of, scenarios)
-    members = members or Members.load(run)
+    members = members or Ensemble.load(run)
     codes = plan.municipalities(everywhere)
     past = kept_hindcasts(plan.caster, members, harvest_year, plan.inputs)  # first: a run may have none
     raw, made = plan.caster.forecast(members, harvest_year, codes, progress)
@@ -125,8 +125,8 @@ class _Plan:
         leakage.check_leaks(run, harvest_year, as_of)
         forecasts = store.seasonal if method == "seasonal" and "seasonal" in store else None
         self.tables: Tables = store.tables
-        self.caster = Caster(run, self.tables, as_of, method, forecasts)
-        self.panel: Panel = self.caster.source.panel
+        self.caster = Forecaster(run, self.tables, as_of, method, forecasts)
+        self.panel: YieldHistory = self.caster.source.panel
         self.newest = min(self.publication.last_public_harvest_year(as_of), harvest_year - 1)
 
     def municipalities(self, everywhere: bool) -> npt.NDArray[np.int32]:
@@ -158,12 +158,14 @@ class _Plan:
                 result = np.where(np.isfinite(newest), newest, result)
         return result
 
-    def record(self, raw: Raw) -> year_effects.Record:
+    def record(self, raw: RawForecasts) -> year_effects.YearEffectRecord:
         """Year effects of the history line up to the newest public year."""
         area = dict(zip(raw.municipality.tolist(), np.nan_to_num(self.area(raw.municipality)), strict=True))
         states = dict(zip(raw.municipality.tolist(), raw.state.tolist(), strict=True))
         lag = max(self.harvest_year - self.newest, 1)
-        return year_effects.read(self.panel, states, self.newest, lag, area, forecast_table.WHOLE)
+        return year_effects.read(
+            self.panel, states, self.newest, lag, area, forecast_table.ALL_MUNICIPALITIES
+        )
 
     @cached_property
     def inputs(self) -> dict[str, str]:
@@ -186,12 +188,12 @@ class _Plan:
         }
 
     def table(
-        self, raw: Raw, made: scenarios.Scenarios, calibration: Calibration, together: Aggregates,
-        members: Members,
+        self, raw: RawForecasts, made: scenarios.Scenarios, calibration: Calibration, together: Aggregates,
+        members: Ensemble,
     ) -> xr.Dataset:  # fmt: skip
         """The checked table of the forecast."""
         quantiles = calibration.apply(raw)
-        rows = year_effects.Rows(raw.municipality, raw.state, raw.harvest_year)
+        rows = year_effects.PlaceYears(raw.municipality, raw.state, raw.harvest_year)
         placed = self.panel.rows(rows, max(self.harvest_year - self.newest, 1))
         window = self.panel.window(self.panel.own, placed.municipality, placed.last_year, TREND_YEARS)
         threshold = risk.low_threshold(window)
@@ -221,7 +223,7 @@ class _Plan:
             values, self._coordinates(raw), together.names, self._attributes(made, calibration, members)
         )
 
-    def _coordinates(self, raw: Raw) -> dict[str, Any]:
+    def _coordinates(self, raw: RawForecasts) -> dict[str, Any]:
         static = self.tables.static.sel(municipality=raw.municipality)
         calendar, crop = self.run.calendar(), self.run.identity.crop
         starts = calendar.starts(crop, raw.state, raw.harvest_year)
@@ -234,7 +236,7 @@ class _Plan:
         }  # fmt: skip
 
     def _attributes(
-        self, made: scenarios.Scenarios, calibration: Calibration, members: Members
+        self, made: scenarios.Scenarios, calibration: Calibration, members: Ensemble
     ) -> dict[str, Any]:
         run, given = self.run, self.inputs
         states = set(self.tables.static["state"].values.tolist())

@@ -30,11 +30,11 @@ from yieldcast.features import yield_history
 from yieldcast.features.samples import SampleSet, Source
 from yieldcast.forecasting import scenarios
 from yieldcast.forecasting.table import QUANTILES
-from yieldcast.forecasting.year_effects import usual_spread
+from yieldcast.forecasting.year_effects import yield_sd
 from yieldcast.training.run_directory import Run
 
 if TYPE_CHECKING:
-    from yieldcast.forecasting.predictor import Members
+    from yieldcast.forecasting.predictor import Ensemble
 
 
 Floats = npt.NDArray[np.float64]
@@ -42,7 +42,7 @@ Notice = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Raw:
+class RawForecasts:
     """Forecasts before calibration, a row per municipality and harvest year.
 
     Args:
@@ -69,22 +69,22 @@ class Raw:
     rain_so_far_pct: Floats
     tmax_so_far_anomaly_degC: Floats
 
-    def take(self, rows: npt.NDArray[Any]) -> Raw:
+    def take(self, rows: npt.NDArray[Any]) -> RawForecasts:
         """Some rows, by mask or position."""
         return replace(self, **{name: values.T[rows].T for name, values in self._arrays()})
 
     @staticmethod
-    def join(parts: list[Raw]) -> Raw:
+    def join(parts: list[RawForecasts]) -> RawForecasts:
         """Rows of several, one after the other."""
         columns = zip(*(part._arrays() for part in parts), strict=True)
-        return Raw(**{same[0][0]: np.concatenate([v for _, v in same], axis=-1) for same in columns})
+        return RawForecasts(**{same[0][0]: np.concatenate([v for _, v in same], axis=-1) for same in columns})
 
     def _arrays(self) -> list[tuple[str, npt.NDArray[Any]]]:
         return [(f.name, getattr(self, f.name)) for f in fields(self)]
 
 
 @dataclass(frozen=True)
-class Caster:
+class Forecaster:
     """What forecasts and hindcasts of one run are made with, as of one date.
 
     Args:
@@ -110,9 +110,9 @@ class Caster:
         )
 
     def forecast(
-        self, members: Members, harvest_year: int, municipalities: npt.NDArray[np.int32],
+        self, members: Ensemble, harvest_year: int, municipalities: npt.NDArray[np.int32],
         progress: Callable[[int, int], None] = lambda done, total: None,
-    ) -> tuple[Raw, scenarios.Scenarios]:  # fmt: skip
+    ) -> tuple[RawForecasts, scenarios.Scenarios]:  # fmt: skip
         """The season to come, for those of the municipalities that have weather.
 
         Args:
@@ -127,7 +127,7 @@ class Caster:
         rows = rows.take(usable)
         return self._raw(members, rows, made, self.as_of, progress), made
 
-    def hindcast(self, members: Members, year: int, seen: dt.date) -> Raw:
+    def hindcast(self, members: Ensemble, year: int, seen: dt.date) -> RawForecasts:
         """A training year by the members that left it out.
 
         Args:
@@ -146,18 +146,18 @@ class Caster:
         return self._raw(members, rows.take(usable), made, seen)
 
     def _raw(
-        self, members: Members, rows: SampleSet, made: scenarios.Scenarios, date: dt.date,
+        self, members: Ensemble, rows: SampleSet, made: scenarios.Scenarios, date: dt.date,
         progress: Callable[[int, int], None] = lambda done, total: None,
-    ) -> Raw:  # fmt: skip
+    ) -> RawForecasts:  # fmt: skip
         cast = members.predict(made.weather, rows.static, progress).reshape(-1, len(rows))
         panel = self.source.panel
         lags = yield_history.lag(rows, rows.window_end, self.run.settings.data.publication(), date)
         placed = panel.rows(rows, lags)
         naive, fallback = panel.naive(placed, np.full(len(rows), np.nan))
-        return Raw(
+        return RawForecasts(
             rows.municipality, rows.harvest_year, rows.state, rows.target_kg_ha.astype(np.float64),
             np.quantile(cast, QUANTILES, axis=0).astype(np.float64), cast.mean(axis=0, dtype=np.float64),
-            usual_spread(panel, rows, lags), made.observed.mean(axis=1), naive, ~fallback[1],
+            yield_sd(panel, rows, lags), made.observed.mean(axis=1), naive, ~fallback[1],
             made.rain_so_far_pct.astype(np.float64), made.tmax_so_far_anomaly_degC.astype(np.float64),
         )  # fmt: skip
 
@@ -171,9 +171,9 @@ def same_day(as_of: dt.date, years: int) -> dt.date:
 
 
 def hindcasts(
-    caster: Caster, members: Members, harvest_year: int,
+    caster: Forecaster, members: Ensemble, harvest_year: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Raw:  # fmt: skip
+) -> RawForecasts:  # fmt: skip
     """Hindcasts of all training years that some member left out, at the lead of a forecast.
 
     Args:
@@ -206,7 +206,7 @@ def hindcasts(
         chosen = members.take(np.flatnonzero(held == year).tolist())
         parts.append(caster.hindcast(chosen, year, same_day(caster.as_of, harvest_year - year)))
         progress(done, len(there))
-    return Raw.join(parts)
+    return RawForecasts.join(parts)
 
 
 KEPT = 24  # files of a run: two years of monthly issues; about 2 MB each for soybean in Brazil
@@ -214,12 +214,12 @@ FORMAT = 1
 
 
 def kept_hindcasts(
-    caster: Caster,
-    members: Members,
+    caster: Forecaster,
+    members: Ensemble,
     harvest_year: int,
     inputs: Mapping[str, str],
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Raw:
+) -> RawForecasts:
     """`hindcasts.hindcasts`, read from the run where the same were made before.
 
     Args:
@@ -237,16 +237,18 @@ def kept_hindcasts(
         make_folder(folder)
         atomic_write(
             file,
-            lambda path: np.savez_compressed(path, **{f.name: getattr(made, f.name) for f in fields(Raw)}),
+            lambda path: np.savez_compressed(
+                path, **{f.name: getattr(made, f.name) for f in fields(RawForecasts)}
+            ),
         )
         for old in sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
             old.unlink(missing_ok=True)
     return made
 
 
-def _read(file: Path) -> Raw | None:
+def _read(file: Path) -> RawForecasts | None:
     try:
         with file.open("rb") as opened, np.load(opened) as kept:  # numpy leaves a damaged file open
-            return Raw(**{f.name: kept[f.name] for f in fields(Raw)})
+            return RawForecasts(**{f.name: kept[f.name] for f in fields(RawForecasts)})
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
         return None  # not there, or damaged: made again

@@ -28,7 +28,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Members:
+class Ensemble:
     """Weights and scalings of a run's members on the host.
 
     Args:
@@ -43,7 +43,7 @@ class Members:
     scalings: tuple[Arrays, ...]
 
     @classmethod
-    def load(cls, run: Run, progress: Progress = lambda done, total: None) -> Members:
+    def load(cls, run: Run, progress: Progress = lambda done, total: None) -> Ensemble:
         """Read every finished member of a run.
 
         Raises:
@@ -61,9 +61,9 @@ class Members:
         network = Network(run.settings.network, run.base_column)
         return cls(network, tuple(seeds), tuple(weights), tuple(scalings))
 
-    def take(self, chosen: Sequence[int]) -> Members:
+    def take(self, chosen: Sequence[int]) -> Ensemble:
         """Some members, by position."""
-        return Members(
+        return Ensemble(
             self.network, tuple(self.seeds[i] for i in chosen),
             tuple(self.weights[i] for i in chosen), tuple(self.scalings[i] for i in chosen),
         )  # fmt: skip

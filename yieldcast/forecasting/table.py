@@ -18,7 +18,7 @@ from yieldcast.data.files import read_netcdf, write_netcdf
 from yieldcast.errors import MissingDataError, SchemaError
 
 QUANTILES = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
-WHOLE = "all"  # name of the aggregate over all municipalities
+ALL_MUNICIPALITIES = "all"  # name of the aggregate over all municipalities
 _TABLE = "forecast"
 _MUNICIPALITY, _AGGREGATE = ("municipality",), ("aggregate",)
 KG_HA, HA, SHARE = "kg/ha", "ha", "1"
@@ -80,7 +80,7 @@ def check_forecast(ds: xr.Dataset) -> xr.Dataset:
     """Check the table of a forecast and return it.
 
     Args:
-        ds: dims municipality (int32, sorted), quantile (`QUANTILES`) and aggregate (text: `WHOLE` first, then
+        ds: dims municipality (int32, sorted), quantile (`QUANTILES`) and aggregate (text: `ALL_MUNICIPALITIES` first, then
             states); the variables of `ARRAYS`; per municipality the texts `TEXTS`, positions and the season
             window; the attributes `ATTRIBUTES`.
 
@@ -93,8 +93,10 @@ def check_forecast(ds: xr.Dataset) -> xr.Dataset:
     )
     if not levels or tuple(np.round(levels, 6)) != QUANTILES:
         raise SchemaError(f"{_TABLE}: expected the quantiles {QUANTILES}, received {levels}")
-    if not aggregates or aggregates[0] != WHOLE:
-        raise SchemaError(f"{_TABLE}: expected the aggregates {WHOLE!r}, then states, received {aggregates}")
+    if not aggregates or aggregates[0] != ALL_MUNICIPALITIES:
+        raise SchemaError(
+            f"{_TABLE}: expected the aggregates {ALL_MUNICIPALITIES!r}, then states, received {aggregates}"
+        )
     schema.check_names(ds, _TABLE, tuple(ARRAYS), ())
     for name, (dims, dtype, units, (low, high), gaps) in ARRAYS.items():
         schema.check_array(ds, _TABLE, name, dims, dtype)
@@ -127,7 +129,7 @@ def assemble(
     Args:
         values: an array for every name of `ARRAYS`.
         coords: municipality, and an array for each of the coordinates per municipality.
-        aggregates: names, `WHOLE` first.
+        aggregates: names, `ALL_MUNICIPALITIES` first.
         attrs: the attributes `ATTRIBUTES`.
 
     Raises:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from yieldcast.features import yield_history
-from yieldcast.features.yield_history import TREND_MIN_YEARS, TREND_YEARS, Panel, Placed
+from yieldcast.features.yield_history import TREND_MIN_YEARS, TREND_YEARS, HasPlaceAndYear, YieldHistory
 
 Floats = npt.NDArray[np.float64]
 PRIOR_YEARS = 5.0  # weight of the state's spread in a municipality's own, in years (our choice)
@@ -24,8 +24,8 @@ LEAST_YEARS = 5  # a shorter record says too little of how far years lie apart (
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Places and harvest years, (row,) each; what `panel.Placed` asks for."""
+class PlaceYears:
+    """Places and harvest years, (row,) each; what `panel.HasPlaceAndYear` asks for."""
 
     municipality: npt.NDArray[np.int32]
     state: npt.NDArray[np.str_]
@@ -33,7 +33,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Record:
+class YearEffectRecord:
     """Year effects of the history line, in units of the places' usual spread.
 
     Args:
@@ -62,13 +62,13 @@ def _variance(effects: Floats) -> float | None:
 
 
 def read(
-    panel: Panel,
+    panel: YieldHistory,
     states: Mapping[int, str],
     last_year: int,
     lag: int,
     area_ha: Mapping[int, float],
     whole: str,
-) -> Record:
+) -> YearEffectRecord:
     """The record up to the newest public year.
 
     Args:
@@ -82,18 +82,18 @@ def read(
     # From the year on whose history has the three years of a trend, wherever the crop's own record begins.
     there = np.flatnonzero(np.isfinite(panel.own).any(axis=0))
     if not there.size:
-        return Record((), np.empty(0), {})
+        return YearEffectRecord((), np.empty(0), {})
     first = panel.first_year + int(there[0]) + lag + TREND_MIN_YEARS - 1
     years = np.arange(first, min(last_year, panel.first_year + int(there[-1])) + 1)
     state = np.array([states.get(int(code), "") for code in panel.codes])
     place, column = np.nonzero(np.isfinite(panel.own[:, years - panel.first_year]))
-    rows = Rows(panel.codes[place].astype(np.int32), state[place], years[column].astype(np.int16))
+    rows = PlaceYears(panel.codes[place].astype(np.int32), state[place], years[column].astype(np.int16))
     if not len(place):
-        return Record((), np.empty(0), {})
+        return YearEffectRecord((), np.empty(0), {})
     matrix = yield_history.matrix(panel, rows, lag)
-    line, own_years = matrix[:, yield_history.NAMES.index(yield_history.HISTORY_LINE)], matrix[:, 3]
+    line, own_years = matrix[:, yield_history.NAMES.index(yield_history.HISTORY_BASELINE)], matrix[:, 3]
     enough = own_years >= TREND_MIN_YEARS
-    scale = usual_spread(panel, rows, lag)
+    scale = yield_sd(panel, rows, lag)
     error = panel.own[place, rows.harvest_year - panel.first_year] - line
     area = np.array([area_ha.get(int(code), 0.0) for code in rows.municipality])
     kept = np.unique(rows.harvest_year[enough])
@@ -106,10 +106,12 @@ def read(
     score = error / scale
     effects = np.array([score[enough & (rows.harvest_year == y)].mean() for y in kept])
     groups = {whole: enough} | {str(s): enough & (rows.state == s) for s in panel.states}
-    return Record(tuple(map(int, kept)), effects, {name: weighted(mine) for name, mine in groups.items()})
+    return YearEffectRecord(
+        tuple(map(int, kept)), effects, {name: weighted(mine) for name, mine in groups.items()}
+    )
 
 
-def usual_spread(panel: Panel, rows: Placed, lags: npt.NDArray[np.int64] | int) -> Floats:
+def yield_sd(panel: YieldHistory, rows: HasPlaceAndYear, lags: npt.NDArray[np.int64] | int) -> Floats:
     """(row,) standard deviation (kg/ha) of a place's public yields, drawn towards that of its state.
 
     A place with n public years in the last ten (3 or more) and the variance v has (n v + 5 w) / (n + 5),
@@ -120,7 +122,7 @@ def usual_spread(panel: Panel, rows: Placed, lags: npt.NDArray[np.int64] | int) 
     Args:
         panel: yields of the crop.
         rows: whose spread.
-        lags: as for `Panel.rows`.
+        lags: as for `YieldHistory.rows`.
     """
     placed = panel.rows(rows, lags)
     own = panel.window(panel.own, placed.municipality, placed.last_year, TREND_YEARS)

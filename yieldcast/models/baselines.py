@@ -1,7 +1,7 @@
 """Reference lines every network score stands beside: naive lines, ridge and boosted trees.
 
 *Hindsight* lines use yields to the year before the harvest, as the literature does; *public* lines only
-those published on the date of the forecast. Both are read through `panel.Panel`.
+those published on the date of the forecast. Both are read through `panel.YieldHistory`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.features import yield_history
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.splits import check_order
-from yieldcast.features.yield_history import Bools, Floats, Panel, Rows
+from yieldcast.features.yield_history import Bools, Floats, HistoryRows, YieldHistory
 from yieldcast.publication import Publication
 
 History = Literal["hindsight", "public", "none"]
@@ -37,7 +37,7 @@ BOOSTED_PUBLIC = "boosted_history_public"
 
 
 @dataclass(frozen=True)
-class Line:
+class Baseline:
     """One reference line.
 
     Args:
@@ -57,7 +57,7 @@ class Line:
         return int(self.fallback.sum())
 
 
-def reference_lines(
+def all_baselines(
     train: SampleSet,
     test: SampleSet,
     yields: xr.Dataset,
@@ -66,7 +66,7 @@ def reference_lines(
     publication: Publication,
     as_of: dt.date | None,
     dated: SampleSet | None = None,
-) -> dict[str, Line]:
+) -> dict[str, Baseline]:
     """All reference lines by name, for the rows of `test`, whose targets are never read.
 
     Args:
@@ -88,20 +88,24 @@ def reference_lines(
     if unknown := int((~np.isfinite(train.target_kg_ha)).sum()):
         message = f"expected a yield on every training row, received {unknown} of {len(train)} without one"
         raise SchemaError(message, "Leave out the training rows whose yield is not known.")
-    panel = Panel.of(yields, states, crop)
+    panel = YieldHistory.of(yields, states, crop)
     before = panel.rows(test, 1)
     public = panel.rows(test, yield_history.lag(test, test.window_end, publication, as_of))
-    lines = _naive_lines(panel, before, train, "hindsight", NAIVE)
+    lines = _naive_baselines(panel, before, train, "hindsight", NAIVE)
     no, ridge = np.zeros(len(test), dtype=bool), make_pipeline(SimpleImputer(), StandardScaler(), Ridge())
     for name, model in (("ridge", ridge), ("boosted_weather", _trees())):
-        lines[name] = Line(_predict(model, train.flat(), train.target_kg_ha, test.flat()), no, "none")
-    lines["boosted_history"] = Line(_with_history(panel, train, test, 1), panel.bare(before), "hindsight")
-    return lines | public_lines(panel, public, train, test if dated is None else dated, {})
+        lines[name] = Baseline(_predict(model, train.flat(), train.target_kg_ha, test.flat()), no, "none")
+    lines["boosted_history"] = Baseline(_with_history(panel, train, test, 1), panel.bare(before), "hindsight")
+    return lines | public_baselines(panel, public, train, test if dated is None else dated, {})
 
 
-def public_lines(
-    panel: Panel, rows: Rows, train: SampleSet, dated: SampleSet, fitted: dict[tuple[int, int], Any]
-) -> dict[str, Line]:
+def public_baselines(
+    panel: YieldHistory,
+    rows: HistoryRows,
+    train: SampleSet,
+    dated: SampleSet,
+    fitted: dict[tuple[int, int], Any],
+) -> dict[str, Baseline]:
     """The lines that use only what was out on the date of the forecast: `NAIVE_PUBLIC` and `BOOSTED_PUBLIC`.
 
     Args:
@@ -112,7 +116,7 @@ def public_lines(
         fitted: trees by newest public year and lag; those that are not there are fitted and added, so that
             dates with the same public yields share them.
     """
-    lines = _naive_lines(panel, rows, train, "public", NAIVE_PUBLIC)
+    lines = _naive_baselines(panel, rows, train, "public", NAIVE_PUBLIC)
     otherwise = lines["mean_5y_public"]
     value, fallback, bare = otherwise.prediction.copy(), np.ones(len(dated), dtype=bool), panel.bare(rows)
     for year, lag in sorted(set(zip(rows.last_year.tolist(), rows.lag.tolist(), strict=True))):
@@ -122,12 +126,12 @@ def public_lines(
                 fitted[year, lag] = _Fitted(_trees(), _history_input(panel, known, lag), known.target_kg_ha)
             asked = _history_input(panel, dated.take(mine), lag)
             value[mine], fallback[mine] = fitted[year, lag].predict(asked), bare[mine]
-    return lines | {BOOSTED_PUBLIC: Line(value, fallback, "public")}
+    return lines | {BOOSTED_PUBLIC: Baseline(value, fallback, "public")}
 
 
-def _naive_lines(
-    panel: Panel, rows: Rows, train: SampleSet, history: History, names: tuple[str, ...]
-) -> dict[str, Line]:
+def _naive_baselines(
+    panel: YieldHistory, rows: HistoryRows, train: SampleSet, history: History, names: tuple[str, ...]
+) -> dict[str, Baseline]:
     otherwise = np.full(len(rows.lag), np.nan)
     for year in np.unique(rows.last_year):
         known = train.target_kg_ha[train.harvest_year <= year]
@@ -137,15 +141,15 @@ def _naive_lines(
         wanted = f"expected yields of {int(rows.last_year.min())} or before, the newest that it may use"
         message = f"{names[0]}: {wanted}; received yields from {panel.first_year} on"
         raise MissingDataError(message, "Add earlier years of yields, or forecast a later year.")
-    return {name: Line(values[i], fallback[i], history) for i, name in enumerate(names)}
+    return {name: Baseline(values[i], fallback[i], history) for i, name in enumerate(names)}
 
 
-def _with_history(panel: Panel, train: SampleSet, test: SampleSet, lag: int) -> Floats:
+def _with_history(panel: YieldHistory, train: SampleSet, test: SampleSet, lag: int) -> Floats:
     x, asked = (_history_input(panel, rows, lag) for rows in (train, test))
     return _predict(_trees(), x, train.target_kg_ha, asked)
 
 
-def _history_input(panel: Panel, rows: SampleSet, lag: int) -> Floats:
+def _history_input(panel: YieldHistory, rows: SampleSet, lag: int) -> Floats:
     return np.hstack((rows.flat(), panel.features(panel.rows(rows, lag))))
 
 

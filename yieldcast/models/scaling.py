@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from yieldcast.config import NetworkSettings
 from yieldcast.features.samples import SampleSet
-from yieldcast.features.yield_history import HISTORY_LINE
+from yieldcast.features.yield_history import HISTORY_BASELINE
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Scaling:
 
 def base_column(static_names: Sequence[str]) -> int:
     """Position of the history line among the static inputs, what a departure is added to."""
-    return tuple(static_names).index(HISTORY_LINE)
+    return tuple(static_names).index(HISTORY_BASELINE)
 
 
 def _not_zero(spread: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

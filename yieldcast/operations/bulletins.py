@@ -26,14 +26,14 @@ from yieldcast.data.files import (
     atomic_text,
     fingerprint,
     make_folder,
-    make_whole,
     remove_unfinished,
+    write_folder_atomically,
 )
 from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.forecasting import table
 
 FORMAT = 1
-MANIFEST, FORECAST, CHANGES, REPORT = "issue.json", "forecast.nc", "changes.json", "report.html"
+MANIFEST, FORECAST_FILE, CHANGES, REPORT = "issue.json", "forecast.nc", "changes.json", "report.html"
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:-([2-9]|[1-9]\d+))?")
 _AGAIN = "Leave it as a record or delete its folder; the next job makes the forecast again."
 Notice = Callable[[str], None]
@@ -44,7 +44,7 @@ def _quiet(text: str) -> None:
 
 
 @dataclass(frozen=True)
-class Issue:
+class Bulletin:
     """One issue whose ``issue.json`` was read and checked.
 
     Args:
@@ -57,7 +57,7 @@ class Issue:
     manifest: Mapping[str, Any]
 
     @classmethod
-    def open(cls, path: Path) -> Issue:
+    def open(cls, path: Path) -> Bulletin:
         """Read an issue's manifest; the other files are checked by `verify` and `forecast`.
 
         Raises:
@@ -65,7 +65,7 @@ class Issue:
             SchemaError: no manifest there, or a damaged one, or one of another format.
         """
         if not path.is_dir():
-            raise MissingDataError(f"no issue {path}", "The jobs and `write_issue` make them.")
+            raise MissingDataError(f"no issue {path}", "The jobs and `write_bulletin` make them.")
         try:
             manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
             seal, form = manifest.pop("seal"), manifest["format"]
@@ -118,8 +118,8 @@ class Issue:
         Raises:
             SchemaError: it is damaged.
         """
-        self.verify([FORECAST])
-        return table.read(self.path / FORECAST)
+        self.verify([FORECAST_FILE])
+        return table.read(self.path / FORECAST_FILE)
 
     def summary(self, lang: str = "en") -> str:
         """What changed since the issue before, a few lines; empty for the first one.
@@ -137,7 +137,7 @@ def season_folder(root: Path, crop: str, harvest_year: int) -> Path:
     return Path(root) / f"{crop}-{harvest_year}"
 
 
-def list_issues(root: Path, crop: str, harvest_year: int, notice: Notice = _quiet) -> list[Issue]:
+def list_bulletins(root: Path, crop: str, harvest_year: int, notice: Notice = _quiet) -> list[Bulletin]:
     """The issues of one season, earliest first.
 
     Args:
@@ -148,7 +148,7 @@ def list_issues(root: Path, crop: str, harvest_year: int, notice: Notice = _quie
     found = []
     for path in _paths(season_folder(root, crop, harvest_year)):
         try:
-            found.append(Issue.open(path))
+            found.append(Bulletin.open(path))
         except SchemaError as error:
             notice(f"left out: {error}")
     return found
@@ -156,7 +156,7 @@ def list_issues(root: Path, crop: str, harvest_year: int, notice: Notice = _quie
 
 def newest(
     root: Path, crop: str, harvest_year: int, before: dt.date | None = None, notice: Notice = _quiet
-) -> Issue | None:
+) -> Bulletin | None:
     """The newest issue of a season whose forecast can be read.
 
     Args:
@@ -165,7 +165,7 @@ def newest(
         before: none as of a later date; an issue as of the date itself counts.
         notice: told of each damaged issue, which is passed over.
     """
-    for issue in reversed(list_issues(root, crop, harvest_year, notice)):
+    for issue in reversed(list_bulletins(root, crop, harvest_year, notice)):
         if before is not None and issue.as_of > before:
             continue
         try:
@@ -176,7 +176,7 @@ def newest(
     return None
 
 
-def write_issue(
+def write_bulletin(
     root: Path,
     forecast: xr.Dataset,
     *,
@@ -185,7 +185,7 @@ def write_issue(
     skill: Sequence[Mapping[str, Any]] = (),
     notes: Sequence[str] = (),
     notice: Notice = _quiet,
-) -> Issue:
+) -> Bulletin:
     """Write a forecast, its files for readers, and what changed since the issue before; whole or not at all.
 
     Args:
@@ -211,7 +211,7 @@ def write_issue(
     with alone(folder, "another job is writing an issue in"):
         remove_unfinished(folder)
         mark = _identity(forecast)
-        for issue in list_issues(root, crop, year):
+        for issue in list_bulletins(root, crop, year):
             with suppress(SchemaError):
                 if issue.manifest["forecast"] == mark and issue.manifest["as_of"] == as_of:
                     issue.verify()
@@ -236,8 +236,8 @@ def write_issue(
             atomic_text(place / MANIFEST, text)
 
         path = folder / (as_of if number == 1 else f"{as_of}-{number}")
-        make_whole(path, fill)
-    return Issue.open(path)
+        write_folder_atomically(path, fill)
+    return Bulletin.open(path)
 
 
 def _write_products(

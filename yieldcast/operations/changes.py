@@ -27,7 +27,7 @@ MOVED = {
 
 
 @dataclass(frozen=True)
-class Arrived:
+class NewData:
     """What the later forecast was made from and the earlier one was not.
 
     Args:
@@ -50,7 +50,7 @@ class Arrived:
 
 
 @dataclass(frozen=True)
-class Mover:
+class MunicipalityChange:
     """A municipality whose forecast moved, with the weather of its season so far.
 
     Args:
@@ -70,11 +70,11 @@ class Mover:
 
 
 @dataclass(frozen=True)
-class Moved:
+class AggregateChange:
     """An aggregate in both forecasts.
 
     Args:
-        name: `forecast_table.WHOLE` or a state.
+        name: `forecast_table.ALL_MUNICIPALITIES` or a state.
         median_kg_ha, change_kg_ha, change_pct: median of the later one and its departure.
         width_kg_ha, width_change_kg_ha: likewise of the 90 % interval.
         observed_share, observed_share_change: likewise of the share of the season that is observed.
@@ -109,12 +109,12 @@ class Comparison:
     synthetic: bool
     before: str
     now: str
-    arrived: Arrived
-    aggregates: tuple[Moved, ...]
+    arrived: NewData
+    aggregates: tuple[AggregateChange, ...]
     municipalities: xr.Dataset
     gone: tuple[str, ...]
 
-    def movers(self, direction: int, count: int = 3) -> list[Mover]:
+    def movers(self, direction: int, count: int = 3) -> list[MunicipalityChange]:
         """The municipalities that moved the whole most: by change x planted area.
 
         Args:
@@ -173,7 +173,7 @@ def compare(previous: xr.Dataset, current: xr.Dataset) -> Comparison:
     )  # fmt: skip
 
 
-def _arrived(previous: xr.Dataset, current: xr.Dataset) -> Arrived:
+def _arrived(previous: xr.Dataset, current: xr.Dataset) -> NewData:
     old, new = previous.attrs, current.attrs
     weather = {
         str(month): round(_in_season(current, month), 4)
@@ -187,7 +187,7 @@ def _arrived(previous: xr.Dataset, current: xr.Dataset) -> Arrived:
     def other(name: str) -> tuple[str, str] | None:
         return (str(old[name]), str(new[name])) if old[name] != new[name] else None
 
-    return Arrived(weather, tuple(years), other("run_id"), other("scenarios"), tuple(revised))
+    return NewData(weather, tuple(years), other("run_id"), other("scenarios"), tuple(revised))
 
 
 def _months(before: str, now: str) -> NDArray[np.datetime64]:
@@ -237,29 +237,29 @@ def _municipalities(previous: xr.Dataset, current: xr.Dataset) -> xr.Dataset:
     return ds.assign_coords({name: ("municipality", values) for name, values in beside.items()})
 
 
-def _mover(one: xr.Dataset) -> Mover:
+def _mover(one: xr.Dataset) -> MunicipalityChange:
     def value(name: str) -> float | None:
         number = float(one[name])
         return None if np.isnan(number) else round(number, 2)
 
     rain, tmax = ((value(f"{name}_before"), value(name)) for name in _SO_FAR)
-    return Mover(
+    return MunicipalityChange(
         str(one["code"].item()), str(one["name"].item()), str(one["state"].item()),
         round(float(one["median_kg_ha"]), 1), round(float(one["median_change_kg_ha"]), 1), rain, tmax,
     )  # fmt: skip
 
 
-def _aggregates(previous: xr.Dataset, current: xr.Dataset) -> tuple[Moved, ...]:
+def _aggregates(previous: xr.Dataset, current: xr.Dataset) -> tuple[AggregateChange, ...]:
     there = set(previous["aggregate"].values.tolist())
     names = [str(name) for name in current["aggregate"].values.tolist() if name in there]
     return tuple(_moved(name, previous.sel(aggregate=name), current.sel(aggregate=name)) for name in names)
 
 
-def _moved(name: str, old: xr.Dataset, new: xr.Dataset) -> Moved:
+def _moved(name: str, old: xr.Dataset, new: xr.Dataset) -> AggregateChange:
     was, median = (float(_quantile(ds, "aggregate_yield_kg_ha", _MEDIAN)) for ds in (old, new))
     before, width = (float(_width(ds, "aggregate_yield_kg_ha")) for ds in (old, new))
     seen, share = (float(ds["aggregate_observed_share"]) for ds in (old, new))
-    return Moved(
+    return AggregateChange(
         name, round(median, 1), round(median - was, 1), round(100 * (median / was - 1), 2) if was else None,
         round(width, 1), round(width - before, 1), round(share, 4), round(share - seen, 4),
     )  # fmt: skip

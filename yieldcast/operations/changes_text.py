@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from yieldcast.operations.changes import Arrived, Comparison, Moved, Mover
+from yieldcast.operations.changes import AggregateChange, Comparison, MunicipalityChange, NewData
 from yieldcast.reporting import labels
 from yieldcast.reporting.labels import Lang
 
@@ -111,7 +111,7 @@ class _Texts:
     def span(self, items: Sequence[str]) -> str:
         return items[0] if len(items) == 1 else f"{items[0]} {self('to')} {items[-1]}"
 
-    def arrived(self, arrived: Arrived) -> str:
+    def arrived(self, arrived: NewData) -> str:
         parts = []
         if arrived.weather:
             months, inside = (
@@ -130,7 +130,7 @@ class _Texts:
             parts.append(self("revised", what=", ".join(names)))
         return self("arrived", what="; ".join(parts)) if parts else self("nothing")
 
-    def country(self, whole: Moved) -> str:
+    def country(self, whole: AggregateChange) -> str:
         return self(
             "country", median=self.number(whole.median_kg_ha),
             change=self.number(whole.change_kg_ha, signed=True),
@@ -145,13 +145,13 @@ class _Texts:
         numbers = {"up": up, "down": down, "same": len(whole) - up - down}
         return self("count", **{key: self.number(number) for key, number in numbers.items()})
 
-    def states(self, states: Sequence[Moved]) -> str:
+    def states(self, states: Sequence[AggregateChange]) -> str:
         """Those that moved most, five at either end."""
         order = sorted(states, key=lambda row: -row.change_kg_ha)
         shown = order if len(order) <= 10 else [*order[:5], *order[-5:]]
         return ", ".join(f"{row.name} {self.number(row.change_kg_ha, signed=True)}" for row in shown)
 
-    def mover(self, mover: Mover) -> str:
+    def mover(self, mover: MunicipalityChange) -> str:
         why = [
             self(key, now=shown[1]) + (self("was", before=shown[0]) if pair[0] is not None else "")
             for key, pair, shown in (

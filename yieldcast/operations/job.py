@@ -49,7 +49,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Done:
+class JobResult:
     """What a job did.
 
     Args:
@@ -59,7 +59,7 @@ class Done:
         trouble: what kept something from being fetched.
     """
 
-    issue: bulletins.Issue
+    issue: bulletins.Bulletin
     new: bool
     summary: str = ""
     trouble: YieldcastError | None = None
@@ -72,7 +72,7 @@ def carry_out(
     fetch: Fetch | None = None,
     progress: Progress = lambda: nullcontext(lambda done, total: None),
     notice: Notice = lambda text: None,
-) -> Done:
+) -> JobResult:
     """Fetch what is missing, and make an issue unless nothing has changed since the newest one.
 
     Something has changed when `forecasting.inputs` differ: other weather, yields or places became public
@@ -112,7 +112,7 @@ def _issue(
     trouble: YieldcastError | None,
     progress: Progress,
     notice: Notice,
-) -> Done:
+) -> JobResult:
     from yieldcast.forecasting import forecast as forecasting
 
     what = run, store, job.harvest_year, job.as_of, job.scenarios
@@ -120,14 +120,14 @@ def _issue(
     if previous is not None and previous.inputs == forecasting.inputs(*what):
         if trouble is not None:
             raise trouble
-        return Done(previous, new=False)
+        return JobResult(previous, new=False)
     with progress() as told:
         forecast = forecasting.forecast(*what, progress=told)
     notes = [f"The fetch was incomplete: {trouble}"] if trouble is not None else []
-    issue = bulletins.write_issue(
+    issue = bulletins.write_bulletin(
         job.issues, forecast, mesh=store.mesh, lang=job.lang, skill=job.skill, notes=notes, notice=notice
     )
-    return Done(issue, True, issue.summary(job.lang), trouble)
+    return JobResult(issue, True, issue.summary(job.lang), trouble)
 
 
 def read_skill(path: Path | None, crop: str) -> list[dict[str, Any]]:

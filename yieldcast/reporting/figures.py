@@ -76,14 +76,14 @@ def skill_png(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Path
         ("coverage90", "share within the 90 % interval"),
     )
     models = list(dict.fromkeys(row["model"] for row in pooled))
-    colours = {model: "black" if model == skill.OURS else f"C{k}" for k, model in enumerate(models)}
+    colours = {model: "black" if model == skill.FORECAST_MODEL else f"C{k}" for k, model in enumerate(models)}
     for axes, (score, label) in zip(panels, scores, strict=True):
         for model in models:
             line = [
                 (r["lead_months"], r[score]) for r in pooled if r["model"] == model and r[score] is not None
             ]
             if line:
-                ours = model == skill.OURS
+                ours = model == skill.FORECAST_MODEL
                 axes.plot(*zip(*line, strict=True), label=model, marker="o", markersize=3,
                           linewidth=2.4 if ours else 1, color=colours[model])  # fmt: skip
         axes.set(xlabel="months before the end of harvest", ylabel=label)

@@ -103,7 +103,7 @@ def contents(
         "previous": str(previous.attrs["as_of"]) if previous is not None else None,
         "skill": {
             "rows": table,
-            "beats": {score: html_skill.beats_from(table, score) for score in ("rmse_kg_ha", "crps_kg_ha")},
+            "beats": {score: html_skill.longest_winning_lead(table, score) for score in ("rmse_kg_ha", "crps_kg_ha")},
         },
     }
 

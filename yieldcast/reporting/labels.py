@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from yieldcast.errors import ConfigError
-from yieldcast.forecasting.table import WHOLE
+from yieldcast.forecasting.table import ALL_MUNICIPALITIES
 from yieldcast.reporting.column_labels import COLUMNS
 
 Lang = Literal["en", "pt"]
@@ -133,11 +133,15 @@ def aggregate(name: str, lang: str, of: str) -> str:
     """An aggregate of the forecast table: the whole country by its name, a state by its own.
 
     Args:
-        name: `forecast_table.WHOLE` or a state.
+        name: `forecast_table.ALL_MUNICIPALITIES` or a state.
         lang: en or pt.
         of: the forecast's attribute ``country``.
     """
-    return (country(of, lang) if of == "Brazil" else _WHOLE[""][_side(lang)]) if name == WHOLE else name
+    return (
+        (country(of, lang) if of == "Brazil" else _WHOLE[""][_side(lang)])
+        if name == ALL_MUNICIPALITIES
+        else name
+    )
 
 
 def attribute(name: str, lang: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from yieldcast.forecasting.table import QUANTILES, WHOLE, production_t
+from yieldcast.forecasting.table import ALL_MUNICIPALITIES, QUANTILES, production_t
 from yieldcast.reporting import labels
 from yieldcast.reporting.column_labels import COLUMNS
 
@@ -69,7 +69,7 @@ def aggregate_table(forecast: xr.Dataset) -> Table:
         forecast: a checked table.
     """
     got = {name: array.values for name, array in forecast.variables.items()}
-    whole = got["aggregate"] == WHOLE
+    whole = got["aggregate"] == ALL_MUNICIPALITIES
     names = {
         "level": np.where(whole, "country", "state"),
         "aggregate": got["aggregate"].astype(str),

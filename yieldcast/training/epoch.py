@@ -20,7 +20,7 @@ from yieldcast.training.devices import value_and_gradient
 
 Tensor = Any
 Tree = dict[str, Any]
-Rows = tuple[Tensor, Tensor, Tensor]  # weather, static inputs, target of (member, row)
+Batch = tuple[Tensor, Tensor, Tensor]  # weather, static inputs, target of (member, row)
 EPSILON = 1e-7  # keras.optimizers.Adam's default
 VALIDATION_ROWS = 1024  # validated at once: bounds memory, whatever the share of validation rows
 
@@ -67,7 +67,7 @@ class EpochProgram:
                 to fit, "held": (member, row) int32 rows to validate on}; where members have different
                 numbers of rows also "fit_rows" and "held_rows", (member,) int32: the first so many count.
             data: {"weather": (sample, step, variable), "static": (sample, feature), "target": (sample,)},
-                physical units, one copy for all members; or, in place of "weather", what `augmentation.Cuts`
+                physical units, one copy for all members; or, in place of "weather", what `augmentation.SeasonMixer`
                 gives, from which seasons are put together anew for every batch.
         """
         weights, first, second, loss = self._fit(state, members, data)
@@ -128,7 +128,7 @@ class EpochProgram:
         if "weather" in data:
             return ops.take(data["weather"], rows, axis=0), ops.take(data["static"], rows, axis=0), target
         drawn = rng.uniform(seed, epoch, k + rng.SEASONS, (int(rows.shape[1]), augmentation.DRAWS))
-        weather, static = augmentation.put_together(data, rows, drawn, self.training.season_cuts)
+        weather, static = augmentation.mix_seasons(data, rows, drawn, self.training.season_cuts)
         return weather, static, target
 
     def _noise(self, seed: Tensor, epoch: Tensor, k: Tensor, shape: tuple[int, ...]) -> Tensor | None:
@@ -136,7 +136,7 @@ class EpochProgram:
         return scale * rng.normal(seed, epoch, k + 1 + rng.SHUFFLE, shape) if scale else None
 
     def _loss(
-        self, weights: Tree, members: Tree, rows: Rows, share: Tensor, noise: Tensor | None
+        self, weights: Tree, members: Tree, rows: Batch, share: Tensor, noise: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """(sum over members, each member's): mean over the rows that count, and the penalty."""
         each = self._errors(weights, members, rows, noise)
@@ -144,7 +144,7 @@ class EpochProgram:
         loss = ops.sum(each * share, axis=1) / counted + self.network.penalty(weights)
         return ops.sum(loss), loss
 
-    def _errors(self, weights: Tree, members: Tree, rows: Rows, noise: Tensor | None = None) -> Tensor:
+    def _errors(self, weights: Tree, members: Tree, rows: Batch, noise: Tensor | None = None) -> Tensor:
         """The loss of every row, (member, row); as `keras.losses` with the same names."""
         scaling, (weather, static, target) = members["scaling"], rows
         if self.network.base is not None:

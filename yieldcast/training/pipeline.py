@@ -11,7 +11,7 @@ from yieldcast.config import Settings
 from yieldcast.data.files import alone, atomic_text, make_folder
 from yieldcast.data.store import Store, Tables, is_synthetic
 from yieldcast.features import augmentation, samples, weather, yield_history
-from yieldcast.features.augmentation import Cuts
+from yieldcast.features.augmentation import SeasonMixer
 from yieldcast.features.season_dates import calendar_for
 from yieldcast.training import trainer
 from yieldcast.training.model_card import model_card
@@ -111,10 +111,10 @@ def train_run(
 
 def _cuts(
     tables: Tables, calendar: calendars.Calendar, crop: str, rows: samples.SampleSet, settings: Settings
-) -> Cuts | None:
+) -> SeasonMixer | None:
     """What training seasons are put together from; None where each row keeps its whole season and history."""
     if settings.training.season_cuts == 0 and not settings.data.yield_history:
         return None
     source = samples.Source(tables, calendar, crop, settings.data, int(rows.harvest_year.max()))
     lags = yield_history.possible_lags(calendar, crop, rows.state, settings.data.publication())
-    return augmentation.training_cuts(source, rows, lags, settings.training.season_cuts)
+    return augmentation.season_mixer(source, rows, lags, settings.training.season_cuts)

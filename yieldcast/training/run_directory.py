@@ -35,7 +35,7 @@ import calendars
 from yieldcast.config import Settings, parse
 from yieldcast.data.files import atomic_text, atomic_write, make_folder, remove_leftovers
 from yieldcast.errors import ConfigError, MissingDataError, RunError
-from yieldcast.features.yield_history import HISTORY_LINE
+from yieldcast.features.yield_history import HISTORY_BASELINE
 
 if TYPE_CHECKING:
     import keras
@@ -196,7 +196,7 @@ class Run:
     def base_column(self) -> int | None:
         """Column of the static input that the network adds its departure to; None where it gives yields."""
         departs = self.settings.network.target == "departure"
-        return self.identity.static_names.index(HISTORY_LINE) if departs else None
+        return self.identity.static_names.index(HISTORY_BASELINE) if departs else None
 
     def member_path(self, seed: int) -> Path:
         """Where the member of a seed is saved."""

@@ -23,7 +23,7 @@ SHRINK_FROM = 8
 
 
 @dataclass(frozen=True)
-class Plan:
+class Placement:
     """How members are spread.
 
     Args:
@@ -37,7 +37,7 @@ class Plan:
     block: int
 
 
-def make_plan(devices: Devices, members: int, widest: int, block: int | None = None) -> Plan:
+def choose_placement(devices: Devices, members: int, widest: int, block: int | None = None) -> Placement:
     """The fastest plan measured for the kind of device.
 
     On a CPU, one lane per core with small blocks: whole gate arrays of a few members stay in its cache,
@@ -52,14 +52,14 @@ def make_plan(devices: Devices, members: int, widest: int, block: int | None = N
     """
     share = -(-members // devices.replicas)
     if devices.kind != "CPU" or devices.replicas > 1:
-        return Plan(1, devices.replicas, min(block or share, share))
+        return Placement(1, devices.replicas, min(block or share, share))
     chosen = block or (4 if widest <= 16 else 1)
     lanes = min(cores(), members)
-    return Plan(lanes, 1, min(chosen, -(-members // lanes)))
+    return Placement(lanes, 1, min(chosen, -(-members // lanes)))
 
 
 @dataclass
-class Work:
+class SharedState:
     """What all lanes share.
 
     Args:
@@ -87,7 +87,7 @@ class Work:
     compiled: set[int] = field(default_factory=set)
 
 
-class Lane:
+class BlockRunner:
     """A thread's block of members on every replica.
 
     Args:
@@ -96,7 +96,7 @@ class Lane:
         work: shared with the other lanes.
     """
 
-    def __init__(self, devices: Devices, plan: Plan, work: Work) -> None:
+    def __init__(self, devices: Devices, plan: Placement, work: SharedState) -> None:
         self.devices, self.work = devices, work
         self.block = plan.block
         self.slots: list[Member | None] = [None] * (plan.replicas * plan.block)

@@ -18,7 +18,7 @@ from yieldcast.features.samples import SampleSet
 from yieldcast.training.run_directory import Run, versions
 
 if TYPE_CHECKING:
-    from yieldcast.features.augmentation import Cuts
+    from yieldcast.features.augmentation import SeasonMixer
     from yieldcast.training.devices import Devices
     from yieldcast.training.member import Member
 
@@ -65,7 +65,7 @@ def train(
     devices: Devices,
     block: int | None = None,
     progress: Callable[[Epoch], None] = lambda epoch: None,
-    cuts: Cuts | None = None,
+    cuts: SeasonMixer | None = None,
 ) -> None:
     """Train a member for every seed that the run does not hold yet, all of them side by side.
 
@@ -89,7 +89,7 @@ def train(
         KeyboardInterrupt: passed on after members under way were kept.
     """
     from yieldcast.training.member import Member
-    from yieldcast.training.scheduler import Lane, Work, make_plan
+    from yieldcast.training.scheduler import BlockRunner, SharedState, choose_placement
 
     check_trainable(samples)
     if min(seeds, default=1) < 1 or max(seeds, default=1) > 999:
@@ -106,7 +106,7 @@ def train(
     network, telling = run.settings.network, threading.Lock()
     widest = max(*network.lstm_units, *network.static_units, *network.head_units)
     # Planned for all seeds, so that a restart runs the same program.
-    plan = make_plan(devices, len(own), widest, block)
+    plan = choose_placement(devices, len(own), widest, block)
     made = {
         "backend": devices.backend, "device": devices.kind, "lanes": plan.lanes, "replicas": plan.replicas,
         "block": plan.block, "versions": versions(),
@@ -119,14 +119,14 @@ def train(
     table: dict[str, Any] = {"weather": samples.dynamic, "static": samples.static} if cuts is None else {}
     table |= {"target": samples.target_kg_ha, **(cuts.arrays() if cuts else {})}
     placed = {name: _narrow(values) for name, values in table.items()}
-    work = Work(
+    work = SharedState(
         deque(todo), lambda seed: Member(samples, run, seed),
         compiled(devices, network, run.settings.training, run.base_column),
         devices.place([placed] * plan.replicas),
         told, lambda member: member.save(run, made), lambda member: member.keep(run),
         lambda member: run.drop_unfinished(member.seed),
     )  # fmt: skip
-    _run_lanes([Lane(devices, plan, work) for _ in range(plan.lanes)], work)
+    _run_lanes([BlockRunner(devices, plan, work) for _ in range(plan.lanes)], work)
     if work.failed:
         raise SchemaError(
             "; ".join(sorted(work.failed)),

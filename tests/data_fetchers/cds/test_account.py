@@ -7,8 +7,8 @@ import pytest
 from data_fetchers.cds import account
 from data_fetchers.cds.account import Licence
 from data_fetchers.cds.client import Cds
-from data_fetchers.engine.cache import Job
-from data_fetchers.engine.source import AgainError
+from data_fetchers.engine.cache import PendingJob
+from data_fetchers.engine.source import RetryableError
 from yieldcast.errors import CredentialsError, FetchError
 
 KEY = "secret-token-123"
@@ -24,7 +24,7 @@ def cds(cds_server, monkeypatch):
 
 @pytest.fixture
 def job(tmp_path):
-    return Job(tmp_path / "part.job.json")
+    return PendingJob(tmp_path / "part.job.json")
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_doctor_sees_the_key(cds, cds_server, monkeypatch):
     monkeypatch.setenv("CDSAPI_KEY", "another-token")
     with pytest.raises(CredentialsError, match="does not know the key"):
         account.check_key(cds)
-    with pytest.raises(AgainError, match="no connection"):
+    with pytest.raises(RetryableError, match="no connection"):
         account.check_key(Cds(f"http://127.0.0.1:{closed_port()}/api"))
 
 

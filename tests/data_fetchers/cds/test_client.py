@@ -22,11 +22,17 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_fetchers.cds.account import Account, GoneError
+from data_fetchers.cds.account import Account, JobExpiredError
 from data_fetchers.cds.client import Cds, equal
-from data_fetchers.engine.cache import Job, Part, Record, Shelf
-from data_fetchers.engine.downloader import fetch_parts
-from data_fetchers.engine.source import AgainError, NotYetError, Retry, TooBigError, run_part
+from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
+from data_fetchers.engine.downloader import fetch_requests
+from data_fetchers.engine.source import (
+    NotYetPublishedError,
+    RequestTooLargeError,
+    Retry,
+    RetryableError,
+    run_part,
+)
 from yieldcast.errors import CredentialsError, FetchError
 
 KEY = "secret-token-123"
@@ -43,7 +49,7 @@ def cds(cds_server, monkeypatch):
 
 @pytest.fixture
 def job(tmp_path):
-    return Job(tmp_path / "part.job.json")
+    return PendingJob(tmp_path / "part.job.json")
 
 
 @pytest.fixture
@@ -63,25 +69,25 @@ class Small:
     workers: int = 3
     seconds_between: float = 0.0
 
-    def part(self, *years: int) -> Part:
+    def part(self, *years: int) -> Request:
         request = {"year": [str(y) for y in years], "month": ["01"], "points": str(self.wanted_points)}
-        return Part(self.name, f"y{years[0]}-{years[-1]}", request, ".nc")
+        return Request(self.name, f"y{years[0]}-{years[-1]}", request, ".nc")
 
-    def fetch(self, part: Part, target: Path, job: Job) -> Record:
+    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
         return self.cds.retrieve(DATASET, dict(part.request), target, job)
 
-    def check(self, part: Part, file: Path) -> Record:
+    def check(self, part: Request, file: Path) -> Record:
         with xr.open_dataset(file, engine="h5netcdf") as ds:
             if ds.sizes["point"] != self.wanted_points:
-                raise AgainError(f"expected {self.wanted_points} points, received {ds.sizes['point']}")
+                raise RetryableError(f"expected {self.wanted_points} points, received {ds.sizes['point']}")
         return {}
 
-    def split(self, part: Part) -> list[Part]:
+    def split(self, part: Request) -> list[Request]:
         years = [int(y) for y in part.request["year"]]
         half = len(years) // 2
         return [self.part(*years[:half]), self.part(*years[half:])] if half else []
 
-    def stale(self, part: Part, record: Record, today: dt.date) -> bool:
+    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
         return False
 
 
@@ -116,7 +122,7 @@ def test_what_is_waited_for_is_said(cds, cds_server, tmp_path):
     cds_server.set(polls_queued=3, polls_running=3)
     said = []
 
-    class Listening(Job):
+    class Listening(PendingJob):
         def say(self, state: str) -> None:
             said.append(state)
             super().say(state)
@@ -192,7 +198,7 @@ def problem(title, detail="", **more):
         ((400, problem("invalid request", "no such variable")), FetchError, "no such variable", "not help"),
         (
             (400, problem("invalid request", "None of the data you have requested is available yet, please")),
-            NotYetError, "available yet", "",
+            NotYetPublishedError, "available yet", "",
         ),
         ((401, problem("permission denied")), CredentialsError, "key from CDSAPI_KEY", "/profile"),
         (
@@ -200,17 +206,17 @@ def problem(title, detail="", **more):
             CredentialsError, "licence of test-dataset",
             r"/datasets/test-dataset\?tab=download#manage-licences .*yieldcast doctor --accept-licences",
         ),
-        ((403, problem("cost limits exceeded", "too large")), TooBigError, "too large", ""),
+        ((403, problem("cost limits exceeded", "too large")), RequestTooLargeError, "too large", ""),
         ((403, problem("permission denied", "closed until May")), FetchError, "closed until May", ""),
         ((403, "<html>blocked</html>"), FetchError, "403", ""),
         ((404, problem("process not found")), FetchError, "process not found", "root of a CDS"),
         ((422, problem("invalid parameter", "bad day")), FetchError, "bad day", ""),
-        ((408, ""), AgainError, "408", ""),
-        ((429, problem("rate limit exceeded")), AgainError, "rate limit", ""),
-        ((500, problem("internal server error")), AgainError, "500", ""),
-        ((502, "<html>Bad gateway</html>"), AgainError, "502", ""),
-        ((503, ""), AgainError, "503", ""),
-        ((504, problem("read timeout error")), AgainError, "504", ""),
+        ((408, ""), RetryableError, "408", ""),
+        ((429, problem("rate limit exceeded")), RetryableError, "rate limit", ""),
+        ((500, problem("internal server error")), RetryableError, "500", ""),
+        ((502, "<html>Bad gateway</html>"), RetryableError, "502", ""),
+        ((503, ""), RetryableError, "503", ""),
+        ((504, problem("read timeout error")), RetryableError, "504", ""),
     ],
 )  # fmt: skip
 def test_refusals_of_a_submission(cds, cds_server, job, target, fault, kind, message, hint):
@@ -222,7 +228,7 @@ def test_refusals_of_a_submission(cds, cds_server, job, target, fault, kind, mes
     assert re.search(hint, caught.value.hint)
     assert not target.exists()
     # after a plain refusal there is no job to look for; after anything else there may be one
-    assert ("submitting" in job.load()) == (kind is AgainError)
+    assert ("submitting" in job.load()) == (kind is RetryableError)
 
 
 def test_the_servers_own_refusals(cds, cds_server, job, target):
@@ -230,8 +236,8 @@ def test_the_servers_own_refusals(cds, cds_server, job, target):
     cds_server.set(disabled={DATASET: "closed"}, accepted=[], cost_limit=0, latest="2019-12-31")
     for setting, kind, message in (
         ({"disabled": {}}, FetchError, "closed"),
-        ({"latest": None}, NotYetError, "latest date available"),
-        ({"cost_limit": 10}, TooBigError, "cost"),
+        ({"latest": None}, NotYetPublishedError, "latest date available"),
+        ({"cost_limit": 10}, RequestTooLargeError, "cost"),
         ({"accepted": [["cc-by", 2]]}, CredentialsError, "licence"),
     ):
         cds_server.faults({"match": "/costing", "kind": "status", "status": 500})
@@ -253,7 +259,7 @@ def test_a_wrong_key_and_a_wrong_dataset(cds, cds_server, monkeypatch, job, targ
 def test_retry_after_is_read_from_the_header(cds, cds_server, job, target):
     slow = {"kind": "status", "status": 429, "headers": {"Retry-After": "77"}}
     cds_server.faults({"match": POST, **slow})
-    with pytest.raises(AgainError) as caught:
+    with pytest.raises(RetryableError) as caught:
         cds.retrieve(DATASET, REQUEST, target, job)
     assert caught.value.after_s == 77
 
@@ -262,7 +268,7 @@ def test_retry_after_is_read_from_the_header(cds, cds_server, job, target):
 @pytest.mark.parametrize("match", ["GET /api/retrieve/v1/processes/", POST, "/results"])
 def test_answers_that_are_no_answers(cds, cds_server, job, target, kind, match):
     cds_server.faults({"match": match, "kind": kind})
-    with pytest.raises(AgainError, match="something else than its client expects"):
+    with pytest.raises(RetryableError, match="something else than its client expects"):
         cds.retrieve(DATASET, REQUEST, target, job)
 
 
@@ -272,7 +278,7 @@ def test_answers_of_another_shape(cds, cds_server, job, target, body, match):
     cds_server.faults({"match": match, "kind": "body", "body": body})
     try:
         cds.retrieve(DATASET, REQUEST, target, job)
-    except AgainError:
+    except RetryableError:
         cds.retrieve(DATASET, REQUEST, target, job)
     assert target.stat().st_size > 0
     assert match == POST or len(posts(cds_server)) == 1
@@ -288,7 +294,7 @@ def test_polls_bear_some_bad_answers(cds, cds_server, job, target):
     cds.retrieve(DATASET, REQUEST, target, job)
     assert len(posts(cds_server)) == 1
     cds_server.faults({**poll, "kind": "status", "status": 503, "times": 7})
-    with pytest.raises(AgainError, match="503"):
+    with pytest.raises(RetryableError, match="503"):
         cds.retrieve(DATASET, REQUEST, target, job)
     assert "job_id" in job.load()
     cds_server.faults()
@@ -305,7 +311,7 @@ def closed_port() -> int:
 def test_a_dead_server_costs_no_time(monkeypatch, job, target):
     monkeypatch.setenv("CDSAPI_KEY", KEY)
     began = time.monotonic()
-    with pytest.raises(AgainError, match="no connection"):
+    with pytest.raises(RetryableError, match="no connection"):
         Cds(f"http://127.0.0.1:{closed_port()}/api").retrieve(DATASET, REQUEST, target, job)
     assert time.monotonic() - began < 5
 
@@ -322,9 +328,9 @@ def test_the_constructor_asks_nothing(cds, cds_server):
 def test_a_costly_request_is_split_before_it_is_queued(cds, cds_server, tmp_path, quick):
     cds_server.set(cost_limit=2)
     source = Small(cds)
-    (summary,) = fetch_parts([(source, [source.part(2001, 2002, 2003, 2004)])], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(source, [source.part(2001, 2002, 2003, 2004)])], tmp_path, retry=quick)
     assert (summary.fetched, summary.missing) == (2, [])
-    leaves = Shelf(tmp_path / "small").leaves(source.part(2001, 2002, 2003, 2004))
+    leaves = RequestCache(tmp_path / "small").leaves(source.part(2001, 2002, 2003, 2004))
     assert [part.request["year"] for part, _, _ in leaves] == [["2001", "2002"], ["2003", "2004"]]
     assert len(posts(cds_server)) == 2
 
@@ -333,7 +339,7 @@ def test_a_cost_that_the_server_sees_later_is_split_too(cds, cds_server, tmp_pat
     cds_server.set(cost_limit=2)
     cds_server.faults({"match": "/costing", "kind": "status", "status": 500, "times": 9})
     source = Small(cds)
-    (summary,) = fetch_parts([(source, [source.part(2001, 2002, 2003)])], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(source, [source.part(2001, 2002, 2003)])], tmp_path, retry=quick)
     assert (summary.fetched, summary.missing) == (2, [])
     assert [row["status"] for row in posts(cds_server)].count(403) == 1
 
@@ -350,18 +356,18 @@ def test_a_job_that_fails_is_made_anew_once(cds, cds_server, tmp_path, quick):
     outcome = run_part(source, source.part(2002), tmp_path, quick)
     assert "failed at the CDS: The job has failed: a tape broke" in str(outcome.error)
     assert outcome.tries == 2
-    assert Shelf(tmp_path).job(source.part(2002)).load().get("failed") is None
+    assert RequestCache(tmp_path).job(source.part(2002)).load().get("failed") is None
 
 
 @pytest.mark.parametrize(
     ("fault", "kind", "message"),
     [
         ({"kind": "reject_job", "text": "requests of this kind wait till Monday"}, FetchError, "till Monday"),
-        ({"kind": "no_data"}, NotYetError, "MARS returned no data"),
+        ({"kind": "no_data"}, NotYetPublishedError, "MARS returned no data"),
         (
             {"kind": "fail_job", "text": "MultiAdaptorNoDataError: None of the data you have requested is "
              "available yet"},
-            NotYetError, "available yet",
+            NotYetPublishedError, "available yet",
         ),
     ],
 )  # fmt: skip
@@ -375,7 +381,7 @@ def test_jobs_that_end_for_good(cds, cds_server, job, target, fault, kind, messa
 
 def test_results_that_expired_are_made_anew(cds, cds_server, job, target):
     cds_server.faults({"match": POST, "kind": "expired_results"})
-    with pytest.raises(GoneError, match="results expired"):
+    with pytest.raises(JobExpiredError, match="results expired"):
         cds.retrieve(DATASET, REQUEST, target, job)
     cds.retrieve(DATASET, REQUEST, target, job)
     assert len(posts(cds_server)) == 2
@@ -383,7 +389,7 @@ def test_results_that_expired_are_made_anew(cds, cds_server, job, target):
 
 def test_a_file_that_left_the_store_is_made_anew(cds, cds_server, job, target):
     cds_server.faults({"match": "GET /object-store/", "kind": "status", "status": 404})
-    with pytest.raises(GoneError, match="answered 404"):
+    with pytest.raises(JobExpiredError, match="answered 404"):
         cds.retrieve(DATASET, REQUEST, target, job)
     cds.retrieve(DATASET, REQUEST, target, job)
     assert len(posts(cds_server)) == 2
@@ -407,7 +413,7 @@ def test_a_job_that_is_no_more_is_forgotten(cds, cds_server, job, target, note):
 def test_a_job_that_is_deleted_while_it_is_waited_for(cds, cds_server, job, target):
     gone = problem("job not found", "job dismissed")
     cds_server.faults({"match": "?log=True", "kind": "status", "status": 404, "body": gone})
-    with pytest.raises(GoneError, match="job dismissed"):
+    with pytest.raises(JobExpiredError, match="job dismissed"):
         cds.retrieve(DATASET, REQUEST, target, job)
     assert "job_id" not in job.load()
 
@@ -415,7 +421,7 @@ def test_a_job_that_is_deleted_while_it_is_waited_for(cds, cds_server, job, targ
 def test_a_service_that_is_down_does_not_make_a_job_forgotten(cds, cds_server, job, target):
     job.save(job_id="00000000-0000-0000-0000-000000000000")
     cds_server.faults({"match": "/jobs/", "kind": "status", "status": 503})
-    with pytest.raises(AgainError):
+    with pytest.raises(RetryableError):
         cds.retrieve(DATASET, REQUEST, target, job)
     assert job.load()["job_id"]
     assert posts(cds_server) == []
@@ -427,7 +433,7 @@ def test_patience_ends_and_the_next_run_goes_on(cds, cds_server, tmp_path, quick
     outcome = run_part(source, source.part(2001), tmp_path, quick)
     assert outcome.tries == 1
     assert "not ready" in str(outcome.error)
-    job_id = Shelf(tmp_path).job(source.part(2001)).load()["job_id"]
+    job_id = RequestCache(tmp_path).job(source.part(2001)).load()["job_id"]
     assert job_id in outcome.error.hint
     cds_server.set(polls_queued=0)
     outcome = run_part(source, source.part(2001), tmp_path, quick)
@@ -582,7 +588,7 @@ def test_a_list_of_jobs_that_cannot_be_read_makes_no_job(cds, cds_server, job, t
     job.save(submitting=dt.datetime.now(dt.UTC).isoformat())
     for match in ("GET /api/retrieve/v1/jobs?", f"/jobs/{ours}"):
         cds_server.faults({"match": match, "kind": "status", "status": 503})
-        with pytest.raises(AgainError):
+        with pytest.raises(RetryableError):
             cds.retrieve(DATASET, REQUEST, target, job)
     assert cds.retrieve(DATASET, REQUEST, target, job)["job_id"] == ours
 
@@ -600,10 +606,12 @@ def test_many_at_once(cds, cds_server, tmp_path, quick):
     cds_server.faults({"match": POST, "kind": "lost", "times": 3})
     source = Small(cds, workers=6)
     parts = [source.part(year) for year in range(2001, 2013)]
-    (summary,) = fetch_parts([(source, parts)], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(source, parts)], tmp_path, retry=quick)
     assert (summary.fetched, summary.missing) == (12, [])
     assert len(posts(cds_server)) == 12
-    ids = [record["job_id"] for part in parts for _, _, record in Shelf(tmp_path / "small").leaves(part)]
+    ids = [
+        record["job_id"] for part in parts for _, _, record in RequestCache(tmp_path / "small").leaves(part)
+    ]
     assert len(set(ids)) == 12
 
 
@@ -613,7 +621,7 @@ def test_clients_of_many_threads_stay_silent(cds, cds_server, tmp_path, capfd, c
 
     def one(n: int) -> Record:
         barrier.wait()
-        return cds.retrieve(DATASET, {"year": [str(n)]}, tmp_path / f"f{n}", Job(tmp_path / f"j{n}"))
+        return cds.retrieve(DATASET, {"year": [str(n)]}, tmp_path / f"f{n}", PendingJob(tmp_path / f"j{n}"))
 
     with ThreadPoolExecutor(4) as pool:
         assert len({facts["job_id"] for facts in pool.map(one, range(2000, 2004))}) == 4
@@ -644,7 +652,7 @@ def test_ten_gigabytes_are_refused(cds, cds_server, job, target):
 @pytest.mark.parametrize(("kind", "message"), [("wrong_size", "expected"), ("wrong_md5", "checksum")])
 def test_another_file_than_announced(cds, cds_server, job, target, kind, message):
     cds_server.faults({"match": POST, "kind": kind})
-    with pytest.raises(AgainError, match=message):
+    with pytest.raises(RetryableError, match=message):
         cds.retrieve(DATASET, REQUEST, target, job)
 
 

@@ -6,24 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from data_fetchers.engine.cache import Part, Shelf, children
+from data_fetchers.engine.cache import Request, RequestCache, children
 from yieldcast.errors import MissingDataError
 
-PART = Part("ibge", "pam-2018", {"table": 1612, "years": (2018,)})
+PART = Request("ibge", "pam-2018", {"table": 1612, "years": (2018,)})
 
 
 class Dies(BaseException):
     """The process ends here."""
 
 
-def _commit(shelf: Shelf, text: str, fetched: str) -> bool:
+def _commit(shelf: RequestCache, text: str, fetched: str) -> bool:
     shelf.make()
     shelf.temporary(PART).write_text(text)
     return shelf.commit(PART, {"fetched": fetched})
 
 
 def test_a_part_is_verified_only_with_its_contents_and_request(tmp_path):
-    shelf = Shelf(tmp_path)
+    shelf = RequestCache(tmp_path)
     assert shelf.verified(PART) is None
     assert _commit(shelf, "one", "2026-01-01T00:00:00+00:00") is False
     record = shelf.verified(PART)
@@ -37,9 +37,9 @@ def test_a_part_is_verified_only_with_its_contents_and_request(tmp_path):
 
 
 def test_another_request_is_another_file():
-    other = Part("ibge", "pam-2018", {"table": 1612, "years": (2019,)})
+    other = Request("ibge", "pam-2018", {"table": 1612, "years": (2019,)})
     assert other.file != PART.file
-    same = Part("ibge", "pam-2018", {"years": (2018,), "table": 1612})
+    same = Request("ibge", "pam-2018", {"years": (2018,), "table": 1612})
     assert same.file == PART.file
     assert same == PART or same.mark == PART.mark
 
@@ -47,12 +47,12 @@ def test_another_request_is_another_file():
 @pytest.mark.parametrize("name", ["../evil", "Name", "", "a/b", ".hidden", "x" * 90])
 def test_names_that_could_leave_the_shelf_are_refused(name):
     with pytest.raises(ValueError, match="plain file name"):
-        Part("ibge", name, {})
+        Request("ibge", name, {})
 
 
 @pytest.mark.parametrize("sidecar", ["", "{", "[]", '{"format": 99}', '{"format": 1}'])
 def test_a_broken_sidecar_is_no_sidecar(tmp_path, sidecar):
-    shelf = Shelf(tmp_path)
+    shelf = RequestCache(tmp_path)
     _commit(shelf, "one", "2026-01-01T00:00:00+00:00")
     (tmp_path / f"{PART.file}.meta.json").write_text(sidecar)
     assert shelf.verified(PART) is None
@@ -64,7 +64,7 @@ def test_dying_at_any_step_leaves_the_old_or_the_new_part(tmp_path, monkeypatch)
     real = {name: getattr(os, name) for name in steps}
     survived = {"old": 0, "new": 0}
     for stop in range(80):
-        shelf = Shelf(tmp_path / str(stop))
+        shelf = RequestCache(tmp_path / str(stop))
         _commit(shelf, "old", "2026-01-01T00:00:00+00:00")
         shelf.temporary(PART).write_text("new!")
         count = [0]
@@ -91,7 +91,7 @@ def test_dying_at_any_step_leaves_the_old_or_the_new_part(tmp_path, monkeypatch)
             died = True
         for name in steps:
             monkeypatch.setattr(os, name, real[name])
-        record = Shelf(tmp_path / str(stop)).verified(PART)
+        record = RequestCache(tmp_path / str(stop)).verified(PART)
         text = shelf.path(PART).read_text()
         assert record is not None
         assert (text, record["fetched"][:7]) in [("old", "2026-01"), ("new!", "2026-02")]
@@ -105,7 +105,7 @@ def test_dying_at_any_step_leaves_the_old_or_the_new_part(tmp_path, monkeypatch)
 
 def test_after_the_checked_file_is_announced_nothing_is_fetched_again(tmp_path, monkeypatch):
     """Dying between the new sidecar and the file's own rename: the rest is finished by the next look."""
-    shelf = Shelf(tmp_path)
+    shelf = RequestCache(tmp_path)
     shelf.make()
     shelf.temporary(PART).write_text("one")
     real = os.replace
@@ -120,13 +120,13 @@ def test_after_the_checked_file_is_announced_nothing_is_fetched_again(tmp_path, 
         shelf.commit(PART, {"fetched": "2026-01-01T00:00:00+00:00"})
     monkeypatch.setattr(os, "replace", real)
     assert not shelf.path(PART).exists()
-    assert Shelf(tmp_path).verified(PART)["bytes"] == 3
+    assert RequestCache(tmp_path).verified(PART)["bytes"] == 3
     assert shelf.path(PART).read_text() == "one"
     assert sorted(p.name for p in tmp_path.iterdir()) == [PART.file, f"{PART.file}.meta.json"]
 
 
 def test_vintages_keep_every_different_file_once(tmp_path):
-    shelf = Shelf(tmp_path)
+    shelf = RequestCache(tmp_path)
     assert not _commit(shelf, "one", "2026-01-01T10:00:00+00:00")
     assert not _commit(shelf, "one", "2026-02-01T10:00:00+00:00")
     assert _commit(shelf, "two", "2026-03-01T10:00:00+00:00")
@@ -144,9 +144,9 @@ def test_vintages_keep_every_different_file_once(tmp_path):
 
 
 def test_a_split_stands_for_its_children(tmp_path):
-    shelf = Shelf(tmp_path)
+    shelf = RequestCache(tmp_path)
     shelf.make()
-    halves = [Part("ibge", f"half-{i}", {"half": i}) for i in (1, 2)]
+    halves = [Request("ibge", f"half-{i}", {"half": i}) for i in (1, 2)]
     shelf.commit_split(PART, halves, {"fetched": "2026-01-01T00:00:00+00:00", "reason": "too big"})
     assert children(PART, shelf.verified(PART)) == halves
     assert list(shelf.leaves(PART)) == []
@@ -156,10 +156,10 @@ def test_a_split_stands_for_its_children(tmp_path):
 
 
 def test_a_forgotten_part_is_asked_for_again_and_its_next_answer_is_believed(tmp_path):
-    shelf = Shelf(tmp_path)
+    shelf = RequestCache(tmp_path)
     _commit(shelf, "half", "2026-01-01T00:00:00+00:00")
     shelf.forget(PART)
-    assert Shelf(tmp_path).verified(PART) is None
+    assert RequestCache(tmp_path).verified(PART) is None
     assert list(shelf.leaves(PART)) == []
     shelf.forget(PART)  # what is not there is forgotten already
     # half an answer is no vintage worth keeping
@@ -169,7 +169,7 @@ def test_a_forgotten_part_is_asked_for_again_and_its_next_answer_is_believed(tmp
 
 
 def test_a_disk_that_does_not_let_forget_says_so(tmp_path, monkeypatch):
-    shelf = Shelf(tmp_path)
+    shelf = RequestCache(tmp_path)
     _commit(shelf, "half", "2026-01-01T00:00:00+00:00")
 
     def unlink(self, missing_ok=False):
@@ -181,11 +181,11 @@ def test_a_disk_that_does_not_let_forget_says_so(tmp_path, monkeypatch):
 
 
 def test_job_notes_survive_and_broken_ones_are_empty(tmp_path):
-    job = Shelf(tmp_path).job(PART)
+    job = RequestCache(tmp_path).job(PART)
     assert job.load() == {}
     job.save(job_id="a1")
     job.say("queued")
-    assert Shelf(tmp_path).job(PART).load() == {"job_id": "a1", "state": "queued"}
+    assert RequestCache(tmp_path).job(PART).load() == {"job_id": "a1", "state": "queued"}
     job.save(job_id=None)
     assert job.load() == {"state": "queued"}
     job.path.write_text("{half")
@@ -193,7 +193,7 @@ def test_job_notes_survive_and_broken_ones_are_empty(tmp_path):
 
 
 def test_a_full_disk_names_the_file_and_keeps_the_old_part(tmp_path, monkeypatch):
-    shelf = Shelf(tmp_path)
+    shelf = RequestCache(tmp_path)
     _commit(shelf, "old", "2026-01-01T00:00:00+00:00")
 
     def full(descriptor: int) -> None:

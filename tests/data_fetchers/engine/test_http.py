@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from data_fetchers.engine.http import SafeSession, download, get, looks_like_html, shown
-from data_fetchers.engine.source import AgainError
+from data_fetchers.engine.source import RetryableError
 from yieldcast.errors import FetchError
 
 LIMIT = 10**7
@@ -41,7 +41,7 @@ def test_a_body_arrives_whole(plain_server):
 )
 def test_what_may_go_better_next_time_is_an_again_error(plain_server, fault, says):
     plain_server.faults({"match": "/file/2", **fault})
-    with pytest.raises(AgainError, match=says):
+    with pytest.raises(RetryableError, match=says):
         get(SafeSession(), f"{plain_server.url}/file/2", limit=LIMIT)
     assert get(SafeSession(), f"{plain_server.url}/file/2", limit=LIMIT) == _content(2)
 
@@ -50,7 +50,7 @@ def test_a_refusal_is_final_and_shows_the_reason(plain_server):
     plain_server.faults({"match": "/file/2", "kind": "status", "status": 400, "body": "wrong period"})
     with pytest.raises(FetchError, match="answered 400: wrong period") as caught:
         get(SafeSession(), f"{plain_server.url}/file/2?key=hidden", limit=LIMIT)
-    assert not isinstance(caught.value, AgainError)
+    assert not isinstance(caught.value, RetryableError)
     assert "hidden" not in str(caught.value)
 
 
@@ -58,7 +58,7 @@ def test_retry_after_in_seconds_and_as_a_date(plain_server):
     later = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 40))
     for text, low, high in (("7", 7, 7), (later, 30, 41), ("soon", None, None)):
         plain_server.faults({"match": "/", "kind": "status", "status": 429, "headers": {"Retry-After": text}})
-        with pytest.raises(AgainError) as caught:
+        with pytest.raises(RetryableError) as caught:
             get(SafeSession(), f"{plain_server.url}/file/1", limit=LIMIT)
         after = caught.value.after_s
         assert after is None if low is None else low <= after <= high
@@ -66,7 +66,7 @@ def test_retry_after_in_seconds_and_as_a_date(plain_server):
 
 def test_a_slow_server_times_out(plain_server):
     plain_server.faults({"match": "/file/1", "kind": "sleep", "seconds": 3})
-    with pytest.raises(AgainError, match="did not answer in time"):
+    with pytest.raises(RetryableError, match="did not answer in time"):
         get(SafeSession(), f"{plain_server.url}/file/1", limit=LIMIT, timeout_s=(1, 0.2))
 
 
@@ -74,7 +74,7 @@ def test_nobody_listens():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with pytest.raises(AgainError, match="broke"):
+    with pytest.raises(RetryableError, match="broke"):
         get(SafeSession(), f"http://127.0.0.1:{port}/", limit=LIMIT)
 
 
@@ -130,7 +130,7 @@ def test_a_server_without_ranges_starts_again(plain_server, tmp_path):
 
 @pytest.mark.parametrize("wrong", [{"size": 5}, {"md5": "0" * 32}])
 def test_another_size_or_checksum_is_not_taken(plain_server, tmp_path, wrong):
-    with pytest.raises(AgainError, match=r"expected 5 bytes|checksum"):
+    with pytest.raises(RetryableError, match=r"expected 5 bytes|checksum"):
         download(SafeSession(), f"{plain_server.url}/file/1", tmp_path / "f", limit=LIMIT, **wrong)
 
 

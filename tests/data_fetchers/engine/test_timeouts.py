@@ -19,12 +19,12 @@ from data_fetchers.cds import account
 from data_fetchers.cds.client import Cds
 from data_fetchers.conab import Conab, survey_parts
 from data_fetchers.engine import http
-from data_fetchers.engine.cache import Job, Part, Record, Shelf
-from data_fetchers.engine.downloader import fetch_parts
-from data_fetchers.engine.source import AgainError, Retry
+from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
+from data_fetchers.engine.downloader import fetch_requests
+from data_fetchers.engine.source import Retry, RetryableError
 from data_fetchers.ibge.places import municipality_counts
 from data_fetchers.ibge.source import Ibge
-from data_fetchers.nasa_power import NasaPower, weather_parts
+from data_fetchers.nasa_power import NasaPower, weather_requests
 from data_fetchers.soilgrids import pixels
 from data_fetchers.soilgrids import source as soilgrids
 from data_fetchers.soilgrids.source import SoilGrids
@@ -74,17 +74,17 @@ class Retrievals:
     workers: int = 1
     seconds_between: float = 0.0
 
-    def fetch(self, part: Part, target: Path, job: Job) -> Record:
+    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
         return self.cds.retrieve("test-dataset", dict(part.request), target, job)
 
-    def check(self, part: Part, file: Path) -> Record:
+    def check(self, part: Request, file: Path) -> Record:
         with xr.open_dataset(file, engine="h5netcdf") as ds:
             return {"points": ds.sizes["point"]}
 
-    def split(self, part: Part) -> list[Part]:
+    def split(self, part: Request) -> list[Request]:
         return []
 
-    def stale(self, part: Part, record: Record, today: dt.date) -> bool:
+    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
         return False
 
 
@@ -94,13 +94,13 @@ class Retrievals:
 def cds(server, folder):
     request = {"year": ["2020"], "month": ["01"], "variable": "2m_temperature"}
     source = Retrievals(Cds(f"{server.url}/api", first_poll_s=0.01, longest_poll_s=0.05))
-    return source, Part(source.name, "one", request, ".nc")
+    return source, Request(source.name, "one", request, ".nc")
 
 
 def ibge(server, folder):
-    source, shelf = Ibge(server.url), Shelf(folder / "ibge")
-    lists = [*source.place_parts(), *source.table_parts(["soybean"])]
-    assert fetch_parts([(source, lists)], folder)[0].missing == []
+    source, shelf = Ibge(server.url), RequestCache(folder / "ibge")
+    lists = [*source.place_parts(), *source.table_requests(["soybean"])]
+    assert fetch_requests([(source, lists)], folder)[0].missing == []
     counts = municipality_counts(shelf, source)
     return source, source.yield_parts(["soybean"], [2019], None, counts, shelf)[0][0]
 
@@ -111,7 +111,7 @@ def power(server, folder):
     )
     places = places.assign_coords(municipality=np.array([5100100], np.int32))
     source = NasaPower(server.url, seconds_between=0.0)
-    return source, weather_parts(places, [2020], dt.date(2021, 5, 12))[0][0]
+    return source, weather_requests(places, [2020], dt.date(2021, 5, 12))[0][0]
 
 
 def conab(server, folder):
@@ -166,8 +166,8 @@ def case(request, serve, tmp_path):
         server.faults({"match": match, "kind": "sleep", "seconds": HANG_s, "times": times})
         began = time.monotonic()
         retry = Retry(tries=2, first_s=0.01)
-        (summary,) = fetch_parts([(source, [part])], tmp_path, retry=retry)
-        return summary, time.monotonic() - began, part, Shelf(tmp_path / source.name)
+        (summary,) = fetch_requests([(source, [part])], tmp_path, retry=retry)
+        return summary, time.monotonic() - began, part, RequestCache(tmp_path / source.name)
 
     yield fetch
     server.faults()
@@ -177,7 +177,7 @@ def test_a_service_that_hangs_is_given_up_soon(case, capfd):
     summary, seconds, part, shelf = case(99)
     ((name, error),) = summary.missing
     assert name == part.name
-    assert isinstance(error, AgainError)
+    assert isinstance(error, RetryableError)
     assert seconds < SOON_s
     assert shelf.verified(part) is None
     assert not shelf.path(part).exists()

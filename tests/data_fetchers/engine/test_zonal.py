@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from data_fetchers.cds.netcdf import open_answer, reading
 from data_fetchers.engine import zonal
-from data_fetchers.engine.source import AgainError
+from data_fetchers.engine.source import RetryableError
 from yieldcast.errors import ConfigError, FetchError, SchemaError
 
 DAYS = np.arange("2020-01-01", "2020-01-04", dtype="datetime64[D]").astype("datetime64[ns]")
@@ -112,12 +112,12 @@ def test_expver_dimension_takes_final_values_then_preliminary_ones(tmp_path):
     [
         (b"CDF\x01" + bytes(40), FetchError, "netCDF-3"),
         (b"GRIB" + bytes(40), FetchError, "GRIB"),
-        (b"<!DOCTYPE html><html>", AgainError, "web page"),
-        (b'{"title": "error"}', AgainError, "JSON"),
-        (b"", AgainError, "nothing"),
-        (b"\x00\x01\x02\x03 what", AgainError, r"begins with"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(100), AgainError, "damaged"),
-        (b"PK\x03\x04" + bytes(100), AgainError, "damaged"),
+        (b"<!DOCTYPE html><html>", RetryableError, "web page"),
+        (b'{"title": "error"}', RetryableError, "JSON"),
+        (b"", RetryableError, "nothing"),
+        (b"\x00\x01\x02\x03 what", RetryableError, r"begins with"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), RetryableError, "damaged"),
+        (b"PK\x03\x04" + bytes(100), RetryableError, "damaged"),
     ],
 )
 def test_what_is_not_netcdf4_is_named(tmp_path, content, error, named):
@@ -134,7 +134,7 @@ def test_cut_files_are_never_half_an_answer(tmp_path, share):
     whole = packed(ds)
     for name, content in (("a.nc", whole), ("b.nc", zipped(tmp_path / "z", m=whole).read_bytes())):
         (tmp_path / name).write_bytes(content[: int(len(content) * share)])
-        with pytest.raises(AgainError), reading(tmp_path / name) as datasets:
+        with pytest.raises(RetryableError), reading(tmp_path / name) as datasets:
             [ds.load() for ds in datasets]
 
 
@@ -145,7 +145,7 @@ def test_damaged_values_are_found_when_they_are_read(tmp_path):
     middle = len(content) // 2
     content[middle : middle + 64] = bytes(64)
     (tmp_path / "a.nc").write_bytes(content)
-    with pytest.raises(AgainError, match="damaged"), reading(tmp_path / "a.nc") as [ds]:
+    with pytest.raises(RetryableError, match="damaged"), reading(tmp_path / "a.nc") as [ds]:
         ds.load()
 
 
@@ -155,16 +155,16 @@ def test_damaged_values_are_found_when_they_are_read(tmp_path):
 def test_names_that_lead_out_of_the_folder_are_refused(tmp_path, name):
     with pytest.raises(FetchError, match="plain file names") as caught:
         open_answer(zipped(tmp_path / "a.nc", **{name: packed(field())}))
-    assert not isinstance(caught.value, AgainError)
+    assert not isinstance(caught.value, RetryableError)
 
 
 def test_zip_bomb_foreign_member_and_empty_zip_are_refused(tmp_path):
     bomb = zipped(tmp_path / "a.nc", **{"x.nc": packed(field()), "y.nc": bytes(3_000_000)})
     with pytest.raises(FetchError, match="unpacks to"):
         open_answer(bomb, limit=2_000_000)
-    with pytest.raises(AgainError, match=r"y.nc.*begins with"):
+    with pytest.raises(RetryableError, match=r"y.nc.*begins with"):
         open_answer(bomb)
-    with pytest.raises(AgainError, match="empty"):
+    with pytest.raises(RetryableError, match="empty"):
         open_answer(zipped(tmp_path / "b.nc"))
 
 
@@ -196,7 +196,7 @@ def test_locked_zip_is_an_error_of_ours(tmp_path):
     content[6] |= 1  # the encryption bit of the local header, and of the directory
     content[content.rindex(b"PK\x01\x02") + 8] |= 1
     file.write_bytes(content)
-    with pytest.raises(AgainError, match="damaged"):
+    with pytest.raises(RetryableError, match="damaged"):
         open_answer(file)
 
 

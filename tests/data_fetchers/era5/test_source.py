@@ -18,9 +18,9 @@ import xarray as xr
 
 from data_fetchers.cds.account import Account
 from data_fetchers.cds.client import Cds
-from data_fetchers.engine.cache import Job, Part, Shelf, timestamp
-from data_fetchers.engine.downloader import fetch_parts
-from data_fetchers.engine.source import AgainError, NotYetError, Retry
+from data_fetchers.engine.cache import PendingJob, Request, RequestCache, timestamp
+from data_fetchers.engine.downloader import fetch_requests
+from data_fetchers.engine.source import NotYetPublishedError, Retry, RetryableError
 from data_fetchers.era5 import answers
 from data_fetchers.era5.source import Era5, final_on, preliminary_months
 from data_fetchers.era5.table import read_weather
@@ -72,21 +72,21 @@ def land() -> Era5:
 
 
 @pytest.fixture
-def shelf(tmp_path) -> Shelf:
-    shelf = Shelf(tmp_path / "shelf")
+def shelf(tmp_path) -> RequestCache:
+    shelf = RequestCache(tmp_path / "shelf")
     shelf.make()
     return shelf
 
 
-def plan(source: Era5, first: int, last: int, today: str, shelf: Shelf) -> list[Part]:
-    return source.weather_parts(range(first, last + 1), dt.date.fromisoformat(today), shelf)[0]
+def plan(source: Era5, first: int, last: int, today: str, shelf: RequestCache) -> list[Request]:
+    return source.weather_requests(range(first, last + 1), dt.date.fromisoformat(today), shelf)[0]
 
 
-def names(parts: list[Part]) -> list[str]:
+def names(parts: list[Request]) -> list[str]:
     return [part.name for part in parts]
 
 
-def part_of(source: Era5, column: str, year: int, months: list[int]) -> Part:
+def part_of(source: Era5, column: str, year: int, months: list[int]) -> Request:
     return source._part(column, [year], months)
 
 
@@ -100,11 +100,11 @@ def write(path: Path, members: list[tuple[str, bytes]]) -> Path:
     return path
 
 
-def made(make, path: Path, part: Part, fault: str | None = None, latest: str | None = None) -> Path:
+def made(make, path: Path, part: Request, fault: str | None = None, latest: str | None = None) -> Path:
     return write(path, make(part.request["dataset"], part.request["inputs"], fault, latest))
 
 
-def put(shelf: Shelf, source: Era5, part: Part, members: list[tuple[str, bytes]]) -> None:
+def put(shelf: RequestCache, source: Era5, part: Request, members: list[tuple[str, bytes]]) -> None:
     """Onto the shelf as the loop does it."""
     file = write(shelf.temporary(part), members)
     shelf.commit(part, {"fetched": timestamp(), **source.check(part, file)})
@@ -127,7 +127,7 @@ def static(lat: list[float], lon: list[float]) -> xr.Dataset:
 
 
 def test_final_years_whole_open_year_by_month(era5, shelf):
-    parts, notes = era5.weather_parts([2022, 2023, 2024], dt.date(2024, 6, 20), shelf)
+    parts, notes = era5.weather_requests([2022, 2023, 2024], dt.date(2024, 6, 20), shelf)
     months = [f"2024-{m:02d}" for m in range(1, 6)]
     assert names(parts) == [
         *(f"tmax-{label}" for label in ["2022", "2023", *months]),
@@ -138,11 +138,11 @@ def test_final_years_whole_open_year_by_month(era5, shelf):
     assert [(n.text, n.count, n.missing) for n in notes] == [
         ("not yet observed: 2024-06 to 2024-12", 7, False)
     ]
-    assert era5.weather_parts([2020, 2021, 2022], dt.date(2024, 6, 20), shelf)[1] == []
+    assert era5.weather_requests([2020, 2021, 2022], dt.date(2024, 6, 20), shelf)[1] == []
 
 
 def test_a_year_to_come_is_not_missing(era5, shelf):
-    parts, notes = era5.weather_parts([2025], dt.date(2024, 6, 20), shelf)
+    parts, notes = era5.weather_requests([2025], dt.date(2024, 6, 20), shelf)
     assert parts == []
     assert [(n.text, n.count, n.missing) for n in notes] == [
         ("not yet observed: 2025-01 to 2025-12", 12, False)
@@ -151,7 +151,7 @@ def test_a_year_to_come_is_not_missing(era5, shelf):
 
 def test_only_the_years_of_a_list_are_asked_for(era5, shelf):
     today = dt.date(2024, 6, 20)
-    parts, _ = era5.weather_parts([2014, 1990, 1992, 2014], today, shelf)
+    parts, _ = era5.weather_requests([2014, 1990, 1992, 2014], today, shelf)
     asked = [(part.request["column"], part.request["inputs"]["year"]) for part in parts]
     assert asked == [
         *((column, [year]) for column in ("tmax_degC", "tmin_degC") for year in ("1990", "1992", "2014")),
@@ -161,7 +161,7 @@ def test_only_the_years_of_a_list_are_asked_for(era5, shelf):
     months = {str(m) for part in parts for m in answers.asked_months(part)}
     assert months == {f"{year}-{m:02d}" for year in (1990, 1992, 2014) for m in range(1, 13)}
     # A list without gaps asks for the same, byte for byte, as before: marks of requests made then.
-    parts, _ = era5.weather_parts(range(2008, 2012), today, shelf)
+    parts, _ = era5.weather_requests(range(2008, 2012), today, shelf)
     assert [part.file for part in parts] == MARKS
 
 
@@ -232,7 +232,7 @@ def test_months_on_the_shelf_are_kept_when_their_year_becomes_final(era5, shelf,
 def test_a_year_that_was_split_down_to_months_stays_a_year(era5, shelf, make):
     [year] = [p for p in plan(era5, 2023, 2023, "2024-06-01", shelf) if p.name == "tmax-2023"]
 
-    def split(part: Part) -> None:
+    def split(part: Request) -> None:
         parts = era5.split(part)
         if not parts:
             put(shelf, era5, part, make(part.request["dataset"], part.request["inputs"]))
@@ -278,7 +278,7 @@ def test_years_that_the_dataset_does_not_have_are_refused(era5, land, shelf):
         with pytest.raises(ConfigError, match=str(first)):
             plan(source, first - 1, 2000, "2024-01-01", shelf)
     with pytest.raises(ConfigError, match="received \\[\\]"):
-        era5.weather_parts([], dt.date(2024, 1, 1), shelf)
+        era5.weather_requests([], dt.date(2024, 1, 1), shelf)
     with pytest.raises(ConfigError, match="era5-land"):
         Era5(Cds(), "era6")  # type: ignore[arg-type]
 
@@ -315,7 +315,7 @@ def test_whole_answers_pass(dataset, column, make, tmp_path):
 @pytest.mark.parametrize("column", ["tmax_degC", "precipitation_mm"])
 def test_every_wrong_answer_is_asked_for_again(era5, make, tmp_path, fault, named, column):
     part = part_of(era5, column, 2020, [1, 2, 3])
-    with pytest.raises(AgainError, match=named):
+    with pytest.raises(RetryableError, match=named):
         era5.check(part, made(make, tmp_path / "a.nc", part, fault))
 
 
@@ -336,7 +336,7 @@ def test_every_wrong_answer_is_asked_for_again(era5, make, tmp_path, fault, name
 def test_small_differences_are_seen(era5, make, tmp_path, change, named):
     part = part_of(era5, "tmax_degC", 2020, [2])
     [(name, content)] = make(part.request["dataset"], part.request["inputs"])
-    with pytest.raises(AgainError, match=named):
+    with pytest.raises(RetryableError, match=named):
         era5.check(part, write(tmp_path / "a.nc", [(name, changed(content, change))]))
 
 
@@ -371,21 +371,23 @@ def test_answer_in_several_members_is_put_together(era5, make, tmp_path):
     file = write(tmp_path / "a.zip", [("b.nc", members[0]), ("a.nc", members[1])])
     assert era5.check(part, file)["months"] == ["2020-01", "2020-02"]
     other = changed(members[1], lambda ds: ds.isel(latitude=slice(1, None)))
-    with pytest.raises(AgainError, match="several"):
+    with pytest.raises(RetryableError, match="several"):
         era5.check(part, write(tmp_path / "b.zip", [("b.nc", members[0]), ("a.nc", other)]))
 
 
 def test_what_the_embargo_cut_off_is_not_yet_there(era5, make, tmp_path):
     part = part_of(era5, "tmin_degC", 2020, [1, 2, 3])
-    with pytest.raises(NotYetError, match=r"21 of 91 are missing in 2020-03: the answer ends on 2020-03-10"):
+    with pytest.raises(
+        NotYetPublishedError, match=r"21 of 91 are missing in 2020-03: the answer ends on 2020-03-10"
+    ):
         era5.check(part, made(make, tmp_path / "a.nc", part, latest="2020-03-10"))
-    with pytest.raises(NotYetError, match=r"52 of 91 are missing in 2020-02 to 2020-03"):
+    with pytest.raises(NotYetPublishedError, match=r"52 of 91 are missing in 2020-02 to 2020-03"):
         era5.check(part, made(make, tmp_path / "b.nc", part, latest="2020-02-08"))
     # A hole besides is no embargo.
-    with pytest.raises(AgainError, match=r"22 of 91 .* the first 2020-02-05"):
+    with pytest.raises(RetryableError, match=r"22 of 91 .* the first 2020-02-05"):
         era5.check(part, made(make, tmp_path / "d.nc", part, "days_missing", "2020-03-10"))
     rain = part_of(era5, "precipitation_mm", 2020, [1, 2, 3])
-    with pytest.raises(NotYetError, match="ends on 2020-02"):
+    with pytest.raises(NotYetPublishedError, match="ends on 2020-02"):
         era5.check(rain, made(make, tmp_path / "c.nc", rain, latest="2020-03-10"))
 
 
@@ -430,15 +432,15 @@ def served(cds_server, monkeypatch) -> Era5:
     return Era5(Cds(cds_server.url, first_poll_s=0.01, longest_poll_s=0.02), area=AREA)
 
 
-def fetch(source: Era5, parts: list[Part], folder: Path, today: str, retry: Retry):
-    [summary] = fetch_parts([(source, parts)], folder, retry=retry, today=dt.date.fromisoformat(today))
+def fetch(source: Era5, parts: list[Request], folder: Path, today: str, retry: Retry):
+    [summary] = fetch_requests([(source, parts)], folder, retry=retry, today=dt.date.fromisoformat(today))
     return summary
 
 
 def test_from_the_service_to_the_table(served, cds_server, tmp_path, quick, country):
     cds_server.set(latest="2024-04-20")
-    shelf = Shelf(tmp_path / "era5")
-    parts, _ = served.weather_parts([2023, 2024], dt.date(2024, 4, 26), shelf)
+    shelf = RequestCache(tmp_path / "era5")
+    parts, _ = served.weather_requests([2023, 2024], dt.date(2024, 4, 26), shelf)
     summary = fetch(served, parts, tmp_path, "2024-04-26", quick)
     assert (summary.fetched, summary.missing) == (12, [])
     # Nearest cells of the 0.25 degree grid: (-12.0, -57.0) and (-11.5, -55.25).
@@ -475,7 +477,7 @@ def test_one_wrong_answer_is_repaired_and_a_lasting_one_is_no_silent_hole(
     cds_server.faults({"match": "/execution", "kind": fault, "times": 99})
     summary = fetch(served, parts, tmp_path, "2026-01-01", quick)
     assert [name for name, _ in summary.missing] == ["tmax-2020-02"]
-    shelf = Shelf(tmp_path / "era5")
+    shelf = RequestCache(tmp_path / "era5")
     assert [f.name for f in shelf.folder.glob("tmax-2020-02*.nc")] == []
     ds, notes = read_weather(shelf, served, parts, static([-12.0], [-57.0]), "centroid")
     assert np.isfinite(ds["tmax_degC"].values).tolist() == [[True, False]]
@@ -484,10 +486,12 @@ def test_one_wrong_answer_is_repaired_and_a_lasting_one_is_no_silent_hole(
 
 def test_too_costly_a_year_is_split(served, cds_server, tmp_path, quick):
     cds_server.set(cost_limit=100)  # 3 months x 31 days = 93 pass
-    [year] = [p for p in plan(served, 2020, 2020, "2021-06-01", Shelf(tmp_path)) if p.name == "tmax-2020"]
+    [year] = [
+        p for p in plan(served, 2020, 2020, "2021-06-01", RequestCache(tmp_path)) if p.name == "tmax-2020"
+    ]
     summary = fetch(served, [year], tmp_path, "2021-06-01", quick)
     assert (summary.fetched, summary.missing) == (4, [])
-    shelf = Shelf(tmp_path / "era5")
+    shelf = RequestCache(tmp_path / "era5")
     ds, notes = read_weather(shelf, served, [year], static([-12.0], [-57.0]), "centroid")
     assert np.isfinite(ds["tmax_degC"].values).all()
     assert {n.text for n in notes} == {
@@ -497,12 +501,12 @@ def test_too_costly_a_year_is_split(served, cds_server, tmp_path, quick):
 
 
 def test_months_that_are_late_are_missing_now_and_come_later(served, cds_server, tmp_path, quick):
-    shelf = Shelf(tmp_path / "era5")
+    shelf = RequestCache(tmp_path / "era5")
     cds_server.set(latest="2024-03-20")  # later than planned: March should have been whole on 6 April
     parts = [p for p in plan(served, 2024, 2024, "2024-04-07", shelf) if not p.name.startswith("tmin")]
     summary = fetch(served, parts, tmp_path, "2024-04-07", quick)
     assert sorted(name for name, _ in summary.missing) == ["precipitation-2024-03", "tmax-2024-03"]
-    assert all(isinstance(error, NotYetError) for _, error in summary.missing)
+    assert all(isinstance(error, NotYetPublishedError) for _, error in summary.missing)
     cds_server.set(latest="2024-04-20")
     summary = fetch(served, parts, tmp_path, "2024-04-07", quick)
     assert (summary.kept, summary.fetched, summary.missing) == (4, 2, [])
@@ -510,7 +514,7 @@ def test_months_that_are_late_are_missing_now_and_come_later(served, cds_server,
 
 def test_an_old_job_that_is_taken_up_again_is_not_final(served, cds_server, tmp_path, quick, monkeypatch):
     part = part_of(served, "tmax_degC", 2024, [1])
-    shelf = Shelf(tmp_path / "era5")
+    shelf = RequestCache(tmp_path / "era5")
     shelf.make()
     with Account(served.cds.url) as account, account.asking() as api:
         old = api.submit(part.request["dataset"], dict(part.request["inputs"]))
@@ -533,21 +537,21 @@ def test_without_a_key_the_hint_names_a_source_that_needs_none(era5, tmp_path, c
     part, target = part_of(era5, "tmax_degC", 2020, [1]), tmp_path / "a.nc"
     sentence = "Or take --weather-source nasa-power, which needs no key."
     with pytest.raises(CredentialsError, match="no key for the CDS") as caught:
-        era5.fetch(part, target, Job(tmp_path / "job.json"))
+        era5.fetch(part, target, PendingJob(tmp_path / "job.json"))
     assert caught.value.hint.endswith(sentence)
     assert "climate.copernicus.eu/profile" in caught.value.hint
     with pytest.raises(CredentialsError, match="no key for the CDS") as caught:
-        era5.cds.retrieve("any", {}, target, Job(tmp_path / "job.json"))
+        era5.cds.retrieve("any", {}, target, PendingJob(tmp_path / "job.json"))
     assert sentence not in caught.value.hint
     monkeypatch.setenv("CDSAPI_KEY", "another-token")  # a key that is refused is another matter
     served = Era5(Cds(cds_server.url), area=AREA)
     with pytest.raises(CredentialsError, match="does not know the key") as caught:
-        served.fetch(part, target, Job(tmp_path / "job.json"))
+        served.fetch(part, target, PendingJob(tmp_path / "job.json"))
     assert sentence not in caught.value.hint
 
 
 def test_preliminary_months_are_fetched_again_when_final(served, cds_server, tmp_path, quick):
-    shelf = Shelf(tmp_path / "era5")
+    shelf = RequestCache(tmp_path / "era5")
     cds_server.set(latest="2024-04-20")
     parts = [p for p in plan(served, 2024, 2024, "2024-04-26", shelf) if p.name.startswith("prec")]
     fetch(served, parts, tmp_path, "2024-04-26", quick)

@@ -12,8 +12,8 @@ import xarray as xr
 from data_fetchers.cds.client import Cds
 from data_fetchers.cds.netcdf import reading
 from data_fetchers.engine import zonal
-from data_fetchers.engine.cache import Part, Shelf, timestamp
-from data_fetchers.engine.source import AgainError, NotYetError
+from data_fetchers.engine.cache import Request, RequestCache, timestamp
+from data_fetchers.engine.source import NotYetPublishedError, RetryableError
 from data_fetchers.era5 import answers
 from data_fetchers.era5.source import Era5, preliminary_months
 from data_fetchers.era5.table import deaccumulate, read_weather
@@ -33,17 +33,17 @@ def land() -> Era5:
 
 
 @pytest.fixture
-def shelf(tmp_path) -> Shelf:
-    shelf = Shelf(tmp_path / "shelf")
+def shelf(tmp_path) -> RequestCache:
+    shelf = RequestCache(tmp_path / "shelf")
     shelf.make()
     return shelf
 
 
-def part_of(source: Era5, column: str, year: int, months: list[int]) -> Part:
+def part_of(source: Era5, column: str, year: int, months: list[int]) -> Request:
     return source._part(column, [year], months)
 
 
-def put(shelf: Shelf, source: Era5, part: Part, content: bytes) -> None:
+def put(shelf: RequestCache, source: Era5, part: Request, content: bytes) -> None:
     """Onto the shelf as the loop does it."""
     file = shelf.temporary(part)
     file.write_bytes(content)
@@ -63,7 +63,7 @@ def static(lat: list[float], lon: list[float]) -> xr.Dataset:
     )
 
 
-def constant(part: Part, kelvin: float, source: Era5, change=lambda values: None) -> bytes:
+def constant(part: Request, kelvin: float, source: Era5, change=lambda values: None) -> bytes:
     """A file of one value, changed by hand."""
     north, west, south, east = source.box
     step = source.product.step_deg
@@ -80,7 +80,7 @@ def constant(part: Part, kelvin: float, source: Era5, change=lambda values: None
     return bytes(ds.to_netcdf(engine="h5netcdf"))
 
 
-def month_of(source: Era5, year: int, month: int) -> list[Part]:
+def month_of(source: Era5, year: int, month: int) -> list[Request]:
     return [part_of(source, c, year, [month]) for c in ("tmax_degC", "tmin_degC", "precipitation_mm")]
 
 
@@ -296,7 +296,7 @@ def test_a_real_monthly_file_passes_and_becomes_millimetres(samples, shelf, tmp_
     assert ds["precipitation_mm"].values[0, 1] < 60
     assert 200 < ds["precipitation_mm"].values[0, 7] < 1200
     assert any(n.text.endswith("2025-07 to 2025-08") for n in notes)
-    with pytest.raises(NotYetError, match="2025-09"):
+    with pytest.raises(NotYetPublishedError, match="2025-09"):
         source.check(part_of(source, "precipitation_mm", 2025, list(range(1, 10))), shelf.path(part))
 
 
@@ -305,9 +305,9 @@ def test_a_real_daily_file_passes_for_its_month_and_area_only(samples):
     source = Era5(Cds(), "era5-land", (10.0, -14.0, 6.0, -10.0))
     july = part_of(source, "tmax_degC", 2025, [7])
     assert source.check(july, file)["months"] == ["2025-07"]
-    with pytest.raises(AgainError, match="2025-07-01 too"):
+    with pytest.raises(RetryableError, match="2025-07-01 too"):
         source.check(part_of(source, "tmax_degC", 2025, [6]), file)
-    with pytest.raises(AgainError, match=r"latitude 6 to 10\.1"):
+    with pytest.raises(RetryableError, match=r"latitude 6 to 10\.1"):
         Era5(Cds(), "era5-land", (10.1, -14.0, 6.0, -10.0)).check(july, file)
 
 

@@ -18,7 +18,7 @@ import pytest
 from data_fetchers import nasa_power
 from data_fetchers.engine.source import Retry
 from data_fetchers.fetching.fetch import fetch
-from data_fetchers.fetching.order import Order
+from data_fetchers.fetching.order import FetchOrder
 from data_fetchers.ibge import sidra
 from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store
@@ -143,16 +143,18 @@ def test_without_a_key_weather_comes_from_nasa_power(services, tmp_path, monkeyp
     assert "weather" not in Store.open(store)
     # one request per second is for the real service
     monkeypatch.setattr(nasa_power.NasaPower.__init__, "__defaults__", ("", 0.0))
-    fetch(Order(("weather",), years=(2014,), states=("MT", "GO"), weather="nasa-power"), store, today=TODAY)
+    fetch(
+        FetchOrder(("weather",), years=(2014,), states=("MT", "GO"), weather="nasa-power"), store, today=TODAY
+    )
     weather = Store.open(store).weather
     assert weather.sizes["time"] == 12
     assert int(weather["tmax_degC"].isnull().sum()) == 0
 
 
 def test_weather_of_another_source_is_not_mixed_in(services, tmp_path):
-    order = Order(("weather",), years=(2014,), states=("MT",))
+    order = FetchOrder(("weather",), years=(2014,), states=("MT",))
     fetch(order, tmp_path, today=TODAY)
-    other = Order(("weather",), years=(2013,), states=("MT",), weather="nasa-power")
+    other = FetchOrder(("weather",), years=(2013,), states=("MT",), weather="nasa-power")
     with pytest.raises(ConfigError, match="the store's weather come from era5"):
         fetch(other, tmp_path, today=TODAY)
 
@@ -174,7 +176,7 @@ def test_missing_parts_leave_the_table_as_it_was_and_exit_with_4(services, tmp_p
 
 
 def test_months_that_are_not_out_yet_are_named_and_the_rest_is_written(services, tmp_path):
-    order = Order(("weather",), years=(2017, 2018), states=("MT",))
+    order = FetchOrder(("weather",), years=(2017, 2018), states=("MT",))
     services["cds"].set(latest="2017-12-10")
     try:
         report = fetch(order, tmp_path, today=TODAY)
@@ -190,7 +192,7 @@ def test_months_that_are_not_out_yet_are_named_and_the_rest_is_written(services,
 
 def test_a_refused_key_is_said_once_and_the_other_sources_go_on(services, tmp_path, monkeypatch):
     monkeypatch.setenv("CDSAPI_KEY", "another-token")
-    order = Order(("weather", "yields"), years=(2014,), states=("MT",))
+    order = FetchOrder(("weather", "yields"), years=(2014,), states=("MT",))
     report = fetch(order, tmp_path, today=TODAY)
     assert report.written == ["places", "yields"]
     with pytest.raises(CredentialsError) as caught:
@@ -212,7 +214,7 @@ def test_the_key_is_nowhere_on_disk_or_screen(services, tmp_path):
 def test_a_dask_cluster_fetches_the_same(services, tmp_path):
     distributed = pytest.importorskip("distributed")
     plain, dask = tmp_path / "plain", tmp_path / "dask"
-    order = Order(("yields", "weather"), years=(2014,), states=("MT",))
+    order = FetchOrder(("yields", "weather"), years=(2014,), states=("MT",))
     fetch(order, plain, today=TODAY)
     with (
         # Processes as on a real cluster: sources, parts and outcomes travel pickled.
@@ -252,10 +254,10 @@ def test_doctor_names_licences_and_accepts_them_when_told(services, tmp_path):
 
 
 def test_soil_of_another_kind_is_refused_before_it_replaces_other_states(services, tmp_path):
-    fetch(Order(("soil",), states=("MT", "GO"), soil_resolution="5km"), tmp_path, today=TODAY)
+    fetch(FetchOrder(("soil",), states=("MT", "GO"), soil_resolution="5km"), tmp_path, today=TODAY)
     before = _tables(tmp_path)
     with pytest.raises(ConfigError, match="the store's soil come from soilgrids-2017, 5km"):
-        fetch(Order(("soil",), states=("GO",), soil="2.0", soil_resolution="5km"), tmp_path, today=TODAY)
+        fetch(FetchOrder(("soil",), states=("GO",), soil="2.0", soil_resolution="5km"), tmp_path, today=TODAY)
     assert _tables(tmp_path) == before
 
 
@@ -265,14 +267,14 @@ def test_an_imported_store_is_refused_before_anything_is_asked_for(services, tmp
     Store.write(tmp_path, synthetic.country(seed=1, municipalities=6, harvest_years=3), {"yields": "y.csv"})
     before = _tables(tmp_path)
     with pytest.raises(ConfigError, match="the store's places come from elsewhere"):
-        fetch(Order(("places", "yields"), years=(2014,), states=("MT",)), tmp_path, today=TODAY)
+        fetch(FetchOrder(("places", "yields"), years=(2014,), states=("MT",)), tmp_path, today=TODAY)
     assert _tables(tmp_path) == before
     assert _requests(services) == 0
 
 
 def test_an_asked_state_whose_places_are_not_there_is_fetched_too(services, tmp_path):
-    fetch(Order(("places",), states=("MT",)), tmp_path, today=TODAY)
-    report = fetch(Order(("yields",), years=(2014,), states=("MT", "GO")), tmp_path, today=TODAY)
+    fetch(FetchOrder(("places",), states=("MT",)), tmp_path, today=TODAY)
+    report = fetch(FetchOrder(("yields",), years=(2014,), states=("MT", "GO")), tmp_path, today=TODAY)
     assert report.written == ["places", "yields"]
     opened = Store.open(tmp_path)
     assert set(opened.static["state"].values.tolist()) == {"MT", "GO"}
@@ -283,16 +285,20 @@ def test_an_asked_state_whose_places_are_not_there_is_fetched_too(services, tmp_
 @pytest.mark.parametrize("states", [("XX",), ("MT", "XX")])
 def test_an_unknown_state_or_crop_is_refused_before_anything_is_asked_for(services, tmp_path, states):
     with pytest.raises(ConfigError, match="XX"):
-        fetch(Order(("weather",), years=(2014,), states=states), tmp_path / "s", today=TODAY)
+        fetch(FetchOrder(("weather",), years=(2014,), states=states), tmp_path / "s", today=TODAY)
     with pytest.raises(ConfigError, match="soja"):
-        fetch(Order(("yields",), years=(2014,), crops=("soja",), states=("MT",)), tmp_path / "s", today=TODAY)
+        fetch(
+            FetchOrder(("yields",), years=(2014,), crops=("soja",), states=("MT",)),
+            tmp_path / "s",
+            today=TODAY,
+        )
     assert _requests(services) == 0
     assert not (tmp_path / "s").exists()
 
 
 def test_one_target_that_fails_does_not_stop_the_others(services, tmp_path):
     services["ibge"].faults({"match": "agregados/1612/metadados", "kind": "label", "times": 9})
-    order = Order(("yields", "surveys"), years=(2014,), states=("MT",))
+    order = FetchOrder(("yields", "surveys"), years=(2014,), states=("MT",))
     report = fetch(order, tmp_path, today=TODAY)
     assert report.written == ["places", "surveys"]
     with pytest.raises(YieldcastError):
@@ -308,10 +314,10 @@ def test_what_is_not_published_is_said_and_exits_with_4(services, tmp_path):
 
 
 def test_a_failed_refresh_of_places_or_a_month_does_not_hold_up_what_is_new(services, tmp_path):
-    order = Order(("weather",), years=(2013,), states=("MT",))
+    order = FetchOrder(("weather",), years=(2013,), states=("MT",))
     fetch(order, tmp_path, today=TODAY)
     services["ibge"].faults({"match": "/", "kind": "status", "status": 503, "times": 999})
-    later = Order(("weather", "places"), years=(2013, 2014), states=("MT",))
+    later = FetchOrder(("weather", "places"), years=(2013, 2014), states=("MT",))
     report = fetch(later, tmp_path, today=TODAY + dt.timedelta(days=9000), retry=Retry(2, 0.01, 0.01))
     assert "weather" in report.written
     assert Store.open(tmp_path).weather.sizes["time"] == 24
@@ -320,7 +326,7 @@ def test_a_failed_refresh_of_places_or_a_month_does_not_hold_up_what_is_new(serv
 
 
 def test_a_damaged_table_is_made_again_from_its_parts(services, tmp_path):
-    order = Order(("yields",), years=(2013, 2014), states=("MT",))
+    order = FetchOrder(("yields",), years=(2013, 2014), states=("MT",))
     fetch(order, tmp_path, today=TODAY)
     before = _tables(tmp_path)
     for pattern, harm in (("yields-*.nc", "gone"), ("yields-*.nc", "flipped"), ("static-*.nc", "gone")):
@@ -337,9 +343,9 @@ def test_a_damaged_table_is_made_again_from_its_parts(services, tmp_path):
 
 
 def test_places_that_do_not_come_are_missing_and_not_a_wrong_setting(services, tmp_path):
-    fetch(Order(("places",), states=("MT",)), tmp_path, today=TODAY)
+    fetch(FetchOrder(("places",), states=("MT",)), tmp_path, today=TODAY)
     services["ibge"].faults({"match": "malhas/estados/52", "kind": "status", "status": 503, "times": 99})
-    order = Order(("weather",), years=(2014,), states=("GO",))
+    order = FetchOrder(("weather",), years=(2014,), states=("GO",))
     report = fetch(order, tmp_path, today=TODAY, retry=Retry(2, 0.01, 0.01))
     assert report.unwritten == ["places", "weather"]
     with pytest.raises(FetchError, match="503"):
@@ -350,7 +356,7 @@ def test_a_seasonal_forecast_that_is_late_is_missing_not_an_error(services, tmp_
     services["cds"].faults({"match": "seasonal-monthly-single-levels/execution", "kind": "no_data"})
     services["cds"].set(latest="2017-12-31")
     try:
-        report = fetch(Order(("seasonal",), states=("MT",), starts=(START,)), tmp_path, today=TODAY)
+        report = fetch(FetchOrder(("seasonal",), states=("MT",), starts=(START,)), tmp_path, today=TODAY)
     finally:
         services["cds"].set(latest=None)
     assert "seasonal" in report.unwritten
@@ -362,7 +368,7 @@ def test_replacing_imported_places_drops_what_belonged_to_them(services, tmp_pat
     from yieldcast.data import synthetic
 
     Store.write(tmp_path, synthetic.country(seed=1, municipalities=6, harvest_years=3), {"yields": "y.csv"})
-    order = Order(("places", "yields"), years=(2014,), states=("MT",), replace=True)
+    order = FetchOrder(("places", "yields"), years=(2014,), states=("MT",), replace=True)
     report = fetch(order, tmp_path, today=TODAY)
     assert report.written == ["places", "yields"]
     assert any("dropped with them" in note.text for note in report.notes)
@@ -375,7 +381,7 @@ def test_weather_and_soil_over_polygons(services, tmp_path):
     points, areas = tmp_path / "points", tmp_path / "areas"
     for store, where in ((points, "centroid"), (areas, "polygon")):
         targets = ("weather", "soil")
-        order = Order(targets, years=(2014,), states=("MT",), where=where, soil_resolution="5km")
+        order = FetchOrder(targets, years=(2014,), states=("MT",), where=where, soil_resolution="5km")
         report = fetch(order, store, today=TODAY)
         assert report.written == ["places", "weather", "soil"]
         report.raise_for_missing()
@@ -387,7 +393,7 @@ def test_weather_and_soil_over_polygons(services, tmp_path):
     apart = np.abs(at_points["tmax_degC"] - over_areas["tmax_degC"]).values
     assert 0 < apart.max() < 1
     with pytest.raises(ConfigError, match="come from era5, polygon"):
-        fetch(Order(("weather",), years=(2013,), states=("MT",)), areas, today=TODAY)
+        fetch(FetchOrder(("weather",), years=(2013,), states=("MT",)), areas, today=TODAY)
 
 
 def test_polygons_that_cannot_be_had_are_refused_before_anything_is_asked_for(services, tmp_path):
@@ -396,8 +402,8 @@ def test_polygons_that_cannot_be_had_are_refused_before_anything_is_asked_for(se
     store = tmp_path / "imported"
     Store.write(store, synthetic.country(seed=1, municipalities=6, harvest_years=3), {})
     with pytest.raises(ConfigError, match="no boundaries"):
-        fetch(Order(("weather",), years=(2014,), where="polygon", replace=True), store, today=TODAY)
-    power = Order(("weather",), years=(2014,), where="polygon", weather="nasa-power", states=("MT",))
+        fetch(FetchOrder(("weather",), years=(2014,), where="polygon", replace=True), store, today=TODAY)
+    power = FetchOrder(("weather",), years=(2014,), where="polygon", weather="nasa-power", states=("MT",))
     with pytest.raises(ConfigError, match="larger than most municipalities"):
         fetch(power, tmp_path / "new", today=TODAY)
     assert _requests(services) == 0
@@ -424,7 +430,7 @@ def test_a_relative_store_is_the_same_for_workers_elsewhere(services, tmp_path, 
 
     monkeypatch.chdir(tmp_path)
     with Elsewhere(2) as executor:
-        fetch(Order(("places",), states=("MT",)), Path("STORE"), today=TODAY, executor=executor)
+        fetch(FetchOrder(("places",), states=("MT",)), Path("STORE"), today=TODAY, executor=executor)
     assert all(folder.is_absolute() for folder in seen)
     assert "static" in Store.open(tmp_path / "STORE")
 

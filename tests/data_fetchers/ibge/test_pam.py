@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_fetchers.engine.cache import Part, Shelf, timestamp
-from data_fetchers.engine.source import AgainError, Note
+from data_fetchers.engine.cache import Request, RequestCache, timestamp
+from data_fetchers.engine.source import Note, RetryableError
 from data_fetchers.ibge.pam import beyond_rounding, parse_values, read_yields
 from data_fetchers.ibge.sidra import check_values
 from data_fetchers.ibge.source import Ibge
@@ -60,11 +60,11 @@ def request(crops: dict[str, int], year: int = 2020, territories: dict[str, int]
     }  # fmt: skip
 
 
-def part_of(crops: dict[str, int], year: int = 2020) -> Part:
-    return Part("ibge", f"pam-{year}", request(crops, year), ".json.gz")
+def part_of(crops: dict[str, int], year: int = 2020) -> Request:
+    return Request("ibge", f"pam-{year}", request(crops, year), ".json.gz")
 
 
-def put(shelf: Shelf, part: Part, body: bytes) -> None:
+def put(shelf: RequestCache, part: Request, body: bytes) -> None:
     shelf.make()
     shelf.temporary(part).write_bytes(gzip.compress(body))
     shelf.commit(part, {"fetched": timestamp()})
@@ -75,7 +75,7 @@ def cells(place: int, product: int, values: dict[int, str], year: int = 2020) ->
 
 
 def read(tmp_path: Path, all_cells: dict, municipalities: list[int], crops=None) -> tuple:
-    part, shelf = part_of(crops or {"soybean": 2713}), Shelf(tmp_path)
+    part, shelf = part_of(crops or {"soybean": 2713}), RequestCache(tmp_path)
     put(shelf, part, answer(all_cells))
     return read_yields(shelf, Ibge("http://x"), [part], np.array(municipalities, dtype=np.int32))
 
@@ -114,7 +114,7 @@ def test_a_null_is_not_available():
 
 @pytest.mark.parametrize("text", ["", "n/d", "1.234,5", "nan", "inf", "None"])
 def test_what_is_neither_number_nor_symbol_is_refused(text):
-    with pytest.raises(AgainError, match=r"no known symbol|not finite"):
+    with pytest.raises(RetryableError, match=r"no known symbol|not finite"):
         parse_values(answer({(5107925, 2020, 214, 2713): text}))
 
 
@@ -134,13 +134,13 @@ def test_what_is_neither_number_nor_symbol_is_refused(text):
 def test_another_layout_is_refused_and_named(change, names):
     rows = json.loads(answer({(5107925, 2020, 214, 2713): "1"}))
     change(rows)
-    with pytest.raises(AgainError, match=names):
+    with pytest.raises(RetryableError, match=names):
         parse_values(json.dumps(rows).encode())
 
 
 @pytest.mark.parametrize("body", [b"<svg/>", b'[{"V": "Valor"', b'{"a": 1}', b"[1, 2]", b"[]"])
 def test_what_is_no_table_is_refused(body):
-    with pytest.raises(AgainError):
+    with pytest.raises(RetryableError):
         parse_values(body)
 
 
@@ -183,14 +183,14 @@ def test_a_whole_answer_passes():
 def test_what_is_not_the_whole_answer_is_refused(change, names):
     held = whole()
     change(held)
-    with pytest.raises(AgainError, match=names):
+    with pytest.raises(RetryableError, match=names):
         check_values(answer(held), request({"soybean": 2713}), ())
 
 
 def test_the_same_row_twice_is_refused():
     rows = json.loads(answer(whole()))
     rows[-1] = dict(rows[1])
-    with pytest.raises(AgainError, match="each once"):
+    with pytest.raises(RetryableError, match="each once"):
         check_values(json.dumps(rows).encode(), request({"soybean": 2713}), ())
 
 
@@ -206,10 +206,10 @@ def test_five_municipalities_may_lack_and_those_known_as_recent():
     assert facts({"51": 8}, 5101837)["absent"] == {"51": 5}
     for territories, recent in (({"51": 8}, 5201837), ({"51": 9}, 5101837)):
         expected = f"expected {territories['51']} municipalities of state 51, received 2"
-        with pytest.raises(AgainError, match=expected):
+        with pytest.raises(RetryableError, match=expected):
             facts(territories, recent)
     # the Federal District has one: without it a whole unit is not there
-    with pytest.raises(AgainError, match="expected 1 municipalities of state 53, received 0"):
+    with pytest.raises(RetryableError, match="expected 1 municipalities of state 53, received 0"):
         facts({"51": 3, "53": 1}, 5201837)
 
 
@@ -343,7 +343,7 @@ def test_municipalities_that_are_not_asked_for_are_told(tmp_path):
 
 
 def test_a_part_that_is_not_there_is_missing_not_zero(tmp_path):
-    shelf, parts = Shelf(tmp_path), [part_of({"soybean": 2713}), part_of({"soybean": 2713}, 2021)]
+    shelf, parts = RequestCache(tmp_path), [part_of({"soybean": 2713}), part_of({"soybean": 2713}, 2021)]
     codes = np.array([5100001, 5100002], dtype=np.int32)
     with pytest.raises(MissingDataError, match="no yields") as caught:
         read_yields(shelf, Ibge("http://x"), parts, codes)
@@ -356,7 +356,7 @@ def test_a_part_that_is_not_there_is_missing_not_zero(tmp_path):
 
 
 def test_half_of_a_split_part_is_missing_too(tmp_path):
-    shelf, part = Shelf(tmp_path), part_of({"soybean": 2713, "corn": 2711})
+    shelf, part = RequestCache(tmp_path), part_of({"soybean": 2713, "corn": 2711})
     halves = Ibge("http://x").split(part)
     shelf.make()
     shelf.commit_split(part, halves, {"fetched": timestamp()})

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_fetchers.engine.cache import Part, Shelf, timestamp
-from data_fetchers.engine.downloader import fetch_parts
-from data_fetchers.engine.source import AgainError, Note
+from data_fetchers.engine.cache import Request, RequestCache, timestamp
+from data_fetchers.engine.downloader import fetch_requests
+from data_fetchers.engine.source import Note, RetryableError
 from data_fetchers.ibge.malhas import PARENTS, area_centroid, parse_centroids, parse_mesh, parse_places
 from data_fetchers.ibge.places import STATES, municipality_counts, read_mesh, read_places, state_codes
 from data_fetchers.ibge.source import Ibge
@@ -30,12 +30,12 @@ def server(ibge_server):
     ibge_server.set(**PLAIN)
 
 
-def fetched(server, folder: Path, quick, states=(41, 51, 52)) -> tuple[Shelf, Ibge]:
+def fetched(server, folder: Path, quick, states=(41, 51, 52)) -> tuple[RequestCache, Ibge]:
     source = Ibge(server.url)
     parts = [*source.place_parts(), *source.mesh_parts(states)]
-    summary = fetch_parts([(source, parts)], folder, retry=quick)[0]
+    summary = fetch_requests([(source, parts)], folder, retry=quick)[0]
     assert summary.missing == []
-    return Shelf(folder / "ibge"), source
+    return RequestCache(folder / "ibge"), source
 
 
 def note_of(notes: list[Note], text: str) -> Note:
@@ -110,11 +110,11 @@ def test_the_map(server, tmp_path, quick):
     json.dumps(mesh)
 
 
-def again(shelf: Shelf, source: Ibge, folder: Path, quick, states=()) -> list[str]:
+def again(shelf: RequestCache, source: Ibge, folder: Path, quick, states=()) -> list[str]:
     """Names of the parts that the next run asks for."""
     parts = [*source.place_parts(), *source.mesh_parts(states)]
     asked = [part.name for part in parts if shelf.verified(part) is None]
-    summary = fetch_parts([(source, parts)], folder, retry=quick)[0]
+    summary = fetch_requests([(source, parts)], folder, retry=quick)[0]
     assert (summary.fetched, summary.missing) == (len(asked), [])
     return asked
 
@@ -186,7 +186,7 @@ def test_a_mesh_without_a_municipality_of_eight_is_not_believed(server, tmp_path
 @pytest.mark.parametrize("absent", [0, 2, 3])
 def test_one_in_twenty_of_a_state_may_lack_its_polygon_and_is_missing(tmp_path, absent):
     """Of 40 municipalities two are 5 %, three are more."""
-    source, shelf = Ibge("http://x"), Shelf(tmp_path)
+    source, shelf = Ibge("http://x"), RequestCache(tmp_path)
     shelf.make()
     unit = {"id": 43, "sigla": "RS", "nome": "Rio Grande do Sul", "regiao": {"nome": "Sul"}}
     codes = [4310000 + i for i in range(40)]
@@ -221,10 +221,10 @@ def test_a_state_without_its_mesh_is_missing(server, tmp_path, quick):
 
 def test_polygons_that_are_no_municipality_are_told(tmp_path):
     """The mesh of Rio Grande do Sul holds two lagoons."""
-    source, shelf = Ibge("http://x"), Shelf(tmp_path)
+    source, shelf = Ibge("http://x"), RequestCache(tmp_path)
     shelf.make()
 
-    def put(part: Part, answer: object) -> None:
+    def put(part: Request, answer: object) -> None:
         shelf.temporary(part).write_text(json.dumps(answer))
         shelf.commit(part, {"fetched": timestamp()})
 
@@ -247,7 +247,7 @@ def test_polygons_that_are_no_municipality_are_told(tmp_path):
 
 def test_nothing_fetched_is_said(tmp_path):
     with pytest.raises(MissingDataError, match="has not been fetched") as caught:
-        read_places(Shelf(tmp_path), Ibge("http://x"), None)
+        read_places(RequestCache(tmp_path), Ibge("http://x"), None)
     assert caught.value.hint == "Fetch it: `yieldcast fetch places --store DIR`."
 
 
@@ -304,7 +304,7 @@ def test_area_centroid_moves_with_its_polygon_and_turns_either_way(corners, lon,
         assert there == pytest.approx((here[0] + lat, here[1] + lon), abs=1e-6)
 
 
-PART = Part("ibge", "x", {"kind": "mesh", "state": 51})
+PART = Request("ibge", "x", {"kind": "mesh", "state": 51})
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ PART = Part("ibge", "x", {"kind": "mesh", "state": 51})
     ],
 )
 def test_strange_answers_are_refused_and_named(parse, answer, names):
-    with pytest.raises(AgainError, match=names):
+    with pytest.raises(RetryableError, match=names):
         parse(answer, PART)
 
 

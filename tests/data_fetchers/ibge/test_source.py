@@ -19,8 +19,8 @@ import requests
 import urllib3
 import xarray as xr
 
-from data_fetchers.engine.cache import Job, Part, Shelf
-from data_fetchers.engine.downloader import SourceSummary, fetch_parts
+from data_fetchers.engine.cache import PendingJob, Request, RequestCache
+from data_fetchers.engine.downloader import SourceSummary, fetch_requests
 from data_fetchers.ibge.pam import read_yields
 from data_fetchers.ibge.places import municipality_counts, read_places
 from data_fetchers.ibge.sidra import CROPS, known, parse_labels, parse_periods, refuse_labels
@@ -46,18 +46,18 @@ class Desk:
 
     def __init__(self, server, folder: Path, retry, crops=("soybean", "corn")) -> None:
         self.server, self.folder, self.retry, self.crops = server, folder, retry, crops
-        self.source, self.shelf = Ibge(server.url), Shelf(folder / "ibge")
-        summary = self.get([*self.source.place_parts(), *self.source.table_parts(crops)])
+        self.source, self.shelf = Ibge(server.url), RequestCache(folder / "ibge")
+        summary = self.get([*self.source.place_parts(), *self.source.table_requests(crops)])
         assert summary.missing == []
         self.counts = municipality_counts(self.shelf, self.source)
 
-    def get(self, parts: list[Part], today: dt.date = TODAY) -> SourceSummary:
-        return fetch_parts([(self.source, parts)], self.folder, retry=self.retry, today=today)[0]
+    def get(self, parts: list[Request], today: dt.date = TODAY) -> SourceSummary:
+        return fetch_requests([(self.source, parts)], self.folder, retry=self.retry, today=today)[0]
 
-    def parts(self, years=(2019, 2020), states=None) -> list[Part]:
+    def parts(self, years=(2019, 2020), states=None) -> list[Request]:
         return self.source.yield_parts(self.crops, years, states, self.counts, self.shelf)[0]
 
-    def table(self, parts: list[Part]) -> xr.Dataset:
+    def table(self, parts: list[Request]) -> xr.Dataset:
         municipalities = read_places(self.shelf, self.source, None)[0]["municipality"].values
         return read_yields(self.shelf, self.source, parts, municipalities)[0]
 
@@ -142,7 +142,7 @@ def test_what_is_not_published_is_missing(server, tmp_path, quick):
 
 def test_unknown_crops_and_states(desk):
     with pytest.raises(ConfigError, match="banana") as caught:
-        desk.source.table_parts(["soybean", "banana"])
+        desk.source.table_requests(["soybean", "banana"])
     assert caught.value.hint.startswith("Choose from: soybean, corn")
     with pytest.raises(ConfigError, match="11"):
         desk.parts([2020], [11])
@@ -171,7 +171,7 @@ def test_what_begins_no_portuguese_name_gets_the_list_alone(name):
 
 def test_tables_come_first(tmp_path):
     with pytest.raises(MissingDataError, match="labels-1612") as caught:
-        Ibge("http://x").yield_parts(["soybean"], [2020], None, {51: 9}, Shelf(tmp_path))
+        Ibge("http://x").yield_parts(["soybean"], [2020], None, {51: 9}, RequestCache(tmp_path))
     assert "`yieldcast fetch yields --store DIR" in caught.value.hint
 
 
@@ -186,7 +186,7 @@ def test_a_code_that_means_something_else_is_refused(server, tmp_path, quick):
 
 def test_the_real_labels_hold_our_crops(samples):
     labels = json.loads((samples / "sidra/ibger_v3__1612__metadados.json").read_text())
-    part = Ibge("http://x").table_parts(["soybean"])[0]
+    part = Ibge("http://x").table_requests(["soybean"])[0]
     crops = {name: crop for name, crop in CROPS.items() if crop.table == 1612}
     assert len(crops) == 11
     refuse_labels(parse_labels(labels, part), 1612, crops)
@@ -204,7 +204,7 @@ def test_the_real_labels_hold_our_crops(samples):
 
 def test_the_real_periods(samples, server):
     real = json.loads((samples / "sidra/ibger_v3__1612__periodos.json").read_text())
-    part = Ibge("http://x").table_parts(["soybean"])[1]
+    part = Ibge("http://x").table_requests(["soybean"])[1]
     periods = parse_periods(real, part)
     assert (periods[1974], periods[2024]) == ("01/01/0001", "03/10/2025")
     assert sorted(periods) == list(range(1974, 2025))
@@ -235,7 +235,7 @@ def test_a_revised_year_is_fetched_again_and_the_earlier_one_kept(desk):
     before = desk.table(parts)
     desk.server.set(modified={"2020": "14/11/2025", "2019": "31/12/2023"}, revised={"2020": 1.1})
     later = TODAY + dt.timedelta(days=1)
-    assert desk.get(desk.source.table_parts(desk.crops), later).fetched == 1  # periods, not labels
+    assert desk.get(desk.source.table_requests(desk.crops), later).fetched == 1  # periods, not labels
     desk.source = desk.source.with_periods(desk.shelf)
     again = pickle.loads(pickle.dumps(desk.source))
     assert again == desk.source
@@ -252,10 +252,10 @@ def test_a_revised_year_is_fetched_again_and_the_earlier_one_kept(desk):
 
 def test_what_grows_stale_when(desk):
     source, shelf = desk.source, desk.shelf
-    labels, periods = source.table_parts(["soybean"])
+    labels, periods = source.table_requests(["soybean"])
     now = dt.datetime.now(dt.UTC)
 
-    def stale(part: Part, hours: float) -> bool:
+    def stale(part: Request, hours: float) -> bool:
         record = dict(shelf.verified(part) or {})
         record["fetched"] = (now - dt.timedelta(hours=hours)).isoformat()
         return source.stale(part, record, now.date())
@@ -443,7 +443,7 @@ def test_a_400_without_a_word_is_too_big_only_while_a_small_question_is_answered
 def test_places_that_are_refused_are_asked_once(server, tmp_path, quick, status):
     server.faults({"match": "localidades", "kind": "status", "status": status, "times": 99})
     source = Ibge(server.url)
-    summary = fetch_parts([(source, source.place_parts())], tmp_path, retry=quick)[0]
+    summary = fetch_requests([(source, source.place_parts())], tmp_path, retry=quick)[0]
     assert [(name, type(error)) for name, error in summary.missing] == [("localidades", FetchError)]
     assert sum("localidades" in line["path"] for line in server.log()) == 1
 
@@ -481,8 +481,8 @@ def test_places_and_polygons_survive_faults(server, tmp_path, quick, fault):
     source = Ibge(server.url)
     parts = [*source.place_parts(), *source.mesh_parts([51])]
     server.faults({"match": "/api/", "times": 3, **fault})
-    assert fetch_parts([(source, parts)], tmp_path, retry=quick)[0].missing == []
-    summary = fetch_parts([(source, source.mesh_parts([11]))], tmp_path, retry=quick)[0]
+    assert fetch_requests([(source, parts)], tmp_path, retry=quick)[0].missing == []
+    summary = fetch_requests([(source, source.mesh_parts([11]))], tmp_path, retry=quick)[0]
     assert "404" in str(summary.missing[0][1])
 
 
@@ -504,13 +504,13 @@ def test_old_tls_is_spoken_only_when_it_must_be(monkeypatch, tmp_path):
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
     monkeypatch.delenv("YIELDCAST_IBGE_URL", raising=False)
     source, target = Ibge(), tmp_path / "x"
-    source.fetch(source.place_parts()[0], target, Job(tmp_path / "job"))
+    source.fetch(source.place_parts()[0], target, PendingJob(tmp_path / "job"))
     assert used == ["HTTPAdapter", "LegacyAdapter"]
     assert target.read_bytes() == b"[1]"
     # another host is never spoken to in that way
     elsewhere = Ibge("https://example.org")
     with pytest.raises(FetchError, match="no trusted connection"):
-        elsewhere.fetch(elsewhere.place_parts()[0], target, Job(tmp_path / "job"))
+        elsewhere.fetch(elsewhere.place_parts()[0], target, PendingJob(tmp_path / "job"))
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ import pytest
 import xarray as xr
 
 from data_fetchers.cds.client import Cds
-from data_fetchers.engine.cache import Shelf
-from data_fetchers.engine.downloader import fetch_parts
-from data_fetchers.engine.source import NotYetError, Retry, TooBigError
+from data_fetchers.engine.cache import RequestCache
+from data_fetchers.engine.downloader import fetch_requests
+from data_fetchers.engine.source import NotYetPublishedError, RequestTooLargeError, Retry
 from data_fetchers.seas5.answers import published, system_of
 from data_fetchers.seas5.source import Seas5, newest_start, read_seasonal
 from yieldcast.data.files import read_netcdf, write_netcdf
@@ -71,7 +71,7 @@ class Store:
         if self.error:
             raise self.error
         if len(request["variable"]) * len(request["year"]) > self.limit:
-            raise TooBigError("cost limits exceeded")
+            raise RequestTooLargeError("cost limits exceeded")
         fault = self.faults.pop(0) if self.faults else None
         key = json.dumps([request, fault])
         if key not in self.made:
@@ -96,14 +96,14 @@ def fetched(tmp_path, quick, store, starts, **settings):
     """Source and summary after a fetch of these starts."""
     source = Seas5(store, area=AREA, **settings)
     parts, _ = source.seasonal_parts(starts, TODAY)
-    (summary,) = fetch_parts([(source, parts)], tmp_path, retry=quick, today=TODAY)
+    (summary,) = fetch_requests([(source, parts)], tmp_path, retry=quick, today=TODAY)
     return source, summary
 
 
 def table_of(tmp_path, quick, store, static, starts, **settings):
     source, summary = fetched(tmp_path, quick, store, starts, **settings)
     assert not summary.missing
-    return read_seasonal(Shelf(tmp_path / "seas5"), source, starts, static)
+    return read_seasonal(RequestCache(tmp_path / "seas5"), source, starts, static)
 
 
 def texts(notes):
@@ -254,7 +254,7 @@ def test_an_answer_that_stays_broken_is_missing_and_leaves_no_file(tmp_path, fil
     assert all("expected" in str(error) and "received" in str(error) for _, error in summary.missing)
     assert not list((tmp_path / "seas5").glob("*.nc"))
     with pytest.raises(MissingDataError, match="2024-11"):
-        read_seasonal(Shelf(tmp_path / "seas5"), source, [NOVEMBER], static)
+        read_seasonal(RequestCache(tmp_path / "seas5"), source, [NOVEMBER], static)
 
 
 def no_year(ds):
@@ -375,7 +375,7 @@ def test_a_split_part_that_lacks_a_piece_is_not_used(tmp_path, quick, files, sta
     shelf = tmp_path / "seas5"
     next(shelf.glob("hindcast-51-m11-2-1-*.nc")).unlink()
     with pytest.raises(MissingDataError, match="hindcast-51-m11 is not there"):
-        read_seasonal(Shelf(shelf), source, [NOVEMBER], static)
+        read_seasonal(RequestCache(shelf), source, [NOVEMBER], static)
 
 
 def test_the_smallest_part_cannot_be_split():
@@ -389,7 +389,7 @@ def test_the_smallest_part_cannot_be_split():
 def test_one_start_missing_leaves_the_others(tmp_path, quick, files, static):
     source, _ = fetched(tmp_path, quick, Store(files), [NOVEMBER])
     starts = [NOVEMBER, np.datetime64("2025-11", "M")]
-    table, notes = read_seasonal(Shelf(tmp_path / "seas5"), source, starts, static)
+    table, notes = read_seasonal(RequestCache(tmp_path / "seas5"), source, starts, static)
     assert table.sizes["forecast_reference_time"] == 1
     assert [n.missing for n in notes if "2025-11" in n.text] == [True]
 
@@ -397,7 +397,7 @@ def test_one_start_missing_leaves_the_others(tmp_path, quick, files, static):
 def test_a_start_that_is_not_out_is_told_once(tmp_path, quick, files, static):
     starts = [NOVEMBER, np.datetime64("2025-11", "M"), np.datetime64("2026-12", "M")]
     source, _ = fetched(tmp_path, quick, Store(files), [NOVEMBER])
-    shelf = Shelf(tmp_path / "seas5")
+    shelf = RequestCache(tmp_path / "seas5")
     planned = source.seasonal_parts(starts, TODAY)[1]
     _, read = read_seasonal(shelf, source, starts, static, TODAY)
     assert [n.missing for n in [*planned, *read] if "2026-12" in n.text] == [True]
@@ -413,7 +413,7 @@ def test_no_place_in_the_area_is_an_error(tmp_path, quick, files, static):
     source, _ = fetched(tmp_path, quick, Store(files), [NOVEMBER])
     south = static.isel(municipality=static["latitude_deg"].values < -20)
     with pytest.raises(MissingDataError, match="area of the forecast"):
-        read_seasonal(Shelf(tmp_path / "seas5"), source, [NOVEMBER], south)
+        read_seasonal(RequestCache(tmp_path / "seas5"), source, [NOVEMBER], south)
 
 
 def test_what_is_there_is_not_asked_for_again(tmp_path, quick, files):
@@ -426,12 +426,12 @@ def test_what_is_there_is_not_asked_for_again(tmp_path, quick, files):
 def test_a_new_start_that_is_refused_is_not_out_yet_an_old_one_is_an_error(tmp_path, files):
     source = Seas5(Store(files, error=FetchError("invalid request")))
     now = np.datetime64(dt.datetime.now(dt.UTC).date(), "M")
-    with pytest.raises(NotYetError, match="may not be out yet"):
+    with pytest.raises(NotYetPublishedError, match="may not be out yet"):
         source.fetch(source.forecast(now), tmp_path / "x", None)
     for part in (source.forecast(NOVEMBER), source.hindcast(now)):
         with pytest.raises(FetchError) as caught:
             source.fetch(part, tmp_path / "x", None)
-        assert not isinstance(caught.value, NotYetError)
+        assert not isinstance(caught.value, NotYetPublishedError)
 
 
 @pytest.fixture
@@ -467,7 +467,9 @@ def test_a_costly_request_is_split_at_the_real_client(tmp_path, quick, cds_serve
 def test_a_forecast_that_the_service_does_not_have_yet(tmp_path, quick, cds_server, cds, static):
     cds_server.set(latest="2024-11-05")
     source, summary = fetched(tmp_path, quick, cds, [NOVEMBER])
-    assert [(name, type(error)) for name, error in summary.missing] == [("forecast-2024-11", NotYetError)]
+    assert [(name, type(error)) for name, error in summary.missing] == [
+        ("forecast-2024-11", NotYetPublishedError)
+    ]
     assert not list((tmp_path / "seas5").glob("forecast-*.nc"))
     with pytest.raises(MissingDataError, match="starts in 2024-11 is not there; it is out by 2024-11-07"):
-        read_seasonal(Shelf(tmp_path / "seas5"), source, [NOVEMBER], static)
+        read_seasonal(RequestCache(tmp_path / "seas5"), source, [NOVEMBER], static)

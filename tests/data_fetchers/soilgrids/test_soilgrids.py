@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.transform import Affine
 
-from data_fetchers.engine.cache import Job, Part, Shelf
-from data_fetchers.engine.downloader import fetch_parts
-from data_fetchers.engine.source import AgainError, Note, Retry, run_part
+from data_fetchers.engine.cache import PendingJob, Request, RequestCache
+from data_fetchers.engine.downloader import fetch_requests
+from data_fetchers.engine.source import Note, Retry, RetryableError, run_part
 from data_fetchers.soilgrids import pixels
 from data_fetchers.soilgrids import source as soilgrids
 from data_fetchers.soilgrids.source import SoilGrids
@@ -99,7 +99,7 @@ def square(lat, lon, half=0.2):
     return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
 
 
-def part_of(source, layer, code, places=MT, mesh=None) -> Part:
+def part_of(source, layer, code, places=MT, mesh=None) -> Request:
     found = [
         p for p in source.soil_parts(static(places), mesh)
         if p.request["layer"] == layer and p.request["code"] == code
@@ -109,7 +109,7 @@ def part_of(source, layer, code, places=MT, mesh=None) -> Part:
 
 
 def run(source, part, folder, retry=None):
-    shelf = Shelf(folder)
+    shelf = RequestCache(folder)
     shelf.make()
     outcome = run_part(source, part, folder, retry or Retry(tries=1))
     rows = {row.municipality: row for row in read_rows(shelf.path(part))} if outcome.record else {}
@@ -208,9 +208,11 @@ def test_every_property_in_our_units(base, tmp_path, generation):
     source = SoilGrids(base, generation=generation)
     layers = list(LAYERS[generation])
     wanted = [p for p in source.soil_parts(static()) if p.request["layer"] in (layers[0], layers[-1])]
-    (summary,) = fetch_parts([(source, wanted)], tmp_path, retry=Retry(tries=1))
+    (summary,) = fetch_requests([(source, wanted)], tmp_path, retry=Retry(tries=1))
     assert (summary.fetched, summary.missing) == (18, [])
-    ds, notes = read_soil(Shelf(tmp_path / source.name), source, wanted, static()["municipality"].values)
+    ds, notes = read_soil(
+        RequestCache(tmp_path / source.name), source, wanted, static()["municipality"].values
+    )
     only_20, only_2017 = {"nitrogen_g_kg"}, {"ph_kcl"}
     assert set(ds) == set(variables.SOIL) - (only_20 if generation == "2017" else only_2017)
     assert ds["soil_layer"].values.tolist() == [layers[0], layers[-1]]
@@ -264,7 +266,7 @@ def test_holes_are_filled_from_the_nearest_radius_that_has_values(base, tmp_path
     assert outcome.record["without_value"] == 1
     assert outcome.record["filled"] == 2
     assert outcome.record["nodata"] == 255
-    ds, notes = read_soil(Shelf(tmp_path), source, [part], static()["municipality"].values)
+    ds, notes = read_soil(RequestCache(tmp_path), source, [part], static()["municipality"].values)
     assert np.isnan(ds["clay_pct"].sel(municipality=5100403)).all()
     assert sorted((n.text.split(" of ")[0][:40], n.count, n.missing) for n in notes) == [
         ("values missing: no soil within 10 km", 1, False),
@@ -386,7 +388,7 @@ def test_place_without_polygon_takes_its_centroid_and_a_note_says_so(base, tmp_p
     _, rows = run(source, part, tmp_path / "shelf")
     assert rows[5100504].value == expected("clay_pct", 1, *MT[5100504])
     assert rows[5100504].how == "no polygon"
-    _, notes = read_soil(Shelf(tmp_path / "shelf"), source, [part], np.array(sorted(places), np.int32))
+    _, notes = read_soil(RequestCache(tmp_path / "shelf"), source, [part], np.array(sorted(places), np.int32))
     assert [(n.text, n.count) for n in notes] == [
         ("values at the centroid, there being no polygon; 1 municipalities", 1)
     ]
@@ -518,11 +520,11 @@ def _request(code, layer, generation="2017"):
 def test_what_verifies_is_not_fetched_again(soil_server, base, tmp_path):
     source = SoilGrids(base)
     parts = source.soil_parts(static())[:3]
-    fetch_parts([(source, parts[:2])], tmp_path, retry=Retry(tries=1))
+    fetch_requests([(source, parts[:2])], tmp_path, retry=Retry(tries=1))
     before = len(soil_server.log())
-    (summary,) = fetch_parts([(source, parts[:2])], tmp_path, retry=Retry(tries=1))
+    (summary,) = fetch_requests([(source, parts[:2])], tmp_path, retry=Retry(tries=1))
     assert (summary.kept, summary.fetched, len(soil_server.log())) == (2, 0, before)
-    (summary,) = fetch_parts([(source, parts)], tmp_path, retry=Retry(tries=1))
+    (summary,) = fetch_requests([(source, parts)], tmp_path, retry=Retry(tries=1))
     assert (summary.kept, summary.fetched) == (2, 1)
     assert {e["path"].rsplit("/", 1)[1] for e in soil_server.log()[before:]} == {"CLYPPT_M_sl3_250m_ll.tif"}
 
@@ -575,7 +577,7 @@ def test_faults_that_stay_are_errors_not_holes(soil_server, base, tmp_path, capf
     source, part, match, _ = faulty(base, which)
     soil_server.faults({**FAULTS[fault], "share": 0.01, "match": f"GET {match}", "times": 1000})
     outcome, rows = run(source, part, tmp_path, Retry(tries=2, first_s=0.01))
-    assert isinstance(outcome.error, AgainError)
+    assert isinstance(outcome.error, RetryableError)
     assert outcome.tries == 2
     assert "clay" in str(outcome.error).lower() or "clyppt" in str(outcome.error).lower()
     assert outcome.error.hint
@@ -610,7 +612,7 @@ def test_wrong_address_says_so(base, tmp_path, quick):
 def test_nobody_there(tmp_path, quick):
     source = SoilGrids("http://127.0.0.1:9")
     outcome, _ = run(source, part_of(source, "0cm", "CLYPPT"), tmp_path, quick)
-    assert isinstance(outcome.error, AgainError)
+    assert isinstance(outcome.error, RetryableError)
     assert outcome.tries == quick.tries
 
 
@@ -626,8 +628,8 @@ def test_redirect_to_another_host_is_refused(soil_server, base, tmp_path, quick)
 def test_the_wait_that_the_service_asks_for_is_kept(soil_server, base, tmp_path, status):
     source, part, match, _ = faulty(base, TIFF)
     soil_server.faults({"match": match, "kind": "status", "status": status, "headers": {"Retry-After": "7"}})
-    with pytest.raises(AgainError) as caught:
-        source.fetch(part, tmp_path / "x", Job(tmp_path / "job"))
+    with pytest.raises(RetryableError) as caught:
+        source.fetch(part, tmp_path / "x", PendingJob(tmp_path / "job"))
     assert caught.value.after_s == 7
 
 
@@ -637,7 +639,7 @@ def test_a_long_wait_asked_of_gdal_does_not_block_a_worker(soil_server, base, tm
     soil_server.faults({"match": match, "times": 1000, **slow})
     began = time.monotonic()
     outcome, _ = run(source, part, tmp_path)
-    assert isinstance(outcome.error, AgainError)
+    assert isinstance(outcome.error, RetryableError)
     assert time.monotonic() - began < 3
 
 
@@ -645,7 +647,7 @@ def test_a_file_without_values_is_refused(soil_server, base, tmp_path):
     soil_server.set(blank=True)
     source = SoilGrids(base)
     outcome, _ = run(source, part_of(source, "0cm", "CLYPPT"), tmp_path)
-    assert isinstance(outcome.error, AgainError)
+    assert isinstance(outcome.error, RetryableError)
     assert "none of 6 places" in str(outcome.error)
     outcome, rows = run(source, part_of(source, "0cm", "CLYPPT", PLACE), tmp_path)  # an island
     assert outcome.error is None
@@ -814,14 +816,14 @@ def test_check_refuses(tmp_path, rows, says):
     write_rows(tmp_path / "x.csv", GOOD)
     assert source.check(part, tmp_path / "x.csv") == {"places": 2, "without_value": 1, "filled": 0}
     write_rows(tmp_path / "x.csv", rows)
-    with pytest.raises(AgainError, match=says):
+    with pytest.raises(RetryableError, match=says):
         source.check(part, tmp_path / "x.csv")
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "municipality,value\n1,2\n", "x" * 100])
 def test_check_refuses_what_is_no_table(tmp_path, text):
     (tmp_path / "x.csv").write_text(text)
-    with pytest.raises(AgainError, match=r"x\.csv: expected rows of municipality"):
+    with pytest.raises(RetryableError, match=r"x\.csv: expected rows of municipality"):
         SoilGrids().check(part_of(SoilGrids(), "0cm", "CLYPPT"), tmp_path / "x.csv")
 
 
@@ -832,7 +834,7 @@ def put(shelf, part, values):
 
 
 def test_absent_parts_and_odd_textures_are_noted(tmp_path):
-    source, shelf = SoilGrids(), Shelf(tmp_path)
+    source, shelf = SoilGrids(), RequestCache(tmp_path)
     shelf.make()
     places = {1: (-12.0, -57.0), 2: (-13.0, -57.0)}
     parts = [part_of(source, "5cm", code, places) for code in ("CLYPPT", "SLTPPT", "SNDPPT", "CECSOL")]
@@ -852,7 +854,7 @@ def test_absent_parts_and_odd_textures_are_noted(tmp_path):
 def test_layers_are_sorted_by_depth(tmp_path):
     source = SoilGrids()
     parts = [part_of(source, layer, "CLYPPT") for layer in ("100cm", "5cm", "0cm", "30cm")]
-    ds, _ = read_soil(Shelf(tmp_path), source, parts, static()["municipality"].values)
+    ds, _ = read_soil(RequestCache(tmp_path), source, parts, static()["municipality"].values)
     assert ds["soil_layer"].values.tolist() == ["0cm", "5cm", "30cm", "100cm"]
 
 

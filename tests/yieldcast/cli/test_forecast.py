@@ -22,7 +22,7 @@ from yieldcast.cli.views.forecast import forecast_view, skill_view, states_view
 from yieldcast.data.store import Store
 from yieldcast.data.synthetic import synthetic_mesh
 from yieldcast.forecasting import table as forecast_table
-from yieldcast.operations.bulletins import Issue
+from yieldcast.operations.bulletins import Bulletin
 from yieldcast.reporting.figures import skill_png
 
 DATE, YEAR = "2014-12-15", 2015
@@ -104,7 +104,7 @@ def test_a_forecast_is_an_issue_on_disk_and_a_table_on_the_screen(forecast, tmp_
     code, out, err = forecast("--as-of", DATE)
     assert (code, err) == (0, "")
     place = tmp_path / "issues" / "soybean-2015" / DATE
-    issue = Issue.open(place)
+    issue = Bulletin.open(place)
     issue.verify()
     kinds = {f"forecast.{kind}" for kind in ("nc", "csv", "xlsx", "gpkg", "geojson")}
     names = kinds | {"report.html", "changes.json"}
@@ -135,7 +135,7 @@ def test_the_same_call_again_is_the_same_issue_and_a_later_date_is_compared(fore
     code, out, err = forecast("--as-of", DATE)
     assert (code, err) == (0, "")
     assert sorted(p.name for p in root.iterdir() if not p.name.startswith(".")) == ["2014-11-15", DATE]
-    later = Issue.open(root / DATE)
+    later = Bulletin.open(root / DATE)
     assert later.manifest["previous"] == "2014-11-15"
     assert " ".join(later.summary("en").split()) in " ".join(out.split())
     assert "2014-11-15" in later.summary("en")
@@ -154,7 +154,7 @@ def test_portuguese(forecast, tmp_path):
     assert len(rows[0]) > 10
     assert "Município" in text
     assert '<html lang="pt' in (place / "report.html").read_text(encoding="utf-8")
-    assert Issue.open(place).manifest["lang"] == "pt"
+    assert Bulletin.open(place).manifest["lang"] == "pt"
 
 
 def test_skill_is_shown_in_the_report(forecast, tmp_path):

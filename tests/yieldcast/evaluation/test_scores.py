@@ -16,7 +16,7 @@ from yieldcast.errors import LeakageError, MissingDataError, SchemaError
 from yieldcast.evaluation.metrics import score
 from yieldcast.evaluation.scores import evaluate, evaluate_years
 from yieldcast.features.samples import SampleSet
-from yieldcast.models.baselines import Line
+from yieldcast.models.baselines import Baseline
 
 ROW_KEYS = [
     "model", "kind", "n", "r", "mape_pct", "rmse_kg_ha", "bias_kg_ha", "r_sd", "r_max", "mape_sd", "mape_min",
@@ -40,9 +40,9 @@ def samples(target, years=None) -> SampleSet:
     )
 
 
-def line(prediction, fallback=None, history="hindsight") -> Line:
+def line(prediction, fallback=None, history="hindsight") -> Baseline:
     values = np.asarray(prediction, dtype=np.float64)
-    return Line(
+    return Baseline(
         values, np.zeros(len(values), dtype=bool) if fallback is None else np.array(fallback), history
     )
 

@@ -45,7 +45,7 @@ def beats(ours, *lines):
     rows = [row(2016, lead, "forecast", rmse=value) for lead, value in enumerate(ours)]
     for k, line in enumerate(lines):
         rows += [row(2016, lead, f"line{k}", rmse=value) for lead, value in enumerate(line)]
-    return skill.beats_from(skill.pooled(rows, "soybean"), "rmse_kg_ha")
+    return skill.longest_winning_lead(skill.pooled(rows, "soybean"), "rmse_kg_ha")
 
 
 def test_the_lead_from_which_it_wins_at_every_shorter_one():
@@ -66,7 +66,7 @@ def test_without_reference_lines_nothing_is_said():
 
 def test_lines_scored_in_other_years_are_not_compared():
     rows = [row(y, 0, "forecast", rmse=5.0) for y in (2016, 2017)] + [row(2017, 0, "line", rmse=1.0)]
-    assert skill.beats_from(skill.pooled(rows, "soybean"), "rmse_kg_ha")["best"] == []
+    assert skill.longest_winning_lead(skill.pooled(rows, "soybean"), "rmse_kg_ha")["best"] == []
 
 
 def test_rows_of_another_kind_are_refused():

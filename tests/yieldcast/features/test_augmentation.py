@@ -12,7 +12,7 @@ from yieldcast.config import DataSettings
 from yieldcast.data.store import Tables
 from yieldcast.errors import ConfigError
 from yieldcast.features import augmentation, samples, yield_history
-from yieldcast.features.augmentation import Cuts, put_together
+from yieldcast.features.augmentation import SeasonMixer, mix_seasons
 from yieldcast.training import rng as draws
 
 PLACES, YEARS, STEPS, VARIABLES, ROWS = 3, 5, 4, 3, 12
@@ -23,7 +23,7 @@ SUMMED = 2
 def cuts():
     """Five years of which three, not all in a row, may fill; rows of all years."""
     rng = np.random.default_rng(1)
-    return Cuts(
+    return SeasonMixer(
         bank=rng.normal(10, 5, (PLACES, YEARS, STEPS, VARIABLES)).astype(np.float32),
         normal=rng.normal(10, 5, (PLACES, STEPS, VARIABLES)).astype(np.float32),
         place=rng.integers(0, PLACES, ROWS).astype(np.int32),
@@ -58,7 +58,7 @@ def test_seasons_are_those_of_a_plain_loop(cuts, share):
     rows = rng.integers(0, ROWS, (2, 40)).astype(np.int32)
     drawn = rng.random((2, 40, 4)).astype(np.float32)
     drawn[0, 0], drawn[0, 1] = 0, np.float32(1 - 2**-24)  # the ends of what is drawn
-    weather, static = map(np.asarray, put_together(cuts.arrays(), rows, drawn, share))
+    weather, static = map(np.asarray, mix_seasons(cuts.arrays(), rows, drawn, share))
     assert weather.shape == (2, 40, STEPS, VARIABLES)
     for member, position in np.ndindex(2, 40):
         row = rows[member, position]
@@ -76,7 +76,7 @@ def test_every_month_year_and_lag_comes_up_and_the_own_year_never(cuts):
     seed = np.array([1, 2], np.int32)
     drawn = draws.uniform(seed, seed * 0, draws.SEASONS, (4000, 4))
     rows = np.resize(np.arange(ROWS, dtype=np.int32), (2, 4000))
-    weather, static = map(np.asarray, put_together(plain.arrays(), rows, drawn, 0.5))
+    weather, static = map(np.asarray, mix_seasons(plain.arrays(), rows, drawn, 0.5))
     own = cuts.year[rows]
     first = weather[..., 0]  # not summed
     cut = first[..., -1] != own  # the last month of a cut season is never its own
@@ -113,12 +113,12 @@ def test_uncut_seasons_of_a_bank_are_the_samples(source, kind):
     # Two ways to the same numbers: rows cut by themselves, and the bank of all years with share 0.
     source = replace(source, settings=source.settings.model_copy(update={"weather_inputs": kind}))
     rows, _ = source.build([2014, 2015])
-    cuts = augmentation.training_cuts(source, rows, (2, 3), 0.5)
+    cuts = augmentation.season_mixer(source, rows, (2, 3), 0.5)
     chosen = np.arange(len(rows), dtype=np.int32)[None]
     drawn = np.full((1, len(rows), 4), 0.4, np.float32)
     for draw, lag in ((0.2, 2), (0.7, 3)):
         drawn[..., 3] = draw
-        weather, static = map(np.asarray, put_together(cuts.arrays(), chosen, drawn, 0.0))
+        weather, static = map(np.asarray, mix_seasons(cuts.arrays(), chosen, drawn, 0.0))
         np.testing.assert_allclose(weather[0], rows.dynamic, rtol=1e-5, atol=2e-3)
         np.testing.assert_array_equal(static[0], source.with_history(rows, lag).static)
 
@@ -126,13 +126,13 @@ def test_uncut_seasons_of_a_bank_are_the_samples(source, kind):
 def test_cut_seasons_of_a_bank_are_two_years_of_the_table(source, rows, small):
     # Values, so that months can be read off the table: 4 of the 9 own, the rest of the drawn year.
     source = replace(source, settings=source.settings.model_copy(update={"weather_inputs": "values"}))
-    cuts = augmentation.training_cuts(source, rows, (2,), 1.0)
+    cuts = augmentation.season_mixer(source, rows, (2,), 1.0)
     # Windows begin in the year before: the first, of 2010, is not whole and fills nothing.
     assert cuts.fills.tolist() == [1, 2, 3, 4, 5]  # 2011 to 2015
     k = int(np.flatnonzero(rows.harvest_year == 2014)[0])
     # 0.45 x 9 = 4.05 months known; 0.99 x 4 others = 3.96, the last of them: 2015.
     drawn = np.array([[[0.0, 0.45, 0.99, 0.0]]], np.float32)
-    weather, _ = put_together(cuts.arrays(), np.array([[k]], np.int32), drawn, 1.0)
+    weather, _ = mix_seasons(cuts.arrays(), np.array([[k]], np.int32), drawn, 1.0)
     series = small.weather.sel(municipality=int(rows.municipality[k]))
     for year, steps in ((2014, slice(0, 4)), (2015, slice(4, 9))):
         window = source.calendar.window("soybean", str(rows.state[k]), year)[steps]
@@ -149,7 +149,7 @@ def test_a_year_with_a_gap_fills_nothing_and_keeps_its_rows(source, small):
     gap = replace(source, tables=Tables(small.static, weather, small.yields))
     rows, _ = gap.build([2014, 2015])
     assert code in rows.municipality
-    cuts = augmentation.training_cuts(gap, rows, (2,), 0.5)
+    cuts = augmentation.season_mixer(gap, rows, (2,), 0.5)
     assert cuts.fills.tolist() == [1, 2, 4, 5]  # 2011, 2012, 2014, 2015
     assert np.isfinite(cuts.bank).all()
 
@@ -163,13 +163,13 @@ def test_with_too_few_years_the_setting_to_change_is_named(source, small):
     )
     rows, _ = short.build([2014])
     with pytest.raises(ConfigError, match="two years of weather for every place, received 1") as caught:
-        augmentation.training_cuts(short, rows, (2, 3), 0.5)
+        augmentation.season_mixer(short, rows, (2, 3), 0.5)
     assert "season_cuts = 0" in caught.value.hint
     # With that setting the bank serves all the same: seasons stay whole, only the history's lag is drawn.
-    cuts = augmentation.training_cuts(short, rows, (2, 3), 0.0)
+    cuts = augmentation.season_mixer(short, rows, (2, 3), 0.0)
     chosen = np.arange(len(rows), dtype=np.int32)[None]
     drawn = np.random.default_rng(3).random((1, len(rows), 4)).astype(np.float32)
-    weather, _ = put_together(cuts.arrays(), chosen, drawn, 0.0)
+    weather, _ = mix_seasons(cuts.arrays(), chosen, drawn, 0.0)
     np.testing.assert_allclose(np.asarray(weather)[0], rows.dynamic, rtol=1e-5, atol=2e-3)
 
 
@@ -185,7 +185,7 @@ def test_law_training_on_public_years_sees_nothing_later(source, rows, small):
     changed = replace(source, tables=Tables(small.static, weather, yields))
     again, _ = changed.build([2014, 2015])
     assert again.fingerprint() == rows.fingerprint()
-    one, two = (augmentation.training_cuts(s, r, (2, 3), 0.5) for s, r in ((source, rows), (changed, again)))
+    one, two = (augmentation.season_mixer(s, r, (2, 3), 0.5) for s, r in ((source, rows), (changed, again)))
     for name, array in one.arrays().items():
         np.testing.assert_array_equal(two.arrays()[name], array, err_msg=name)
     lags = yield_history.possible_lags(source.calendar, "soybean", rows.state, source.settings.publication())

@@ -127,7 +127,7 @@ def test_law_no_value_published_after_as_of_changes_any_output(small, calendar, 
         np.testing.assert_array_equal(old, new)
 
 
-def public_lines(tables: Tables, rows, train, calendar, as_of: dt.date | None) -> list[np.ndarray]:
+def public_baselines(tables: Tables, rows, train, calendar, as_of: dt.date | None) -> list[np.ndarray]:
     """The samples' weather and every public reference line, on the date that `evaluate` would use."""
     data = DataSettings()
     if as_of is None:
@@ -138,7 +138,7 @@ def public_lines(tables: Tables, rows, train, calendar, as_of: dt.date | None) -
         season, _ = source.season(place, rows.harvest_year, as_of)
         dated = replace(rows, dynamic=season["weather"].values)
     places, states = (tables.static[name].values.tolist() for name in ("municipality", "state"))
-    lines = baselines.reference_lines(
+    lines = baselines.all_baselines(
         train,
         dated,
         tables.yields,
@@ -157,7 +157,7 @@ def test_law_holds_for_samples_and_public_lines(small, calendar, as_of, seed):
     rows, _ = samples.build(small, calendar, "soybean", [2016], DataSettings())
     train, _ = samples.build(small, calendar, "soybean", [2012, 2013], DataSettings())
     changed = with_the_future_changed(small, as_of, seed)
-    before, after = (public_lines(t, rows, train, calendar, as_of) for t in (small, changed))
+    before, after = (public_baselines(t, rows, train, calendar, as_of) for t in (small, changed))
     assert len(before) == 5
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
@@ -169,7 +169,7 @@ def test_law_holds_for_the_default_date_the_end_of_each_window(small, calendar):
     for day in np.unique(rows.window_end):
         mine = rows.take(rows.window_end == day)
         changed = with_the_future_changed(small, day.item(), seed=3)
-        before, after = (public_lines(t, mine, train, calendar, None) for t in (small, changed))
+        before, after = (public_baselines(t, mine, train, calendar, None) for t in (small, changed))
         for old, new in zip(before, after, strict=True):
             np.testing.assert_array_equal(old, new)
 

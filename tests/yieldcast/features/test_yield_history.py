@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from yieldcast.errors import MissingDataError
 from yieldcast.features import yield_history
-from yieldcast.features.yield_history import Panel
+from yieldcast.features.yield_history import YieldHistory
 from yieldcast.publication import Publication
 
 PAM = Publication()
@@ -28,7 +28,7 @@ def panel(own, first=2001):
             "harvest_year": np.arange(first, first + own.shape[1], dtype=np.int16),
         },
     )  # fmt: skip
-    return Panel.of(yields, STATES, "soybean")
+    return YieldHistory.of(yields, STATES, "soybean")
 
 
 def rows(places, years):

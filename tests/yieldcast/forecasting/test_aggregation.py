@@ -10,26 +10,26 @@ from scipy import stats
 
 from yieldcast.forecasting.aggregation import aggregate
 from yieldcast.forecasting.calibration import calibrate
-from yieldcast.forecasting.hindcasts import Raw
+from yieldcast.forecasting.hindcasts import RawForecasts
 from yieldcast.forecasting.table import QUANTILES
-from yieldcast.forecasting.year_effects import Record
+from yieldcast.forecasting.year_effects import YearEffectRecord
 
 ENDS = QUANTILES.index(0.05), QUANTILES.index(0.95)
 
 
-def rows(places, years, states, error=0.0, mean=3000.0, scale=100.0) -> Raw:
+def rows(places, years, states, error=0.0, mean=3000.0, scale=100.0) -> RawForecasts:
     """Forecasts without any spread of their own; targets are `mean` + `error`."""
     n = len(places)
     mean, error, scale = (np.broadcast_to(np.float64(x), n) for x in (mean, error, scale))
     none = np.full(n, np.nan)
-    return Raw(
+    return RawForecasts(
         np.asarray(places, dtype=np.int32), np.asarray(years, dtype=np.int16), np.asarray(states),
         mean + error, np.tile(mean, (len(QUANTILES), 1)), mean, scale, np.ones(n), np.full((3, n), np.nan),
         np.ones(n, dtype=bool), none, none,
     )  # fmt: skip
 
 
-def panel_of(states, years, error, **more) -> Raw:
+def panel_of(states, years, error, **more) -> RawForecasts:
     """Every place in every year; error (year, place)."""
     count = len(states)
     return rows(
@@ -86,7 +86,7 @@ def test_the_longer_record_lends_its_variance_to_each_aggregate():
     past = panel_of(["MT", "RS"], [2012, 2013], [[100.0, 100], [-100, -100]])
     new = rows([0, 1], [2014] * 2, ["MT", "RS"])
     lent = {"all": np.array([3.0, -3] * 3), "MT": np.array([0.5, -0.5] * 3), "RS": np.array([1.0, -1])}
-    record = Record(tuple(range(2000, 2006)), np.zeros(6), lent)
+    record = YearEffectRecord(tuple(range(2000, 2006)), np.zeros(6), lent)
     found = aggregate(new, np.array([1.0, 1]), past, record)
     # own variance 2 with one degree; the record's 6/5 x 9 and 6/5 x 0.25 count for four; RS has too few years
     for k, (variance, dof) in enumerate((((2 + 4 * 10.8) / 5, 5), ((2 + 4 * 0.3) / 5, 5), (2.0, 1))):
@@ -141,7 +141,7 @@ def test_a_state_without_hindcasts_takes_the_countrys_years():
     single = panel_of(["RS"], [2013], [[500.0]])
     third = single.take(np.array([0]))
     third = type(third)(**{**vars(third), "municipality": np.array([2], dtype=np.int32)})
-    joined = Raw.join([past, third])
+    joined = RawForecasts.join([past, third])
     found = aggregate(new, np.array([10.0, 10, 10]), joined, None)
     np.testing.assert_allclose(found.quantiles_kg_ha[2], found.quantiles_kg_ha[0])
 

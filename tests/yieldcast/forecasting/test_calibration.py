@@ -21,18 +21,18 @@ from yieldcast.forecasting.calibration import (
     conformal_quantile,
     year_effect_quantile,
 )
-from yieldcast.forecasting.hindcasts import Raw
+from yieldcast.forecasting.hindcasts import RawForecasts
 from yieldcast.forecasting.table import QUANTILES
-from yieldcast.forecasting.year_effects import Record
+from yieldcast.forecasting.year_effects import YearEffectRecord
 
 LAW = settings(max_examples=60, deadline=None)
 
 
-def raw(years, target, quantiles=None, scale=1.0) -> Raw:
+def raw(years, target, quantiles=None, scale=1.0) -> RawForecasts:
     """Hindcasts of one place a row; the forecast says 0 at every level unless told otherwise."""
     target, n = np.asarray(target, dtype=np.float64), len(years)
     none = np.full(n, np.nan)
-    return Raw(
+    return RawForecasts(
         np.arange(n, dtype=np.int32), np.asarray(years, dtype=np.int16), np.full(n, "MT"), target,
         np.zeros((len(QUANTILES), n)) if quantiles is None else np.asarray(quantiles, dtype=np.float64),
         np.zeros(n), np.broadcast_to(np.float64(scale), n), np.ones(n), np.full((3, n), np.nan),
@@ -40,9 +40,9 @@ def raw(years, target, quantiles=None, scale=1.0) -> Raw:
     )  # fmt: skip
 
 
-def record_of(effects) -> Record:
+def record_of(effects) -> YearEffectRecord:
     effects = np.asarray(effects, dtype=np.float64)
-    return Record(tuple(range(2000, 2000 + len(effects))), effects, {})
+    return YearEffectRecord(tuple(range(2000, 2000 + len(effects))), effects, {})
 
 
 # --- conformal --------------------------------------------------------------------------------------------

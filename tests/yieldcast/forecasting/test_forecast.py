@@ -20,7 +20,7 @@ from yieldcast.data.store import Store, Tables
 from yieldcast.errors import ConfigError, LeakageError, MissingDataError, RunError
 from yieldcast.forecasting import forecast as forecasting
 from yieldcast.forecasting.forecast import forecast, inputs
-from yieldcast.forecasting.predictor import Members
+from yieldcast.forecasting.predictor import Ensemble
 from yieldcast.forecasting.table import check_forecast, read, write
 from yieldcast.publication import Publication, add_months
 from yieldcast.training.run_directory import Run
@@ -32,7 +32,7 @@ DATES = (dt.date(2014, 10, 10), dt.date(2015, 2, 20), dt.date(2015, 7, 15))
 
 @pytest.fixture(scope="module")
 def members(forecast_run):
-    return Members.load(forecast_run)
+    return Ensemble.load(forecast_run)
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from yieldcast.data.store import Tables
 from yieldcast.errors import RunError
 from yieldcast.forecasting import hindcasts as hindcast_cache
 from yieldcast.forecasting import scenarios
-from yieldcast.forecasting.hindcasts import Caster, Raw, hindcasts, kept_hindcasts, same_day
-from yieldcast.forecasting.predictor import Members
+from yieldcast.forecasting.hindcasts import Forecaster, RawForecasts, hindcasts, kept_hindcasts, same_day
+from yieldcast.forecasting.predictor import Ensemble
 from yieldcast.forecasting.table import QUANTILES
-from yieldcast.forecasting.year_effects import usual_spread
+from yieldcast.forecasting.year_effects import yield_sd
 from yieldcast.training.run_directory import Run
 
 AS_OF = dt.date(2015, 1, 20)  # of the season 2015
@@ -24,12 +24,12 @@ AS_OF = dt.date(2015, 1, 20)  # of the season 2015
 
 @pytest.fixture(scope="module")
 def members(forecast_run):
-    return Members.load(forecast_run)
+    return Ensemble.load(forecast_run)
 
 
 @pytest.fixture(scope="module")
 def caster(forecast_run, forecast_store):
-    return Caster(forecast_run, forecast_store.tables, AS_OF)
+    return Forecaster(forecast_run, forecast_store.tables, AS_OF)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def made(caster, members):
 
 
 def equal(one, two):
-    for field in fields(Raw):
+    for field in fields(RawForecasts):
         np.testing.assert_array_equal(getattr(one, field.name), getattr(two, field.name), err_msg=field.name)
 
 
@@ -84,7 +84,7 @@ def test_a_hindcast_is_of_the_members_that_left_the_year_out(made, caster, forec
     np.testing.assert_allclose(mine.quantiles_kg_ha, np.quantile(cast, QUANTILES, axis=0), rtol=1e-4)
     np.testing.assert_allclose(mine.mean_kg_ha, np.mean(cast, axis=0), rtol=1e-4)
     np.testing.assert_allclose(mine.observed_share, weather.observed.mean(axis=1))
-    np.testing.assert_array_equal(mine.scale_kg_ha, usual_spread(source.panel, rows, 2))
+    np.testing.assert_array_equal(mine.scale_kg_ha, yield_sd(source.panel, rows, 2))
     np.testing.assert_allclose(mine.naive_kg_ha[0], rows.static[:, -9], rtol=1e-6)  # last_public_kg_ha
 
 
@@ -115,7 +115,7 @@ def test_seasonal_forecasts_do_not_reach_back_so_past_years_stand_in(made, caste
 def test_rows_are_taken_and_joined(made):
     order = np.argsort(made.harvest_year, kind="stable")
     parts = [made.take(made.harvest_year == year) for year in (2011, 2012, 2013)]
-    equal(Raw.join(parts), made.take(order))
+    equal(RawForecasts.join(parts), made.take(order))
     some = made.take(np.array([3, 1]))
     assert some.quantiles_kg_ha.shape == (7, 2)
     np.testing.assert_array_equal(some.quantiles_kg_ha, made.quantiles_kg_ha[:, [3, 1]])
@@ -151,7 +151,7 @@ def test_two_left_out_years_will_do_and_are_counted(caster, members):
 def own(forecast_run, forecast_store, tmp_path):
     """A caster whose run is a copy: its cache is empty and its own."""
     shutil.copytree(forecast_run.path, tmp_path / "run", ignore=shutil.ignore_patterns("hindcasts"))
-    return Caster(Run.open(tmp_path / "run"), forecast_store.tables, AS_OF)
+    return Forecaster(Run.open(tmp_path / "run"), forecast_store.tables, AS_OF)
 
 
 def files(caster):

@@ -10,16 +10,16 @@ import pytest
 from yieldcast.config import NetworkSettings
 from yieldcast.errors import RunError
 from yieldcast.features.samples import SampleSet
-from yieldcast.features.yield_history import HISTORY_LINE
+from yieldcast.features.yield_history import HISTORY_BASELINE
 from yieldcast.forecasting import predictor
-from yieldcast.forecasting.predictor import Members
+from yieldcast.forecasting.predictor import Ensemble
 from yieldcast.models.dual_path import build
 from yieldcast.models.scaling import Scaling, base_column
 from yieldcast.models.stacked import Network, scaling_of, weights_of
 from yieldcast.training.run_directory import Run
 
 STEPS, SEEDS = 4, (1, 2, 3)
-NAMES = ("clay_pct_0cm", "latitude_deg", HISTORY_LINE)
+NAMES = ("clay_pct_0cm", "latitude_deg", HISTORY_BASELINE)
 YIELDS = NetworkSettings(lstm_units=(4, 3), static_units=(3,), head_units=(3,))
 DEPARTURES = YIELDS.model_copy(update={"target": "departure", "scaling": "deviation"})
 
@@ -50,7 +50,7 @@ def members(settings):
         models.append(build(settings, scalings[-1], STEPS, NAMES))
     base = base_column(NAMES) if settings.target == "departure" else None
     parts = tuple(map(weights_of, models)), tuple(map(scaling_of, scalings))
-    return Members(Network(settings, base), SEEDS, *parts), models
+    return Ensemble(Network(settings, base), SEEDS, *parts), models
 
 
 def by_keras(model, seasons, places):
@@ -84,7 +84,7 @@ def test_every_member_and_scenario_is_what_keras_gives(settings, monkeypatch):
 
 def test_members_of_a_run_are_read_once_with_their_own_scalings(forecast_run):
     told = []
-    together = Members.load(forecast_run, lambda done, total: told.append((done, total)))
+    together = Ensemble.load(forecast_run, lambda done, total: told.append((done, total)))
     assert together.seeds == (1, 2, 3, 4, 5, 6)
     assert told[-1] == (6, 6)
     identity, rng = forecast_run.identity, np.random.default_rng(4)
@@ -101,5 +101,5 @@ def test_members_of_a_run_are_read_once_with_their_own_scalings(forecast_run):
 def test_a_run_without_a_finished_member_is_refused(forecast_run, tmp_path):
     empty = Run(tmp_path, forecast_run.identity, forecast_run.settings, {})
     with pytest.raises(RunError, match="no finished member") as caught:
-        Members.load(empty)
+        Ensemble.load(empty)
     assert "yieldcast train" in caught.value.hint

@@ -11,23 +11,23 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yieldcast.features.yield_history import Panel
+from yieldcast.features.yield_history import YieldHistory
 from yieldcast.forecasting import year_effects
-from yieldcast.forecasting.year_effects import Record, Rows, usual_spread
+from yieldcast.forecasting.year_effects import PlaceYears, YearEffectRecord, yield_sd
 
 NAN = np.nan
 STATES = {1: "AA", 2: "BB"}
 AREA = {1: 100.0, 2: 300.0}
 
 
-def panel(own, first_year=2000, states=STATES) -> Panel:
+def panel(own, first_year=2000, states=STATES) -> YieldHistory:
     own = np.asarray(own, dtype=np.float64)
     years = np.arange(first_year, first_year + own.shape[1])
     table = xr.Dataset(
         {"yield_kg_ha": (("crop", "municipality", "harvest_year"), own[None])},
         coords={"crop": ["soybean"], "municipality": np.arange(1, len(own) + 1), "harvest_year": years},
     )
-    return Panel.of(table, states, "soybean")
+    return YieldHistory.of(table, states, "soybean")
 
 
 OWN = [[1000, 1200, 1100, 900, 1500], [2000, 2000, 2000, 2000, 2600]]  # 2000 to 2004
@@ -44,8 +44,8 @@ SCALE = {
 }
 
 
-def rows(places, years, states=STATES) -> Rows:
-    return Rows(
+def rows(places, years, states=STATES) -> PlaceYears:
+    return PlaceYears(
         np.array(places, dtype=np.int32),
         np.array([states[p] for p in places]),
         np.array(years, dtype=np.int16),
@@ -54,15 +54,13 @@ def rows(places, years, states=STATES) -> Rows:
 
 def test_usual_spread_by_hand():
     places, years = zip(*SCALE, strict=True)
-    np.testing.assert_allclose(usual_spread(panel(OWN), rows(places, years), 1), list(SCALE.values()))
+    np.testing.assert_allclose(yield_sd(panel(OWN), rows(places, years), 1), list(SCALE.values()))
 
 
 def test_usual_spread_of_a_place_without_three_years_is_its_states():
     # Place 3 has two values: it has the state's (m u + 5 a) / (m + 5) alone, with one place in the state.
     own = [[1000, 1200, 1100, NAN], [NAN, 500, 900, NAN]]
-    found = usual_spread(
-        panel(own, states={1: "AA", 2: "AA"}), rows([1, 2], [2003, 2003], {1: "AA", 2: "AA"}), 1
-    )
+    found = yield_sd(panel(own, states={1: "AA", 2: "AA"}), rows([1, 2], [2003, 2003], {1: "AA", 2: "AA"}), 1)
     np.testing.assert_allclose(found, [100, 100])  # u = a = 10,000 for both
 
 
@@ -71,21 +69,21 @@ def test_usual_spread_has_floors():
     same, wild = np.full(9, 3000.0), 3000 + np.array([-900, 900] * 4 + [0.0])
     many = np.vstack([np.tile(same, (200, 1)), wild])
     states = dict.fromkeys(range(1, 202), "AA")
-    found = usual_spread(panel(many, states=states), rows(range(1, 202), [2009] * 201, states), 1)
+    found = yield_sd(panel(many, states=states), rows(range(1, 202), [2009] * 201, states), 1)
     overall = wild.var(ddof=1) / 201
     assert found[0] == pytest.approx(math.sqrt(5 / 14 * overall))  # above a quarter of the root
     # in a state of its own kind nothing does (w = 5 a / 205): then a quarter of the root of a
     lone = {**states, 201: "BB"}
-    quiet = usual_spread(panel(many, states=lone), rows(range(1, 202), [2009] * 201, lone), 1)
+    quiet = yield_sd(panel(many, states=lone), rows(range(1, 202), [2009] * 201, lone), 1)
     assert quiet[0] == pytest.approx(0.25 * math.sqrt(overall))
     assert quiet[200] == pytest.approx(math.sqrt((9 * 201 + 5 * (201 + 5) / 6) / 14 * overall))
     # nothing varies anywhere: one kg/ha, never 0, which errors are divided by
-    nothing = usual_spread(panel(many[:3], states=states), rows([1, 2, 3], [2009] * 3, states), 1)
+    nothing = yield_sd(panel(many[:3], states=states), rows([1, 2, 3], [2009] * 3, states), 1)
     assert nothing.tolist() == [1, 1, 1]
     # nothing is known anywhere: a fifth of the level there is, else 1
-    short = usual_spread(panel([[1000, NAN], [3000, NAN]]), rows([1, 2], [2002, 2002]), 1)
+    short = yield_sd(panel([[1000, NAN], [3000, NAN]]), rows([1, 2], [2002, 2002]), 1)
     np.testing.assert_allclose(short, 400)
-    assert usual_spread(panel([[NAN, 1], [NAN, 1]]), rows([1, 2], [2001, 2001]), 1).tolist() == [1, 1]
+    assert yield_sd(panel([[NAN, 1], [NAN, 1]]), rows([1, 2], [2001, 2001]), 1).tolist() == [1, 1]
 
 
 def test_the_record_by_hand():
@@ -147,7 +145,7 @@ def test_places_without_three_years_before_do_not_count():
 
 def test_variance_needs_five_known_years():
     gaps = {"AA": np.array([1.0, NAN, 2, 3, 4, NAN]), "BB": np.array([1.0, NAN, 2, 3, 4, 7])}
-    some = Record(tuple(range(6)), np.arange(6.0), gaps)
+    some = YearEffectRecord(tuple(range(6)), np.arange(6.0), gaps)
     assert some.aggregate_variance("AA") is None
     assert some.aggregate_variance("BB") == pytest.approx(np.var([1, 2, 3, 4, 7], ddof=1))
     assert some.variance == pytest.approx(3.5)

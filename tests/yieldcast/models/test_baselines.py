@@ -19,8 +19,8 @@ from yieldcast.evaluation.metrics import score
 from yieldcast.features import yield_history
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.splits import check_order
-from yieldcast.features.yield_history import Panel, history_values
-from yieldcast.models.baselines import Line, public_lines, reference_lines
+from yieldcast.features.yield_history import YieldHistory, history_values
+from yieldcast.models.baselines import Baseline, all_baselines, public_baselines
 from yieldcast.publication import Publication
 
 SHARED = Path(__file__).parents[3] / ".." / "shared" / "brazil"
@@ -85,7 +85,7 @@ def split(own: np.ndarray, states, first: int, train_years, test_years, end: str
     return sets
 
 
-def same(a: dict[str, Line], b: dict[str, Line], names) -> bool:
+def same(a: dict[str, Baseline], b: dict[str, Baseline], names) -> bool:
     return all(
         np.array_equal(a[n].prediction, b[n].prediction) and np.array_equal(a[n].fallback, b[n].fallback)
         for n in names
@@ -159,7 +159,7 @@ def worked():
 
 def test_hindsight_lines_and_their_fallbacks_by_hand():
     own, area, states, train, test = worked()
-    lines = reference_lines(train, test, table(own, 2013, area=area), states, "soybean", PAM, None)
+    lines = all_baselines(train, test, table(own, 2013, area=area), states, "soybean", PAM, None)
     assert list(lines) == NAMES
     # 1: own 2017. 2: AA in 2017 is municipality 1 alone. 3: BB has nothing, the nation of 2017 is again
     # municipality 1. 4: CC has no 2017 but ends with 600 in 2014.
@@ -194,7 +194,7 @@ def test_public_lines_take_what_was_out_on_each_rows_own_date():
         ("04-30", dt.date(2017, 10, 1), 2016),
     ):
         test = rows([1], [2018], states, end=end)
-        lines = reference_lines(train, test, table(own, 2013), states, "soybean", PAM, as_of)
+        lines = all_baselines(train, test, table(own, 2013), states, "soybean", PAM, as_of)
         assert lines["last_public"].prediction[0] == own[0, newest - 2013]
         assert lines["mean_5y_public"].prediction[0] == own[0, : newest - 2012].mean()
         # municipality 1 grows by exactly 100 a year, so every line through it meets 1500 in 2018
@@ -209,7 +209,7 @@ def test_rows_with_different_dates_in_one_call():
             "dynamic", "static", "target_kg_ha", "municipality", "harvest_year", "state", "window_end")),
         april.dynamic_names, april.static_names,
     )  # fmt: skip
-    lines = reference_lines(train, both, table(own, 2013), states, "soybean", PAM, None)
+    lines = all_baselines(train, both, table(own, 2013), states, "soybean", PAM, None)
     np.testing.assert_array_equal(lines["last_public"].prediction, [1300, 1400])
 
 
@@ -218,7 +218,7 @@ def test_the_training_mean_is_the_last_resort_and_knows_its_date():
     own = np.full((4, 6), NAN)
     _, _, states, _, test = worked()
     train = rows([1, 1, 1], [2013, 2016, 2017], states, [600, 800, 4000])
-    lines = reference_lines(train, test, table(own, 2013), states, "soybean", PAM, None)
+    lines = all_baselines(train, test, table(own, 2013), states, "soybean", PAM, None)
     np.testing.assert_allclose(lines["last_year"].prediction, 1800)  # (600 + 800 + 4000) / 3
     np.testing.assert_allclose(lines["last_public"].prediction, 700)  # 2017 is not out in April 2018
     assert lines["mean_5y_public"].fallback_rows == 4
@@ -227,17 +227,19 @@ def test_the_training_mean_is_the_last_resort_and_knows_its_date():
 def test_without_areas_the_state_mean_is_plain_and_with_some_only_those_weigh():
     own = np.array([[1000.0], [2000.0], [4000.0]])
     states = {1: "AA", 2: "AA", 3: "AA"}
-    assert Panel.of(table(own, 2017), states, "soybean").state[0, 0] == pytest.approx(7000 / 3)
+    assert YieldHistory.of(table(own, 2017), states, "soybean").state[0, 0] == pytest.approx(7000 / 3)
     area = np.array([[1.0], [3.0], [NAN]])
-    assert Panel.of(table(own, 2017, area=area), states, "soybean").state[0, 0] == 1750
+    assert YieldHistory.of(table(own, 2017, area=area), states, "soybean").state[0, 0] == 1750
     area = np.array([[NAN], [NAN], [0.0]])
-    assert Panel.of(table(own, 2017, area=area), states, "soybean").state[0, 0] == pytest.approx(7000 / 3)
+    assert YieldHistory.of(table(own, 2017, area=area), states, "soybean").state[0, 0] == pytest.approx(
+        7000 / 3
+    )
 
 
 def test_no_training_row_was_public_so_the_boosted_line_falls_back_and_says_so():
     own, states = np.tile(np.arange(2000.0, 2600, 100), (30, 1)), dict.fromkeys(range(1, 31), "AA")
     train, test = split(own, states, 2013, [2017], [2018])
-    lines = reference_lines(train, test, table(own, 2013), states, "soybean", PAM, None)
+    lines = all_baselines(train, test, table(own, 2013), states, "soybean", PAM, None)
     line = lines["boosted_history_public"]
     np.testing.assert_array_equal(line.prediction, lines["mean_5y_public"].prediction)
     assert line.fallback_rows == len(test) == 30
@@ -247,12 +249,12 @@ def test_no_training_row_was_public_so_the_boosted_line_falls_back_and_says_so()
 def test_order_of_rows_and_of_the_table_does_not_matter():
     own, yields, states = country(places=12)
     train, test = split(own, states, 2000, range(2008, 2013), [2014])
-    expected = reference_lines(train, test, yields, states, "soybean", PAM, None)
+    expected = all_baselines(train, test, yields, states, "soybean", PAM, None)
     shuffled = yields.isel(
         municipality=[5, 1, 7, 0, 11, 3, 2, 10, 4, 9, 6, 8], harvest_year=slice(None, None, -1)
     )
     order = np.random.default_rng(0).permutation(len(test))
-    got = reference_lines(train, test.take(order), shuffled, states, "soybean", PAM, None)
+    got = all_baselines(train, test.take(order), shuffled, states, "soybean", PAM, None)
     for name in NAMES:
         np.testing.assert_allclose(got[name].prediction, expected[name].prediction[order], err_msg=name)
 
@@ -260,7 +262,7 @@ def test_order_of_rows_and_of_the_table_does_not_matter():
 def test_gaps_in_years_are_years_without_values():
     own, _, states, train, _ = worked()
     yields = table(own, 2013).drop_sel(harvest_year=[2014, 2017])
-    lines = reference_lines(train, rows([1], [2018], states), yields, states, "soybean", PAM, None)
+    lines = all_baselines(train, rows([1], [2018], states), yields, states, "soybean", PAM, None)
     assert lines["last_year"].fallback_rows == 1
     assert lines["mean_5y"].prediction[0] == pytest.approx((1000 + 1200 + 1300) / 3)
 
@@ -273,7 +275,7 @@ def test_gaps_in_years_are_years_without_values():
 def test_later_yields_change_nothing(seed):
     own, yields, states = country(seed, places=25)
     train, test = split(own, states, 2000, range(2008, 2014), [2014])
-    before = reference_lines(train, test, yields, states, "soybean", PAM, None)
+    before = all_baselines(train, test, yields, states, "soybean", PAM, None)
     rng = np.random.default_rng(seed)
 
     def with_noise_from(year: int) -> xr.Dataset:
@@ -282,9 +284,9 @@ def test_later_yields_change_nothing(seed):
 
     # hindsight may know 2013, nothing of 2014; public in April 2014 may know 2012, nothing of 2013
     assert same(
-        before, reference_lines(train, test, with_noise_from(2014), states, "soybean", PAM, None), NAMES
+        before, all_baselines(train, test, with_noise_from(2014), states, "soybean", PAM, None), NAMES
     )
-    later = reference_lines(train, test, with_noise_from(2013), states, "soybean", PAM, None)
+    later = all_baselines(train, test, with_noise_from(2013), states, "soybean", PAM, None)
     assert same(before, later, PUBLIC)
     assert not same(before, later, ["last_year"])
 
@@ -292,12 +294,12 @@ def test_later_yields_change_nothing(seed):
 def test_public_lines_do_not_learn_from_unpublished_training_rows_nor_from_the_test_target():
     own, yields, states = country(3)
     train, test = split(own, states, 2000, range(2008, 2014), [2014])
-    before = reference_lines(train, test, yields, states, "soybean", PAM, None)
+    before = all_baselines(train, test, yields, states, "soybean", PAM, None)
     target = np.where(train.harvest_year == 2013, 50_000, train.target_kg_ha).astype(np.float32)
     changed = SampleSet(**{**vars(train), "target_kg_ha": target})
     unknown = SampleSet(**{**vars(test), "target_kg_ha": np.full(len(test), NAN, dtype=np.float32)})
-    assert same(before, reference_lines(train, unknown, yields, states, "soybean", PAM, None), NAMES)
-    after = reference_lines(changed, unknown, yields, states, "soybean", PAM, None)
+    assert same(before, all_baselines(train, unknown, yields, states, "soybean", PAM, None), NAMES)
+    after = all_baselines(changed, unknown, yields, states, "soybean", PAM, None)
     assert same(before, after, PUBLIC)
     assert not same(before, after, ["boosted_history"])
 
@@ -309,7 +311,7 @@ def test_history_features_end_at_the_lag():
         cut = yields.assign(
             yield_kg_ha=yields["yield_kg_ha"].where(yields["harvest_year"] <= 2012 - lag, 77_777)
         )
-        full, short = (Panel.of(y, states, "soybean") for y in (yields, cut))
+        full, short = (YieldHistory.of(y, states, "soybean") for y in (yields, cut))
         features = full.features(full.rows(test, lag))
         np.testing.assert_array_equal(features, short.features(short.rows(test, lag)))
         here = np.isfinite(own[test.municipality - 1, 12 - lag])
@@ -321,7 +323,7 @@ def test_history_features_end_at_the_lag():
 
 def test_a_forecast_dated_after_publication_still_does_not_read_its_own_year():
     own, _, states, train, test = worked()
-    late = reference_lines(train, test, table(own, 2013), states, "soybean", PAM, dt.date(2025, 1, 1))
+    late = all_baselines(train, test, table(own, 2013), states, "soybean", PAM, dt.date(2025, 1, 1))
     assert late["last_public"].prediction[0] == 1400
     assert max(line.prediction.max() for line in late.values()) < 9000
 
@@ -331,7 +333,7 @@ def test_a_shuffled_target_cannot_be_learned():
     rng = np.random.default_rng(6)
     noise = rng.permuted(own, axis=None)  # the yields of all places and years, dealt out anew
     train, test = split(noise, states, 2000, range(2008, 2014), [2014])
-    lines = reference_lines(train, test, table(noise, 2000), states, "soybean", PAM, None)
+    lines = all_baselines(train, test, table(noise, 2000), states, "soybean", PAM, None)
     for name in NAMES:
         # 150 rows without any relation: sd of r is 1/sqrt(149) = 0.08; four of them
         assert abs(score(lines[name].prediction, test.target_kg_ha).r) < 0.33, name
@@ -341,7 +343,7 @@ def test_a_constant_does_not_beat_last_year_where_municipalities_differ():
     for seed in range(3):
         own, yields, states = country(seed)
         train, test = split(own, states, 2000, range(2008, 2014), [2014])
-        lines = reference_lines(train, test, yields, states, "soybean", PAM, None)
+        lines = all_baselines(train, test, yields, states, "soybean", PAM, None)
         constant = np.full(len(test), train.target_kg_ha.mean())
         naive = score(lines["last_year"].prediction, test.target_kg_ha)
         assert naive.rmse_kg_ha < score(constant, test.target_kg_ha).rmse_kg_ha
@@ -353,21 +355,21 @@ def test_weather_models_find_a_weather_signal_and_repeat_exactly():
     train, test = split(own, states, 2000, range(2008, 2014), [2014])
     signal = [2000 + 100 * s.dynamic[:, 2, 1] for s in (train, test)]
     train = SampleSet(**{**vars(train), "target_kg_ha": signal[0]})
-    lines = reference_lines(train, test, yields, states, "soybean", PAM, None)
+    lines = all_baselines(train, test, yields, states, "soybean", PAM, None)
     assert score(lines["ridge"].prediction, signal[1]).r > 0.99
     assert score(lines["boosted_weather"].prediction, signal[1]).r > 0.9
-    assert same(lines, reference_lines(train, test, yields, states, "soybean", PAM, None), NAMES)
+    assert same(lines, all_baselines(train, test, yields, states, "soybean", PAM, None), NAMES)
 
 
 # --- public lines of many dates share their trees -----------------------------------------------------------
 
 
-def as_of(own, yields, states, date: dt.date, fitted: dict) -> dict[str, Line]:
+def as_of(own, yields, states, date: dt.date, fitted: dict) -> dict[str, Baseline]:
     """The public lines for 2014 on a date, with the trees that are there."""
     train, test = split(own, states, 2000, range(2008, 2014), [2014])
-    panel = Panel.of(yields, states, "soybean")
+    panel = YieldHistory.of(yields, states, "soybean")
     placed = panel.rows(test, yield_history.lag(test, test.window_end, PAM, date))
-    return public_lines(panel, placed, train, test, fitted)
+    return public_baselines(panel, placed, train, test, fitted)
 
 
 def test_public_lines_are_those_of_all_lines_and_trees_are_fitted_once_a_newest_year():
@@ -383,7 +385,7 @@ def test_public_lines_are_those_of_all_lines_and_trees_are_fitted_once_a_newest_
     assert list(fitted) == [(2012, 2), (2013, 1)]
     assert fitted[2012, 2] is trees[2012, 2]
     for date, lines in zip(dates, shared, strict=True):
-        alone = reference_lines(train, test, yields, states, "soybean", PAM, date)
+        alone = all_baselines(train, test, yields, states, "soybean", PAM, date)
         assert list(lines) == PUBLIC
         assert {line.history for line in lines.values()} == {"public"}
         assert same(lines, alone, PUBLIC)
@@ -396,9 +398,9 @@ def test_shared_trees_still_see_the_weather_of_their_own_date():
     before = as_of(own, yields, states, dt.date(2014, 4, 15), fitted)
     train, test = split(own, states, 2000, range(2008, 2014), [2014])
     later = SampleSet(**{**vars(test), "dynamic": test.dynamic + 3})
-    panel = Panel.of(yields, states, "soybean")
+    panel = YieldHistory.of(yields, states, "soybean")
     placed = panel.rows(test, yield_history.lag(test, test.window_end, PAM, dt.date(2014, 4, 15)))
-    after = public_lines(panel, placed, train, later, fitted)
+    after = public_baselines(panel, placed, train, later, fitted)
     assert len(fitted) == 1
     assert same(before, after, PUBLIC[:3])
     assert not same(before, after, PUBLIC[3:])
@@ -411,33 +413,33 @@ def test_errors_say_what_to_do():
     own, _, states, train, test = worked()
     yields = table(own, 2013)
     with pytest.raises(LeakageError, match=r"test \[2013\], training \[2013\]"):
-        reference_lines(train, train, yields, states, "soybean", PAM, None)
+        all_baselines(train, train, yields, states, "soybean", PAM, None)
     with pytest.raises(ConfigError, match=r"corn, soybean.*'wheat'"):
-        reference_lines(train, test, yields, states, "wheat", PAM, None)
+        all_baselines(train, test, yields, states, "wheat", PAM, None)
     hole = rows([1, 2, 4], [2013] * 3, states, [600, NAN, 800])
     with pytest.raises(SchemaError, match="1 of 3 without"):
-        reference_lines(hole, test, yields, states, "soybean", PAM, None)
+        all_baselines(hole, test, yields, states, "soybean", PAM, None)
     with pytest.raises(MissingDataError, match="training and test years"):
         check_order([], [2018])
     with pytest.raises(MissingDataError, match="no municipality or no year"):
-        Panel.of(yields.isel(harvest_year=[]), states, "soybean")
+        YieldHistory.of(yields.isel(harvest_year=[]), states, "soybean")
 
 
 def test_nothing_public_at_all_is_an_error_and_not_a_guess():
     own, states = np.full((2, 2), 3000.0), {1: "AA", 2: "AA"}
     train, test = split(own, states, 2017, [2017], [2018])
     with pytest.raises(MissingDataError, match="last_public: expected yields of 2016 or before") as error:
-        reference_lines(train, test, table(own, 2017), states, "soybean", PAM, None)
+        all_baselines(train, test, table(own, 2017), states, "soybean", PAM, None)
     assert "earlier years" in error.value.hint
 
 
 def test_places_unknown_to_the_yields_table_are_forecast_all_the_same():
     own, _, states, train, _ = worked()
     stranger = rows([99], [2018], {99: "ZZ"})
-    lines = reference_lines(train, stranger, table(own, 2013), states, "soybean", PAM, None)
+    lines = all_baselines(train, stranger, table(own, 2013), states, "soybean", PAM, None)
     assert all(np.isfinite(line.prediction).all() for line in lines.values())
     assert lines["last_year"].prediction[0] == 1400  # the nation in 2017
-    nobody = reference_lines(train, stranger, table(own, 2013), {}, "soybean", PAM, None)
+    nobody = all_baselines(train, stranger, table(own, 2013), {}, "soybean", PAM, None)
     assert nobody["last_year"].prediction[0] == 1400
 
 
@@ -447,7 +449,7 @@ def test_a_soil_column_that_is_all_missing_is_no_obstacle():
         SampleSet(**{**vars(s), "static": np.where([True, False, False], NAN, s.static)})
         for s in split(own, states, 2000, range(2010, 2013), [2014])
     )
-    lines = reference_lines(train, test, yields, states, "soybean", PAM, None)
+    lines = all_baselines(train, test, yields, states, "soybean", PAM, None)
     assert all(np.isfinite(line.prediction).all() for line in lines.values())
 
 
@@ -481,7 +483,7 @@ def test_soybean_2018_has_the_known_scores(pam):
     train = all_rows.take(all_rows.harvest_year < 2018)
     test = all_rows.take(all_rows.harvest_year == 2018)
     begun = time.process_time()
-    lines = reference_lines(train, test, yields, states, "soybean", PAM, None)
+    lines = all_baselines(train, test, yields, states, "soybean", PAM, None)
     assert time.process_time() - begun < 15
     # reference figures of the data set's README: r 0.635, MAPE 9.6 %, RMSE 450; with yields to Y-2 RMSE 653,
     # both on the rows that have a value of their own

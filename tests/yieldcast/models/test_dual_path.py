@@ -8,7 +8,7 @@ import pytest
 
 from yieldcast.config import NetworkSettings
 from yieldcast.features.samples import SampleSet
-from yieldcast.features.yield_history import HISTORY_LINE
+from yieldcast.features.yield_history import HISTORY_BASELINE
 from yieldcast.models import dual_path
 from yieldcast.models import scaling as model_scaling
 
@@ -130,7 +130,7 @@ def test_a_saved_member_loads_without_yieldcast(tmp_path):
 
 
 DEPARTS = SMALL.model_copy(update={"scaling": "deviation", "target": "departure"})
-NAMES = (*"uvwx", HISTORY_LINE, "z")
+NAMES = (*"uvwx", HISTORY_BASELINE, "z")
 
 
 def with_a_line():

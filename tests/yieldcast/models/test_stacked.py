@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from yieldcast.config import DataSettings, NetworkSettings, TrainingSettings
 from yieldcast.features import samples
-from yieldcast.features.yield_history import HISTORY_LINE
+from yieldcast.features.yield_history import HISTORY_BASELINE
 from yieldcast.models.dual_path import build, inputs, scaled_model
 from yieldcast.models.scaling import Scaling, base_column
 from yieldcast.models.stacked import Network, scaling_of, set_weights, weights_of
@@ -114,7 +114,7 @@ def departing(rows):
     """Rows with a history line that says something of the yield, but not all."""
     line = 0.5 * rows.target_kg_ha + 0.5 * rows.target_kg_ha.mean() + 50 * np.sin(np.arange(len(rows)))
     static = np.hstack([rows.static, line[:, None].astype(np.float32)])
-    names = (*rows.static_names, HISTORY_LINE)
+    names = (*rows.static_names, HISTORY_BASELINE)
     return replace(rows, dynamic=rows.dynamic[:, :3], static=static, static_names=names)
 
 

@@ -18,7 +18,7 @@ from factories import synthetic_forecast
 from yieldcast.data.files import alone
 from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.operations import bulletins
-from yieldcast.operations.bulletins import Issue, list_issues, newest, write_issue
+from yieldcast.operations.bulletins import Bulletin, list_bulletins, newest, write_bulletin
 
 CODES = np.array([4_100_103, 4_100_202, 5_100_102, 5_100_201])
 STATES = ["PR", "PR", "MT", "MT"]
@@ -50,7 +50,7 @@ def contents(folder):
 def test_an_issue_holds_tables_report_changes_and_a_manifest_of_all(tmp_path, mesh):
     made = forecast()
     made.attrs["inputs"] = '{"weather": "abc"}'
-    issue = write_issue(tmp_path, made, mesh=mesh, lang="pt", notes=["a note"])
+    issue = write_bulletin(tmp_path, made, mesh=mesh, lang="pt", notes=["a note"])
     assert issue.path == tmp_path / "soybean-2018" / "2017-11-15"
     there = {path.name for path in issue.path.iterdir()}
     wanted = {"forecast.csv", "forecast.geojson", "forecast.nc", "report.html", "changes.json", "issue.json"}
@@ -73,17 +73,19 @@ def test_an_issue_holds_tables_report_changes_and_a_manifest_of_all(tmp_path, me
 
 
 def test_the_same_forecast_is_not_written_again_and_another_gets_a_number(tmp_path):
-    first = write_issue(tmp_path, forecast())
+    first = write_bulletin(tmp_path, forecast())
     before = contents(tmp_path)
-    assert write_issue(tmp_path, forecast()).path == first.path
+    assert write_bulletin(tmp_path, forecast()).path == first.path
     assert contents(tmp_path) == before
-    second = write_issue(tmp_path, forecast(shift_kg_ha=10))
+    second = write_bulletin(tmp_path, forecast(shift_kg_ha=10))
     assert (second.name, second.manifest["previous"]) == ("2017-11-15-2", "2017-11-15")
     # another run gave the same numbers: still another forecast
-    third = write_issue(tmp_path, forecast(shift_kg_ha=10).assign_attrs(forecast().attrs | {"run_id": "f"}))
+    third = write_bulletin(
+        tmp_path, forecast(shift_kg_ha=10).assign_attrs(forecast().attrs | {"run_id": "f"})
+    )
     assert (third.name, third.manifest["previous"]) == ("2017-11-15-3", "2017-11-15-2")
     assert contents(first.path) == {k.split("/")[-1]: v for k, v in before.items()}
-    assert write_issue(tmp_path, forecast(shift_kg_ha=10)).name == "2017-11-15-2"
+    assert write_bulletin(tmp_path, forecast(shift_kg_ha=10)).name == "2017-11-15-2"
     assert json.loads((second.path / "changes.json").read_text())["aggregates"][0]["change_kg_ha"] == 10
     assert "+10;" in second.summary("en")
 
@@ -94,21 +96,21 @@ def test_issues_are_listed_by_date_and_number(two):
         shutil.copytree(folder / "2017-10-15", folder / name)
     (folder / "notes").mkdir()
     (folder / "2018-01-15.txt").write_text("a stranger")
-    names = [issue.name for issue in list_issues(two, "soybean", 2018)]
+    names = [issue.name for issue in list_bulletins(two, "soybean", 2018)]
     assert names == ["2017-09-15", "2017-10-15", "2017-10-15-9", "2017-10-15-10"]
-    assert write_issue(two, forecast(as_of="2017-10-15", shift_kg_ha=5)).name == "2017-10-15-11"
+    assert write_bulletin(two, forecast(as_of="2017-10-15", shift_kg_ha=5)).name == "2017-10-15-11"
     assert newest(two, "soybean", 2018).name == "2017-10-15-11"
     assert newest(two, "soybean", 2018, dt.date(2017, 10, 14)).name == "2017-09-15"
     assert newest(two, "soybean", 2018, dt.date(2017, 9, 15)).name == "2017-09-15"
     assert newest(two, "soybean", 2018, dt.date(2017, 9, 14)) is None
     assert newest(two, "corn", 2018) is None
-    assert list_issues(two / "nowhere", "soybean", 2018) == []
+    assert list_bulletins(two / "nowhere", "soybean", 2018) == []
 
 
 def test_a_later_issue_is_not_what_an_earlier_date_is_compared_with(two):
-    early = write_issue(two, forecast(as_of="2017-10-01"))
+    early = write_bulletin(two, forecast(as_of="2017-10-01"))
     assert early.manifest["previous"] == "2017-09-15"
-    late = write_issue(two, forecast(as_of="2018-02-15"))
+    late = write_bulletin(two, forecast(as_of="2018-02-15"))
     assert late.manifest["previous"] == "2017-10-15"
 
 
@@ -140,7 +142,7 @@ def written(tmp_path_factory):
     """Two issues, as of September and October."""
     root = tmp_path_factory.mktemp("written")
     for as_of in ("2017-09-15", "2017-10-15"):
-        write_issue(root, forecast(as_of=as_of))
+        write_bulletin(root, forecast(as_of=as_of))
     return root
 
 
@@ -156,7 +158,7 @@ def test_a_damaged_issue_is_told_and_passed_over(two, damage):
     hurt = two / "soybean-2018" / "2017-10-15"
     harm(hurt)
     with pytest.raises(SchemaError, match=text) as caught:
-        Issue.open(hurt).forecast()
+        Bulletin.open(hurt).forecast()
     assert caught.value.hint
     told = []
     assert newest(two, "soybean", 2018, notice=told.append).name == "2017-09-15"
@@ -167,7 +169,7 @@ def test_a_damaged_issue_is_neither_compared_with_nor_overwritten(two):
     hurt = two / "soybean-2018" / "2017-10-15"
     (hurt / "forecast.nc").unlink()
     before, told = contents(hurt), []
-    again = write_issue(two, forecast(as_of="2017-10-15"), notice=told.append)
+    again = write_bulletin(two, forecast(as_of="2017-10-15"), notice=told.append)
     assert (again.name, again.manifest["previous"]) == ("2017-10-15-2", "2017-09-15")
     assert any("forecast.nc cannot be read" in line for line in told)
     assert contents(hurt) == before
@@ -184,13 +186,13 @@ def test_a_damaged_report_is_found_by_verify_and_does_not_spoil_the_forecast(two
 def test_what_is_no_forecast_or_cannot_be_drawn_leaves_nothing(two, tmp_path, mesh):
     before = contents(two)
     with pytest.raises(SchemaError):
-        write_issue(two, forecast().drop_vars("yield_kg_ha"))
+        write_bulletin(two, forecast().drop_vars("yield_kg_ha"))
     bad = tmp_path / "bad.geojson"
     bad.write_text("{")
     with pytest.raises(SchemaError):
-        write_issue(two, forecast(), mesh=bad)
+        write_bulletin(two, forecast(), mesh=bad)
     with pytest.raises(SchemaError):  # found by the report, when the tables are written already
-        write_issue(two, forecast(), mesh=mesh, skill=[{"crop": "soybean"}])
+        write_bulletin(two, forecast(), mesh=mesh, skill=[{"crop": "soybean"}])
     assert contents(two) == before
     assert len(list((two / "soybean-2018").iterdir())) == 2
 
@@ -199,7 +201,7 @@ def test_a_second_writer_is_refused(tmp_path):
     folder = tmp_path / "soybean-2018"
     folder.mkdir()
     with alone(folder, "held"), pytest.raises(MissingDataError, match="another job is writing an issue"):
-        write_issue(tmp_path, forecast())
+        write_bulletin(tmp_path, forecast())
     assert list(folder.iterdir()) == []
 
 
@@ -240,9 +242,9 @@ def test_a_writer_killed_in_the_midst_leaves_no_issue_and_the_next_one_clears_up
     finally:
         writer.send_signal(signal.SIGKILL)
         writer.wait()
-    assert len(list_issues(root, "soybean", 2018)) == 2
+    assert len(list_bulletins(root, "soybean", 2018)) == 2
     assert len(list(first.path.parent.iterdir())) == 3
-    second = write_issue(root, forecast(as_of="2018-01-15"), mesh=mesh)
+    second = write_bulletin(root, forecast(as_of="2018-01-15"), mesh=mesh)
     assert second.manifest["previous"] == first.name
     assert len(list(first.path.parent.iterdir())) == 3
     shutil.rmtree(second.path)
@@ -263,5 +265,5 @@ def test_a_full_disk_leaves_the_issues_as_they_were(elsewhere, two, mesh):
 
 def test_a_folder_that_is_no_issue(tmp_path):
     with pytest.raises(MissingDataError, match="no issue"):
-        Issue.open(tmp_path / "2018-01-01")
+        Bulletin.open(tmp_path / "2018-01-01")
     assert bulletins.season_folder(tmp_path, "corn", 2019) == tmp_path / "corn-2019"

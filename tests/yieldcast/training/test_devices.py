@@ -16,7 +16,7 @@ from yieldcast.errors import ConfigError
 from yieldcast.training.devices import check_strategy, choose_devices
 from yieldcast.training.pipeline import train_run
 from yieldcast.training.run_directory import Run
-from yieldcast.training.scheduler import Plan, make_plan
+from yieldcast.training.scheduler import Placement, choose_placement
 
 YEARS = range(2011, 2015)
 
@@ -49,21 +49,21 @@ class Devices:
 @pytest.mark.parametrize(
     ("devices", "members", "widest", "block", "plan"),
     [
-        (Devices("GPU", 1), 30, 32, None, Plan(1, 1, 30)),
-        (Devices("GPU", 4), 30, 32, None, Plan(1, 4, 8)),
-        (Devices("GPU", 4), 30, 32, 5, Plan(1, 4, 5)),
-        (Devices("TPU", 8), 3, 32, None, Plan(1, 8, 1)),
-        (Devices("CPU", 3), 7, 32, None, Plan(1, 3, 3)),
-        (Devices("CPU", 1), 30, 32, None, Plan(2, 1, 1)),
-        (Devices("CPU", 1), 30, 16, None, Plan(2, 1, 4)),
-        (Devices("CPU", 1), 30, 32, 10, Plan(2, 1, 10)),
-        (Devices("CPU", 1), 1, 16, None, Plan(1, 1, 1)),
-        (Devices("CPU", 1), 3, 16, None, Plan(2, 1, 2)),
+        (Devices("GPU", 1), 30, 32, None, Placement(1, 1, 30)),
+        (Devices("GPU", 4), 30, 32, None, Placement(1, 4, 8)),
+        (Devices("GPU", 4), 30, 32, 5, Placement(1, 4, 5)),
+        (Devices("TPU", 8), 3, 32, None, Placement(1, 8, 1)),
+        (Devices("CPU", 3), 7, 32, None, Placement(1, 3, 3)),
+        (Devices("CPU", 1), 30, 32, None, Placement(2, 1, 1)),
+        (Devices("CPU", 1), 30, 16, None, Placement(2, 1, 4)),
+        (Devices("CPU", 1), 30, 32, 10, Placement(2, 1, 10)),
+        (Devices("CPU", 1), 1, 16, None, Placement(1, 1, 1)),
+        (Devices("CPU", 1), 3, 16, None, Placement(2, 1, 2)),
     ],
 )
 def test_members_are_spread_over_what_is_there(monkeypatch, devices, members, widest, block, plan):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
-    assert make_plan(devices, members, widest, block) == plan
+    assert choose_placement(devices, members, widest, block) == plan
 
 
 def test_an_unknown_strategy_is_a_settings_error():

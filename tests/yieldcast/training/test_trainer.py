@@ -23,7 +23,7 @@ from yieldcast.evaluation.evaluate import evaluate_run
 from yieldcast.features.splits import held_year, split_validation
 from yieldcast.training import trainer
 from yieldcast.training.pipeline import train_run
-from yieldcast.training.scheduler import Lane
+from yieldcast.training.scheduler import BlockRunner
 
 YEARS = range(2011, 2015)
 
@@ -367,13 +367,13 @@ def test_a_block_shrinks_when_its_members_stop(run, small_store, tiny_settings, 
     early = tiny_settings.training.model_copy(update={"max_epochs": 30, "patience": 1, "learning_rate": 0.05})
     settings = tiny_settings.model_copy(update={"training": early})
     seeds, sizes = range(1, 9), []
-    fill = Lane._fill
+    fill = BlockRunner._fill
 
     def watched(self):
         fill(self)
         sizes.append(self.block)
 
-    monkeypatch.setattr(Lane, "_fill", watched)
+    monkeypatch.setattr(BlockRunner, "_fill", watched)
     shrunk = train_run(small_store, "soybean", YEARS, seeds, tmp_path / "a", settings, block=4)
     assert {4, 2} <= set(sizes)
     plain = train_run(small_store, "soybean", YEARS, seeds, tmp_path / "b", settings, block=1)

@@ -13,15 +13,15 @@ from rich.text import Text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from data_fetchers.fetching.fetch import Report
-    from data_fetchers.fetching.order import Order
+    from data_fetchers.fetching.fetch import FetchReport
+    from data_fetchers.fetching.order import FetchOrder
 
 
 _SHOWN_REQUESTS = 3
 _SHOWN_ITEMS = 12
 
 
-def show_plan(order: Order, store: Path, today: dt.date, screen: Console) -> None:
+def show_plan(order: FetchOrder, store: Path, today: dt.date, screen: Console) -> None:
     """What a fetch would ask for: counts, sizes, the first requests of each target; nothing is fetched.
 
     Args:
@@ -32,9 +32,9 @@ def show_plan(order: Order, store: Path, today: dt.date, screen: Console) -> Non
     """
     from data_fetchers.fetching.download_sizes import Estimates
     from data_fetchers.fetching.fetch import leaves, plan, still_to_fetch
-    from data_fetchers.fetching.order import Context
+    from data_fetchers.fetching.order import FetchContext
 
-    context = Context(order, store, today)
+    context = FetchContext(order, store, today)
     plans, later = plan(order, store, today)
     table = Table(
         "target", "source", "parts", "here", "to fetch", "about MB", title="dry run: nothing is fetched"
@@ -71,7 +71,7 @@ def _shortened(value: Any) -> Any:
     return value
 
 
-def show_report(report: Report, store: Path, screen: Console) -> None:
+def show_report(report: FetchReport, store: Path, screen: Console) -> None:
     """What a fetch did: parts by target, notes, what is missing and why, what was written.
 
     Args:

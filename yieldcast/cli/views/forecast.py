@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from yieldcast.evaluation import skill
-from yieldcast.evaluation.skill import CLIMATOLOGY, FORECAST
+from yieldcast.evaluation.skill import CLIMATOLOGY, FORECAST_MODEL
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.reporting import labels
 
@@ -64,7 +64,7 @@ def skill_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Group:
     """
     crop = str(rows[0]["crop"])
     pooled = skill.pooled(rows, crop)
-    models = sorted({row["model"] for row in pooled}, key=lambda model: (model != FORECAST, model))
+    models = sorted({row["model"] for row in pooled}, key=lambda model: (model != FORECAST_MODEL, model))
     leads = sorted({row["lead_months"] for row in pooled}, reverse=True)
     years = sorted({int(row["harvest_year"]) for row in rows})
     mark = ", synthetic data" if synthetic else ""
@@ -75,8 +75,8 @@ def skill_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Group:
         table = _by_lead(title + name, models)
         for lead in leads:
             table.add_row(str(lead), *_scores([found.get((model, lead)) for model in models], score))
-        parts += [table, Text(_sentence(skill.beats_from(pooled, score), score) + "\n")]
-    spread = [model for model in (FORECAST, CLIMATOLOGY) if model in models]
+        parts += [table, Text(_sentence(skill.longest_winning_lead(pooled, score), score) + "\n")]
+    spread = [model for model in (FORECAST_MODEL, CLIMATOLOGY) if model in models]
     heads = [head for model in spread for head in (model, "worst year")]
     table = _by_lead(title + "coverage of the 90 % interval", heads)
     for lead in leads:
@@ -89,7 +89,7 @@ def _by_lead(title: str, heads: Sequence[str]) -> Table:
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
     for head in ("lead", *heads):
         # a name is broken where it has its underscores: on 80 columns rich would cut it
-        broken = Text(head.replace("_", "_\n"), style="bold" if head == FORECAST else "")
+        broken = Text(head.replace("_", "_\n"), style="bold" if head == FORECAST_MODEL else "")
         table.add_column(broken, justify="right", vertical="bottom")
     return table
 
@@ -114,7 +114,7 @@ def _coverage(row: Mapping[str, Any] | None) -> tuple[str, str]:
 
 def _sentence(beats: Mapping[str, Any], score: str) -> str:
     name = score.split("_", maxsplit=1)[0].upper()
-    # by CRPS only lines with uncertainty of their own are compared, see `skill.beats_from`
+    # by CRPS only lines with uncertainty of their own are compared, see `skill.longest_winning_lead`
     line = "best reference line" + (" with uncertainty of its own" if score == "crps_kg_ha" else "")
     lead = beats["lead_months"]
     if lead is None:
@@ -141,8 +141,8 @@ def states_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Table:
     for state in sorted({str(row["state"]) for row in rows}):
         own = [row for row in rows if row["state"] == state]
         pooled = skill.pooled(own, str(own[0]["crop"]))
-        beats = skill.beats_from(pooled, "rmse_kg_ha")
-        ours = [row for row in pooled if row["model"] == FORECAST]
+        beats = skill.longest_winning_lead(pooled, "rmse_kg_ha")
+        ours = [row for row in pooled if row["model"] == FORECAST_MODEL]
         best = {one["lead_months"]: one["value"] for one in beats["best"]}
         ends = [
             f"{r['rmse_kg_ha']:.0f} / {best.get(r['lead_months'], float('nan')):.0f}"
