@@ -24,7 +24,7 @@ from data_fetchers.engine import http
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache, fetched_on
 from data_fetchers.engine.source import Note, NotYetPublishedError, RetryableError
 from yieldcast.data import degree_days, schema
-from yieldcast.data.files import refused
+from yieldcast.data.files import disk_error
 from yieldcast.errors import FetchError, MissingDataError
 from yieldcast.publication import add_months
 from yieldcast.variables import QUANTITIES
@@ -79,7 +79,7 @@ class NasaPower:
         try:
             target.write_bytes(body)
         except OSError as error:
-            raise refused(target, error) from error
+            raise disk_error(target, error) from error
         return {}
 
     def check(self, part: Request, file: Path) -> Record:

@@ -18,7 +18,7 @@ from typing import Any
 
 from yieldcast.data.files import atomic_text
 from yieldcast.errors import YieldcastError
-from yieldcast.evaluation.skill import FORECAST_MODEL, longest_winning_lead, pooled
+from yieldcast.evaluation.skill import FORECAST_MODEL, longest_winning_lead, pool_by_lead
 from yieldcast.reporting.figures import skill_png
 from yieldcast.training.run_directory import versions
 
@@ -31,7 +31,7 @@ def grid(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 def by_lead(rows: list[dict[str, Any]], crop: str, score: str) -> str:
     """A score of every model at every lead, pooled over years."""
-    found = {(row["lead_months"], row["model"]): row for row in pooled(rows, crop)}
+    found = {(row["lead_months"], row["model"]): row for row in pool_by_lead(rows, crop)}
     models = list(dict.fromkeys(model for _, model in found))
     leads = sorted({lead for lead, _ in found}, reverse=True)
     lines = [[str(lead), *(_number(found[lead, m][score]) for m in models)] for lead in leads]
@@ -74,7 +74,7 @@ def states(folder: Path, mark: str) -> str:
     lines = []
     for state in sorted({row["state"] for row in rows}):
         own = [row for row in rows if row["state"] == state]
-        beats = longest_winning_lead(pooled(own, own[0]["crop"]), "rmse_kg_ha")
+        beats = longest_winning_lead(pool_by_lead(own, own[0]["crop"]), "rmse_kg_ha")
         won = sum(one["won"] for one in beats["best"])
         lead = "-" if beats["lead_months"] is None else str(beats["lead_months"])
         lines.append([state, str(max(r["n"] for r in own)), f"{won} of {len(beats['best'])}", lead])
@@ -97,7 +97,7 @@ def sentence(rows: list[dict[str, Any]], crop: str) -> str:
     """From which lead the forecast beats the best reference line."""
     told = []
     for score, name in (("rmse_kg_ha", "RMSE"), ("crps_kg_ha", "CRPS (against climatology)")):
-        beats = longest_winning_lead(pooled(rows, crop), score)
+        beats = longest_winning_lead(pool_by_lead(rows, crop), score)
         won, lead = [one["lead_months"] for one in beats["best"] if one["won"]], beats["lead_months"]
         start = (
             f"from {lead} months before the end of harvest on"

@@ -25,7 +25,7 @@ from rich.console import Console
 from calendars import CalendarError
 from yieldcast.cli.arguments import parse_months
 from yieldcast.cli.progress import training_progress
-from yieldcast.config import read
+from yieldcast.config import read_settings
 from yieldcast.data.files import atomic_text
 from yieldcast.data.store import Store
 from yieldcast.errors import YieldcastError
@@ -138,7 +138,7 @@ def main() -> int:
     given = parser.parse_args()
     screen = Console(markup=False, highlight=False)
     try:
-        settings, store = read(given.config, preset="forecast"), Store.open(given.store)
+        settings, store = read_settings(given.config, preset="forecast"), Store.open(given.store)
         test = Backtest(
             store, given.crop, (given.harvest_year,), given.out, settings, given.seeds, given.scenarios
         )

@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from job_script import SCREEN, end, options, run_job, the_date, the_job
 from yieldcast.cli.progress import training_progress
 from yieldcast.cli.startup import load_tensorflow
-from yieldcast.config import read
+from yieldcast.config import read_settings
 from yieldcast.data.store import Store
 from yieldcast.features.season_dates import calendar_for
 from yieldcast.operations.run_selection import season_ahead, trained_run
@@ -35,7 +35,11 @@ def main() -> int:
     )
     given = parser.parse_args()
     given.crop = given.crop.lower()
-    as_of, settings, opened = the_date(given), read(given.config, "forecast"), Store.open(given.store)
+    as_of, settings, opened = (
+        the_date(given),
+        read_settings(given.config, "forecast"),
+        Store.open(given.store),
+    )
     calendar = calendar_for(settings.data, opened.static)
     publication = settings.data.publication()
     text = given.config.read_text(encoding="utf-8") if given.config else ""

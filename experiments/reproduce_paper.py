@@ -27,7 +27,7 @@ from yieldcast import Settings, Store, evaluate_run, train_run
 from yieldcast.cli.arguments import parse_years
 from yieldcast.cli.progress import training_progress
 from yieldcast.cli.views.scores import evaluation_table, markdown
-from yieldcast.config import read
+from yieldcast.config import read_settings
 from yieldcast.data.files import atomic_text
 from yieldcast.errors import YieldcastError
 from yieldcast.evaluation.evaluate import EvaluationResult, write_scores
@@ -140,7 +140,7 @@ def main() -> int:
     )
     given = parser.parse_args()
     try:
-        store, settings = Store.open(given.store), read(given.config)
+        store, settings = Store.open(given.store), read_settings(given.config)
         without = settings.network.model_copy(update={"noise": 0.0})
         noise = job(given, store, settings, "noise")
         quiet = job(given, store, settings.model_copy(update={"network": without}), "no-noise")

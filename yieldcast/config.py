@@ -121,7 +121,7 @@ FORECAST_SETTINGS = Settings(
 PRESETS = {"paper": Settings(), "forecast": FORECAST_SETTINGS}
 
 
-def read(path: Path | None, preset: str = "paper") -> Settings:
+def read_settings(path: Path | None, preset: str = "paper") -> Settings:
     """Settings from a TOML file; those of a preset when None.
 
     Args:
@@ -145,7 +145,7 @@ def read(path: Path | None, preset: str = "paper") -> Settings:
         raise ConfigError(
             f"{path} is not valid TOML: {error}", "See experiments/configs for examples."
         ) from None
-    settings = parse(content, str(path))
+    settings = parse_settings(content, str(path))
     if settings.data.calendar is not None:
         calendar = path.parent / settings.data.calendar
         settings = settings.model_copy(
@@ -154,7 +154,7 @@ def read(path: Path | None, preset: str = "paper") -> Settings:
     return settings
 
 
-def parse(content: object, origin: str) -> Settings:
+def parse_settings(content: object, origin: str) -> Settings:
     """Settings from nested dictionaries.
 
     Args:

@@ -29,7 +29,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
-from yieldcast.data.files import atomic_text, atomic_write, make_folder, refused, remove_leftovers
+from yieldcast.data.files import atomic_text, atomic_write, disk_error, make_folder, remove_leftovers
 
 FORMAT = 1
 Record = dict[str, Any]
@@ -175,7 +175,7 @@ class RequestCache:
             with open(temporary, "r+b") as file:
                 os.fsync(file.fileno())
         except OSError as error:
-            raise refused(temporary, error) from error
+            raise disk_error(temporary, error) from error
         record = {**record, "bytes": temporary.stat().st_size, "sha256": _sha256(temporary)}
         atomic_text(self._next(part), _dump(part, record))
         revised = self._keep_vintage(part, record["sha256"])
@@ -208,7 +208,7 @@ class RequestCache:
         try:
             self._sidecar(part).unlink(missing_ok=True)
         except OSError as error:
-            raise refused(self._sidecar(part), error) from error
+            raise disk_error(self._sidecar(part), error) from error
 
     def make(self) -> None:
         """Make the folder."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from data_fetchers.engine.cache import Request, RequestCache, timestamp
 from data_fetchers.engine.source import STOP, Outcome, Retry, RetryableError, Source, run_part
-from yieldcast.data.files import alone, make_folder, refused
+from yieldcast.data.files import disk_error, exclusive_lock, make_folder
 from yieldcast.errors import CredentialsError, YieldcastError
 
 _TICK_s = 0.5
@@ -84,7 +84,7 @@ def fetch_requests(
     """
     make_folder(folder)
     today = today or dt.datetime.now(dt.UTC).date()
-    with alone(folder, "another fetch is at work in"):
+    with exclusive_lock(folder, "another fetch is at work in"):
         queues = [_Queue(source, parts, folder / source.name, today) for source, parts in plans]
         for queue, label in zip(queues, labels, strict=False):
             queue.summary.name = label
@@ -226,7 +226,7 @@ class _Loop:
             with open(path, "a", encoding="utf-8") as file:
                 file.writelines(json.dumps(_line(one), ensure_ascii=False) + "\n" for one in outcomes)
         except OSError as error:
-            raise refused(path, error) from error
+            raise disk_error(path, error) from error
 
 
 def _line(outcome: Outcome) -> Mapping[str, Any]:

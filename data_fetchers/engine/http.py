@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from data_fetchers.engine.source import RetryableError, pause
-from yieldcast.data.files import refused
+from yieldcast.data.files import disk_error
 from yieldcast.errors import FetchError
 
 TIMEOUT_s = (15.0, 120.0)  # to connect, between two reads
@@ -160,7 +160,7 @@ def _stream(session: requests.Session, url: str, target: Path, start: int, limit
         except requests.RequestException:
             raise
         except OSError as error:
-            raise refused(target, error) from error
+            raise disk_error(target, error) from error
     return start
 
 

@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from data_fetchers.cds.netcdf import open_answer as open_answer
 from yieldcast.data.files import atomic_write
 from yieldcast.errors import ConfigError, SchemaError
 

@@ -17,7 +17,7 @@ from data_fetchers.fetching.order import FetchContext, FetchOrder, TableBuilt, T
 from data_fetchers.fetching.plans import PLANS, plan_places, table_requests
 from data_fetchers.fetching.provenance import refuse_mixture, replaced, same
 from data_fetchers.ibge import places, sidra, source
-from yieldcast.data.files import alone, atomic_text, make_folder
+from yieldcast.data.files import atomic_text, exclusive_lock, make_folder
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, CredentialsError, FetchError, MissingDataError, YieldcastError
 
@@ -136,7 +136,7 @@ def fetch(
     # One fetch at a time also while tables are read, joined and written.
     held = context.folder / ".one-fetch"
     make_folder(held)
-    with alone(held, "another fetch is at work in"):
+    with exclusive_lock(held, "another fetch is at work in"):
 
         def get(plans: Sequence[DownloadPlan], labels: Sequence[str]) -> list[SourceSummary]:
             summaries = fetch_requests(

@@ -22,7 +22,7 @@ from data_fetchers.engine.source import Note, RequestTooLargeError
 from data_fetchers.ibge import malhas, sidra
 from data_fetchers.ibge import sidra as pam
 from data_fetchers.ibge.sidra import CROPS, read_part
-from yieldcast.data.files import refused
+from yieldcast.data.files import disk_error
 from yieldcast.errors import ConfigError, FetchError
 
 SERVICE = "https://servicodados.ibge.gov.br"
@@ -155,7 +155,7 @@ class Ibge:
         try:
             target.write_bytes(body)
         except OSError as error:
-            raise refused(target, error) from error
+            raise disk_error(target, error) from error
         return facts
 
     def check(self, part: Request, file: Path) -> Record:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from data_fetchers.engine.cache import Record, Request, RequestCache
 from data_fetchers.engine.source import Note, RetryableError, Source
-from yieldcast.data.files import refused
+from yieldcast.data.files import disk_error
 from yieldcast.data.schema import set_units
 from yieldcast.variables import QUANTITIES
 
@@ -116,7 +116,7 @@ def write_rows(file: Path, rows: Iterable[Row]) -> None:
                 value, radius = ("" if math.isnan(x) else f"{x:.7g}" for x in (row.value, row.radius_km))
                 writer.writerow(row._replace(value=value, radius_km=radius))  # type: ignore[arg-type]
     except OSError as error:
-        raise refused(file, error) from error
+        raise disk_error(file, error) from error
 
 
 def read_rows(file: Path) -> list[Row]:

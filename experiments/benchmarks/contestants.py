@@ -33,9 +33,9 @@ from messages import (
 )  # fmt: skip
 
 import calendars
-from yieldcast.config import Settings, parse
+from yieldcast.config import Settings, parse_settings
 from yieldcast.features.samples import SampleSet
-from yieldcast.models.dual_path import build, inputs, scaled_model
+from yieldcast.models.dual_path import build_network, model_inputs, scaled_model
 from yieldcast.models.scaling import Scaling
 from yieldcast.training import trainer
 from yieldcast.training.devices import choose_devices
@@ -71,7 +71,7 @@ def sample_set(arrays: Mapping[str, Any]) -> SampleSet:
 
 def fit_loop(task: Mapping[str, Any]) -> dict[str, Any]:
     """Keras `model.fit` for one seed after the other; "keras-tuned" hands it a whole epoch at a time."""
-    rows, settings = sample_set(rows_of(task)), parse(task["settings"], "the job")
+    rows, settings = sample_set(rows_of(task)), parse_settings(task["settings"], "the job")
     tuned = task["contestant"] == "keras-tuned"
     return loop_result([_fit_seed(rows, settings, seed, tuned) for seed in range(1, task["members"] + 1)])
 
@@ -81,22 +81,22 @@ def _fit_seed(rows: SampleSet, settings: Settings, seed: int, tuned: bool) -> tu
     fit, held = (rows.take(part) for part in split(len(rows), chosen.validation_share, seed))
     keras.utils.set_random_seed(seed)
     scaling = Scaling.fit(fit, chosen.scale_target)
-    model = scaled_model(build(settings.network, scaling, rows.dynamic.shape[1]))
+    model = scaled_model(build_network(settings.network, scaling, rows.dynamic.shape[1]))
     adam = keras.optimizers.Adam(chosen.learning_rate, beta_1=chosen.beta_1, beta_2=chosen.beta_2)
     more = {"steps_per_execution": -(-len(fit) // chosen.batch_size)} if tuned else {}
     model.compile(optimizer=adam, loss=chosen.loss, **more)
     target, kept = ((part.target_kg_ha - scaling.target_mean) / scaling.target_sd for part in (fit, held))
     clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()))
     model.fit(
-        inputs(fit), target, batch_size=chosen.batch_size, epochs=chosen.max_epochs,
-        validation_data=(inputs(held), kept), callbacks=[clock], verbose=0,
+        model_inputs(fit), target, batch_size=chosen.batch_size, epochs=chosen.max_epochs,
+        validation_data=(model_inputs(held), kept), callbacks=[clock], verbose=0,
     )  # fmt: skip
     return began, ends
 
 
 def ours(task: Mapping[str, Any]) -> dict[str, Any]:
     """yieldcast's own training, as `yieldcast train` calls it."""
-    rows, settings = sample_set(rows_of(task)), parse(task["settings"], "the job")
+    rows, settings = sample_set(rows_of(task)), parse_settings(task["settings"], "the job")
     calendar, events = calendars.brazil(), list[Event]()
     identity = Identity(
         "soybean", (2011,), rows.dynamic.shape[1], len(rows), rows.dynamic_names, rows.static_names,

@@ -30,7 +30,7 @@ from yieldcast import (
     Run,
     Settings,
     Store,
-    build,
+    build_samples,
     evaluate_run,
     forecast,
     read_tables,
@@ -105,7 +105,7 @@ def sample_sets(store: Store, preset: str, settings: Settings) -> Iterator[Line]
     for crop in crops:
         for as_of in (None, DATES[0]):
             years = TRAIN_YEARS if as_of is None else [HARVEST_YEAR]
-            rows, _ = build(store.tables, calendars.brazil(), crop, years, settings.data, as_of=as_of)
+            rows, _ = build_samples(store.tables, calendars.brazil(), crop, years, settings.data, as_of=as_of)
             about = f"{crop} {years[0]}-{years[-1]}" + (f" as of {as_of}" if as_of else "")
             yield (
                 rows.fingerprint(),

@@ -24,7 +24,7 @@ import tensorflow as tf
 
 import calendars
 from calendars import CalendarError
-from yieldcast import Settings, Store, build
+from yieldcast import Settings, Store, build_samples
 from yieldcast.config import DataSettings
 from yieldcast.errors import YieldcastError
 from yieldcast.features.samples import SampleSet
@@ -103,7 +103,7 @@ def main() -> int:
     )
     try:
         tables = Store.open(given.store).tables
-        rows, _ = build(tables, calendars.brazil(), "soybean", range(2011, 2018), DataSettings())
+        rows, _ = build_samples(tables, calendars.brazil(), "soybean", range(2011, 2018), DataSettings())
     except (YieldcastError, CalendarError) as error:
         print(f"Error: {error}\nHint: {error.hint}", file=sys.stderr)
         return error.exit_code

@@ -19,7 +19,7 @@ import numpy as np
 from yieldcast import Settings, Store, train_run
 from yieldcast.data.files import atomic_text
 from yieldcast.evaluation.metrics import score
-from yieldcast.features.samples import build
+from yieldcast.features.samples import build_samples
 from yieldcast.models.dual_path import predict
 from yieldcast.training.run_directory import Run
 
@@ -39,7 +39,7 @@ def settings_of(units: int, validation: str) -> Settings:
 
 def scores_of(run: Run, store: Store, year: int) -> tuple[float, float, float, float]:
     """Mean over members of r and RMSE (kg/ha), and the same of the members' mean."""
-    rows, _ = build(store.tables, run.calendar(), run.identity.crop, [year], run.settings.data)
+    rows, _ = build_samples(store.tables, run.calendar(), run.identity.crop, [year], run.settings.data)
     members = [predict(run.load_member(seed), rows) for seed in run.seeds()]
     each = [score(member, rows.target_kg_ha) for member in members]
     mean = score(np.mean(members, axis=0), rows.target_kg_ha)

@@ -15,7 +15,7 @@ import xarray as xr
 
 import job_script
 from yieldcast.data import synthetic
-from yieldcast.data.files import alone
+from yieldcast.data.files import exclusive_lock
 from yieldcast.data.store import Store
 from yieldcast.operations.bulletins import list_bulletins, newest
 from yieldcast.training.run_directory import Run
@@ -151,7 +151,7 @@ def test_mistakes_have_a_text_and_a_code(call, place, script, as_of, more, code,
 def test_a_second_copy_ends_with_3(place):
     held = place.issues / "soybean-2016" / ".one-job"
     held.mkdir(parents=True)
-    with alone(held, "held"):
+    with exclusive_lock(held, "held"):
         _, err = place.run("preseason_forecast", "2015-09-15", check=3)
     assert "another copy of this job is at work" in err
     assert not place.runs.exists()

@@ -26,13 +26,13 @@ def test_the_defaults_are_the_papers():
 def test_a_misspelt_key_is_refused_with_the_right_one(tmp_path):
     path = write(tmp_path, "[training]\nlearning_rte = 0.001\n")
     with pytest.raises(ConfigError, match=r"learning_rte.*did you mean 'learning_rate'") as caught:
-        config.read(path)
+        config.read_settings(path)
     assert caught.value.exit_code == 2
 
 
 def test_an_unknown_section_lists_the_known_ones(tmp_path):
     with pytest.raises(ConfigError, match="known: network, training, data"):
-        config.read(write(tmp_path, "[zzz]\na = 1\n"))
+        config.read_settings(write(tmp_path, "[zzz]\na = 1\n"))
 
 
 @pytest.mark.parametrize(
@@ -50,28 +50,28 @@ def test_an_unknown_section_lists_the_known_ones(tmp_path):
 )
 def test_values_out_of_range_are_refused(tmp_path, text):
     with pytest.raises(ConfigError):
-        config.read(write(tmp_path, text))
+        config.read_settings(write(tmp_path, text))
 
 
 def test_a_missing_file_is_missing_data(tmp_path):
     with pytest.raises(MissingDataError):
-        config.read(tmp_path / "none.toml")
+        config.read_settings(tmp_path / "none.toml")
 
 
 def test_settings_survive_their_own_json(tmp_path):
-    settings = config.read(write(tmp_path, "[data]\ncalendar = 'own.csv'\nmonths = {corn = 7}\n"))
+    settings = config.read_settings(write(tmp_path, "[data]\ncalendar = 'own.csv'\nmonths = {corn = 7}\n"))
     assert settings.data.calendar == tmp_path.resolve() / "own.csv"
     import json
 
-    assert config.parse(json.loads(settings.model_dump_json()), "resolved") == settings
+    assert config.parse_settings(json.loads(settings.model_dump_json()), "resolved") == settings
 
 
 @given(st.lists(st.integers(1, 4096), min_size=1, max_size=8), st.floats(0, 1))
 def test_any_settings_in_range_survive_json(units, noise):
     import json
 
-    settings = config.parse({"network": {"lstm_units": units, "noise": noise}}, "x")
-    assert config.parse(json.loads(settings.model_dump_json()), "y") == settings
+    settings = config.parse_settings({"network": {"lstm_units": units, "noise": noise}}, "x")
+    assert config.parse_settings(json.loads(settings.model_dump_json()), "y") == settings
 
 
 # --- presets ----------------------------------------------------------------------------------------------
@@ -80,14 +80,14 @@ CONFIGS = Path(__file__).parents[2] / "experiments" / "configs"
 
 
 def test_the_forecast_preset_is_the_file_of_that_name():
-    assert config.read(None, "forecast") is config.FORECAST_SETTINGS
-    assert config.read(CONFIGS / "forecast.toml") == config.FORECAST_SETTINGS
+    assert config.read_settings(None, "forecast") is config.FORECAST_SETTINGS
+    assert config.read_settings(CONFIGS / "forecast.toml") == config.FORECAST_SETTINGS
 
 
 def test_the_paper_preset_is_the_default_of_a_file(tmp_path):
-    assert config.read(None) == config.read(None, "paper") == config.Settings()
+    assert config.read_settings(None) == config.read_settings(None, "paper") == config.Settings()
     # what a file leaves out is the paper's, whatever preset would serve without a file
-    assert config.read(write(tmp_path, ""), "forecast") == config.Settings()
+    assert config.read_settings(write(tmp_path, ""), "forecast") == config.Settings()
     assert set(config.PRESETS) == {"forecast", "paper"}
 
 
@@ -103,14 +103,16 @@ def test_the_forecast_preset_is_what_a_forecast_needs():
 
 def test_an_unknown_preset_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="unknown preset 'best'") as error:
-        config.read(None, "best")
+        config.read_settings(None, "best")
     assert "forecast" in error.value.hint
 
 
 def test_departures_need_a_history(tmp_path):
     with pytest.raises(ConfigError, match=r"needs data\.yield_history = true"):
-        config.read(write(tmp_path, '[network]\ntarget = "departure"\n'))
-    both = config.read(write(tmp_path, '[network]\ntarget = "departure"\n[data]\nyield_history = true\n'))
+        config.read_settings(write(tmp_path, '[network]\ntarget = "departure"\n'))
+    both = config.read_settings(
+        write(tmp_path, '[network]\ntarget = "departure"\n[data]\nyield_history = true\n')
+    )
     assert both.network.target == "departure"
 
 
@@ -125,4 +127,4 @@ def test_departures_need_a_history(tmp_path):
 )
 def test_values_of_forecast_settings_out_of_range_are_refused(tmp_path, text):
     with pytest.raises(ConfigError):
-        config.read(write(tmp_path, text))
+        config.read_settings(write(tmp_path, text))

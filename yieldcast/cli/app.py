@@ -189,7 +189,7 @@ def train(
 
     if config and preset:
         raise ConfigError("--config and --preset exclude each other", "Give one of them.")
-    settings = settings_file.read(config, preset.value if preset else "forecast")
+    settings = settings_file.read_settings(config, preset.value if preset else "forecast")
     if no_noise:
         network = settings.network.model_copy(update={"noise": 0.0})
         settings = settings.model_copy(update={"network": network})

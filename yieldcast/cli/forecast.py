@@ -86,7 +86,7 @@ def forecast(
     from yieldcast.cli.views.forecast import forecast_view
     from yieldcast.data.store import Store
     from yieldcast.forecasting.forecast import forecast as make
-    from yieldcast.forecasting.forecast import inputs
+    from yieldcast.forecasting.forecast import input_fingerprints
     from yieldcast.operations.bulletins import write_bulletin
     from yieldcast.operations.job import check_date, read_skill
     from yieldcast.training.run_directory import Run
@@ -95,7 +95,9 @@ def forecast(
     date, screen = check_date(parse_date(as_of, "--as-of") or today, today), _console()
     opened, trained = Store.open(store), Run.open(run)
     rows = read_skill(skill, trained.identity.crop)
-    inputs(trained, opened, harvest_year, date, scenarios.value)  # refuses leaks before TensorFlow is loaded
+    input_fingerprints(
+        trained, opened, harvest_year, date, scenarios.value
+    )  # refuses leaks before TensorFlow is loaded
     load_tensorflow()
     with counting_progress("forecasting, members", screen) as progress:
         table = make(trained, opened, harvest_year, date, scenarios.value, progress, everywhere=everywhere)
@@ -140,7 +142,7 @@ def backtest(
 
     if file and not file.parent.is_dir():
         raise MissingDataError(f"--json: no folder {file.parent}", "Make it first, or give another path.")
-    settings, screen, crop = settings_file.read(config, preset="forecast"), _console(), crop.lower()
+    settings, screen, crop = settings_file.read_settings(config, preset="forecast"), _console(), crop.lower()
     if settings.training.validation != "each_year":
         raise ConfigError(
             f'{config}: a backtest needs training.validation = "each_year", received '

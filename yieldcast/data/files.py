@@ -72,7 +72,7 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise refused(path, error) from error
+        raise disk_error(path, error) from error
     finally:
         with suppress(OSError):  # the folder itself is out of reach; the first error says so
             temporary.unlink(missing_ok=True)
@@ -169,10 +169,10 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise refused(path, error) from error
+        raise disk_error(path, error) from error
 
 
-def refused(path: Path, error: OSError) -> MissingDataError:
+def disk_error(path: Path, error: OSError) -> MissingDataError:
     """The error to raise when the disk refuses to write `path`."""
     reason = error.strerror or str(error)
     return MissingDataError(
@@ -182,7 +182,7 @@ def refused(path: Path, error: OSError) -> MissingDataError:
 
 
 @contextmanager
-def alone(path: Path, other: str) -> Iterator[None]:
+def exclusive_lock(path: Path, other: str) -> Iterator[None]:
     """Hold a folder, so that a second writer is refused; the kernel lets go of it when a process dies.
 
     Args:
@@ -235,7 +235,7 @@ def write_folder_atomically(path: Path, fill: Callable[[Path], None]) -> None:
         os.rename(temporary, path)
         _sync(path.parent)
     except OSError as error:
-        raise refused(path, error) from error
+        raise disk_error(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -246,7 +246,7 @@ def remove_unfinished(parent: Path) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def about(file: Path) -> dict[str, Any]:
+def file_facts(file: Path) -> dict[str, Any]:
     """Size and SHA-256 of a file; OSError where it cannot be read."""
     with open(file, "rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()

@@ -10,7 +10,7 @@ import xarray as xr
 from yieldcast import variables
 
 
-def about(table: str, ds: xr.Dataset) -> dict[str, Any]:
+def table_inventory(table: str, ds: xr.Dataset) -> dict[str, Any]:
     """Sizes, spans and gaps of one table.
 
     Args:

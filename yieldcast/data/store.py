@@ -23,8 +23,8 @@ import xarray as xr
 from yieldcast.data import inventory, schema
 from yieldcast.data import schema as seasonal_table
 from yieldcast.data.files import (
-    alone,
     atomic_text,
+    exclusive_lock,
     fingerprint,
     make_folder,
     read_netcdf,
@@ -45,7 +45,7 @@ def tables_of(manifest: Mapping[str, Any]) -> list[str]:
     return [table for table in TABLES if table in manifest["tables"]]
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of the store in a folder.
 
     Raises:
@@ -79,7 +79,7 @@ def read(path: Path) -> dict[str, Any]:
 def files_in_use(path: Path) -> set[str]:
     """Names of the files that the store in a folder consists of; none where there is no store."""
     try:
-        contents = read(path)
+        contents = read_manifest(path)
     except MissingDataError:
         return set()
     return {*(str(entry["file"]) for entry in contents["tables"].values()), str(contents.get("mesh"))}
@@ -137,7 +137,7 @@ class Store:
             SchemaError: a table file that the manifest names is gone.
         """
         path = Path(path)
-        contents = read(path)
+        contents = read_manifest(path)
         if damaged:
             there = {t: e for t, e in contents["tables"].items() if (path / str(e["file"])).is_file()}
             contents = {**contents, "tables": there}
@@ -203,7 +203,7 @@ class Store:
         if not keep:
             _refuse_strangers(tables, None)  # before the folder is made
         make_folder(path)
-        with alone(path, "another import or fetch is writing the store"):
+        with exclusive_lock(path, "another import or fetch is writing the store"):
             exists = keep and (path / FILE).exists()
             earlier = cls.open(path, damaged=True)._without({*drop, *tables}) if exists else None
             _refuse_strangers(tables, earlier)
@@ -283,7 +283,7 @@ class Store:
             "written": self._contents["written"],
             "sources": self._contents["sources"],
             "mesh": self._contents.get("mesh"),
-            "tables": {t: {**entries[t], **inventory.about(t, getattr(self, t))} for t in present},
+            "tables": {t: {**entries[t], **inventory.table_inventory(t, getattr(self, t))} for t in present},
         }
 
     def _file(self, table: str) -> Path:

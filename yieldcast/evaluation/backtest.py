@@ -226,7 +226,9 @@ class _BacktestCache:
     def score(self, cast: ForecastCase) -> dict[str, Any]:
         """Scores of one forecast, kept or new."""
         run = self.run_for(cast)
-        given = forecast.inputs(run, self.test.store, cast.harvest_year, cast.as_of, self.test.scenarios)
+        given = forecast.input_fingerprints(
+            run, self.test.store, cast.harvest_year, cast.as_of, self.test.scenarios
+        )
         what = json.dumps([FORMAT, given, self._truth(cast.harvest_year)], sort_keys=True)
         mark = hashlib.sha256(what.encode()).hexdigest()[:12]
         file = self.test.folder / "scores" / f"{self.crop}-{cast.harvest_year}-{cast.as_of}-{mark}.json"
@@ -295,7 +297,7 @@ class _BacktestCache:
         self, cast: ForecastCase, run: Run, table: xr.Dataset
     ) -> tuple[dict[str, Any], dict[str, Any], Any, Any]:
         """Points and quantiles by model, targets and states, on the rows that all models can score."""
-        dated, _ = samples.build(
+        dated, _ = samples.build_samples(
             self.tables, run.calendar(), self.crop, [cast.harvest_year], self.plain, as_of=cast.as_of
         )
         common = np.isin(dated.municipality, table["municipality"].values)
@@ -316,6 +318,6 @@ class _BacktestCache:
     def _trees(self, run: Run) -> tuple[samples.SampleSet, dict[tuple[int, int], Any]]:
         years = run.identity.train_years
         if years not in self.trees:
-            train, _ = samples.build(self.tables, run.calendar(), self.crop, years, self.plain)
+            train, _ = samples.build_samples(self.tables, run.calendar(), self.crop, years, self.plain)
             self.trees[years] = (train, {})
         return self.trees[years]

@@ -67,7 +67,7 @@ def evaluate_run(
     splits.check_order(identity.train_years, test_years)
     tables, calendar = store.tables, run.calendar()
     names = identity.static_names
-    rows, dropped = samples.build(
+    rows, dropped = samples.build_samples(
         tables, calendar, identity.crop, test_years, settings, as_of=as_of, static_names=names,
         climate_to=max(identity.train_years),
     )  # fmt: skip
@@ -76,7 +76,7 @@ def evaluate_run(
     plain = settings.model_copy(update={"weather_inputs": "values", "yield_history": False})
     own = [name for name in names if name not in yield_history.NAMES]
     fitted, asked = (
-        samples.build(tables, calendar, identity.crop, years, plain, as_of=date, static_names=own)[0]
+        samples.build_samples(tables, calendar, identity.crop, years, plain, as_of=date, static_names=own)[0]
         for years, date in ((identity.train_years, None), (test_years, as_of))
     )
     dated = asked

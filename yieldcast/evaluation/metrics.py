@@ -103,7 +103,7 @@ def crps(quantiles: Floats, target: Floats) -> Floats:
     return result
 
 
-def within(quantiles: Floats, target: Floats) -> npt.NDArray[np.bool_]:
+def covered_90(quantiles: Floats, target: Floats) -> npt.NDArray[np.bool_]:
     """(row,) whether the target lies in the 90 % interval, ends included."""
     return np.asarray((target >= quantiles[:, 0]) & (target <= quantiles[:, -1]))
 

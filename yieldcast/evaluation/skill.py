@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from yieldcast.errors import SchemaError
-from yieldcast.evaluation.metrics import Floats, crps, score, within
+from yieldcast.evaluation.metrics import Floats, covered_90, crps, score
 from yieldcast.forecasting.table import QUANTILES
 
 _NEEDED = {"crop", "harvest_year", "lead_months", "model", "n"}
 
 
-def pooled(rows: Iterable[Mapping[str, Any]], crop: str) -> list[dict[str, Any]]:
+def pool_by_lead(rows: Iterable[Mapping[str, Any]], crop: str) -> list[dict[str, Any]]:
     """One row per lead and model, the longest lead first and our forecast before the reference lines.
 
     Args:
@@ -155,7 +155,7 @@ def skill(
     if quantiles is None:
         loss, coverage = float(np.abs(point - target).mean()), None
     else:
-        loss, coverage = float(crps(quantiles, target).mean()), float(within(quantiles, target).mean())
+        loss, coverage = float(crps(quantiles, target).mean()), float(covered_90(quantiles, target).mean())
     return Skill(
         *about,
         model,

@@ -179,7 +179,7 @@ class Dropped:
     rows: int
 
 
-def build(
+def build_samples(
     tables: Tables,
     calendar: Calendar,
     crop: str,
@@ -299,7 +299,7 @@ class Source:
         self, place: npt.NDArray[np.intp], years: npt.NDArray[np.int16], as_of: dt.date | None
     ) -> xr.Dataset:
         """Seasons of monthly weather as known on a date, nothing accumulated or filled; see `seasons.cut`."""
-        return seasons.cut(
+        return seasons.cut_seasons(
             self.weather[0], self.tables.static, self.calendar, self.crop, (),
             as_of=as_of, publication=self.settings.publication(), pairs=(place, years),
         )  # fmt: skip

@@ -70,7 +70,7 @@ def window_end(months: np.ndarray) -> np.ndarray:
     return ((months[:, -1] + 1).astype("datetime64[D]") - 1).astype("datetime64[s]")
 
 
-def cut(
+def cut_seasons(
     weather: xr.Dataset,
     static: xr.Dataset,
     calendar: Calendar,

@@ -82,7 +82,9 @@ def forecast(
     plan = _Plan(run, store, harvest_year, as_of, scenarios)
     members = members or Ensemble.load(run)
     codes = plan.municipalities(everywhere)
-    past = kept_hindcasts(plan.caster, members, harvest_year, plan.inputs)  # first: a run may have none
+    past = kept_hindcasts(
+        plan.caster, members, harvest_year, plan.input_fingerprints
+    )  # first: a run may have none
     raw, made = plan.caster.forecast(members, harvest_year, codes, progress)
     history_record = plan.record(raw)
     calibration = calibrate(past, history_record)
@@ -90,7 +92,9 @@ def forecast(
     return plan.table(raw, made, calibration, together, members)
 
 
-def inputs(run: Run, store: Store, harvest_year: int, as_of: dt.date, scenarios: str) -> dict[str, str]:
+def input_fingerprints(
+    run: Run, store: Store, harvest_year: int, as_of: dt.date, scenarios: str
+) -> dict[str, str]:
     """What a forecast would be made from; the same inputs give the same forecast.
 
     Reads tables only, neither TensorFlow nor the members.
@@ -98,7 +102,7 @@ def inputs(run: Run, store: Store, harvest_year: int, as_of: dt.date, scenarios:
     Raises:
         LeakageError, MissingDataError, ConfigError: as `forecast`.
     """
-    return _Plan(run, store, harvest_year, as_of, scenarios).inputs
+    return _Plan(run, store, harvest_year, as_of, scenarios).input_fingerprints
 
 
 def public_train_years(store: Store, crop: str, as_of: dt.date, settings: Settings) -> tuple[int, ...]:
@@ -163,12 +167,12 @@ class _Plan:
         area = dict(zip(raw.municipality.tolist(), np.nan_to_num(self.area(raw.municipality)), strict=True))
         states = dict(zip(raw.municipality.tolist(), raw.state.tolist(), strict=True))
         lag = max(self.harvest_year - self.newest, 1)
-        return year_effects.read(
+        return year_effects.year_effects_to(
             self.panel, states, self.newest, lag, area, forecast_table.ALL_MUNICIPALITIES
         )
 
     @cached_property
-    def inputs(self) -> dict[str, str]:
+    def input_fingerprints(self) -> dict[str, str]:
         """See `inputs`."""
         weather = known_weather(self.tables.weather, self.as_of, self.publication)
         known = weather["tmax_degC"].notnull().any("municipality").values
@@ -238,7 +242,7 @@ class _Plan:
     def _attributes(
         self, made: scenarios.Scenarios, calibration: Calibration, members: Ensemble
     ) -> dict[str, Any]:
-        run, given = self.run, self.inputs
+        run, given = self.run, self.input_fingerprints
         states = set(self.tables.static["state"].values.tolist())
         synthetic = run.identity.synthetic
         about = {

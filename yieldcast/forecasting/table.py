@@ -159,7 +159,7 @@ def production_t(forecast: xr.Dataset, aggregate: bool = False) -> xr.DataArray:
     return tonnes.assign_attrs(units="t", long_name="production on the last public planted area")
 
 
-def write(path: Path, forecast: xr.Dataset) -> None:
+def write_forecast(path: Path, forecast: xr.Dataset) -> None:
     """Write a forecast as netCDF, whole or not at all.
 
     Raises:
@@ -168,7 +168,7 @@ def write(path: Path, forecast: xr.Dataset) -> None:
     write_netcdf(path, forecast)
 
 
-def read(path: Path) -> xr.Dataset:
+def read_forecast(path: Path) -> xr.Dataset:
     """Read what `write` wrote.
 
     Raises:

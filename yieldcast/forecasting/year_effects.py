@@ -61,7 +61,7 @@ def _variance(effects: Floats) -> float | None:
     return float(known.var(ddof=1)) if len(known) >= LEAST_YEARS else None
 
 
-def read(
+def year_effects_to(
     panel: YieldHistory,
     states: Mapping[int, str],
     last_year: int,

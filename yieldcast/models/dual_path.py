@@ -20,7 +20,7 @@ from yieldcast.models.scaling import Scaling, base_column
 SCALED_OUTPUT = "yield_scaled"
 
 
-def build(
+def build_network(
     settings: NetworkSettings, scaling: Scaling, steps: int, static_names: Sequence[str] = ()
 ) -> keras.Model:
     """The network, untrained; its initial weights follow Keras's global random seed.
@@ -108,7 +108,7 @@ def scaled_model(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, model.get_layer(SCALED_OUTPUT).output, name="dual_path_scaled")
 
 
-def inputs(rows: SampleSet) -> dict[str, npt.NDArray[np.float32]]:
+def model_inputs(rows: SampleSet) -> dict[str, npt.NDArray[np.float32]]:
     """The rows as the network takes them."""
     return {"weather": rows.dynamic, "static": rows.static}
 
@@ -120,6 +120,6 @@ def predict(model: keras.Model, rows: SampleSet, batch_size: int = 8192) -> npt.
     """
     parts = [np.empty(0)]
     for start in range(0, len(rows), batch_size):
-        batch = {name: values[start : start + batch_size] for name, values in inputs(rows).items()}
+        batch = {name: values[start : start + batch_size] for name, values in model_inputs(rows).items()}
         parts.append(ops.convert_to_numpy(model(batch, training=False))[:, 0])
     return np.concatenate(parts).astype(np.float64)

@@ -21,9 +21,9 @@ from typing import Any
 import xarray as xr
 
 from yieldcast.data.files import (
-    about,
-    alone,
     atomic_text,
+    exclusive_lock,
+    file_facts,
     fingerprint,
     make_folder,
     remove_unfinished,
@@ -91,8 +91,8 @@ class Bulletin:
         return dt.date.fromisoformat(self.manifest["as_of"])
 
     @property
-    def inputs(self) -> dict[str, str]:
-        """What the forecast was made from, see `forecasting.inputs`."""
+    def input_fingerprints(self) -> dict[str, str]:
+        """What the forecast was made from, see `forecasting.input_fingerprints`."""
         return dict(self.manifest["inputs"])
 
     def verify(self, names: Sequence[str] = ()) -> None:
@@ -106,7 +106,7 @@ class Bulletin:
         """
         for name in names or self.manifest["files"]:
             try:
-                found = about(self.path / name)
+                found = file_facts(self.path / name)
             except OSError as error:
                 raise _damaged(self.path, f"{name} cannot be read ({error.strerror})") from error
             if found != self.manifest["files"][name]:
@@ -119,7 +119,7 @@ class Bulletin:
             SchemaError: it is damaged.
         """
         self.verify([FORECAST_FILE])
-        return table.read(self.path / FORECAST_FILE)
+        return table.read_forecast(self.path / FORECAST_FILE)
 
     def summary(self, lang: str = "en") -> str:
         """What changed since the issue before, a few lines; empty for the first one.
@@ -208,7 +208,7 @@ def write_bulletin(
     crop, year, as_of = str(attrs["crop"]), int(attrs["harvest_year"]), str(attrs["as_of"])
     folder = season_folder(root, crop, year)
     make_folder(folder)
-    with alone(folder, "another job is writing an issue in"):
+    with exclusive_lock(folder, "another job is writing an issue in"):
         remove_unfinished(folder)
         mark = _identity(forecast)
         for issue in list_bulletins(root, crop, year):
@@ -230,7 +230,9 @@ def write_bulletin(
         def fill(place: Path) -> None:
             before = previous.forecast() if previous else None
             _write_products(place, forecast, before, mesh, lang, skill, notice)
-            files = {str(p.relative_to(place)): about(p) for p in sorted(place.rglob("*")) if p.is_file()}
+            files = {
+                str(p.relative_to(place)): file_facts(p) for p in sorted(place.rglob("*")) if p.is_file()
+            }
             manifest = {**entries, "files": files}
             text = json.dumps({**manifest, "seal": _seal(manifest)}, indent=2, ensure_ascii=False)
             atomic_text(place / MANIFEST, text)

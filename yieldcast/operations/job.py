@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yieldcast.data.files import alone, make_folder
+from yieldcast.data.files import exclusive_lock, make_folder
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError, YieldcastError
 from yieldcast.operations import bulletins
@@ -75,7 +75,7 @@ def carry_out(
 ) -> JobResult:
     """Fetch what is missing, and make an issue unless nothing has changed since the newest one.
 
-    Something has changed when `forecasting.inputs` differ: other weather, yields or places became public
+    Something has changed when `forecasting.input_fingerprints` differ: other weather, yields or places became public
     or were revised, another run, other scenarios. Killed at any moment and called again, it ends with the
     same issue.
 
@@ -93,7 +93,7 @@ def carry_out(
     """
     folder = bulletins.season_folder(job.issues, job.crop, job.harvest_year)
     make_folder(folder / _HELD)
-    with alone(folder / _HELD, "another copy of this job is at work in"):
+    with exclusive_lock(folder / _HELD, "another copy of this job is at work in"):
         store = Store.open(job.store)
         trouble = fetch(store) if fetch else None
         if trouble is not None:
@@ -117,7 +117,7 @@ def _issue(
 
     what = run, store, job.harvest_year, job.as_of, job.scenarios
     previous = bulletins.newest(job.issues, job.crop, job.harvest_year, job.as_of, notice)
-    if previous is not None and previous.inputs == forecasting.inputs(*what):
+    if previous is not None and previous.input_fingerprints == forecasting.input_fingerprints(*what):
         if trouble is not None:
             raise trouble
         return JobResult(previous, new=False)

@@ -68,7 +68,7 @@ def skill_png(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Path
     figure = _figure((9.6, 3.6))
     from matplotlib.ticker import MaxNLocator
 
-    pooled = skill.pooled(rows, str(rows[0]["crop"]))
+    pooled = skill.pool_by_lead(rows, str(rows[0]["crop"]))
     panels = figure.subplots(1, 3)
     scores = (
         ("rmse_kg_ha", "RMSE (kg/ha)"),

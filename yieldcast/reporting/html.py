@@ -94,7 +94,7 @@ def contents(
     check_forecast(forecast)
     if previous is not None:
         _check_same_season(forecast, check_forecast(previous))
-    table = html_skill.pooled(skill, str(forecast.attrs["crop"]))
+    table = html_skill.pool_by_lead(skill, str(forecast.attrs["crop"]))
     return {
         "about": {name: _plain(forecast.attrs[name]) for name in ATTRIBUTES},
         "quantiles": list(QUANTILES),
@@ -103,7 +103,9 @@ def contents(
         "previous": str(previous.attrs["as_of"]) if previous is not None else None,
         "skill": {
             "rows": table,
-            "beats": {score: html_skill.longest_winning_lead(table, score) for score in ("rmse_kg_ha", "crps_kg_ha")},
+            "beats": {
+                score: html_skill.longest_winning_lead(table, score) for score in ("rmse_kg_ha", "crps_kg_ha")
+            },
         },
     }
 

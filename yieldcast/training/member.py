@@ -39,7 +39,7 @@ class Member:
                 samples.take(self.fit), settings.training.scale_target, settings.network
             )
             keras.utils.set_random_seed(seed)
-            self.model = dual_path.build(
+            self.model = dual_path.build_network(
                 settings.network, scaling, run.identity.steps, run.identity.static_names
             )
         self.constants: Tree = {"seed": np.int32(seed), "scaling": scaling_of(scaling)}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import calendars
 from yieldcast.config import Settings
-from yieldcast.data.files import alone, atomic_text, make_folder
+from yieldcast.data.files import atomic_text, exclusive_lock, make_folder
 from yieldcast.data.store import Store, Tables, is_synthetic
 from yieldcast.features import augmentation, samples, weather, yield_history
 from yieldcast.features.augmentation import SeasonMixer
@@ -65,7 +65,7 @@ def train_run(
     devices = choose_devices(strategy)  # first: several hosts must find each other before anything runs
     tables = store.tables
     calendar = calendar_for(settings.data, tables.static)
-    rows, dropped = samples.build(tables, calendar, crop, train_years, settings.data)
+    rows, dropped = samples.build_samples(tables, calendar, crop, train_years, settings.data)
     trainer.check_trainable(rows)
     cuts = _cuts(tables, calendar, crop, rows, settings)
     for reason in dropped:
@@ -86,11 +86,11 @@ def train_run(
     # Several workers share the run: the first starts it, each holds its own place in it.
     others = out.glob("worker-*") if devices.workers == 1 else []
     for folder in others:
-        with alone(folder, "a worker of another training is writing the run, see"):
+        with exclusive_lock(folder, "a worker of another training is writing the run, see"):
             pass
     place = out / f"worker-{devices.worker}" if devices.worker else out
     make_folder(place)
-    with alone(place, "another training is writing the run"):
+    with exclusive_lock(place, "another training is writing the run"):
         if devices.worker:
             run = Run.join(out, identity, settings)
         else:

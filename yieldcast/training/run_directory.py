@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import calendars
-from yieldcast.config import Settings, parse
+from yieldcast.config import Settings, parse_settings
 from yieldcast.data.files import atomic_text, atomic_write, make_folder, remove_leftovers
 from yieldcast.errors import ConfigError, MissingDataError, RunError
 from yieldcast.features.yield_history import HISTORY_BASELINE
@@ -99,7 +99,7 @@ class Run:
                     "Train again with this version, or evaluate with the one that made it.",
                 )
             resolved = json.loads((path / "resolved.json").read_text(encoding="utf-8"))
-            settings = parse(resolved, str(path / "resolved.json"))
+            settings = parse_settings(resolved, str(path / "resolved.json"))
             return cls(path, _identity(content["identity"]), settings, content["versions"])
         except (KeyError, TypeError, ValueError, OSError, ConfigError) as error:
             raise RunError(f"the run in {path} is damaged: {error!r}", "Train it again.") from None

@@ -109,7 +109,7 @@ def test_a_forecast_is_an_issue_on_disk_and_a_table_on_the_screen(forecast, tmp_
     kinds = {f"forecast.{kind}" for kind in ("nc", "csv", "xlsx", "gpkg", "geojson")}
     names = kinds | {"report.html", "changes.json"}
     assert names <= set(issue.manifest["files"])
-    table = forecast_table.read(place / "forecast.nc")
+    table = forecast_table.read_forecast(place / "forecast.nc")
     assert (table.attrs["as_of"], table.attrs["harvest_year"], table.attrs["members"]) == (DATE, YEAR, 6)
     assert table.attrs["synthetic"] == 1
     assert "SYNTHETIC DATA: Soybean, harvest year 2015 (2014/15)" in " ".join(out.split())

@@ -17,7 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from yieldcast.data import synthetic
-from yieldcast.data.files import alone, atomic_text, atomic_write, fingerprint, read_netcdf, write_netcdf
+from yieldcast.data.files import (
+    atomic_text,
+    atomic_write,
+    exclusive_lock,
+    fingerprint,
+    read_netcdf,
+    write_netcdf,
+)
 from yieldcast.data.store import Store, Tables
 from yieldcast.errors import MissingDataError, SchemaError
 
@@ -232,7 +239,10 @@ def test_atomic_write_into_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_two_imports_at_once(store: Store) -> None:
-    with alone(store.path, "another import"), pytest.raises(MissingDataError, match="another import"):
+    with (
+        exclusive_lock(store.path, "another import"),
+        pytest.raises(MissingDataError, match="another import"),
+    ):
         Store.write(store.path, NEW, {})
     Store.write(store.path, NEW, {})
 

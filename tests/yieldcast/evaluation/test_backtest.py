@@ -71,7 +71,7 @@ def command(store, forecast_settings, tmp_path_factory):
     """The backtest that all tests share, as it is typed: gives the arguments and the folder."""
     place = tmp_path_factory.mktemp("backtest")
     (place / "tiny.toml").write_text(toml(forecast_settings))
-    assert config.read(place / "tiny.toml") == forecast_settings
+    assert config.read_settings(place / "tiny.toml") == forecast_settings
     arguments = (
         "backtest", "--store", store.path, "--crop", "Soybean", "--test-years", "2015", "--leads", "0,6",
         "--seeds", 3, "--config", place / "tiny.toml", "--out", place / "b", "--json", place / "skill.json",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from sklearn.metrics import mean_pinball_loss
 
-from yieldcast.evaluation.metrics import crps, reliability, within
+from yieldcast.evaluation.metrics import covered_90, crps, reliability
 from yieldcast.evaluation.skill import climatology, skill
 from yieldcast.forecasting.risk import probability_below, quantile_at
 from yieldcast.forecasting.table import QUANTILES
@@ -80,7 +80,7 @@ def test_a_sharper_or_a_better_centred_forecast_scores_lower():
 def test_coverage_counts_both_ends():
     quantiles = np.array([[1000.0, 1100, 1200, 1300, 1400, 1500, 1600]] * 5)
     target = np.array([1000, 1600, 999.9, 1600.1, 1300])
-    assert within(quantiles, target).tolist() == [True, True, False, False, True]
+    assert covered_90(quantiles, target).tolist() == [True, True, False, False, True]
     # at or below 1000: 1000 and 999.9; 1100 and 1200: the same; 1300: one more; 1600: all but 1600.1
     np.testing.assert_allclose(reliability(quantiles, target), [0.4, 0.4, 0.4, 0.6, 0.6, 0.6, 0.8])
 

@@ -42,16 +42,20 @@ def test_the_window_holds_its_own_months(calendar):
     # Table from 2009-01. Soybean in MT starts in September of Y-1: 2017-09 is month 8 * 12 + 8 = 104.
     # Sugarcane in SP starts in January of Y: 2018-01 is month 108, 12 steps to 119.
     weather = table([51, 35], "2009-01", 120)
-    season = seasons.cut(weather, places([51, 35], ["MT", "SP"]), calendar, "soybean", [2018], as_of=None)
+    season = seasons.cut_seasons(
+        weather, places([51, 35], ["MT", "SP"]), calendar, "soybean", [2018], as_of=None
+    )
     assert season["weather"].dims == ("sample", "step", "variable")
     assert season["weather"].values[0, :, 0].tolist() == list(range(104, 113))
     assert str(season["window_end"].values[0])[:10] == "2018-05-31"
-    cane = seasons.cut(weather, places([51, 35], ["MT", "SP"]), calendar, "sugarcane", [2018], as_of=None)
+    cane = seasons.cut_seasons(
+        weather, places([51, 35], ["MT", "SP"]), calendar, "sugarcane", [2018], as_of=None
+    )
     assert cane["weather"].values[1, :, 0].tolist() == [100 + k for k in range(108, 120)]
 
 
 def test_months_outside_the_table_are_unknown_not_wrapped(calendar):
-    season = seasons.cut(
+    season = seasons.cut_seasons(
         table([51], "2018-01", 3), places([51], ["MT"]), calendar, "soybean", [2018], as_of=None
     )
     # September to December 2017 and April, May 2018 are not in the table.
@@ -64,7 +68,7 @@ def test_as_of_masks_what_was_not_published(calendar):
     # final ERA5 (three months later) to September 2017: 1 month.
     weather, where = table([51], "2009-01", 120), places([51], ["MT"])
     for publication, known in ((Publication(0, 5), 4), (Publication(), 1)):
-        season = seasons.cut(
+        season = seasons.cut_seasons(
             weather, where, calendar, "soybean", [2018],
             as_of=dt.date(2018, 1, 20), publication=publication,
         )  # fmt: skip
@@ -73,13 +77,17 @@ def test_as_of_masks_what_was_not_published(calendar):
 
 def test_places_in_any_order_find_their_own_weather(calendar):
     weather = table([10, 20, 30], "2009-01", 120).isel(municipality=[2, 0, 1])
-    season = seasons.cut(weather, places([10, 30], ["MT", "MT"]), calendar, "soybean", [2018], as_of=None)
+    season = seasons.cut_seasons(
+        weather, places([10, 30], ["MT", "MT"]), calendar, "soybean", [2018], as_of=None
+    )
     assert season["weather"].values[:, 0, 0].tolist() == [104, 304]
 
 
 def test_no_place_with_weather_is_an_error(calendar):
     with pytest.raises(MissingDataError, match="none of the 1 municipalities"):
-        seasons.cut(table([1], "2009-01", 120), places([2], ["MT"]), calendar, "soybean", [2018], as_of=None)
+        seasons.cut_seasons(
+            table([1], "2009-01", 120), places([2], ["MT"]), calendar, "soybean", [2018], as_of=None
+        )
 
 
 def inputs_as_of(tables: Tables, calendar, as_of: dt.date) -> list[np.ndarray]:
@@ -88,7 +96,7 @@ def inputs_as_of(tables: Tables, calendar, as_of: dt.date) -> list[np.ndarray]:
     Rows and training rows are chosen from the untouched tables, as a forecaster's list of places would be.
     """
     weather, name = features.with_degree_days(tables.weather, 5, 30)
-    season = seasons.cut(weather, tables.static, calendar, "soybean", [2014, 2015], as_of=as_of)
+    season = seasons.cut_seasons(weather, tables.static, calendar, "soybean", [2014, 2015], as_of=as_of)
     climate = seasons.climatology(seasons.known_weather(weather, as_of, Publication()))
     filled = features.accumulate(features.fill_with_climatology(season, climate), name)
     return [season["weather"].values, season["observed"].values, filled["weather"].values]
@@ -154,8 +162,8 @@ def public_baselines(tables: Tables, rows, train, calendar, as_of: dt.date | Non
 @settings(LAW, max_examples=6)
 @given(as_of=st.dates(dt.date(2015, 2, 1), dt.date(2016, 12, 31)), seed=st.integers(0, 2**32 - 1))
 def test_law_holds_for_samples_and_public_lines(small, calendar, as_of, seed):
-    rows, _ = samples.build(small, calendar, "soybean", [2016], DataSettings())
-    train, _ = samples.build(small, calendar, "soybean", [2012, 2013], DataSettings())
+    rows, _ = samples.build_samples(small, calendar, "soybean", [2016], DataSettings())
+    train, _ = samples.build_samples(small, calendar, "soybean", [2012, 2013], DataSettings())
     changed = with_the_future_changed(small, as_of, seed)
     before, after = (public_baselines(t, rows, train, calendar, as_of) for t in (small, changed))
     assert len(before) == 5
@@ -164,8 +172,8 @@ def test_law_holds_for_samples_and_public_lines(small, calendar, as_of, seed):
 
 
 def test_law_holds_for_the_default_date_the_end_of_each_window(small, calendar):
-    rows, _ = samples.build(small, calendar, "soybean", [2016], DataSettings())
-    train, _ = samples.build(small, calendar, "soybean", [2012, 2013], DataSettings())
+    rows, _ = samples.build_samples(small, calendar, "soybean", [2016], DataSettings())
+    train, _ = samples.build_samples(small, calendar, "soybean", [2012, 2013], DataSettings())
     for day in np.unique(rows.window_end):
         mine = rows.take(rows.window_end == day)
         changed = with_the_future_changed(small, day.item(), seed=3)
@@ -200,16 +208,16 @@ def test_the_whole_country_is_cut_in_a_second_and_500_mb(calendar):
     weather = xr.Dataset({f"v{k}": one["tmax_degC"] for k in range(4)})
     where = places(codes, states)
     years = range(2011, 2019)
-    seasons.cut(weather, where, calendar, "soybean", [2018], as_of=None)
+    seasons.cut_seasons(weather, where, calendar, "soybean", [2018], as_of=None)
     seconds = []
     for _ in range(3):
         began = time.perf_counter()
-        season = seasons.cut(weather, where, calendar, "soybean", years, as_of=dt.date(2018, 3, 1))
+        season = seasons.cut_seasons(weather, where, calendar, "soybean", years, as_of=dt.date(2018, 3, 1))
         seconds.append(time.perf_counter() - began)
     assert season["weather"].shape == (5570 * 8, 9, 4)
     assert min(seconds) < 1
     tracemalloc.start()
-    seasons.cut(weather, where, calendar, "soybean", years, as_of=dt.date(2018, 3, 1))
+    seasons.cut_seasons(weather, where, calendar, "soybean", years, as_of=dt.date(2018, 3, 1))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 500e6

@@ -19,9 +19,9 @@ from yieldcast.cli import app
 from yieldcast.data.store import Store, Tables
 from yieldcast.errors import ConfigError, LeakageError, MissingDataError, RunError
 from yieldcast.forecasting import forecast as forecasting
-from yieldcast.forecasting.forecast import forecast, inputs
+from yieldcast.forecasting.forecast import forecast, input_fingerprints
 from yieldcast.forecasting.predictor import Ensemble
-from yieldcast.forecasting.table import check_forecast, read, write
+from yieldcast.forecasting.table import check_forecast
 from yieldcast.publication import Publication, add_months
 from yieldcast.training.run_directory import Run
 
@@ -100,7 +100,9 @@ def test_law_nothing_published_after_as_of_changes_a_forecast(
     fresh = copied(forecast_run, tmp_path)  # hindcasts are made anew, from the changed tables
     found = forecast(fresh, other, 2015, date, members=members)
     xr.testing.assert_identical(found, issues[date])
-    assert inputs(fresh, other, 2015, date, "climatology") == json.loads(issues[date].attrs["inputs"])
+    assert input_fingerprints(fresh, other, 2015, date, "climatology") == json.loads(
+        issues[date].attrs["inputs"]
+    )
 
 
 def test_what_was_public_does_change_a_forecast(issues, forecast_run, forecast_store, members, tmp_path):
@@ -191,8 +193,8 @@ def test_the_table_says_what_it_is(issues, forecast_store, tmp_path):
     years = ", ".join(map(str, range(2004, 2015)))
     assert about["scenario_years"] == f"{years} (11 scenarios)"
     assert json.loads(about["calibration"])["years"] == [2011, 2012, 2013]
-    write(tmp_path / "f.nc", found)
-    again = read(tmp_path / "f.nc")
+    write_forecast(tmp_path / "f.nc", found)
+    again = read_forecast(tmp_path / "f.nc")
     for name in found.variables:
         np.testing.assert_array_equal(again[name].values, found[name].values)
     assert again.attrs.keys() == about.keys()
@@ -356,7 +358,9 @@ def test_inputs_are_of_public_data_only(forecast_run, forecast_store, tmp_path):
 
     def given(**changes):
         folder = tmp_path / f"store{len(list(tmp_path.iterdir()))}"
-        return inputs(forecast_run, stored(folder, forecast_store, **changes), 2015, date, "climatology")
+        return input_fingerprints(
+            forecast_run, stored(folder, forecast_store, **changes), 2015, date, "climatology"
+        )
 
     whole = given()
     assert whole["weather_known_to"] == "2015-01"
@@ -383,7 +387,7 @@ def test_inputs_are_of_public_data_only(forecast_run, forecast_store, tmp_path):
         assert (found["yields"] != whole["yields"]) == differs
     assert given(static=revised("clay_pct", {"soil_layer": "0cm"}, 0.9))["places"] != whole["places"]
     # A month later one more is public, and the inputs say so.
-    later = inputs(forecast_run, forecast_store, 2015, dt.date(2015, 3, 20), "climatology")
+    later = input_fingerprints(forecast_run, forecast_store, 2015, dt.date(2015, 3, 20), "climatology")
     assert later["weather_known_to"] == "2015-02"
     assert later["weather"] != whole["weather"]
     assert add_months(date, 1) < dt.date(2015, 3, 20)
@@ -392,11 +396,11 @@ def test_inputs_are_of_public_data_only(forecast_run, forecast_store, tmp_path):
 _INPUTS = """
 import datetime as dt, json, sys
 from pathlib import Path
-from yieldcast.forecasting.forecast import inputs
+from yieldcast.forecasting.forecast import input_fingerprints
 from yieldcast.training.run_directory import Run
 from yieldcast.data.store import Store
 run, store = Run.open(Path(sys.argv[1])), Store.open(Path(sys.argv[2]))
-found = inputs(run, store, 2015, dt.date(2015, 2, 20), "climatology")
+found = input_fingerprints(run, store, 2015, dt.date(2015, 2, 20), "climatology")
 print(json.dumps([found, [name for name in ("tensorflow", "keras") if name in sys.modules]]))
 """
 
@@ -421,7 +425,7 @@ def test_a_run_without_hindcasts_is_refused(forecast_run, forecast_store, member
 
 
 def test_leaks_and_unknown_scenarios_are_refused_before_anything_is_computed(forecast_run, forecast_store):
-    for make in (forecast, inputs):
+    for make in (forecast, input_fingerprints):
         with pytest.raises(ConfigError, match="unknown scenarios 'best'"):
             make(forecast_run, forecast_store, 2015, DATES[0], "best")
         with pytest.raises(LeakageError, match="it knows what it is to forecast"):

@@ -13,7 +13,7 @@ from yieldcast.features.samples import SampleSet
 from yieldcast.features.yield_history import HISTORY_BASELINE
 from yieldcast.forecasting import predictor
 from yieldcast.forecasting.predictor import Ensemble
-from yieldcast.models.dual_path import build
+from yieldcast.models.dual_path import build_network
 from yieldcast.models.scaling import Scaling, base_column
 from yieldcast.models.stacked import Network, scaling_of, weights_of
 from yieldcast.training.run_directory import Run
@@ -47,7 +47,7 @@ def members(settings):
         )  # fmt: skip
         keras.utils.set_random_seed(seed)
         scalings.append(Scaling.fit(rows, settings=settings))
-        models.append(build(settings, scalings[-1], STEPS, NAMES))
+        models.append(build_network(settings, scalings[-1], STEPS, NAMES))
     base = base_column(NAMES) if settings.target == "departure" else None
     parts = tuple(map(weights_of, models)), tuple(map(scaling_of, scalings))
     return Ensemble(Network(settings, base), SEEDS, *parts), models

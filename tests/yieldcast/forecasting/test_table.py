@@ -148,8 +148,8 @@ def test_production_by_hand(forecast):
 
 
 def test_it_survives_the_disk(forecast, tmp_path):
-    table.write(tmp_path / "f.nc", forecast)
-    read = table.read(tmp_path / "f.nc")
+    table.write_forecast(tmp_path / "f.nc", forecast)
+    read = table.read_forecast(tmp_path / "f.nc")
     xr.testing.assert_identical(read.load(), forecast)
     assert {name: read[name].dtype for name in ARRAYS} == {name: forecast[name].dtype for name in ARRAYS}
     assert [p.name for p in tmp_path.iterdir()] == ["f.nc"]
@@ -157,16 +157,16 @@ def test_it_survives_the_disk(forecast, tmp_path):
 
 def test_files_that_are_no_forecast_are_refused(small_store, tmp_path):
     with pytest.raises(MissingDataError, match="no forecast") as error:
-        table.read(tmp_path / "none.nc")
+        table.read_forecast(tmp_path / "none.nc")
     assert "yieldcast forecast" in error.value.hint
     (tmp_path / "text.nc").write_text("not netCDF")
     with pytest.raises(SchemaError, match="cannot be read"):
-        table.read(tmp_path / "text.nc")
-    table.write(tmp_path / "cut.nc", synthetic_forecast())
+        table.read_forecast(tmp_path / "text.nc")
+    table.write_forecast(tmp_path / "cut.nc", synthetic_forecast())
     whole = (tmp_path / "cut.nc").read_bytes()
     (tmp_path / "cut.nc").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SchemaError, match="cannot be read"):
-        table.read(tmp_path / "cut.nc")
-    table.write(tmp_path / "weather.nc", small_store.tables.weather.load())
+        table.read_forecast(tmp_path / "cut.nc")
+    table.write_forecast(tmp_path / "weather.nc", small_store.tables.weather.load())
     with pytest.raises(SchemaError, match="expected the quantiles"):
-        table.read(tmp_path / "weather.nc")
+        table.read_forecast(tmp_path / "weather.nc")

@@ -87,7 +87,7 @@ def test_usual_spread_has_floors():
 
 
 def test_the_record_by_hand():
-    found = year_effects.read(panel(OWN), STATES, 2004, 1, AREA, "all")
+    found = year_effects.year_effects_to(panel(OWN), STATES, 2004, 1, AREA, "all")
     assert found.years == (2003, 2004)
     first = -250 / SCALE[1, 2003]
     second = 500 / SCALE[1, 2004], 600 / SCALE[2, 2004]
@@ -109,7 +109,7 @@ def test_the_record_at_a_longer_lag():
     # Two years from the newest public year to the harvest: 2004 sees 2000 to 2002 and is the first.
     # Place 1: mean 1100, trend 1100 + 3 x 50 = 1250, line 1175, error 325; place 2: 600.
     # Variances 10,000 and 0, mean 5000: states (10,000 + 5 x 5000) / 6 and (0 + 5 x 5000) / 6.
-    found = year_effects.read(panel(OWN), STATES, 2004, 2, AREA, "all")
+    found = year_effects.year_effects_to(panel(OWN), STATES, 2004, 2, AREA, "all")
     assert found.years == (2004,)
     variance = (3 * 10_000 + 5 * 35_000 / 6) / 8, 5 * 25_000 / 6 / 8
     np.testing.assert_allclose(
@@ -121,7 +121,7 @@ def test_one_odd_year_stands_out():
     rng = np.random.default_rng(1)
     own = 3000 + rng.normal(0, 30, (2, 14))
     own[:, 10] -= 900
-    found = year_effects.read(panel(own), STATES, 2013, 1, AREA, "all")
+    found = year_effects.year_effects_to(panel(own), STATES, 2013, 1, AREA, "all")
     assert found.years == tuple(range(2003, 2014))
     odd = found.years.index(2010)
     assert found.effects.argmin() == odd
@@ -136,8 +136,8 @@ def test_places_without_three_years_before_do_not_count():
     # Place 3 begins in 2002: in 2003 and 2004 it has one and two years behind it.
     late = [*OWN, [NAN, NAN, 9000, 500, 7000]]
     states, area = {**STATES, 3: "BB"}, {**AREA, 3: 1000.0}
-    found = year_effects.read(panel(late, states=states), states, 2004, 1, area, "all")
-    expected = year_effects.read(panel(OWN), STATES, 2004, 1, AREA, "all")
+    found = year_effects.year_effects_to(panel(late, states=states), states, 2004, 1, area, "all")
+    expected = year_effects.year_effects_to(panel(OWN), STATES, 2004, 1, AREA, "all")
     np.testing.assert_allclose(found.effects, expected.effects)
     for name, effects in expected.aggregates.items():
         np.testing.assert_allclose(found.aggregates[name], effects)
@@ -153,11 +153,11 @@ def test_variance_needs_five_known_years():
 
 
 def test_areas_that_nobody_knows_leave_an_aggregate_without_a_record():
-    found = year_effects.read(panel(OWN), STATES, 2004, 1, {1: 100.0}, "all")
+    found = year_effects.year_effects_to(panel(OWN), STATES, 2004, 1, {1: 100.0}, "all")
     assert np.isnan(found.aggregates["BB"]).all()
     np.testing.assert_allclose(found.aggregates["all"], found.aggregates["AA"])
     np.testing.assert_allclose(
-        found.effects, year_effects.read(panel(OWN), STATES, 2004, 1, AREA, "all").effects
+        found.effects, year_effects.year_effects_to(panel(OWN), STATES, 2004, 1, AREA, "all").effects
     )
 
 
@@ -171,7 +171,8 @@ def test_nothing_after_the_last_year_is_read(seed, lag, last):
     area = {code: float(code) for code in states}
     later = np.where(np.arange(2000, 2012) > last, rng.uniform(0, 9e4, own.shape), own)
     before, after = (
-        year_effects.read(panel(o, states=states), states, last, lag, area, "all") for o in (own, later)
+        year_effects.year_effects_to(panel(o, states=states), states, last, lag, area, "all")
+        for o in (own, later)
     )
     assert before.years == after.years
     assert all(year <= last for year in before.years)
@@ -180,26 +181,26 @@ def test_nothing_after_the_last_year_is_read(seed, lag, last):
         np.testing.assert_array_equal(effects, after.aggregates[name])
     if before.years:  # and the last year itself is
         own[:, last - 2000] += 500
-        moved = year_effects.read(panel(own, states=states), states, last, lag, area, "all")
+        moved = year_effects.year_effects_to(panel(own, states=states), states, last, lag, area, "all")
         assert before.years[-1] < last or moved.effects[-1] > before.effects[-1]
 
 
 def test_a_table_that_ends_before_the_newest_public_year_gives_what_it_has():
     # PAM of 2006 is out, but was not fetched.
-    found = year_effects.read(panel(OWN), STATES, 2006, 1, AREA, "all")
+    found = year_effects.year_effects_to(panel(OWN), STATES, 2006, 1, AREA, "all")
     assert found.years == (2003, 2004)
 
 
 def test_a_crop_that_begins_later_than_the_table_has_the_same_record():
     # Another crop of the table begins in 1990; this one has no value before 2000.
     padded = np.hstack([np.full((2, 10), NAN), np.array(OWN, dtype=float), np.full((2, 3), NAN)])
-    found = year_effects.read(panel(padded, 1990), STATES, 2007, 1, AREA, "all")
-    expected = year_effects.read(panel(OWN), STATES, 2004, 1, AREA, "all")
+    found = year_effects.year_effects_to(panel(padded, 1990), STATES, 2007, 1, AREA, "all")
+    expected = year_effects.year_effects_to(panel(OWN), STATES, 2004, 1, AREA, "all")
     assert found.years == expected.years
     np.testing.assert_array_equal(found.effects, expected.effects)
 
 
 def test_no_record_at_all():
     for own, last in ((OWN, 2002), ([[NAN] * 4] * 2, 2003), (OWN, 1990)):
-        none = year_effects.read(panel(own), STATES, last, 1, AREA, "all")
+        none = year_effects.year_effects_to(panel(own), STATES, last, 1, AREA, "all")
         assert (none.years, none.variance, none.aggregate_variance("all")) == ((), None, None)

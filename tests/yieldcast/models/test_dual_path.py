@@ -46,11 +46,11 @@ def test_scaling_is_of_the_rows_given_only():
 def test_inputs_reach_the_paths_between_0_and_1_and_missing_soil_at_its_mean():
     some = rows()
     scaling = model_scaling.Scaling.fit(some)
-    network = dual_path.build(SMALL, scaling, 5)
+    network = dual_path.build_network(SMALL, scaling, 5)
     look = keras.Model(
         network.input, [network.get_layer("weather_0_1").output, network.get_layer("static_0_1").output]
     )
-    weather, static = look.predict(dual_path.inputs(some), verbose=0)
+    weather, static = look.predict(dual_path.model_inputs(some), verbose=0)
     for scaled in (weather, static):
         assert scaled.min() == pytest.approx(0, abs=1e-5)
         assert scaled.max() == pytest.approx(1, abs=1e-5)
@@ -63,7 +63,7 @@ def test_a_constant_input_stays_finite():
     some = rows()
     some.static[:, 4] = 7
     some.static[:, 0] = np.nan
-    network = dual_path.build(SMALL, model_scaling.Scaling.fit(some), 5)
+    network = dual_path.build_network(SMALL, model_scaling.Scaling.fit(some), 5)
     assert np.isfinite(dual_path.predict(network, some)).all()
     # A soil column that no fitted row had says nothing about a place that has it.
     later = rows()
@@ -75,7 +75,7 @@ def test_a_constant_input_stays_finite():
 
 
 def test_the_network_is_figure_1():
-    network = dual_path.build(SMALL, model_scaling.Scaling.fit(rows()), 5)
+    network = dual_path.build_network(SMALL, model_scaling.Scaling.fit(rows()), 5)
     kinds = [type(layer).__name__ for layer in network.layers]
     assert kinds.count("LSTM") == 2
     assert kinds.count("GaussianNoise") == kinds.count("Concatenate") == 1
@@ -93,7 +93,7 @@ def test_the_network_is_figure_1():
 
 def test_noise_acts_in_training_only_with_the_given_spread():
     some = rows(400)
-    network = dual_path.build(SMALL, model_scaling.Scaling.fit(some), 5)
+    network = dual_path.build_network(SMALL, model_scaling.Scaling.fit(some), 5)
     noise = keras.Model(network.input["weather"], network.get_layer("noise").output)
     clean = np.asarray(noise(some.dynamic, training=False))
     spread = np.asarray(noise(some.dynamic, training=True)) - clean
@@ -106,8 +106,8 @@ def test_noise_acts_in_training_only_with_the_given_spread():
 def test_the_output_is_kg_ha_of_the_scaled_output():
     some = rows()
     scaling = model_scaling.Scaling.fit(some)
-    network = dual_path.build(SMALL, scaling, 5)
-    inner = dual_path.scaled_model(network).predict(dual_path.inputs(some), verbose=0)[:, 0]
+    network = dual_path.build_network(SMALL, scaling, 5)
+    inner = dual_path.scaled_model(network).predict(dual_path.model_inputs(some), verbose=0)[:, 0]
     np.testing.assert_allclose(
         dual_path.predict(network, some), inner * scaling.target_sd + scaling.target_mean, rtol=1e-5
     )
@@ -115,9 +115,9 @@ def test_the_output_is_kg_ha_of_the_scaled_output():
 
 def test_a_saved_member_loads_without_yieldcast(tmp_path):
     some = rows()
-    network = dual_path.build(SMALL, model_scaling.Scaling.fit(some), 5)
+    network = dual_path.build_network(SMALL, model_scaling.Scaling.fit(some), 5)
     network.save(tmp_path / "m.keras")
-    np.savez(tmp_path / "x.npz", **dual_path.inputs(some))
+    np.savez(tmp_path / "x.npz", **dual_path.model_inputs(some))
     code = (
         "import sys, numpy as np, keras\n"
         "m = keras.models.load_model('m.keras')\n"
@@ -143,11 +143,11 @@ def with_a_line():
 def test_deviation_scaling_brings_inputs_to_mean_0_and_deviation_1():
     some = with_a_line()
     scaling = model_scaling.Scaling.fit(some, settings=DEPARTS)
-    network = dual_path.build(DEPARTS, scaling, 5, NAMES)
+    network = dual_path.build_network(DEPARTS, scaling, 5, NAMES)
     look = keras.Model(
         network.input, [network.get_layer("weather_0_1").output, network.get_layer("static_0_1").output]
     )
-    weather, static = look.predict(dual_path.inputs(some), verbose=0)
+    weather, static = look.predict(dual_path.model_inputs(some), verbose=0)
     flat = weather.reshape(-1, 4)
     np.testing.assert_allclose(flat.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(flat.std(axis=0), 1, rtol=1e-4)
@@ -166,8 +166,8 @@ def test_a_departure_is_added_to_the_history_line():
     scaling = model_scaling.Scaling.fit(some, settings=DEPARTS)
     assert scaling.target_mean == pytest.approx(100, abs=0.01)
     assert scaling.target_sd == pytest.approx(295.985, abs=0.01)
-    network = dual_path.build(DEPARTS, scaling, 5, NAMES)
-    inner = dual_path.scaled_model(network).predict(dual_path.inputs(some), verbose=0)[:, 0]
+    network = dual_path.build_network(DEPARTS, scaling, 5, NAMES)
+    inner = dual_path.scaled_model(network).predict(dual_path.model_inputs(some), verbose=0)[:, 0]
     by_hand = inner * scaling.target_sd + scaling.target_mean + some.static[:, 4]
     np.testing.assert_allclose(dual_path.predict(network, some), by_hand, rtol=1e-5)
     unscaled = model_scaling.Scaling.fit(some, scale_target=False, settings=DEPARTS)
@@ -181,7 +181,7 @@ def test_the_scaling_of_a_saved_member_is_the_one_it_was_built_with(tmp_path, se
     some.static[:, 0] = np.nan  # a column without a value, and one that never changes
     some.static[:, 5] = 7
     scaling = model_scaling.Scaling.fit(some, scale_target, settings)
-    network = dual_path.build(settings, scaling, 5, NAMES)
+    network = dual_path.build_network(settings, scaling, 5, NAMES)
     network.save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras", compile=False)
     for member in (network, loaded):

@@ -15,7 +15,7 @@ import tensorflow as tf
 from yieldcast.config import DataSettings, NetworkSettings, TrainingSettings
 from yieldcast.features import samples
 from yieldcast.features.yield_history import HISTORY_BASELINE
-from yieldcast.models.dual_path import build, inputs, scaled_model
+from yieldcast.models.dual_path import build_network, model_inputs, scaled_model
 from yieldcast.models.scaling import Scaling, base_column
 from yieldcast.models.stacked import Network, scaling_of, set_weights, weights_of
 from yieldcast.training import rng
@@ -29,14 +29,14 @@ SETTINGS = NetworkSettings(lstm_units=(5, 3), static_units=(4, 3), head_units=(6
 
 @pytest.fixture(scope="module")
 def rows(small, calendar):
-    found = samples.build(small, calendar, "soybean", range(2011, 2015), DataSettings())[0]
+    found = samples.build_samples(small, calendar, "soybean", range(2011, 2015), DataSettings())[0]
     found.static[3, 0] = np.nan  # a place without soil
     return replace(found, dynamic=found.dynamic[:, :5])  # five months compile faster than nine
 
 
 def plain(rows, seed, settings=SETTINGS):
     keras.utils.set_random_seed(seed)
-    return build(settings, Scaling.fit(rows), rows.dynamic.shape[1])
+    return build_network(settings, Scaling.fit(rows), rows.dynamic.shape[1])
 
 
 def test_stacked_members_give_what_plain_members_give(rows):
@@ -45,7 +45,7 @@ def test_stacked_members_give_what_plain_members_give(rows):
     weights = stack([weights_of(member) for member in members])
     tables = (np.stack([table] * 3) for table in (rows.dynamic, rows.static))
     stacked = np.asarray(Network(SETTINGS).forward(weights, scaling, *tables))
-    alone = [scaled_model(m)(inputs(rows), training=False).numpy()[:, 0] for m in members]
+    alone = [scaled_model(m)(model_inputs(rows), training=False).numpy()[:, 0] for m in members]
     np.testing.assert_allclose(stacked, alone, rtol=1e-4, atol=1e-5)
     assert np.abs(stacked[0] - stacked[1]).max() > 0.01
     penalty = np.asarray(Network(SETTINGS).penalty(weights))
@@ -97,8 +97,10 @@ def test_an_epoch_is_keras_own_training_on_the_same_batches(rows, loss):
         assert sorted(order.tolist()) == list(range(len(fit)))
         for start in range(0, len(fit), 16):
             chosen = rows.take(fit[order[start : start + 16]])
-            inner.train_on_batch(inputs(chosen), target[fit[order[start : start + 16]]])
-        validation = inner.evaluate(inputs(rows.take(held)), target[held], batch_size=len(held), verbose=0)
+            inner.train_on_batch(model_inputs(chosen), target[fit[order[start : start + 16]]])
+        validation = inner.evaluate(
+            model_inputs(rows.take(held)), target[held], batch_size=len(held), verbose=0
+        )
     for name, weight in weights_of(member).items():
         np.testing.assert_allclose(row(after["weights"], 0)[name], weight, rtol=2e-3, atol=2e-5, err_msg=name)
     assert after["val_loss"][0] == pytest.approx(validation, rel=1e-4)
@@ -128,7 +130,7 @@ def test_padded_rows_and_departures_are_trained_as_keras_does(departing):
 
     def member(seed):
         keras.utils.set_random_seed(seed)
-        return build(DEPARTS, scaling, rows.dynamic.shape[1], rows.static_names)
+        return build_network(DEPARTS, scaling, rows.dynamic.shape[1], rows.static_names)
 
     def constants(seed):
         own = {"held": held[seed], "fit": np.setdiff1d(np.arange(len(rows)), held[seed])}
@@ -156,12 +158,12 @@ def test_padded_rows_and_departures_are_trained_as_keras_does(departing):
             order = np.asarray(rng.shuffles(np.array([seed]), np.array([epoch]), size["fit"], used))[0]
             for start in range(0, len(fit), 16):
                 chosen = fit[order[: len(fit)][start : start + 16]]
-                inner.train_on_batch(inputs(rows.take(chosen)), target[chosen])
+                inner.train_on_batch(model_inputs(rows.take(chosen)), target[chosen])
         for name, weight in weights_of(own).items():
             found = row(after["weights"], k)[name]
             np.testing.assert_allclose(found, weight, rtol=2e-3, atol=2e-5, err_msg=f"{seed} {name}")
         mine = held[seed]
-        loss = inner.evaluate(inputs(rows.take(mine)), target[mine], batch_size=len(mine), verbose=0)
+        loss = inner.evaluate(model_inputs(rows.take(mine)), target[mine], batch_size=len(mine), verbose=0)
         assert after["val_loss"][k] == pytest.approx(loss, rel=1e-4)
 
 

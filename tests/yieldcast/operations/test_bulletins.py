@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 from factories import synthetic_forecast
 
-from yieldcast.data.files import alone
+from yieldcast.data.files import exclusive_lock
 from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.operations import bulletins
 from yieldcast.operations.bulletins import Bulletin, list_bulletins, newest, write_bulletin
@@ -60,7 +60,7 @@ def test_an_issue_holds_tables_report_changes_and_a_manifest_of_all(tmp_path, me
         assert about["bytes"] == (issue.path / name).stat().st_size
     issue.verify()
     assert issue.as_of == dt.date(2017, 11, 15)
-    assert issue.inputs == {"weather": "abc"}
+    assert issue.input_fingerprints == {"weather": "abc"}
     assert issue.manifest["previous"] is None
     assert (issue.manifest["run_id"], issue.manifest["synthetic"]) == ("0123456789ab", True)
     assert issue.manifest["notes"] == ["a note"]
@@ -200,7 +200,10 @@ def test_what_is_no_forecast_or_cannot_be_drawn_leaves_nothing(two, tmp_path, me
 def test_a_second_writer_is_refused(tmp_path):
     folder = tmp_path / "soybean-2018"
     folder.mkdir()
-    with alone(folder, "held"), pytest.raises(MissingDataError, match="another job is writing an issue"):
+    with (
+        exclusive_lock(folder, "held"),
+        pytest.raises(MissingDataError, match="another job is writing an issue"),
+    ):
         write_bulletin(tmp_path, forecast())
     assert list(folder.iterdir()) == []
 

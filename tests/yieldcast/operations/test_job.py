@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from yieldcast.data.files import alone
+from yieldcast.data.files import exclusive_lock
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, FetchError, MissingDataError, SchemaError
 from yieldcast.forecasting.leakage import trainable_years
@@ -69,7 +69,7 @@ def test_a_season_of_issues(carry, job):
         2016,
         1,
     )
-    assert first.issue.inputs == json.loads(made.attrs["inputs"])
+    assert first.issue.input_fingerprints == json.loads(made.attrs["inputs"])
     before = contents(job.issues)
     # the same day, and days later with nothing published in between
     for as_of in (SEPTEMBER, dt.date(2015, 9, 28)):
@@ -147,13 +147,13 @@ def test_what_the_fetch_brought_is_forecast_from(carry, store, tmp_path):
 
     second = carry(fetch, store=young)
     assert second.issue.name == "2015-09-15-2"
-    assert second.issue.inputs["weather"] != first.issue.inputs["weather"]
+    assert second.issue.input_fingerprints["weather"] != first.issue.input_fingerprints["weather"]
 
 
 def test_a_second_copy_is_refused_and_other_seasons_are_not(carry, job, tmp_path):
     held = job.issues / "soybean-2016" / ".one-job"
     held.mkdir(parents=True)
-    with alone(held, "held"):
+    with exclusive_lock(held, "held"):
         with pytest.raises(MissingDataError, match="another copy of this job is at work"):
             carry()
         with pytest.raises(MissingDataError, match="no data store"):  # other seasons are not held

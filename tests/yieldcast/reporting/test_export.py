@@ -330,7 +330,7 @@ def test_geojson(tmp_path, forecast, mesh, lang):
 
 def test_netcdf_reads_back_as_the_same_forecast(tmp_path, forecast):
     before = forecast.copy(deep=True)
-    read = forecast_table.read(export.write_cf(tmp_path / "forecast.nc", forecast))
+    read = forecast_table.read_forecast(export.write_cf(tmp_path / "forecast.nc", forecast))
     xr.testing.assert_identical(forecast, before)  # untouched
     assert read["forecast_reference_time"].values == np.datetime64("2017-11-15")
     xr.testing.assert_equal(read.drop_vars("forecast_reference_time"), forecast)
@@ -341,11 +341,11 @@ def test_netcdf_reads_back_as_the_same_forecast(tmp_path, forecast):
         )
     assert forecast.attrs.items() <= read.attrs.items()
     again = export.write_cf(tmp_path / "again.nc", read)
-    xr.testing.assert_identical(forecast_table.read(again), read)
+    xr.testing.assert_identical(forecast_table.read_forecast(again), read)
 
 
 def test_a_forecast_from_the_disk_is_told_as_one_just_made(tmp_path, forecast, mesh):
-    read = forecast_table.read(export.write_cf(tmp_path / "forecast.nc", forecast))
+    read = forecast_table.read_forecast(export.write_cf(tmp_path / "forecast.nc", forecast))
     formats = ["csv", "gpkg"]
     made = export.write_all(tmp_path / "a", forecast, mesh, "pt", formats)
     told = export.write_all(tmp_path / "b", read, mesh, "pt", [*formats, "xlsx", "geojson"])

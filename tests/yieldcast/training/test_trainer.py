@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from yieldcast.config import DataSettings, Settings, TrainingSettings
-from yieldcast.data.files import alone
+from yieldcast.data.files import exclusive_lock
 from yieldcast.data.store import Store, Tables
 from yieldcast.data.synthetic import country, foreign
 from yieldcast.errors import ConfigError, MissingDataError, RunError, SchemaError
@@ -30,7 +30,7 @@ YEARS = range(2011, 2015)
 
 @pytest.fixture(scope="module")
 def rows(small, calendar):
-    return samples.build(small, calendar, "soybean", YEARS, DataSettings())[0]
+    return samples.build_samples(small, calendar, "soybean", YEARS, DataSettings())[0]
 
 
 def weights(run: Run, seed: int) -> list[np.ndarray]:
@@ -261,7 +261,10 @@ def test_rows_that_teach_nothing_are_refused(rows):
 def test_a_second_training_of_the_same_run_is_refused(small_store, tiny_settings, tmp_path):
     out = tmp_path / "run"
     train_run(small_store, "soybean", YEARS, [1], out, tiny_settings)
-    with alone(out, "x"), pytest.raises(MissingDataError, match="another training is writing the run"):
+    with (
+        exclusive_lock(out, "x"),
+        pytest.raises(MissingDataError, match="another training is writing the run"),
+    ):
         train_run(small_store, "soybean", YEARS, [1, 2], out, tiny_settings)
     assert Run.open(out).seeds() == [1]
 

@@ -63,7 +63,7 @@ def skill_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Group:
         synthetic: whether the data are; the title then says so.
     """
     crop = str(rows[0]["crop"])
-    pooled = skill.pooled(rows, crop)
+    pooled = skill.pool_by_lead(rows, crop)
     models = sorted({row["model"] for row in pooled}, key=lambda model: (model != FORECAST_MODEL, model))
     leads = sorted({row["lead_months"] for row in pooled}, reverse=True)
     years = sorted({int(row["harvest_year"]) for row in rows})
@@ -140,7 +140,7 @@ def states_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Table:
         table.add_column(head, justify="left" if head == "state" else "right")
     for state in sorted({str(row["state"]) for row in rows}):
         own = [row for row in rows if row["state"] == state]
-        pooled = skill.pooled(own, str(own[0]["crop"]))
+        pooled = skill.pool_by_lead(own, str(own[0]["crop"]))
         beats = skill.longest_winning_lead(pooled, "rmse_kg_ha")
         ours = [row for row in pooled if row["model"] == FORECAST_MODEL]
         best = {one["lead_months"]: one["value"] for one in beats["best"]}
