@@ -21,7 +21,7 @@ from yieldcast.errors import ConfigError, LeakageError, MissingDataError, RunErr
 from yieldcast.forecasting import forecast as forecasting
 from yieldcast.forecasting.forecast import forecast, input_fingerprints
 from yieldcast.forecasting.predictor import Ensemble
-from yieldcast.forecasting.table import check_forecast
+from yieldcast.forecasting.table import check_forecast, read_forecast, write_forecast
 from yieldcast.publication import Publication, add_months
 from yieldcast.training.run_directory import Run
 
