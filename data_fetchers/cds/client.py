@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import requests
 
 from data_fetchers.cds.account import NOT_YET, Account, JobExpiredError
+from data_fetchers.engine import clock
 from data_fetchers.engine.cache import PendingJob, Record, timestamp
 from data_fetchers.engine.http import SafeSession, download
 from data_fetchers.engine.source import NotYetPublishedError, RequestTooLargeError, RetryableError, pause
@@ -230,7 +231,7 @@ def _open_since(job: PendingJob) -> dt.datetime | None:
     """
     with suppress(KeyError, TypeError, ValueError):
         begun = dt.datetime.fromisoformat(job.load()["submitting"])
-        if dt.datetime.now(dt.UTC) - begun < _CLOCKS:
+        if clock.now() - begun < _CLOCKS:
             return begun
     return None
 

@@ -29,6 +29,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
+from data_fetchers.engine import clock
 from yieldcast.data.files import atomic_text, atomic_write, disk_error, make_folder, remove_leftovers
 
 FORMAT = 1
@@ -255,7 +256,7 @@ def children(part: Request, record: Record) -> list[Request]:
 
 def timestamp() -> str:
     """Now, in UTC, as sidecars hold it."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    return clock.now().isoformat(timespec="seconds")
 
 
 def fetched_on(record: Mapping[str, Any]) -> dt.date:

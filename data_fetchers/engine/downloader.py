@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_fetchers.engine import clock
 from data_fetchers.engine.cache import Request, RequestCache, timestamp
 from data_fetchers.engine.source import STOP, Outcome, Retry, RetryableError, Source, run_part
 from yieldcast.data.files import disk_error, exclusive_lock, make_folder
@@ -83,7 +84,7 @@ def fetch_requests(
         MissingDataError: the disk refuses, or another fetch is at work in `folder`.
     """
     make_folder(folder)
-    today = today or dt.datetime.now(dt.UTC).date()
+    today = today or clock.today()
     with exclusive_lock(folder, "another fetch is at work in"):
         queues = [_Queue(source, parts, folder / source.name, today) for source, parts in plans]
         for queue, label in zip(queues, labels, strict=False):

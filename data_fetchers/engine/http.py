@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 import hashlib
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
+from data_fetchers.engine import clock
 from data_fetchers.engine.source import RetryableError, pause
 from yieldcast.data.files import disk_error
 from yieldcast.errors import FetchError
@@ -181,7 +181,7 @@ def retry_after(answer: requests.Response) -> float | None:
     if text.isdigit():
         return float(text)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - clock.now().timestamp())
     except (TypeError, ValueError):
         return None
 

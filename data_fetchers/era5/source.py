@@ -16,6 +16,7 @@ from typing import Literal
 from data_fetchers.cds.client import Cds
 from data_fetchers.cds.netcdf import reading
 from data_fetchers.cds.session import NoKeyError
+from data_fetchers.engine import clock
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.source import Note
 from data_fetchers.era5 import answers
@@ -89,7 +90,7 @@ class Era5:
     @property
     def attribution(self) -> str:
         """The line that the Copernicus licence asks of products."""
-        return attribution(str(dt.datetime.now(dt.UTC).year))
+        return attribution(str(clock.today().year))
 
     @property
     def product(self) -> _Product:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import email.utils
 import importlib.metadata
 import shutil
@@ -16,7 +15,7 @@ from data_fetchers import conab
 from data_fetchers.cds import account
 from data_fetchers.cds.client import Cds
 from data_fetchers.conab import Conab
-from data_fetchers.engine import http
+from data_fetchers.engine import clock, http
 from data_fetchers.era5.source import Era5
 from data_fetchers.ibge.source import SIDRA, Ibge
 from data_fetchers.nasa_power import NasaPower
@@ -154,7 +153,7 @@ def _clock(dates: Sequence[str]) -> Finding:
             servers.append(email.utils.parsedate_to_datetime(text))
     if not servers:
         return Finding("clock", "warning", "no service told the time", "")
-    off = (dt.datetime.now(dt.UTC) - servers[-1]).total_seconds()
+    off = (clock.now() - servers[-1]).total_seconds()
     if abs(off) > _CLOCK_s:
         return Finding(
             "clock", "warning", f"this machine is {off / 60:+.0f} minutes off the services",

@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data_fetchers.engine import clock
 from data_fetchers.engine.cache import Record, Request
 from data_fetchers.engine.downloader import DownloadPlan, Progress, SourceSummary, fetch_requests
 from data_fetchers.engine.source import Note, NotYetPublishedError, Retry
@@ -130,7 +131,7 @@ def fetch(
         MissingDataError: the disk refuses, or another fetch is at work.
     """
     # Absolute, since workers of a cluster have folders of their own.
-    context = FetchContext(order, Path(store).resolve(), today or dt.datetime.now(dt.UTC).date())
+    context = FetchContext(order, Path(store).resolve(), today or clock.today())
     report = FetchReport()
     _check(context)
     # One fetch at a time also while tables are read, joined and written.

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_ import create_urllib3_context
 
+from data_fetchers.engine import clock
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.http import SafeSession, get
 from data_fetchers.engine.source import Note, RequestTooLargeError
@@ -192,8 +193,7 @@ class Ibge:
         if part.request["kind"] == "yields":
             now, then = self._modified(part), record.get("modified", "")
             return bool(now) and (not then or sidra.date(now) > sidra.date(then))
-        clock = dt.datetime.now(dt.UTC).timetz()
-        age = dt.datetime.combine(today, clock) - dt.datetime.fromisoformat(record["fetched"])
+        age = dt.datetime.combine(today, clock.now().timetz()) - dt.datetime.fromisoformat(record["fetched"])
         return age > (_PERIODS_AGE if part.request["kind"] == "periods" else _AGE)
 
     def periods_url(self, table: int) -> str:

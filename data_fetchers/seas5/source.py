@@ -22,6 +22,7 @@ import xarray as xr
 
 from data_fetchers.cds.client import Cds
 from data_fetchers.cds.netcdf import reading
+from data_fetchers.engine import clock
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.source import Note, NotYetPublishedError
 from data_fetchers.seas5.answers import (
@@ -116,7 +117,7 @@ class Seas5:
             if type(error) is FetchError and part.name.startswith("forecast"):
                 # A start that the store's form does not list yet is an invalid request to it.
                 out = published(Asked.of(part).starts[-1])
-                if dt.datetime.now(dt.UTC).date() <= out + _LATE:
+                if clock.today() <= out + _LATE:
                     text = f"{part.name} may not be out yet: {error}"
                     raise NotYetPublishedError(text, "Try again tomorrow.") from error
             raise
@@ -213,7 +214,7 @@ def read_seasonal(
         "hindcast_years": f"{HINDCAST_YEARS[0]}-{HINDCAST_YEARS[1]}",
     }
     table = assemble(attrs, found, reader.cells, static)
-    today = today or dt.datetime.now(dt.UTC).date()
+    today = today or clock.today()
     notes = [note for start, note in absent.items() if published(start) <= today]
     beyond = int((table["municipality_cell"].values < 0).all(axis=0).sum())
     notes += [Note("seasonal", text, count) for text, count in reader.odd.items() if count]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import sys
 from collections.abc import Iterator
@@ -136,6 +135,7 @@ def fetch(
     for again; preliminary months and revised yields are, and their earlier files are kept. Exit code 4 says
     that something is missing: run it again later.
     """
+    from data_fetchers.engine import clock
     from data_fetchers.engine.source import Retry
     from data_fetchers.fetching.fetch import fetch as run
     from yieldcast.cli.views.fetch import show_plan, show_report
@@ -147,7 +147,7 @@ def fetch(
         "patience_s": patience * 3600, "partial": partial, "replace": replace,
     }  # fmt: skip
     order, screen = _with(order, settings), _console()
-    today = dt.datetime.now(dt.UTC).date()
+    today = clock.today()
     if dry_run:
         return show_plan(order, store, today, screen)
     retry = Retry(tries=tries, first_s=retry_wait, longest_s=max(retry_wait, 120.0))
@@ -202,6 +202,7 @@ def _stop(screen: Console) -> NoReturn:
 def _order(
     what: What, years: str | None, crops: str | None, states: str | None, starts: str | None, store: Path
 ) -> FetchOrder:
+    from data_fetchers.engine import clock
     from data_fetchers.fetching.order import DEFAULT_CROPS, TARGETS, FetchOrder
     from data_fetchers.fetching.plans import seasonal_default
 
@@ -211,7 +212,7 @@ def _order(
     wanted = tuple(parse_years(years, "--years")) if years else ()
     months = tuple(parse_months(starts, "--starts")) if starts else ()
     if "seasonal" in targets and not months:
-        months = seasonal_default(wanted, dt.datetime.now(dt.UTC).date())
+        months = seasonal_default(wanted, clock.today())
     return FetchOrder(
         targets=tuple(targets), years=wanted, starts=months,
         crops=_list(crops, str.lower) or DEFAULT_CROPS, states=_list(states, str.upper),
