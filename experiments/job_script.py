@@ -112,9 +112,9 @@ def _forecasting() -> Iterator[Callable[[int, int], None]]:
 def say(done: JobResult, job: Job) -> None:
     """What became of the job, on stdout."""
     if not done.new:
-        print(f"nothing new since the issue {done.issue.path}")
+        print(f"nothing new since the issue {done.bulletin.path}")
         return
-    print(f"{job.crop} {job.harvest_year} as of {job.as_of}: {done.issue.path}")
+    print(f"{job.crop} {job.harvest_year} as of {job.as_of}: {done.bulletin.path}")
     print(done.summary or _FIRST[job.lang])
     if done.trouble is not None:
         print(f"The fetch was incomplete: {done.trouble}\nThe next job asks again for what is missing.")

@@ -153,7 +153,7 @@ def test_a_second_copy_ends_with_3(place):
     held.mkdir(parents=True)
     with exclusive_lock(held, "held"):
         _, err = place.run("preseason_forecast", "2015-09-15", check=3)
-    assert "another copy of this job is at work" in err
+    assert "another copy of this job is running" in err
     assert not place.runs.exists()
 
 
@@ -169,7 +169,7 @@ def test_a_year_of_jobs_without_a_network(place):
     assert out.startswith("nothing new since the issue")
     # weather of September 2015, the window's first month in most states, is out in 2016
     out, _ = place.run("inseason_update", "2016-03-20")
-    assert "Compared with the issue as of 2015-09-15" in out
+    assert "Compared with the bulletin as of 2015-09-15" in out
     assert "SYNTHETIC DATA" in out
     assert [issue.name for issue in list_bulletins(place.issues, "soybean", 2016)] == [
         "2015-09-15",

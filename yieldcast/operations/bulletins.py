@@ -1,9 +1,10 @@
-"""Issues on disk: every forecast that was given out, kept whole and never overwritten.
+"""Bulletins on disk: every forecast that was published, kept complete and never overwritten.
 
-``ISSUES/<crop>-<harvest year>/<as_of>/`` holds one issue; a second, different forecast as of the same date
-is ``<as_of>-2``. An issue is made in a hidden folder beside its place and renamed when all of it is on the
-disk, so that a kill at any moment leaves no half issue. ``issue.json`` names every file with its SHA-256 and
-carries the SHA-256 of itself, so that damage is found before a forecast is compared with it.
+``BULLETINS/<crop>-<harvest year>/<as_of>/`` holds one bulletin; a second, different forecast as of the same
+date is ``<as_of>-2``. A bulletin is written to a hidden folder beside its final place, which is renamed when
+all files are on the disk: a process that is killed at any moment leaves no incomplete bulletin.
+``issue.json`` lists every file with its SHA-256 and holds a SHA-256 of its own contents (``seal``), so that
+damage is found before a new forecast is compared with the bulletin.
 """
 
 from __future__ import annotations
@@ -33,24 +34,26 @@ from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.forecasting import table
 
 FORMAT = 1
-MANIFEST, FORECAST_FILE, CHANGES, REPORT = "issue.json", "forecast.nc", "changes.json", "report.html"
+# Bulletins were called issues when this format was set; with another file name, old ones could not be opened.
+MANIFEST = "issue.json"
+FORECAST_FILE, CHANGES, REPORT = "forecast.nc", "changes.json", "report.html"
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:-([2-9]|[1-9]\d+))?")
-_AGAIN = "Leave it as a record or delete its folder; the next job makes the forecast again."
+_HINT = "Keep it as a record or delete its folder; the next job makes the forecast again."
 Notice = Callable[[str], None]
 
 
-def _quiet(text: str) -> None:
-    """Tell nobody."""
+def _ignore(text: str) -> None:
+    """Drop a message that nobody asked for."""
 
 
 @dataclass(frozen=True)
 class Bulletin:
-    """One issue whose ``issue.json`` was read and checked.
+    """One bulletin whose ``issue.json`` was read and checked.
 
     Args:
         path: its folder.
         manifest: contents of ``issue.json``: crop, harvest_year, as_of, number, created, inputs, run_id,
-            previous (name of the issue that it was compared with, or None), files, and more.
+            previous (name of the bulletin that it was compared with, or None), files, and more.
     """
 
     path: Path
@@ -58,14 +61,14 @@ class Bulletin:
 
     @classmethod
     def open(cls, path: Path) -> Bulletin:
-        """Read an issue's manifest; the other files are checked by `verify` and `forecast`.
+        """Read and check a bulletin's manifest; `verify` and `forecast` check the other files.
 
         Raises:
             MissingDataError: no such folder.
-            SchemaError: no manifest there, or a damaged one, or one of another format.
+            SchemaError: the manifest is missing, damaged, or of another format.
         """
         if not path.is_dir():
-            raise MissingDataError(f"no issue {path}", "The jobs and `write_bulletin` make them.")
+            raise MissingDataError(f"no bulletin {path}", "The jobs and `write_bulletin` make bulletins.")
         try:
             manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
             seal, form = manifest.pop("seal"), manifest["format"]
@@ -73,8 +76,8 @@ class Bulletin:
             raise _damaged(path, f"{MANIFEST} cannot be read ({error!r})") from error
         if form != FORMAT:
             raise SchemaError(
-                f"{path}: expected issue format {FORMAT}, received {form!r}",
-                "It was written by another version of yieldcast: read it with that.",
+                f"{path}: expected bulletin format {FORMAT}, received {form!r}",
+                "It was written by another version of yieldcast: read it with that version.",
             )
         if seal != _seal(manifest):
             raise _damaged(path, f"{MANIFEST} was changed after it was written")
@@ -82,7 +85,7 @@ class Bulletin:
 
     @property
     def name(self) -> str:
-        """Of its folder: the date, with a number from the second issue of that date on."""
+        """Name of the folder: the date, followed by a number from the second bulletin of that date on."""
         return self.path.name
 
     @property
@@ -92,17 +95,17 @@ class Bulletin:
 
     @property
     def input_fingerprints(self) -> dict[str, str]:
-        """What the forecast was made from, see `forecasting.input_fingerprints`."""
+        """Fingerprints of what the forecast was made from, see `forecasting.forecast.input_fingerprints`."""
         return dict(self.manifest["inputs"])
 
     def verify(self, names: Sequence[str] = ()) -> None:
         """Compare files with the manifest.
 
         Args:
-            names: of files; all of the issue if none.
+            names: file names; all files of the bulletin if empty.
 
         Raises:
-            SchemaError: one is not there or not as it was written.
+            SchemaError: a file is missing or was changed.
         """
         for name in names or self.manifest["files"]:
             try:
@@ -113,19 +116,19 @@ class Bulletin:
                 raise _damaged(self.path, f"{name} is not what was written")
 
     def forecast(self) -> xr.Dataset:
-        """The forecast, verified.
+        """The verified forecast, see `forecasting.table.check_forecast`.
 
         Raises:
-            SchemaError: it is damaged.
+            SchemaError: the file is damaged.
         """
         self.verify([FORECAST_FILE])
         return table.read_forecast(self.path / FORECAST_FILE)
 
     def summary(self, lang: str = "en") -> str:
-        """What changed since the issue before, a few lines; empty for the first one.
+        """A few lines on what changed since the previous bulletin; empty for the first one.
 
         Raises:
-            SchemaError: it is damaged.
+            SchemaError: the file is damaged.
         """
         self.verify([CHANGES])
         changes = json.loads((self.path / CHANGES).read_text(encoding="utf-8"))
@@ -133,20 +136,20 @@ class Bulletin:
 
 
 def season_folder(root: Path, crop: str, harvest_year: int) -> Path:
-    """Where the issues of one season lie."""
+    """The folder with the bulletins of one season."""
     return Path(root) / f"{crop}-{harvest_year}"
 
 
-def list_bulletins(root: Path, crop: str, harvest_year: int, notice: Notice = _quiet) -> list[Bulletin]:
-    """The issues of one season, earliest first.
+def list_bulletins(root: Path, crop: str, harvest_year: int, notice: Notice = _ignore) -> list[Bulletin]:
+    """The bulletins of one season, earliest first.
 
     Args:
-        root: folder of all issues.
+        root: folder of all bulletins.
         crop, harvest_year: of the season.
-        notice: told of each issue whose manifest is damaged, which is left out.
+        notice: called with a message for each bulletin whose manifest is damaged; it is left out.
     """
     found = []
-    for path in _paths(season_folder(root, crop, harvest_year)):
+    for path in _folders(season_folder(root, crop, harvest_year)):
         try:
             found.append(Bulletin.open(path))
         except SchemaError as error:
@@ -155,22 +158,22 @@ def list_bulletins(root: Path, crop: str, harvest_year: int, notice: Notice = _q
 
 
 def newest(
-    root: Path, crop: str, harvest_year: int, before: dt.date | None = None, notice: Notice = _quiet
+    root: Path, crop: str, harvest_year: int, before: dt.date | None = None, notice: Notice = _ignore
 ) -> Bulletin | None:
-    """The newest issue of a season whose forecast can be read.
+    """The newest bulletin of a season whose forecast can be read.
 
     Args:
-        root: folder of all issues.
+        root: folder of all bulletins.
         crop, harvest_year: of the season.
-        before: none as of a later date; an issue as of the date itself counts.
-        notice: told of each damaged issue, which is passed over.
+        before: latest date of the forecast, inclusive; None for no limit.
+        notice: called with a message for each damaged bulletin; it is passed over.
     """
-    for issue in reversed(list_bulletins(root, crop, harvest_year, notice)):
-        if before is not None and issue.as_of > before:
+    for bulletin in reversed(list_bulletins(root, crop, harvest_year, notice)):
+        if before is not None and bulletin.as_of > before:
             continue
         try:
-            issue.forecast()
-            return issue
+            bulletin.forecast()
+            return bulletin
         except SchemaError as error:
             notice(f"passed over: {error}")
     return None
@@ -184,39 +187,41 @@ def write_bulletin(
     lang: str = "en",
     skill: Sequence[Mapping[str, Any]] = (),
     notes: Sequence[str] = (),
-    notice: Notice = _quiet,
+    notice: Notice = _ignore,
 ) -> Bulletin:
-    """Write a forecast, its files for readers, and what changed since the issue before; whole or not at all.
+    """Write a forecast, its files for readers, and what changed since the previous bulletin.
+
+    All files appear together or not at all.
 
     Args:
-        root: folder of all issues, made when it is not there.
+        root: folder of all bulletins; made if it does not exist.
         forecast: a checked table.
         mesh: boundaries of the municipalities (GeoJSON), for maps.
-        lang: en or pt, of the tables and the report.
+        lang: language of the tables and the report, en or pt.
         skill: rows of ``yieldcast backtest --json``, shown in the report.
-        notes: what a reader of the manifest should know, e.g. that a fetch was incomplete.
-        notice: told of damaged issues that were passed over, and of formats that were left out.
+        notes: remarks kept in the manifest, e.g. that a fetch was incomplete.
+        notice: called with a message for each damaged bulletin and each format that was left out.
 
     Returns:
-        the issue; the one that is there already when it is the same forecast as of the same date.
+        The new bulletin, or the existing one if it holds the same forecast as of the same date.
 
     Raises:
-        SchemaError: no valid forecast.
-        MissingDataError: the disk refuses, or another writer is at work.
+        SchemaError: the forecast, the boundaries or the skill rows are not valid.
+        MissingDataError: the files cannot be written, or another process is writing here.
     """
     attrs = table.check_forecast(forecast).attrs
     crop, year, as_of = str(attrs["crop"]), int(attrs["harvest_year"]), str(attrs["as_of"])
     folder = season_folder(root, crop, year)
     make_folder(folder)
-    with exclusive_lock(folder, "another job is writing an issue in"):
+    with exclusive_lock(folder, "another job is writing a bulletin in"):
         remove_unfinished(folder)
         mark = _identity(forecast)
-        for issue in list_bulletins(root, crop, year):
+        for bulletin in list_bulletins(root, crop, year):
             with suppress(SchemaError):
-                if issue.manifest["forecast"] == mark and issue.manifest["as_of"] == as_of:
-                    issue.verify()
-                    return issue
-        number = 1 + max((n for date, n in map(_parse, _paths(folder)) if date == as_of), default=0)
+                if bulletin.manifest["forecast"] == mark and bulletin.manifest["as_of"] == as_of:
+                    bulletin.verify()
+                    return bulletin
+        number = 1 + max((n for date, n in map(_parse, _folders(folder)) if date == as_of), default=0)
         previous = newest(root, crop, year, dt.date.fromisoformat(as_of), notice)
         entries = {
             "format": FORMAT, "crop": crop, "harvest_year": year, "as_of": as_of, "number": number,
@@ -229,7 +234,7 @@ def write_bulletin(
 
         def fill(place: Path) -> None:
             before = previous.forecast() if previous else None
-            _write_products(place, forecast, before, mesh, lang, skill, notice)
+            _write_files(place, forecast, before, mesh, lang, skill, notice)
             files = {
                 str(p.relative_to(place)): file_facts(p) for p in sorted(place.rglob("*")) if p.is_file()
             }
@@ -242,7 +247,7 @@ def write_bulletin(
     return Bulletin.open(path)
 
 
-def _write_products(
+def _write_files(
     place: Path,
     forecast: xr.Dataset,
     previous: xr.Dataset | None,
@@ -265,23 +270,23 @@ def _write_products(
     atomic_text(place / CHANGES, json.dumps(changes, ensure_ascii=False, allow_nan=False, indent=1))
 
 
-def _paths(folder: Path) -> list[Path]:
-    """Folders named as issues are, earliest first."""
+def _folders(folder: Path) -> list[Path]:
+    """Folders with the name of a bulletin, earliest first."""
     try:
-        there = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
+        found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
     except FileNotFoundError:
         return []
-    return sorted(there, key=_parse)
+    return sorted(found, key=_parse)
 
 
 def _parse(path: Path) -> tuple[str, int]:
-    """Date and number in the name of an issue."""
+    """Date and number in the name of a bulletin."""
     match = _NAME.fullmatch(path.name)
     return (match[1], int(match[2] or 1)) if match else ("", 0)
 
 
 def _identity(forecast: xr.Dataset) -> str:
-    """SHA-256 of all that a forecast says: its tables and its attributes."""
+    """SHA-256 of a forecast: its values and its attributes."""
     attrs = json.dumps({k: str(v) for k, v in forecast.attrs.items()}, sort_keys=True)
     return hashlib.sha256((fingerprint(forecast) + attrs).encode()).hexdigest()
 
@@ -292,4 +297,4 @@ def _seal(manifest: Mapping[str, Any]) -> str:
 
 
 def _damaged(path: Path, what: str) -> SchemaError:
-    return SchemaError(f"the issue {path} is damaged: {what}", _AGAIN)
+    return SchemaError(f"the bulletin {path} is damaged: {what}", _HINT)

@@ -1,4 +1,4 @@
-"""Two forecasts of one season beside each other: what moved, where, and what arrived in between."""
+"""Compare two forecasts of one season: what changed, where, and which data were new."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from numpy.typing import NDArray
 
 from yieldcast.errors import ConfigError
 
-_LOW, _MEDIAN, _HIGH = 0.05, 0.5, 0.95  # the 90 % interval and its middle
+_LOW, _MEDIAN, _HIGH = 0.05, 0.5, 0.95  # quantile levels: the ends of the 90 % interval, and the median
 _SO_FAR = ("rain_so_far_pct", "tmax_so_far_anomaly_degC")
 _SAME_kg_ha = 0.5  # numbers are shown as whole kg/ha
-# name in the comparison -> units, what it is
-MOVED = {
+# variables of the comparison of municipalities -> units, meaning
+MUNICIPALITY_VARIABLES = {
     "median_change_kg_ha": ("kg/ha", "change of the median"),
     "width_change_kg_ha": ("kg/ha", "change of the width of the 90 % interval"),
     "probability_low_change": ("1", "change of the probability of a low yield"),
-    "observed_share_change": ("1", "change of the share of the season that is observed"),
-    "rain_so_far_change_pct": ("%", "change of the rain so far, in percent of the usual"),
-    "tmax_so_far_change_degC": ("degC", "change of the departure of the maximum temperature so far"),
+    "observed_share_change": ("1", "change of the observed share of the season"),
+    "rain_so_far_change_pct": ("%", "change of the rain so far, in percent of the mean of the known years"),
+    "tmax_so_far_change_degC": ("degC", "change of the anomaly of the maximum temperature so far"),
 }
 
 
 @dataclass(frozen=True)
 class NewData:
-    """What the later forecast was made from and the earlier one was not.
+    """Inputs of the later forecast that the earlier one did not have.
 
     Args:
-        weather: months ("2017-08") that became known, with the share of municipalities (0..1) whose season
-            holds them.
+        weather: months ("2017-08") that became public, each with the share of municipalities (0..1) whose
+            season window contains it.
         yields: harvest years that became public.
-        run: identity of the run before and after, where it is another one.
-        scenarios: likewise the kind of weather scenarios.
-        revised: of "weather", "yields", "places": other contents although nothing newer arrived.
+        run: identities of the earlier and the later run, None if they are the same.
+        scenarios: kinds of the earlier and the later weather scenarios, None if they are the same.
+        revised: names among "weather", "yields", "places" whose contents changed although no newer month or
+            year became public.
     """
 
     weather: dict[str, float]
@@ -51,13 +52,14 @@ class NewData:
 
 @dataclass(frozen=True)
 class MunicipalityChange:
-    """A municipality whose forecast moved, with the weather of its season so far.
+    """The change of the forecast of one municipality, with the weather of its season so far.
 
     Args:
         code, name, state: of the municipality.
-        median_kg_ha, change_kg_ha: of the later forecast, and its departure from the earlier one.
-        rain_pct, tmax_degC: rain so far in percent of the usual and departure of the maximum temperature,
-            (before, now); None where nothing of the season was observed.
+        median_kg_ha, change_kg_ha: median of the later forecast, and its change since the earlier one.
+        rain_pct: rain so far in percent of the mean of the known years: (earlier, later forecast).
+        tmax_degC: anomaly of the maximum temperature so far: (earlier, later forecast). Both are None where
+            no month of the season was observed.
     """
 
     code: str
@@ -71,13 +73,14 @@ class MunicipalityChange:
 
 @dataclass(frozen=True)
 class AggregateChange:
-    """An aggregate in both forecasts.
+    """The change of the forecast of the country or of one state.
 
     Args:
-        name: `forecast_table.ALL_MUNICIPALITIES` or a state.
-        median_kg_ha, change_kg_ha, change_pct: median of the later one and its departure.
-        width_kg_ha, width_change_kg_ha: likewise of the 90 % interval.
-        observed_share, observed_share_change: likewise of the share of the season that is observed.
+        name: `forecasting.table.ALL_MUNICIPALITIES` or a state.
+        median_kg_ha, change_kg_ha, change_pct: median of the later forecast, and its change since the
+            earlier one; change_pct is None if the earlier median is 0.
+        width_kg_ha, width_change_kg_ha: width of the 90 % interval, and its change.
+        observed_share, observed_share_change: observed share of the season (0..1), and its change.
     """
 
     name: str
@@ -92,16 +95,18 @@ class AggregateChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found.
+    """The result of `compare`.
 
     Args:
-        crop, harvest_year, synthetic: of both forecasts.
-        before, now: their dates (as_of).
-        arrived: what was new.
-        aggregates: whole country first.
-        municipalities: the variables of `MOVED`, dim municipality (that of the later forecast), NaN where
-            one of the two has no value; coordinates code, name, state and median_kg_ha of the later one.
-        gone: codes that only the earlier one has.
+        crop, harvest_year: of both forecasts.
+        synthetic: whether one of them was made from synthetic data.
+        before, now: dates (as_of) of the earlier and the later forecast.
+        new_data: inputs that only the later forecast had.
+        aggregates: the country first, then the states that both forecasts have.
+        municipalities: the variables of `MUNICIPALITY_VARIABLES`, dim municipality (that of the later
+            forecast), NaN where one of the two has no value; coordinates code, name, state and median_kg_ha
+            of the later forecast.
+        gone: codes of municipalities that only the earlier forecast has.
     """
 
     crop: str
@@ -109,53 +114,53 @@ class Comparison:
     synthetic: bool
     before: str
     now: str
-    arrived: NewData
+    new_data: NewData
     aggregates: tuple[AggregateChange, ...]
     municipalities: xr.Dataset
     gone: tuple[str, ...]
 
-    def movers(self, direction: int, count: int = 3) -> list[MunicipalityChange]:
-        """The municipalities that moved the whole most: by change x planted area.
+    def largest_changes(self, direction: int, count: int = 3) -> list[MunicipalityChange]:
+        """The municipalities that changed the country's total most, ranked by change x planted area.
 
         Args:
-            direction: 1 for rises, -1 for falls.
-            count: at most.
+            direction: 1 for increases, -1 for decreases.
+            count: length of the list at most.
         """
         ds = self.municipalities
         change = np.nan_to_num(ds["median_change_kg_ha"].values.astype(np.float64))
         area = ds["area_planted_ha"].values.astype(np.float64)
-        # A place without a known area counts nothing, unless none has one.
+        # A municipality without a known area is left out, unless none has one.
         weight = np.nan_to_num(area) if np.isfinite(area).any() else np.ones_like(area)
         score = np.where(direction * change >= _SAME_kg_ha, direction * change * weight, 0.0)
         order = np.argsort(-score, kind="stable")[:count]
-        return [_mover(ds.isel(municipality=int(i))) for i in order if score[i] > 0]
+        return [_municipality_change(ds.isel(municipality=int(i))) for i in order if score[i] > 0]
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain values, None for what is not there; municipalities by column."""
+        """Contents of changes.json: plain values, None where missing; municipalities by column."""
         ds = self.municipalities
         columns: dict[str, list[Any]] = {n: ds[n].values.tolist() for n in ("code", "name", "state")}
-        for name in ("median_kg_ha", *MOVED):
+        for name in ("median_kg_ha", *MUNICIPALITY_VARIABLES):
             digits = 1 if name.endswith("kg_ha") else 4
             values = np.round(ds[name].values.astype(np.float64), digits).tolist()
             columns[name] = [None if np.isnan(value) else value for value in values]
         return {
             "crop": self.crop, "harvest_year": self.harvest_year, "synthetic": self.synthetic,
-            "previous_as_of": self.before, "as_of": self.now, "arrived": asdict(self.arrived),
+            "previous_as_of": self.before, "as_of": self.now, "arrived": asdict(self.new_data),
             "aggregates": [asdict(row) for row in self.aggregates],
-            "up": [asdict(mover) for mover in self.movers(1, 10)],
-            "down": [asdict(mover) for mover in self.movers(-1, 10)],
+            "up": [asdict(change) for change in self.largest_changes(1, 10)],
+            "down": [asdict(change) for change in self.largest_changes(-1, 10)],
             "gone": list(self.gone), "municipalities": columns,
         }  # fmt: skip
 
 
 def compare(previous: xr.Dataset, current: xr.Dataset) -> Comparison:
-    """Set an earlier forecast of the same season beside a later one.
+    """Compare an earlier forecast with a later one of the same season.
 
     Args:
-        previous, current: tables of `forecast_table.check_forecast`.
+        previous, current: tables as `forecasting.table.check_forecast` checks them.
 
     Raises:
-        ConfigError: they are of another crop or season, or in the wrong order.
+        ConfigError: the crops or harvest years differ, or `previous` is the later one.
     """
     old, new = (f"{ds.attrs['crop']} {ds.attrs['harvest_year']}" for ds in (previous, current))
     if old != new:
@@ -168,12 +173,12 @@ def compare(previous: xr.Dataset, current: xr.Dataset) -> Comparison:
     return Comparison(
         str(current.attrs["crop"]), int(current.attrs["harvest_year"]),
         bool(previous.attrs["synthetic"]) or bool(current.attrs["synthetic"]), before, now,
-        _arrived(previous, current), _aggregates(previous, current), _municipalities(previous, current),
+        _new_data(previous, current), _aggregates(previous, current), _municipalities(previous, current),
         tuple(map(str, previous["code"].values[gone].tolist())),
     )  # fmt: skip
 
 
-def _arrived(previous: xr.Dataset, current: xr.Dataset) -> NewData:
+def _new_data(previous: xr.Dataset, current: xr.Dataset) -> NewData:
     old, new = previous.attrs, current.attrs
     weather = {
         str(month): round(_in_season(current, month), 4)
@@ -182,7 +187,7 @@ def _arrived(previous: xr.Dataset, current: xr.Dataset) -> NewData:
     years = range(int(old["last_public_harvest_year"]) + 1, int(new["last_public_harvest_year"]) + 1)
     was, is_now = json.loads(str(old["inputs"])), json.loads(str(new["inputs"]))
     newer = {"weather": bool(weather), "yields": bool(years), "places": False}
-    revised = [name for name, told in newer.items() if not told and was.get(name) != is_now.get(name)]
+    revised = [name for name, is_new in newer.items() if not is_new and was.get(name) != is_now.get(name)]
 
     def other(name: str) -> tuple[str, str] | None:
         return (str(old[name]), str(new[name])) if old[name] != new[name] else None
@@ -191,7 +196,7 @@ def _arrived(previous: xr.Dataset, current: xr.Dataset) -> NewData:
 
 
 def _months(before: str, now: str) -> NDArray[np.datetime64]:
-    """The months after `before` up to `now`; only the newest where nothing was known before."""
+    """The months after `before` up to `now`; only `now` if no month was known before."""
     if not now:
         return np.array([], "M8[M]")
     last = np.datetime64(now, "M")
@@ -199,6 +204,7 @@ def _months(before: str, now: str) -> NDArray[np.datetime64]:
 
 
 def _in_season(forecast: xr.Dataset, month: np.datetime64) -> float:
+    """Share of the municipalities whose season window contains the month."""
     start, end = (forecast[f"window_{edge}"].values.astype("datetime64[M]") for edge in ("start", "end"))
     return float(((start <= month) & (month <= end)).mean())
 
@@ -213,10 +219,10 @@ def _quantile(ds: xr.Dataset, name: str, level: float) -> xr.DataArray:
 
 def _municipalities(previous: xr.Dataset, current: xr.Dataset) -> xr.Dataset:
     codes = current["municipality"]
-    own = ["yield_kg_ha", "probability_low", "observed_share", *_SO_FAR]
-    old = previous[own].reset_coords(drop=True).reindex(municipality=codes)
+    compared = ["yield_kg_ha", "probability_low", "observed_share", *_SO_FAR]
+    old = previous[compared].reset_coords(drop=True).reindex(municipality=codes)
     was, median = (_quantile(ds, "yield_kg_ha", _MEDIAN) for ds in (old, current))
-    moved = {
+    changes = {
         "median_change_kg_ha": median - was,
         "width_change_kg_ha": _width(current, "yield_kg_ha") - _width(old, "yield_kg_ha"),
         "probability_low_change": current["probability_low"] - old["probability_low"],
@@ -226,18 +232,18 @@ def _municipalities(previous: xr.Dataset, current: xr.Dataset) -> xr.Dataset:
     }
     ds = xr.Dataset(
         {
-            name: ("municipality", moved[name].values, {"units": units, "long_name": text})
-            for name, (units, text) in MOVED.items()
+            name: ("municipality", changes[name].values, {"units": units, "long_name": text})
+            for name, (units, text) in MUNICIPALITY_VARIABLES.items()
         },
         coords={"municipality": codes.values},
     )
-    beside = {name: current[name].values for name in ("code", "name", "state", "area_planted_ha", *_SO_FAR)}
-    beside |= {f"{name}_before": old[name].values for name in _SO_FAR}
-    beside["median_kg_ha"] = median.values
-    return ds.assign_coords({name: ("municipality", values) for name, values in beside.items()})
+    coords = {name: current[name].values for name in ("code", "name", "state", "area_planted_ha", *_SO_FAR)}
+    coords |= {f"{name}_before": old[name].values for name in _SO_FAR}
+    coords["median_kg_ha"] = median.values
+    return ds.assign_coords({name: ("municipality", values) for name, values in coords.items()})
 
 
-def _mover(one: xr.Dataset) -> MunicipalityChange:
+def _municipality_change(one: xr.Dataset) -> MunicipalityChange:
     def value(name: str) -> float | None:
         number = float(one[name])
         return None if np.isnan(number) else round(number, 2)
@@ -250,12 +256,14 @@ def _mover(one: xr.Dataset) -> MunicipalityChange:
 
 
 def _aggregates(previous: xr.Dataset, current: xr.Dataset) -> tuple[AggregateChange, ...]:
-    there = set(previous["aggregate"].values.tolist())
-    names = [str(name) for name in current["aggregate"].values.tolist() if name in there]
-    return tuple(_moved(name, previous.sel(aggregate=name), current.sel(aggregate=name)) for name in names)
+    earlier = set(previous["aggregate"].values.tolist())
+    names = [str(name) for name in current["aggregate"].values.tolist() if name in earlier]
+    return tuple(
+        _aggregate_change(name, previous.sel(aggregate=name), current.sel(aggregate=name)) for name in names
+    )
 
 
-def _moved(name: str, old: xr.Dataset, new: xr.Dataset) -> AggregateChange:
+def _aggregate_change(name: str, old: xr.Dataset, new: xr.Dataset) -> AggregateChange:
     was, median = (float(_quantile(ds, "aggregate_yield_kg_ha", _MEDIAN)) for ds in (old, new))
     before, width = (float(_width(ds, "aggregate_yield_kg_ha")) for ds in (old, new))
     seen, share = (float(ds["aggregate_observed_share"]) for ds in (old, new))

@@ -1,4 +1,4 @@
-"""A comparison of two issues in a few plain lines, in English or Portuguese."""
+"""A comparison of two bulletins as a few sentences, in English or Portuguese."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from yieldcast.operations.changes import AggregateChange, Comparison, Municipali
 from yieldcast.reporting import labels
 from yieldcast.reporting.labels import Lang
 
-_TABLES = {"weather": "clima", "yields": "rendimentos", "places": "municípios"}
+_TABLES = {"weather": "meteorologia", "yields": "rendimentos", "places": "municípios"}
 _TEXTS: dict[Lang, dict[str, str]] = {
     "en": {
-        "before": "Compared with the issue as of {date}.",
-        "arrived": "Arrived: {what}.",
-        "nothing": "Nothing arrived in between.",
+        "before": "Compared with the bulletin as of {date}.",
+        "new": "New data: {what}.",
+        "nothing": "No new data in between.",
         "weather": "weather of {months} ({inside} of {count} months in the season)",
         "yields": "yields of {years}",
         "run": "another trained run",
@@ -26,30 +26,30 @@ _TEXTS: dict[Lang, dict[str, str]] = {
         "states": "States, kg/ha: {what}.",
         "up": "Raised the total most:",
         "down": "Lowered the total most:",
-        "mover": "{name} ({state}) {change} to {median} kg/ha{why}",
-        "rain": "rain so far {now} of the usual",
-        "tmax": "maximum temperature {now} °C against the usual",
+        "municipality": "{name} ({state}) {change} to {median} kg/ha{why}",
+        "rain": "rain so far {now} of normal",
+        "tmax": "maximum temperature {now} °C from normal",
         "was": " (before {before})",
         "to": "to",
     },
     "pt": {
-        "before": "Comparada com a edição de {date}.",
-        "arrived": "Novidades: {what}.",
-        "nothing": "Nada chegou entre as duas.",
-        "weather": "clima de {months} ({inside} de {count} meses dentro da safra)",
+        "before": "Em comparação com o boletim de {date}.",
+        "new": "Dados novos: {what}.",
+        "nothing": "Nenhum dado novo entre os dois.",
+        "weather": "meteorologia de {months} ({inside} de {count} meses dentro da safra)",
         "yields": "rendimentos de {years}",
         "run": "outro modelo treinado",
         "scenarios": "outros cenários: {1}, antes {0}",
         "revised": "dados revisados: {what}",
-        "country": "País: mediana {median} kg/ha ({change}; {percent}), intervalo de 90 % com {width} kg/ha "
-        "({width_change}), {share} da safra observada.",
+        "country": "País: mediana {median} kg/ha ({change}; {percent}), amplitude do intervalo de 90 %: "
+        "{width} kg/ha ({width_change}), {share} da safra observada.",
         "count": "Municípios: {up} em alta, {down} em baixa, {same} sem mudança.",
         "states": "UF, kg/ha: {what}.",
-        "up": "Mais elevaram o total:",
-        "down": "Mais reduziram o total:",
-        "mover": "{name} ({state}) {change}, agora {median} kg/ha{why}",
-        "rain": "chuva até agora {now} do usual",
-        "tmax": "temperatura máxima {now} °C em relação ao usual",
+        "up": "Maiores contribuições de alta:",
+        "down": "Maiores contribuições de baixa:",
+        "municipality": "{name} ({state}) {change}, agora {median} kg/ha{why}",
+        "rain": "chuva até agora {now} da média histórica",
+        "tmax": "temperatura máxima {now} °C em relação à média histórica",
         "was": " (antes {before})",
         "to": "a",
     },
@@ -57,17 +57,17 @@ _TEXTS: dict[Lang, dict[str, str]] = {
 
 
 def summary(comparison: Comparison, lang: Lang = "en") -> str:
-    """What moved, where and why, in a few lines.
+    """What changed, where, and the weather of the season so far, in a few lines.
 
     Args:
-        comparison: of `comparing.compare`.
-        lang: of the text.
+        comparison: result of `changes.compare`.
+        lang: language of the text.
 
     Raises:
         ConfigError: an unknown language.
     """
     texts = _Texts(lang)
-    whole, *states = comparison.aggregates
+    country, *states = comparison.aggregates
     about = {
         "crop": comparison.crop, "harvest_year": comparison.harvest_year, "as_of": comparison.now,
         "synthetic": comparison.synthetic,
@@ -75,24 +75,24 @@ def summary(comparison: Comparison, lang: Lang = "en") -> str:
     lines = [
         f"{labels.title(about, lang)}.",
         texts("before", date=texts.date(comparison.before)),
-        texts.arrived(comparison.arrived),
-        texts.country(whole),
+        texts.new_data(comparison.new_data),
+        texts.country(country),
         texts.count(comparison.municipalities["median_change_kg_ha"].values.tolist()),
     ]
     if len(states) > 1:
         lines.append(texts("states", what=texts.states(states)))
     for direction, key in ((1, "up"), (-1, "down")):
-        if movers := comparison.movers(direction):
-            lines += [texts(key), *(f"  {texts.mover(mover)}" for mover in movers)]
+        if changes := comparison.largest_changes(direction):
+            lines += [texts(key), *(f"  {texts.municipality(change)}" for change in changes)]
     return "\n".join(lines)
 
 
 class _Texts:
-    """The sentences of one language, with numbers and dates as it writes them."""
+    """The sentences of one language, with its numbers and dates."""
 
     def __init__(self, lang: Lang) -> None:
         self.lang = lang
-        labels.text("synthetic", lang)  # refuses a language that is not known
+        labels.check(lang)
         self.texts = _TEXTS[lang]
 
     def __call__(self, key: str, *values: object, **named: object) -> str:
@@ -111,57 +111,55 @@ class _Texts:
     def span(self, items: Sequence[str]) -> str:
         return items[0] if len(items) == 1 else f"{items[0]} {self('to')} {items[-1]}"
 
-    def arrived(self, arrived: NewData) -> str:
+    def new_data(self, new: NewData) -> str:
         parts = []
-        if arrived.weather:
-            months, inside = (
-                [labels.month(m, self.lang) for m in arrived.weather],
-                sum(map(bool, arrived.weather.values())),
-            )
+        if new.weather:
+            months = [labels.month(iso, self.lang) for iso in new.weather]
+            inside = sum(share > 0 for share in new.weather.values())
             parts.append(self("weather", months=self.span(months), inside=inside, count=len(months)))
-        if arrived.yields:
-            parts.append(self("yields", years=self.span([str(year) for year in arrived.yields])))
-        if arrived.run:
+        if new.yields:
+            parts.append(self("yields", years=self.span([str(year) for year in new.yields])))
+        if new.run:
             parts.append(self("run"))
-        if arrived.scenarios:
-            parts.append(self("scenarios", *(labels.scenario(name, self.lang) for name in arrived.scenarios)))
-        if arrived.revised:
-            names = [_TABLES[table] if self.lang == "pt" else table for table in arrived.revised]
+        if new.scenarios:
+            parts.append(self("scenarios", *(labels.scenario(name, self.lang) for name in new.scenarios)))
+        if new.revised:
+            names = [_TABLES[table] if self.lang == "pt" else table for table in new.revised]
             parts.append(self("revised", what=", ".join(names)))
-        return self("arrived", what="; ".join(parts)) if parts else self("nothing")
+        return self("new", what="; ".join(parts)) if parts else self("nothing")
 
-    def country(self, whole: AggregateChange) -> str:
+    def country(self, change: AggregateChange) -> str:
         return self(
-            "country", median=self.number(whole.median_kg_ha),
-            change=self.number(whole.change_kg_ha, signed=True),
-            percent=self.percent(whole.change_pct, 1, signed=True), width=self.number(whole.width_kg_ha),
-            width_change=self.number(whole.width_change_kg_ha, signed=True),
-            share=self.percent(100 * whole.observed_share),
+            "country", median=self.number(change.median_kg_ha),
+            change=self.number(change.change_kg_ha, signed=True),
+            percent=self.percent(change.change_pct, 1, signed=True), width=self.number(change.width_kg_ha),
+            width_change=self.number(change.width_change_kg_ha, signed=True),
+            share=self.percent(100 * change.observed_share),
         )  # fmt: skip
 
     def count(self, changes: Sequence[float]) -> str:
-        whole = [round(change) for change in changes if change == change]  # without NaN
-        up, down = sum(change > 0 for change in whole), sum(change < 0 for change in whole)
-        numbers = {"up": up, "down": down, "same": len(whole) - up - down}
+        rounded = [round(change) for change in changes if change == change]  # without NaN
+        up, down = sum(change > 0 for change in rounded), sum(change < 0 for change in rounded)
+        numbers = {"up": up, "down": down, "same": len(rounded) - up - down}
         return self("count", **{key: self.number(number) for key, number in numbers.items()})
 
     def states(self, states: Sequence[AggregateChange]) -> str:
-        """Those that moved most, five at either end."""
+        """Change of every state; of more than ten, only the five highest and the five lowest."""
         order = sorted(states, key=lambda row: -row.change_kg_ha)
         shown = order if len(order) <= 10 else [*order[:5], *order[-5:]]
         return ", ".join(f"{row.name} {self.number(row.change_kg_ha, signed=True)}" for row in shown)
 
-    def mover(self, mover: MunicipalityChange) -> str:
+    def municipality(self, change: MunicipalityChange) -> str:
         why = [
             self(key, now=shown[1]) + (self("was", before=shown[0]) if pair[0] is not None else "")
             for key, pair, shown in (
-                ("rain", mover.rain_pct, [self.percent(v) for v in mover.rain_pct]),
-                ("tmax", mover.tmax_degC, [self.number(v or 0.0, 1, signed=True) for v in mover.tmax_degC]),
+                ("rain", change.rain_pct, [self.percent(v) for v in change.rain_pct]),
+                ("tmax", change.tmax_degC, [self.number(v or 0.0, 1, signed=True) for v in change.tmax_degC]),
             )
             if pair[1] is not None
         ]
         return self(
-            "mover", name=mover.name, state=mover.state,
-            change=self.number(mover.change_kg_ha, signed=True), median=self.number(mover.median_kg_ha),
+            "municipality", name=change.name, state=change.state,
+            change=self.number(change.change_kg_ha, signed=True), median=self.number(change.median_kg_ha),
             why=f": {', '.join(why)}" if why else "",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A job from start to end, as a scheduler calls it: fetch, see what is new, forecast, compare, write."""
+"""One scheduled job: fetch what is missing, check whether anything is new, forecast, write a bulletin."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 from yieldcast.data.files import exclusive_lock, make_folder
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError, YieldcastError
-from yieldcast.operations import bulletins
+from yieldcast.operations.bulletins import Bulletin, newest, season_folder, write_bulletin
 from yieldcast.reporting.labels import Lang
 from yieldcast.training.run_directory import Run
 
-_HELD = ".one-job"
+_LOCK_FOLDER = ".one-job"
 Notice = Callable[[str], None]
 Progress = Callable[[], AbstractContextManager[Callable[[int, int], None]]]
-# Brings what is missing into a store; gives the error that kept something away, None when all is there.
+# Fetches what is missing into a store; returns the error that left the fetch incomplete, or None.
 Fetch = Callable[[Store], YieldcastError | None]
 
 
@@ -30,15 +30,15 @@ class Job:
 
     Args:
         store: folder of the store.
-        issues: folder of all issues.
-        crop, harvest_year, as_of, scenarios: of the forecast, see `forecasting.forecast`.
-        lang: en or pt, of what readers get.
-        skill: rows of ``yieldcast backtest --json``.
+        bulletins: folder of all bulletins.
+        crop, harvest_year, as_of, scenarios: of the forecast, see `forecasting.forecast.forecast`.
+        lang: language of the tables, the report and the summary.
+        skill: rows of ``yieldcast backtest --json``, shown in the report.
         strict: make no forecast when something could not be fetched.
     """
 
     store: Path
-    issues: Path
+    bulletins: Path
     crop: str
     harvest_year: int
     as_of: dt.date
@@ -53,13 +53,13 @@ class JobResult:
     """What a job did.
 
     Args:
-        issue: that it wrote; the newest one when there was nothing new.
+        bulletin: the one it wrote; the newest one when there was nothing new.
         new: whether it wrote one.
-        summary: what changed since the issue before, a few lines; empty without one.
-        trouble: what kept something from being fetched.
+        summary: a few lines on what changed since the previous bulletin; empty without one.
+        trouble: the error that left the fetch incomplete, or None.
     """
 
-    issue: bulletins.Bulletin
+    bulletin: Bulletin
     new: bool
     summary: str = ""
     trouble: YieldcastError | None = None
@@ -73,39 +73,39 @@ def carry_out(
     progress: Progress = lambda: nullcontext(lambda done, total: None),
     notice: Notice = lambda text: None,
 ) -> JobResult:
-    """Fetch what is missing, and make an issue unless nothing has changed since the newest one.
+    """Fetch what is missing, and write a bulletin unless nothing has changed since the newest one.
 
-    Something has changed when `forecasting.input_fingerprints` differ: other weather, yields or places became public
-    or were revised, another run, other scenarios. Killed at any moment and called again, it ends with the
-    same issue.
+    Something has changed when the input fingerprints differ: other weather, yields or places became public or
+    were revised, another run, other scenarios. A job that is killed at any moment and started again ends with
+    the same bulletin.
 
     Args:
         job: what to make.
         run_for: finds or trains the run, after the fetch.
-        fetch: see `Fetch`; None to work with what is there.
-        progress: shows how far the forecast is; entered when it begins, gives a function of (done, total).
-        notice: called with lines worth telling the user.
+        fetch: see `Fetch`; None to work with what the store holds.
+        progress: context manager entered when the forecast begins; it gives a function of (done, total).
+        notice: called with messages for the user.
 
     Raises:
-        MissingDataError: no store, a second copy of the job is at work, or the disk refuses.
-        YieldcastError: the fetch lacked something and there was nothing new to forecast from (`job.strict`:
-            at once), or any error of fetch, run and forecast.
+        MissingDataError: no store, another copy of the job is running, or a file cannot be written.
+        YieldcastError: the fetch was incomplete and nothing was new (with `job.strict`: whenever the fetch
+            was incomplete), or any error of fetch, run and forecast.
     """
-    folder = bulletins.season_folder(job.issues, job.crop, job.harvest_year)
-    make_folder(folder / _HELD)
-    with exclusive_lock(folder / _HELD, "another copy of this job is at work in"):
+    folder = season_folder(job.bulletins, job.crop, job.harvest_year)
+    make_folder(folder / _LOCK_FOLDER)
+    with exclusive_lock(folder / _LOCK_FOLDER, "another copy of this job is running in"):
         store = Store.open(job.store)
         trouble = fetch(store) if fetch else None
         if trouble is not None:
             if job.strict:
                 raise trouble
-            notice(f"the fetch is incomplete, going on with what is there: {trouble}")
+            notice(f"the fetch is incomplete, the job continues with what the store holds: {trouble}")
         store = Store.open(job.store)
         run = run_for(store)
-        return _issue(job, store, run, trouble, progress, notice)
+        return _forecast_if_new(job, store, run, trouble, progress, notice)
 
 
-def _issue(
+def _forecast_if_new(
     job: Job,
     store: Store,
     run: Run,
@@ -113,49 +113,49 @@ def _issue(
     progress: Progress,
     notice: Notice,
 ) -> JobResult:
-    from yieldcast.forecasting import forecast as forecasting
+    from yieldcast.forecasting.forecast import forecast, input_fingerprints
 
-    what = run, store, job.harvest_year, job.as_of, job.scenarios
-    previous = bulletins.newest(job.issues, job.crop, job.harvest_year, job.as_of, notice)
-    if previous is not None and previous.input_fingerprints == forecasting.input_fingerprints(*what):
+    inputs = run, store, job.harvest_year, job.as_of, job.scenarios
+    previous = newest(job.bulletins, job.crop, job.harvest_year, job.as_of, notice)
+    if previous is not None and previous.input_fingerprints == input_fingerprints(*inputs):
         if trouble is not None:
             raise trouble
         return JobResult(previous, new=False)
-    with progress() as told:
-        forecast = forecasting.forecast(*what, progress=told)
+    with progress() as report:
+        made = forecast(*inputs, progress=report)
     notes = [f"The fetch was incomplete: {trouble}"] if trouble is not None else []
-    issue = bulletins.write_bulletin(
-        job.issues, forecast, mesh=store.mesh, lang=job.lang, skill=job.skill, notes=notes, notice=notice
+    bulletin = write_bulletin(
+        job.bulletins, made, mesh=store.mesh, lang=job.lang, skill=job.skill, notes=notes, notice=notice
     )
-    return JobResult(issue, True, issue.summary(job.lang), trouble)
+    return JobResult(bulletin, True, bulletin.summary(job.lang), trouble)
 
 
 def read_skill(path: Path | None, crop: str) -> list[dict[str, Any]]:
-    """The rows of a crop in a file of ``yieldcast backtest --json``; none without a file.
+    """Read the rows of a crop from a file of ``yieldcast backtest --json``; an empty list without a file.
 
     Raises:
         MissingDataError: no such file.
-        SchemaError: something else than such rows.
+        SchemaError: the file does not hold such rows.
     """
     if path is None:
         return []
-    again = "Give a file that `yieldcast backtest --json FILE` wrote."
+    hint = "Give a file that `yieldcast backtest --json FILE` wrote."
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise MissingDataError(f"no file {path} of skill: {error.strerror}", again) from None
+        raise MissingDataError(f"no file {path} with skill rows: {error.strerror}", hint) from None
     except ValueError as error:
-        raise SchemaError(f"{path} is not JSON: {error}", again) from None
+        raise SchemaError(f"{path} is not JSON: {error}", hint) from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "crop" in row for row in rows):
-        raise SchemaError(f"{path}: expected a list of rows with a crop, received something else", again)
+        raise SchemaError(f"{path}: expected a list of rows with a crop, received something else", hint)
     return [row for row in rows if row["crop"] == crop]
 
 
 def check_date(as_of: dt.date, today: dt.date) -> dt.date:
-    """Refuse a date that is still to come: what will be public then is not known.
+    """Return the date of a forecast; refuse a future date, because what will be public then is not known.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: `as_of` is after `today`.
     """
     if as_of > today:
         raise ConfigError(

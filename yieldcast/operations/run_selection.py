@@ -1,4 +1,4 @@
-"""Which trained run a job forecasts with, and for which season."""
+"""Choose the trained run that a job forecasts with, and the season that it forecasts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from calendars import Calendar
 from yieldcast.config import Settings
-from yieldcast.data.store import Store
+from yieldcast.data.store import Store, is_synthetic
 from yieldcast.errors import ConfigError, MissingDataError, RunError, YieldcastError
 from yieldcast.features.season_dates import main_window
 from yieldcast.forecasting.leakage import check_leaks, trainable_years
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 Notice = Callable[[str], None]
-_LEFT_OUT = "each_year"  # the validation that gives hindcasts, see `hindcasts`
+_LEFT_OUT = "each_year"  # the validation that makes hindcasts possible, see `forecasting.hindcasts`
 
 
 def season_ahead(
@@ -32,12 +32,12 @@ def season_ahead(
 ) -> int:
     """The next harvest year whose window has not ended: the default of the pre-season job.
 
-    States differ in their windows; that of the place where half of the crop's area is reached decides.
+    Windows differ between states: the crop's main window counts, see `features.season_dates.main_window`.
 
     Args:
         store: tables.
         calendar: gives the windows.
-        crop: of the yields and of the calendar.
+        crop: name of the crop in the yields and in the calendar.
         as_of: the date of the forecast.
         publication: when weather and yields become public.
 
@@ -46,17 +46,18 @@ def season_ahead(
     """
     start = _start(store, calendar, crop, as_of, publication)
     end, month = start + (calendar.steps(crop) - 1), np.datetime64(as_of, "M")
-    years_ahead = -((end - month).astype(int) // 12)  # the least whole number that brings the end to `month`
+    # the smallest number of years after which the window ends in `month` or later
+    years_ahead = -((end - month).astype(int) // 12)
     return as_of.year + int(years_ahead)
 
 
 def season_under_way(
     store: Store, calendar: Calendar, crop: str, as_of: dt.date, publication: Publication
 ) -> int:
-    """The newest harvest year of which weather is public: the default of the in-season job.
+    """The newest harvest year with public weather: the default of the in-season job.
 
-    So a season stays under way until all of its weather is out, and months after its harvest if need be:
-    the first month of the next window comes out after the last one of this.
+    A season stays under way until the first month of the next window is public, which is after the last month
+    of its own window, and may be months after its harvest.
 
     Args:
         store, calendar, crop, as_of, publication: as for `season_ahead`.
@@ -76,14 +77,14 @@ def season_under_way(
 def _start(
     store: Store, calendar: Calendar, crop: str, as_of: dt.date, publication: Publication
 ) -> np.datetime64:
-    """First month of the main window of the harvest year that is the year of `as_of`."""
+    """First month of the main window whose harvest year is the calendar year of `as_of`."""
     yields, newest = store.yields, publication.last_public_harvest_year(as_of)
     known = [str(name) for name in yields["crop"].values]
     public = yields["yield_kg_ha"].sel(crop=[crop] if crop in known else [])
     if not (public.sel(harvest_year=public["harvest_year"] <= newest) > 0).any():
         raise MissingDataError(
-            f"the store {store.path} has no yields of {crop} to {newest} (its crops: {', '.join(known)})",
-            f"Fetch them: `yieldcast fetch yields --crops {crop} --years ...`, or give another --crop.",
+            f"the store {store.path} has no yields of {crop} up to {newest} (its crops: {', '.join(known)})",
+            f"Fetch them with `yieldcast fetch yields --crops {crop} --years ...`, or give another --crop.",
         )
     return main_window(calendar, crop, store.tables, as_of.year, newest)[0]
 
@@ -91,18 +92,18 @@ def _start(
 def suitable_run(
     runs: Path, store: Store, crop: str, as_of: dt.date, seeds: int, harvest_year: int | None = None
 ) -> Run:
-    """The newest finished run that knows nothing of what was to come.
+    """The newest finished run that was trained only on data public on the date of the forecast.
 
     Args:
         runs: folder of run directories.
-        store: the run must be synthetic where this is, and not where it is not.
+        store: a synthetic store takes synthetic runs only, a store of real data takes no synthetic run.
         crop: of the run.
-        as_of: date of the forecast, see `dates.check_leaks`.
-        seeds: members that a finished run has, seeds 1 to this.
-        harvest_year: of the forecast, where it is known.
+        as_of: date of the forecast, see `forecasting.leakage.check_leaks`.
+        seeds: number of members of a finished run, seeds 1 to `seeds`.
+        harvest_year: of the forecast, if known.
 
     Raises:
-        RunError: none; says what is wrong with each that is there.
+        RunError: no such run; the message gives the reason for each run of the folder.
     """
     fit, unfit = [], []
     for path in _run_folders(runs):
@@ -110,7 +111,7 @@ def suitable_run(
             run = Run.open(path)
             if run.identity.crop != crop:
                 continue
-            # 9999: any season; check_leaks refuses one that the run was trained on
+            # check_leaks refuses a season that the run was trained on; 9999 stands for any other season
             check_leaks(run, harvest_year or 9999, as_of)
         except YieldcastError as error:
             unfit.append(str(error))
@@ -134,15 +135,11 @@ def suitable_run(
 
 
 def _unfit(run: Run, store: Store, seeds: int) -> str:
-    if run.identity.synthetic != _is_synthetic(store):
+    if run.identity.synthetic != is_synthetic(store.tables):
         return "trained on synthetic data" if run.identity.synthetic else "not trained on synthetic data"
     if run.settings.training.validation != _LEFT_OUT:
-        return "its members left no harvest year out, so that its intervals cannot be calibrated"
+        return "its members left no harvest year out, so its intervals cannot be calibrated"
     return _unfinished(run, seeds)
-
-
-def _is_synthetic(store: Store) -> bool:
-    return bool(store.weather.attrs.get("synthetic", 0))
 
 
 def _unfinished(run: Run, seeds: int) -> str:
@@ -163,37 +160,38 @@ def trained_run(
     notice: Notice = lambda text: None,
     before_training: Callable[[], None] = lambda: None,
 ) -> Run:
-    """The run on all harvest years that are public, found, continued or trained in ``<crop>-to-<last year>``.
+    """Find, continue or train the run on all public harvest years, in ``<crop>-to-<last year>``.
 
-    A finished one is taken as it is, also when its data were revised since. One that cannot be gone on with
-    (other settings, years or data, damaged) is left alone, and another is trained beside it: ``...-2``.
+    A finished run is used as it is, even if its data were revised after its training. A run that cannot be
+    continued (damaged, or trained with other settings, years or data) stays unchanged, and another one is
+    trained beside it, in ``...-2``.
 
     Args:
         runs: folder of run directories.
         store: tables.
         crop, as_of, seeds, settings: what to train.
-        config_text: the config file as given.
+        config_text: contents of the config file.
         progress: called after every epoch.
-        notice: called with lines worth telling the user.
-        before_training: called before TensorFlow is loaded, which a finished run does not need.
+        notice: called with messages for the user.
+        before_training: called before TensorFlow is loaded; not called if a finished run is found.
 
     Raises:
-        ConfigError: settings or seeds that give no hindcasts, found before anything is trained.
-        YieldcastError: as `train_run`, and too few public years.
+        ConfigError: settings or seeds that give no hindcasts; raised before anything is trained.
+        YieldcastError: as `train_run`, or too few public years.
     """
     if settings.training.validation != _LEFT_OUT or seeds < 2:
         raise ConfigError(
             f'expected [training] validation = "{_LEFT_OUT}" and 2 seeds or more, received '
-            f'"{settings.training.validation}" and {seeds}: the intervals rest on harvest years left out',
+            f'"{settings.training.validation}" and {seeds}: intervals are calibrated on years left out',
             "See experiments/configs/forecast.toml, and give at least as many --seeds as there are years.",
         )
     years = trainable_years(store.tables, crop, as_of, settings.data)
     stem = f"{crop}-to-{years[-1]}"
-    there = [path for path in _run_folders(runs) if re.fullmatch(rf"{re.escape(stem)}(-\d+)?", path.name)]
-    there.sort(key=_order)
+    existing = [path for path in _run_folders(runs) if re.fullmatch(rf"{re.escape(stem)}(-\d+)?", path.name)]
+    existing.sort(key=_order)
     epochs: list[Epoch] = []
 
-    def told(epoch: Epoch) -> None:
+    def after_epoch(epoch: Epoch) -> None:
         epochs.append(epoch)
         progress(epoch)
 
@@ -203,34 +201,34 @@ def trained_run(
 
         return train_run(
             store, crop, years, range(1, seeds + 1), path, settings,
-            config_text=config_text, progress=told, notice=notice,
+            config_text=config_text, progress=after_epoch, notice=notice,
         )  # fmt: skip
 
-    for path in reversed(there):
+    for path in reversed(existing):
         try:
             run = Run.open(path)
             same = run.identity.train_years == years and run.settings == settings
-            if same and run.identity.synthetic == _is_synthetic(store) and not _unfinished(run, seeds):
-                _tell_revised(run, store, notice)
+            if same and run.identity.synthetic == is_synthetic(store.tables) and not _unfinished(run, seeds):
+                _report_revisions(run, store, notice)
                 return run
             return train(path)
         except RunError as error:
-            if epochs:  # it was gone on with: the training itself failed
+            if epochs:  # the training had begun: it failed itself, and another run would fail too
                 raise
-            notice(f"{path.name} is left as it is: {error}")
-    number = 1 + max((_order(path)[1] for path in there), default=0)
+            notice(f"{path.name} stays as it is, another run is trained: {error}")
+    number = 1 + max((_order(path)[1] for path in existing), default=0)
     return train(runs / (stem if number == 1 else f"{stem}-{number}"))
 
 
-def _tell_revised(run: Run, store: Store, notice: Notice) -> None:
-    held = run.identity.data
-    revised = [name for name, mark in store.fingerprints.items() if held.get(name, mark) != mark]
+def _report_revisions(run: Run, store: Store, notice: Notice) -> None:
+    trained_on = run.identity.data
+    revised = [name for name, mark in store.fingerprints.items() if trained_on.get(name, mark) != mark]
     if revised:
         notice(f"{run.path.name} is used as it was trained; the store's {', '.join(revised)} changed since")
 
 
 def _run_folders(runs: Path) -> Iterator[Path]:
-    """Folders of `runs` that hold a run."""
+    """Folders in `runs` that hold a run."""
     yield from sorted(path.parent for path in Path(runs).glob("*/run.json"))
 
 

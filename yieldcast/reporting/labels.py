@@ -218,7 +218,7 @@ def title(attrs: Mapping[str, Any], lang: str) -> str:
     day = date(dt.date.fromisoformat(attrs["as_of"]), lang)
     lines = (
         f"{name}, harvest year {year} ({season(year)}): yield forecast as of {day}",
-        f"{name}, safra {season(year)}: previsão de rendimento médio, edição de {day}",
+        f"{name}, safra {season(year)}: previsão de rendimento médio, boletim de {day}",
     )
     mark = f"{text('synthetic', lang).upper()}: " if attrs["synthetic"] else ""
     return mark + lines[_side(lang)]

@@ -1,4 +1,4 @@
-"""Issues on disk, with the real exports and the real report; writers that are killed, refused or fail."""
+"""Bulletins on disk, with the real exports and the real report; writers that are killed, refused or fail."""
 
 import datetime as dt
 import json
@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import factories
 import numpy as np
 import pytest
 import xarray as xr
@@ -47,27 +48,27 @@ def contents(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()}
 
 
-def test_an_issue_holds_tables_report_changes_and_a_manifest_of_all(tmp_path, mesh):
+def test_a_bulletin_holds_tables_report_changes_and_a_manifest_of_all(tmp_path, mesh):
     made = forecast()
     made.attrs["inputs"] = '{"weather": "abc"}'
-    issue = write_bulletin(tmp_path, made, mesh=mesh, lang="pt", notes=["a note"])
-    assert issue.path == tmp_path / "soybean-2018" / "2017-11-15"
-    there = {path.name for path in issue.path.iterdir()}
+    bulletin = write_bulletin(tmp_path, made, mesh=mesh, lang="pt", notes=["a note"])
+    assert bulletin.path == tmp_path / "soybean-2018" / "2017-11-15"
+    there = {path.name for path in bulletin.path.iterdir()}
     wanted = {"forecast.csv", "forecast.geojson", "forecast.nc", "report.html", "changes.json", "issue.json"}
     assert wanted <= there
-    assert set(issue.manifest["files"]) == there - {"issue.json"}
-    for name, about in issue.manifest["files"].items():
-        assert about["bytes"] == (issue.path / name).stat().st_size
-    issue.verify()
-    assert issue.as_of == dt.date(2017, 11, 15)
-    assert issue.input_fingerprints == {"weather": "abc"}
-    assert issue.manifest["previous"] is None
-    assert (issue.manifest["run_id"], issue.manifest["synthetic"]) == ("0123456789ab", True)
-    assert issue.manifest["notes"] == ["a note"]
-    assert ";" in (issue.path / "forecast.csv").read_text(encoding="utf-8").splitlines()[0]
-    assert json.loads((issue.path / "changes.json").read_text()) == {"previous_as_of": None}
-    assert issue.summary("pt") == ""
-    read = issue.forecast()
+    assert set(bulletin.manifest["files"]) == there - {"issue.json"}
+    for name, about in bulletin.manifest["files"].items():
+        assert about["bytes"] == (bulletin.path / name).stat().st_size
+    bulletin.verify()
+    assert bulletin.as_of == dt.date(2017, 11, 15)
+    assert bulletin.input_fingerprints == {"weather": "abc"}
+    assert bulletin.manifest["previous"] is None
+    assert (bulletin.manifest["run_id"], bulletin.manifest["synthetic"]) == ("0123456789ab", True)
+    assert bulletin.manifest["notes"] == ["a note"]
+    assert ";" in (bulletin.path / "forecast.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert json.loads((bulletin.path / "changes.json").read_text()) == {"previous_as_of": None}
+    assert bulletin.summary("pt") == ""
+    read = bulletin.forecast()
     xr.testing.assert_equal(read.drop_vars("forecast_reference_time"), made)
     assert made.attrs.items() <= read.attrs.items()
 
@@ -90,13 +91,13 @@ def test_the_same_forecast_is_not_written_again_and_another_gets_a_number(tmp_pa
     assert "+10;" in second.summary("en")
 
 
-def test_issues_are_listed_by_date_and_number(two):
+def test_bulletins_are_listed_by_date_and_number(two):
     folder = two / "soybean-2018"
     for name in ("2017-10-15-9", "2017-10-15-10"):  # names sort otherwise as texts
         shutil.copytree(folder / "2017-10-15", folder / name)
     (folder / "notes").mkdir()
     (folder / "2018-01-15.txt").write_text("a stranger")
-    names = [issue.name for issue in list_bulletins(two, "soybean", 2018)]
+    names = [bulletin.name for bulletin in list_bulletins(two, "soybean", 2018)]
     assert names == ["2017-09-15", "2017-10-15", "2017-10-15-9", "2017-10-15-10"]
     assert write_bulletin(two, forecast(as_of="2017-10-15", shift_kg_ha=5)).name == "2017-10-15-11"
     assert newest(two, "soybean", 2018).name == "2017-10-15-11"
@@ -107,7 +108,7 @@ def test_issues_are_listed_by_date_and_number(two):
     assert list_bulletins(two / "nowhere", "soybean", 2018) == []
 
 
-def test_a_later_issue_is_not_what_an_earlier_date_is_compared_with(two):
+def test_a_later_bulletin_is_not_what_an_earlier_date_is_compared_with(two):
     early = write_bulletin(two, forecast(as_of="2017-10-01"))
     assert early.manifest["previous"] == "2017-09-15"
     late = write_bulletin(two, forecast(as_of="2018-02-15"))
@@ -132,14 +133,14 @@ DAMAGE = {
     ),
     "a manifest of a list": (lambda p: (p / "issue.json").write_text("[]"), "issue.json cannot be read"),
     "another format": (
-        lambda p: (p / "issue.json").write_text('{"format": 99, "seal": ""}'), "expected issue format 1",
+        lambda p: (p / "issue.json").write_text('{"format": 99, "seal": ""}'), "expected bulletin format 1",
     ),
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """Two issues, as of September and October."""
+    """Two bulletins, as of September and October."""
     root = tmp_path_factory.mktemp("written")
     for as_of in ("2017-09-15", "2017-10-15"):
         write_bulletin(root, forecast(as_of=as_of))
@@ -149,11 +150,11 @@ def written(tmp_path_factory):
 @pytest.fixture
 def two(written, tmp_path):
     """A copy of `written` that may be damaged."""
-    return shutil.copytree(written, tmp_path / "issues")
+    return shutil.copytree(written, tmp_path / "bulletins")
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_issue_is_told_and_passed_over(two, damage):
+def test_a_damaged_bulletin_is_reported_and_passed_over(two, damage):
     harm, text = DAMAGE[damage]
     hurt = two / "soybean-2018" / "2017-10-15"
     harm(hurt)
@@ -165,7 +166,7 @@ def test_a_damaged_issue_is_told_and_passed_over(two, damage):
     assert [text in line and str(hurt) in line for line in told] == [True]
 
 
-def test_a_damaged_issue_is_neither_compared_with_nor_overwritten(two):
+def test_a_damaged_bulletin_is_neither_compared_with_nor_overwritten(two):
     hurt = two / "soybean-2018" / "2017-10-15"
     (hurt / "forecast.nc").unlink()
     before, told = contents(hurt), []
@@ -176,11 +177,11 @@ def test_a_damaged_issue_is_neither_compared_with_nor_overwritten(two):
 
 
 def test_a_damaged_report_is_found_by_verify_and_does_not_spoil_the_forecast(two):
-    issue = newest(two, "soybean", 2018)
-    _flip(issue.path / "report.html")
+    bulletin = newest(two, "soybean", 2018)
+    _flip(bulletin.path / "report.html")
     with pytest.raises(SchemaError, match=r"report\.html is not what was written"):
-        issue.verify()
-    assert newest(two, "soybean", 2018).name == issue.name
+        bulletin.verify()
+    assert newest(two, "soybean", 2018).name == bulletin.name
 
 
 def test_what_is_no_forecast_or_cannot_be_drawn_leaves_nothing(two, tmp_path, mesh):
@@ -202,7 +203,7 @@ def test_a_second_writer_is_refused(tmp_path):
     folder.mkdir()
     with (
         exclusive_lock(folder, "held"),
-        pytest.raises(MissingDataError, match="another job is writing an issue"),
+        pytest.raises(MissingDataError, match="another job is writing a bulletin"),
     ):
         write_bulletin(tmp_path, forecast())
     assert list(folder.iterdir()) == []
@@ -211,26 +212,27 @@ def test_a_second_writer_is_refused(tmp_path):
 def _writer(root, mesh, before=""):
     code = f"""
 from pathlib import Path
-from yieldcast.operations.bulletins import write_issue
+from yieldcast.operations.bulletins import write_bulletin
 from tests_forecast import forecast
 {before}
-write_issue(Path({str(root)!r}), forecast(as_of="2018-01-15"), mesh=Path({str(mesh)!r}))
+write_bulletin(Path({str(root)!r}), forecast(as_of="2018-01-15"), mesh=Path({str(mesh)!r}))
 """
     return [sys.executable, "-c", code]
 
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """A folder from which other processes import this file's `forecast`."""
+    """A temporary folder; other processes can import this file's `forecast` from it."""
     source = Path(__file__).read_text(encoding="utf-8")
     folder = tmp_path / "python"
     folder.mkdir()
     (folder / "tests_forecast.py").write_text(source, encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    paths = (folder, Path(factories.__file__).parent)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
     return tmp_path
 
 
-def test_a_writer_killed_in_the_midst_leaves_no_issue_and_the_next_one_clears_up(elsewhere, two, mesh):
+def test_a_writer_killed_in_the_midst_leaves_no_bulletin_and_the_next_one_clears_up(elsewhere, two, mesh):
     root, first = two, newest(two, "soybean", 2018)
     before = contents(root)
     pipe = elsewhere / "pipe.geojson"
@@ -254,7 +256,7 @@ def test_a_writer_killed_in_the_midst_leaves_no_issue_and_the_next_one_clears_up
     assert contents(root) == before
 
 
-def test_a_full_disk_leaves_the_issues_as_they_were(elsewhere, two, mesh):
+def test_a_full_disk_leaves_the_bulletins_as_they_were(elsewhere, two, mesh):
     before = contents(two)
     # No file may grow above 30 kB: the report does.
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -266,7 +268,7 @@ def test_a_full_disk_leaves_the_issues_as_they_were(elsewhere, two, mesh):
     assert len(list((two / "soybean-2018").iterdir())) == 2
 
 
-def test_a_folder_that_is_no_issue(tmp_path):
-    with pytest.raises(MissingDataError, match="no issue"):
+def test_a_folder_that_is_no_bulletin(tmp_path):
+    with pytest.raises(MissingDataError, match="no bulletin"):
         Bulletin.open(tmp_path / "2018-01-01")
     assert bulletins.season_folder(tmp_path, "corn", 2019) == tmp_path / "corn-2019"

@@ -1,4 +1,4 @@
-"""Two forecasts of a season beside each other, on numbers that can be worked out by hand."""
+"""Two forecasts of a season compared, on numbers that can be worked out by hand."""
 
 import json
 
@@ -8,7 +8,7 @@ from factories import synthetic_forecast
 
 from yieldcast.errors import ConfigError
 from yieldcast.forecasting.table import check_forecast
-from yieldcast.operations import changes as comparing
+from yieldcast.operations.changes import compare
 from yieldcast.operations.changes_text import summary
 
 CODES = np.array([4_100_103, 4_100_202, 5_100_102, 5_100_201])
@@ -50,7 +50,7 @@ def pair():
 
 
 def test_changes_of_municipalities_and_aggregates_worked_by_hand(pair):
-    found = comparing.compare(*pair)
+    found = compare(*pair)
     ds = found.municipalities
     assert ds["median_change_kg_ha"].values.tolist() == [100, -100, 0, 60]
     # 90 % intervals of 2 x 400 and 2 x 300
@@ -66,72 +66,72 @@ def test_changes_of_municipalities_and_aggregates_worked_by_hand(pair):
     assert {row.name: row.change_kg_ha for row in states} == {"MT": 30, "PR": 0}
 
 
-def test_movers_are_ranked_by_change_times_area(pair):
-    found = comparing.compare(*pair)
+def test_changes_are_ranked_by_change_times_area(pair):
+    found = compare(*pair)
     # 100 kg/ha x 100 ha against 60 kg/ha x 400 ha
-    assert [mover.code for mover in found.movers(1)] == ["5100201", "4100103"]
-    (fall,) = found.movers(-1)
+    assert [change.code for change in found.largest_changes(1)] == ["5100201", "4100103"]
+    (fall,) = found.largest_changes(-1)
     assert (fall.name, fall.state, fall.change_kg_ha, fall.median_kg_ha) == ("Vila <b>", "PR", -100, 1900)
     assert (fall.rain_pct, fall.tmax_degC) == ((100, 62), (0, 1.25))
-    assert len(found.movers(1, count=1)) == 1
+    assert len(found.largest_changes(1, count=1)) == 1
 
 
 def test_a_place_without_a_known_area_counts_nothing_unless_none_has_one(pair):
     before, now = pair
     now["area_planted_ha"].values[3] = np.nan
-    assert [mover.code for mover in comparing.compare(before, now).movers(1)] == ["4100103"]
+    assert [change.code for change in compare(before, now).largest_changes(1)] == ["4100103"]
     now["area_planted_ha"].values[:] = np.nan
-    assert [mover.code for mover in comparing.compare(before, now).movers(1)] == ["4100103", "5100201"]
+    assert [change.code for change in compare(before, now).largest_changes(1)] == ["4100103", "5100201"]
 
 
 def test_nothing_observed_before_the_season_gives_no_weather_as_a_reason(pair):
     before, now = pair
     before["rain_so_far_pct"].values[:] = np.nan
     now["tmax_so_far_anomaly_degC"].values[:] = np.nan
-    (fall,) = comparing.compare(before, now).movers(-1)
+    (fall,) = compare(before, now).largest_changes(-1)
     assert (fall.rain_pct, fall.tmax_degC) == ((None, 62), (0, None))
-    text = summary(comparing.compare(before, now))
-    assert "Vila <b> (PR) -100 to 1,900 kg/ha: rain so far 62 % of the usual\n" in text + "\n"
+    text = summary(compare(before, now))
+    assert "Vila <b> (PR) -100 to 1,900 kg/ha: rain so far 62 % of normal\n" in text + "\n"
 
 
 def test_months_that_arrived_with_the_share_of_places_in_season(pair):
     before, now = pair  # known to 2017-10 and to 2017-12
     now["window_start"].values[:] = np.array(["2017-09", "2017-12", "2018-01", "2017-11"], "M8[ns]")
-    assert comparing.compare(before, now).arrived.weather == {"2017-11": 0.5, "2017-12": 0.75}
+    assert compare(before, now).new_data.weather == {"2017-11": 0.5, "2017-12": 0.75}
     before.attrs["weather_known_to"] = ""
-    assert list(comparing.compare(before, now).arrived.weather) == ["2017-12"]
+    assert list(compare(before, now).new_data.weather) == ["2017-12"]
     before.attrs["weather_known_to"] = now.attrs["weather_known_to"]
-    arrived = comparing.compare(before, now).arrived
-    assert arrived.weather == {}
+    new = compare(before, now).new_data
+    assert new.weather == {}
     # other contents, although no month is newer: what was known has been revised
-    assert arrived.revised == ("weather",)
+    assert new.revised == ("weather",)
 
 
 def test_yields_runs_and_scenarios_that_are_new(pair):
     before, now = pair
     now.attrs |= {"last_public_harvest_year": 2018, "run_id": "ba9876543210", "scenarios": "analogue"}
-    arrived = comparing.compare(before, now).arrived
-    assert arrived.yields == (2017, 2018)
-    assert arrived.run == ("0123456789ab", "ba9876543210")
-    assert arrived.scenarios == ("climatology", "analogue")
-    same = comparing.compare(before, before)
-    assert not same.arrived
-    assert "Nothing arrived in between." in summary(same)
+    new = compare(before, now).new_data
+    assert new.yields == (2017, 2018)
+    assert new.run == ("0123456789ab", "ba9876543210")
+    assert new.scenarios == ("climatology", "analogue")
+    same = compare(before, before)
+    assert not same.new_data
+    assert "No new data in between." in summary(same)
 
 
 def test_places_that_only_one_forecast_has(pair):
     before, now = pair
     codes = np.array([4_100_103, 4_100_202, 5_100_102, 5_100_300])
     now = now.assign_coords(municipality=codes.astype(np.int32), code=("municipality", codes.astype(str)))
-    found = comparing.compare(before, now)
+    found = compare(before, now)
     assert found.gone == ("5100201",)
     assert found.municipalities["municipality"].values.tolist() == codes.tolist()
     assert np.isnan(found.municipalities["median_change_kg_ha"].values[3])
-    assert [mover.code for mover in found.movers(1)] == ["4100103"]
+    assert [change.code for change in found.largest_changes(1)] == ["4100103"]
 
 
 def test_json_is_strict_and_holds_everything(pair):
-    found = comparing.compare(*pair).to_json()
+    found = compare(*pair).to_json()
     again = json.loads(json.dumps(found, allow_nan=False))
     assert again["municipalities"]["median_change_kg_ha"] == [100, -100, 0, 60]
     assert again["municipalities"]["probability_low_change"] == [-0.05, 0.1, 0, None]
@@ -149,32 +149,32 @@ def test_json_is_strict_and_holds_everything(pair):
 def test_forecasts_that_cannot_be_compared_are_refused(pair, changes, text):
     before, now = pair
     with pytest.raises(ConfigError, match=text):
-        comparing.compare(before, now.assign_attrs(now.attrs | changes))
+        compare(before, now.assign_attrs(now.attrs | changes))
 
 
 ENGLISH = """\
 Soybean, harvest year 2018 (2017/18): yield forecast as of 2018-01-15.
-Compared with the issue as of 2017-11-15.
-Arrived: weather of November 2017 to December 2017 (2 of 2 months in the season).
+Compared with the bulletin as of 2017-11-15.
+New data: weather of November 2017 to December 2017 (2 of 2 months in the season).
 Country: median 2,515 kg/ha (+15; +0.6 %), 90 % interval 600 kg/ha wide (-200), 50 % of the season observed.
 Municipalities: 2 up, 1 down, 1 unchanged.
 States, kg/ha: MT +30, PR 0.
 Raised the total most:
-  Dom "Pedro" (MT) +60 to 4,060 kg/ha: rain so far 100 % of the usual (before 100 %), \
-maximum temperature 0.0 °C against the usual (before 0.0)
-  São José (PR) +100 to 3,100 kg/ha: rain so far 130 % of the usual (before 100 %), \
-maximum temperature -0.5 °C against the usual (before 0.0)
+  Dom "Pedro" (MT) +60 to 4,060 kg/ha: rain so far 100 % of normal (before 100 %), \
+maximum temperature 0.0 °C from normal (before 0.0)
+  São José (PR) +100 to 3,100 kg/ha: rain so far 130 % of normal (before 100 %), \
+maximum temperature -0.5 °C from normal (before 0.0)
 Lowered the total most:
-  Vila <b> (PR) -100 to 1,900 kg/ha: rain so far 62 % of the usual (before 100 %), \
-maximum temperature +1.2 °C against the usual (before 0.0)"""
+  Vila <b> (PR) -100 to 1,900 kg/ha: rain so far 62 % of normal (before 100 %), \
+maximum temperature +1.2 °C from normal (before 0.0)"""
 
 
 def test_the_summary_in_english_and_portuguese(pair):
-    found = comparing.compare(*pair)
+    found = compare(*pair)
     assert summary(found) == ENGLISH
     text = summary(found, "pt")
-    assert "Soja, safra 2017/18: previsão de rendimento médio, edição de 15/01/2018." in text
-    assert "País: mediana 2.515 kg/ha (+15; +0,6 %), intervalo de 90 % com 600 kg/ha (-200)" in text
+    assert "Soja, safra 2017/18: previsão de rendimento médio, boletim de 15/01/2018." in text
+    assert "País: mediana 2.515 kg/ha (+15; +0,6 %), amplitude do intervalo de 90 %: 600 kg/ha (-200)" in text
     assert "temperatura máxima +1,2 °C" in text
     assert len(text.splitlines()) == len(ENGLISH.splitlines())
     with pytest.raises(ConfigError, match="language"):
@@ -184,5 +184,5 @@ def test_the_summary_in_english_and_portuguese(pair):
 def test_synthetic_data_are_called_so(pair):
     before, now = pair
     now.attrs["synthetic"] = 1
-    assert summary(comparing.compare(before, now)).startswith("SYNTHETIC DATA")
-    assert summary(comparing.compare(before, now), "pt").startswith("DADOS SINTÉTICOS")
+    assert summary(compare(before, now)).startswith("SYNTHETIC DATA")
+    assert summary(compare(before, now), "pt").startswith("DADOS SINTÉTICOS")

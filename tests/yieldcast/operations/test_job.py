@@ -1,4 +1,4 @@
-"""The jobs in this process: a real run of a tiny network, real forecasts, real issues."""
+"""The jobs in this process: a real run of a tiny network, real forecasts, real bulletins."""
 
 import datetime as dt
 import json
@@ -36,7 +36,7 @@ def runs(forecast_run, tmp_path_factory):
 
 @pytest.fixture
 def job(store, tmp_path):
-    return Job(store.path, tmp_path / "issues", "soybean", 2016, SEPTEMBER)
+    return Job(store.path, tmp_path / "bulletins", "soybean", 2016, SEPTEMBER)
 
 
 @pytest.fixture
@@ -58,37 +58,37 @@ def contents(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_a_season_of_issues(carry, job):
+def test_a_season_of_bulletins(carry, job):
     first = carry()
     assert first.new
     assert first.summary == ""
-    assert first.issue.name == "2015-09-15"
-    made = first.issue.forecast()
+    assert first.bulletin.name == "2015-09-15"
+    made = first.bulletin.forecast()
     assert (made.attrs["as_of"], made.attrs["harvest_year"], made.attrs["synthetic"]) == (
         "2015-09-15",
         2016,
         1,
     )
-    assert first.issue.input_fingerprints == json.loads(made.attrs["inputs"])
-    before = contents(job.issues)
+    assert first.bulletin.input_fingerprints == json.loads(made.attrs["inputs"])
+    before = contents(job.bulletins)
     # the same day, and days later with nothing published in between
     for as_of in (SEPTEMBER, dt.date(2015, 9, 28)):
         again = carry(as_of=as_of)
         assert not again.new
-        assert again.issue.path == first.issue.path
-    assert contents(job.issues) == before
+        assert again.bulletin.path == first.bulletin.path
+    assert contents(job.bulletins) == before
     # weather of the season has come out, and the yields of 2014
     second = carry(as_of=FEBRUARY)
     assert second.new
-    assert second.issue.manifest["previous"] == first.issue.name
-    assert contents(first.issue.path).items() == {k.split("/")[-1]: v for k, v in before.items()}.items()
-    changes = json.loads((second.issue.path / "changes.json").read_text())
+    assert second.bulletin.manifest["previous"] == first.bulletin.name
+    assert contents(first.bulletin.path).items() == {k.split("/")[-1]: v for k, v in before.items()}.items()
+    changes = json.loads((second.bulletin.path / "changes.json").read_text())
     assert list(changes["arrived"]["weather"]) == ["2015-09", "2015-10", "2015-11", "2015-12", "2016-01"]
     assert changes["arrived"]["yields"] == [2014]
     assert changes["arrived"]["revised"] == []
-    assert "Arrived: weather of September 2015 to January 2016" in second.summary
+    assert "New data: weather of September 2015 to January 2016" in second.summary
     assert "yields of 2014" in second.summary
-    median = [ds["yield_kg_ha"].sel(quantile=0.5) for ds in (second.issue.forecast(), made)]
+    median = [ds["yield_kg_ha"].sel(quantile=0.5) for ds in (second.bulletin.forecast(), made)]
     moved = (median[0] - median[1]).values  # of the municipalities in both
     told = [change for change in changes["municipalities"]["median_change_kg_ha"] if change is not None]
     assert told == pytest.approx(moved, abs=0.06)
@@ -99,7 +99,7 @@ def test_other_scenarios_and_revised_weather_are_something_new(carry, job, store
     carry()
     assert not carry().new
     other = carry(scenarios="analogue")
-    assert other.issue.name == "2015-09-15-2"
+    assert other.bulletin.name == "2015-09-15-2"
     assert "scenarios" in other.summary
     revised = tmp_path / "revised"
     shutil.copytree(store.path, revised)
@@ -107,14 +107,16 @@ def test_other_scenarios_and_revised_weather_are_something_new(carry, job, store
     weather["precipitation_mm"].loc[{"time": "2015-05"}] += 1
     Store.update(revised, {"weather": weather}, {})
     assert carry(store=revised, scenarios="analogue").new
-    # what is published later is no reason for a new issue
+    # what is published later is no reason for a new bulletin
     weather = store.weather.copy(deep=True)
     weather["precipitation_mm"].loc[{"time": "2015-10"}] += 1
     Store.update(revised, {"weather": weather}, {})
-    later = carry(store=revised, issues=tmp_path / "others")
+    later = carry(store=revised, bulletins=tmp_path / "others")
     Store.update(revised, {"weather": store.weather}, {})
-    assert not carry(store=revised, issues=tmp_path / "others").new
-    xr.testing.assert_equal(later.issue.forecast(), carry(issues=tmp_path / "thirds").issue.forecast())
+    assert not carry(store=revised, bulletins=tmp_path / "others").new
+    xr.testing.assert_equal(
+        later.bulletin.forecast(), carry(bulletins=tmp_path / "thirds").bulletin.forecast()
+    )
 
 
 def test_a_failed_fetch_does_not_stop_a_forecast_that_has_something_new(carry):
@@ -123,15 +125,15 @@ def test_a_failed_fetch_does_not_stop_a_forecast_that_has_something_new(carry):
     done = carry(lambda store: lost, told)
     assert done.new
     assert done.trouble is lost
-    assert done.issue.manifest["notes"] == ["The fetch was incomplete: the service is down"]
+    assert done.bulletin.manifest["notes"] == ["The fetch was incomplete: the service is down"]
     assert any("the service is down" in line for line in told)
-    # nothing new to forecast from: now the failure is what the scheduler must hear
+    # nothing new to forecast from: now the scheduler must see the failure
     with pytest.raises(FetchError, match="the service is down"):
         carry(lambda store: lost)
     assert not carry(lambda store: None).new
     with pytest.raises(FetchError, match="the service is down"):
         carry(lambda store: lost, as_of=FEBRUARY, strict=True)
-    assert carry(lambda store: lost, as_of=FEBRUARY).issue.name == "2016-02-20"
+    assert carry(lambda store: lost, as_of=FEBRUARY).bulletin.name == "2016-02-20"
 
 
 @pytest.mark.slow
@@ -146,15 +148,15 @@ def test_what_the_fetch_brought_is_forecast_from(carry, store, tmp_path):
         Store.update(young, {"weather": store.weather}, {})
 
     second = carry(fetch, store=young)
-    assert second.issue.name == "2015-09-15-2"
-    assert second.issue.input_fingerprints["weather"] != first.issue.input_fingerprints["weather"]
+    assert second.bulletin.name == "2015-09-15-2"
+    assert second.bulletin.input_fingerprints["weather"] != first.bulletin.input_fingerprints["weather"]
 
 
 def test_a_second_copy_is_refused_and_other_seasons_are_not(carry, job, tmp_path):
-    held = job.issues / "soybean-2016" / ".one-job"
+    held = job.bulletins / "soybean-2016" / ".one-job"
     held.mkdir(parents=True)
     with exclusive_lock(held, "held"):
-        with pytest.raises(MissingDataError, match="another copy of this job is at work"):
+        with pytest.raises(MissingDataError, match="another copy of this job is running"):
             carry()
         with pytest.raises(MissingDataError, match="no data store"):  # other seasons are not held
             carry(harvest_year=2015, store=tmp_path / "none")
@@ -165,7 +167,7 @@ def prepare(runs, store, tmp_path, forecast_settings):
     """The pre-season job's search for a run, in a copy of the folder; gives the name of the run it took."""
     folder = tmp_path / "runs"
     shutil.copytree(runs, folder)
-    # A run of all public years, which would take longer to train: what it says of itself is what counts.
+    # A run of all public years, which would take longer to train: only its run.json counts.
     file = folder / "soybean-to-2013" / "run.json"
     content = json.loads(file.read_text())
     content["identity"]["train_years"] = trainable_years(
@@ -207,7 +209,7 @@ def test_a_run_goes_on_and_another_training_goes_beside_it(prepare, revised):
     assert prepare(seeds=2)[:2] == ("soybean-to-2013", {1, 2})
     # one more member: the same run goes on
     assert prepare(seeds=3)[:2] == ("soybean-to-2013", {3})
-    # not finished, and its data are others now: left as it is
+    # not finished, and its data are others now: it stays as it is
     name, trained, told = prepare(revised, seeds=4)
     assert (name, trained) == ("soybean-to-2013-2", {1, 2, 3, 4})
     assert "holds another training" in told
