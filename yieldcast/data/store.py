@@ -31,6 +31,7 @@ from yieldcast.data.files import (
     remove_leftovers,
     write_netcdf,
 )
+from yieldcast.data.summary import store_summary, summary_html, summary_text
 from yieldcast.errors import MissingDataError, SchemaError
 
 FORMAT = 1
@@ -285,6 +286,12 @@ class Store:
             "mesh": self._contents.get("mesh"),
             "tables": {t: {**entries[t], **inventory.table_inventory(t, getattr(self, t))} for t in present},
         }
+
+    def __repr__(self) -> str:
+        return summary_text(*store_summary(self.path, self._contents, vars(self)))
+
+    def _repr_html_(self) -> str:
+        return summary_html(*store_summary(self.path, self._contents, vars(self)))
 
     def _file(self, table: str) -> Path:
         return self.path / str(self._contents["tables"][table]["file"])

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from yieldcast.data.files import open_hdf5
+from yieldcast.data.inventory import table_inventory
+
+Rows = list[tuple[str, str]]
 
 # Colours are inherited and the lines are grey, so that light and dark notebooks can both show the table.
 _CELL = "text-align: left; vertical-align: top; padding: 0.15em 0.8em 0.15em 0; color: inherit;"
@@ -49,3 +60,115 @@ def summary_html(title: str, rows: Sequence[tuple[str, str]]) -> str:
         f"{html.escape(title)}</caption>"
     )
     return f'<table style="{_TABLE}">{caption}<tbody>{cells}</tbody></table>'
+
+
+def number_spans(numbers: Iterable[int]) -> str:
+    """Whole numbers in order, consecutive ones as a span: "2010-2013, 2015"; "none" without any."""
+    spans: list[list[int]] = []
+    for number in sorted({int(number) for number in numbers}):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in spans) or "none"
+
+
+def some_names(names: Sequence[str], most: int = 6) -> str:
+    """Names separated by commas; of a long list the first ones, the last one and how many there are."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[: most - 1])}, ... {names[-1]} ({len(names)} in all)"
+
+
+def or_fault(describe: Callable[[], str]) -> str:
+    """The text that `describe` returns; where it fails, what failed, so that a summary never raises."""
+    try:
+        return describe()
+    except Exception as error:  # damaged files raise many kinds
+        first = str(error).partition("\n")[0]
+        return f"cannot be read: {type(error).__name__}: {first:.120}"
+
+
+def store_summary(path: Path, manifest: Mapping[str, Any], loaded: Mapping[str, Any]) -> tuple[str, Rows]:
+    """Title and rows of a store: what each table holds and where it comes from.
+
+    Args:
+        path: folder of the store.
+        manifest: contents of its ``store.json``.
+        loaded: tables already in memory, by name. Of the others only what is shown is read from disk: of
+            weather and seasonal forecasts the coordinates, not the values. Fingerprints are not verified.
+    """
+    synthetic: set[bool] = set()
+
+    def shown(table: str) -> str:
+        if table not in manifest["tables"]:
+            return "none" if table == "seasonal" else "missing"
+        entry = manifest["tables"][table]
+        kept = nullcontext(loaded[table]) if table in loaded else open_hdf5(path / str(entry["file"]))
+        with kept as ds:
+            synthetic.add(bool(ds.attrs.get("synthetic", 0)))
+            return f"{_TABLES[table][1](ds)}\nfingerprint {str(entry['fingerprint'])[:12]}"
+
+    lines = [(label, or_fault(partial(shown, table))) for table, (label, _) in _TABLES.items()]
+    sources = or_fault(lambda: "\n".join(_source(*one) for one in manifest["sources"].items()))
+    return f"Store {path}{' (SYNTHETIC DATA)' if True in synthetic else ''}", [
+        ("written", str(manifest.get("written"))),
+        *lines,
+        ("boundaries", str(manifest.get("mesh") or "none")),
+        ("sources", sources or "not recorded"),
+    ]
+
+
+def _source(name: str, about: Any) -> str:
+    if isinstance(about, Mapping):
+        about = ", ".join(f"{key} {value}" for key, value in about.items() if key != "bytes")
+    return f"{name}: {about}"
+
+
+def _places(ds: xr.Dataset) -> str:
+    have = table_inventory("static", ds)
+    soil, lacking = have["soil_variables"], have["municipalities_without_soil"]
+    properties = f"{len(soil)} soil properties x {len(have['soil_layers'])} layers" if soil else "no soil"
+    gaps = f" (none for {lacking:,} municipalities)" if soil and lacking else ""
+    return f"{have['municipalities']:,} municipalities in {len(have['states'])} states; {properties}{gaps}"
+
+
+def _weather(ds: xr.Dataset) -> str:
+    months = ds["time"].values.astype("datetime64[M]")
+    return (
+        f"{len(months)} months, {months[0]} to {months[-1]}, {ds.sizes['municipality']:,} municipalities\n"
+        f"{', '.join(sorted(map(str, ds.data_vars)))}"
+    )
+
+
+def _yields(ds: xr.Dataset) -> str:
+    crops = table_inventory("yields", ds)["crops"]
+    return "\n".join(
+        f"{crop}: {have['rows']:,} yields (kg/ha) of {have['municipalities']:,} municipalities, "
+        f"harvest years {_years(have)}"
+        for crop, have in crops.items()
+    )
+
+
+def _years(have: Mapping[str, Any]) -> str:
+    if have["first_harvest_year"] is None:
+        return "none"
+    every = range(have["first_harvest_year"], have["last_harvest_year"] + 1)
+    return number_spans(set(every) - set(have["missing_years"]))
+
+
+def _seasonal(ds: xr.Dataset) -> str:
+    have = table_inventory("seasonal", ds)
+    starts = have["starts"]
+    return (
+        f"{len(starts)} starts, {min(starts)} to {max(starts)}; {have['members']} members x "
+        f"{have['leads']} months x {have['cells']:,} cells"
+    )
+
+
+_TABLES: Mapping[str, tuple[str, Callable[[xr.Dataset], str]]] = {
+    "static": ("places", _places),
+    "weather": ("weather", _weather),
+    "yields": ("yields", _yields),
+    "seasonal": ("seasonal", _seasonal),
+}

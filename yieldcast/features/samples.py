@@ -16,6 +16,7 @@ import xarray as xr
 from calendars import Calendar
 from yieldcast.config import DataSettings
 from yieldcast.data.store import Tables
+from yieldcast.data.summary import number_spans, or_fault, some_names, summary_html, summary_text
 from yieldcast.errors import MissingDataError
 from yieldcast.features import seasons, yield_history
 from yieldcast.features import weather as features
@@ -124,7 +125,7 @@ def static_matrix(
     return matrix[place], names
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SampleSet:
     """Rows for a network or a tree: bare arrays, names beside them.
 
@@ -148,6 +149,39 @@ class SampleSet:
 
     def __len__(self) -> int:
         return len(self.target_kg_ha)
+
+    def __repr__(self) -> str:
+        return summary_text(*self._summary())
+
+    def _repr_html_(self) -> str:
+        return summary_html(*self._summary())
+
+    def _summary(self) -> tuple[str, list[tuple[str, str]]]:
+        """Title and rows: sizes, years, names with units, target, missing soil."""
+        places, states = (len(set(array.tolist())) for array in (self.municipality, self.state))
+        size = " steps (months) x ".join(map(str, self.dynamic.shape[1:]))
+        return f"SampleSet of {len(self):,} rows (one municipality and harvest year each)", [
+            ("places", f"{places:,} municipalities in {states} states"),
+            ("harvest years", number_spans(self.harvest_year)),
+            ("weather", f"{size} variables: {some_names(self.dynamic_names)}"),
+            ("static", f"{len(self.static_names)} features: {some_names(self.static_names)}"),
+            ("target", or_fault(self._target)),
+            ("missing soil", or_fault(self._missing_soil)),
+        ]
+
+    def _target(self) -> str:
+        known = self.target_kg_ha[np.isfinite(self.target_kg_ha)].astype(np.float64)
+        lost = len(self) - known.size
+        if not known.size:
+            return "unknown in all rows"
+        text = f"mean {known.mean():,.0f} kg/ha, {known.min():,.0f} to {known.max():,.0f}"
+        return f"{text}; unknown in {lost:,} rows" if lost else text
+
+    def _missing_soil(self) -> str:
+        soil = [k for k, name in enumerate(self.static_names) if name.startswith(tuple(SOIL))]
+        if not soil:
+            return "no soil among the features"
+        return f"{int(np.isnan(self.static[:, soil]).any(axis=1).sum()):,} of {len(self):,} rows"
 
     def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> SampleSet:
         """The rows of a boolean mask or of indices."""

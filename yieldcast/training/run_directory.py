@@ -32,8 +32,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import calendars
-from yieldcast.config import Settings, parse_settings
+from yieldcast.config import PRESETS, Settings, parse_settings
 from yieldcast.data.files import atomic_text, atomic_write, make_folder, remove_leftovers
+from yieldcast.data.summary import number_spans, or_fault, some_names, summary_html, summary_text
 from yieldcast.errors import ConfigError, MissingDataError, RunError
 from yieldcast.features.yield_history import HISTORY_BASELINE
 
@@ -70,7 +71,7 @@ class Identity:
     synthetic: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A run directory that exists and was written by this version's format."""
 
@@ -162,6 +163,38 @@ class Run:
                 if time.monotonic() > patience:
                     raise
                 time.sleep(0.2)
+
+    def __repr__(self) -> str:
+        return summary_text(*self._summary())
+
+    def _repr_html_(self) -> str:
+        return summary_html(*self._summary())
+
+    def _summary(self) -> tuple[str, list[tuple[str, str]]]:
+        """Title and rows of what the run was made from; reads names of files, no member."""
+        one, training, network = self.identity, self.settings.training, self.settings.network
+        preset = [name for name, settings in PRESETS.items() if settings == self.settings]
+        target = "yield" if network.target == "yield" else "departure from the history baseline"
+        return f"Run {self.path}{' (SYNTHETIC DATA)' if one.synthetic else ''}", [
+            ("crop", one.crop),
+            ("trained on", f"harvest years {number_spans(one.train_years)}, {one.rows:,} rows"),
+            ("members", or_fault(self._members)),
+            ("settings", f"preset {preset[0]}" if preset else "other than the presets"),
+            ("target", f"{target}, kg/ha; loss {training.loss}"),
+            ("validation", f"{training.validation}, patience {training.patience} epochs"),
+            ("noise", f"{network.noise:g} (standard deviation on scaled inputs)"),
+            ("weather", f"{one.steps} months x {len(one.dynamic_names)}: {some_names(one.dynamic_names)}"),
+            ("static", f"{len(one.static_names)} features: {some_names(one.static_names)}"),
+            ("data", ", ".join(f"{name} {mark[:12]}" for name, mark in one.data.items())),
+            ("made with", ", ".join(f"{name} {version}" for name, version in self.made_with.items())),
+        ]
+
+    def _members(self) -> str:
+        """Seeds that are finished and those that training was stopped in."""
+        done = self.seeds()
+        begun = {int(p.stem[-3:]) for p in (self.path / "unfinished").glob("member_???.npz")} - set(done)
+        more = f"; {len(begun)} unfinished (seeds {number_spans(begun)})" if begun else ""
+        return f"{len(done)} finished{f' (seeds {number_spans(done)})' if done else ''}{more}"
 
     def calendar(self) -> calendars.Calendar:
         """The calendar that the run was trained with.
