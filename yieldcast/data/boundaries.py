@@ -1,61 +1,187 @@
-"""A user's own boundaries: GeoJSON to what a store keeps."""
+"""Boundaries of municipalities: GeoJSON, read and checked here for import, maps, exports and zonal means.
+
+A mesh is a GeoJSON FeatureCollection of polygons in degrees (SIRGAS 2000 or WGS 84, longitude first). In the
+mesh of a store ``properties.code`` is the number that the municipality has in the tables.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from yieldcast.data.user_columns import CODES, ImportLog
 from yieldcast.errors import MissingDataError, SchemaError
 
+FETCH_AGAIN = "Fetch the places of the store again: `yieldcast fetch places --store DIR`."
+_IMPORT_HINT = "Give a GeoJSON FeatureCollection of polygons with a property `code`, in degrees."
 _NAMES = (*CODES, "codarea", "CD_MUN", "GEOCODIGO")  # the last three are IBGE's
+_KINDS = ("Polygon", "MultiPolygon")
+_ROUNDING_deg = 1e-6  # conversions between formats put corners on the 180th meridian this far beyond it
+
+Rings = list[NDArray[np.float64]]
+
+
+class Boundary(NamedTuple):
+    """One feature of a mesh.
+
+    Args:
+        code: the municipality.
+        name, state: texts for readers, empty where the mesh has none.
+        geometry: GeoJSON geometry as it is in the mesh; None for a municipality without a polygon.
+        polygons: the same as arrays, see `polygons_of`; empty without a geometry.
+    """
+
+    code: int
+    name: str
+    state: str
+    geometry: dict[str, Any] | None
+    polygons: list[Rings]
+
+
+def read_boundaries(path: Path) -> list[Boundary]:
+    """The checked features of a mesh file, in its order.
+
+    Args:
+        path: the mesh of a store (`Store.mesh`).
+
+    Raises:
+        MissingDataError, SchemaError: as `read_geojson` and `boundaries_of`.
+    """
+    return boundaries_of(read_geojson(path), f"mesh {path.name}")
+
+
+def read_geojson(path: Path, hint: str = FETCH_AGAIN) -> dict[str, Any]:
+    """A GeoJSON FeatureCollection as nested dictionaries, its features not checked yet.
+
+    Args:
+        path: the file, UTF-8.
+        hint: what a user should do where it cannot be read.
+
+    Raises:
+        MissingDataError: no such file, or no permission.
+        SchemaError: not JSON, or no list of features.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingDataError(f"cannot read the mesh {path}: {error.strerror or error}", hint) from error
+    except (ValueError, RecursionError) as error:
+        raise SchemaError(
+            f"mesh {path.name}: expected a GeoJSON FeatureCollection, received {error!r}", hint
+        ) from error
+    if not isinstance(content, dict) or not isinstance(content.get("features"), list):
+        received = sorted(content) if isinstance(content, dict) else type(content).__name__
+        raise SchemaError(
+            f"mesh {path.name}: expected a GeoJSON FeatureCollection, received {str(received)[:60]}", hint
+        )
+    return content
+
+
+def boundaries_of(mesh: Mapping[str, Any], source: str = "mesh") -> list[Boundary]:
+    """The checked features of a mesh, in its order; a municipality may have several.
+
+    Args:
+        mesh: from `read_geojson`, with ``properties.code`` the municipality.
+        source: name of the mesh, for the error.
+
+    Raises:
+        SchemaError: a feature without a number as its code, or a geometry that `polygons_of` refuses.
+    """
+    found = []
+    for number, feature in enumerate(mesh["features"], 1):
+        try:
+            properties, geometry = feature["properties"], feature["geometry"]
+            code, polygons = int(properties["code"]), [] if geometry is None else polygons_of(geometry)
+        except (ValueError, TypeError, KeyError) as error:
+            raise SchemaError(
+                f"{source}: expected features with properties.code and polygons in degrees, received "
+                f"{json.dumps(feature)[:120]} as feature {number} ({error!r})",
+                FETCH_AGAIN,
+            ) from error
+        name, state = properties.get("name"), properties.get("state") or properties.get("uf")
+        found.append(Boundary(code, str(name or ""), str(state or ""), geometry, polygons))
+    return found
+
+
+def polygons_of(geometry: Any) -> list[Rings]:
+    """Rings of every polygon of a geometry, in degrees.
+
+    Args:
+        geometry: GeoJSON Polygon or MultiPolygon.
+
+    Returns:
+        for every polygon its outline and then its holes, each (corner, 2): longitude and latitude (degrees).
+        As in the file the last corner repeats the first. Heights are left out.
+
+    Raises:
+        ValueError: another geometry, a polygon without corners, or corners that are not degrees.
+    """
+    kind = geometry.get("type") if isinstance(geometry, dict) else None
+    if kind not in _KINDS:
+        received = f"{kind or geometry!r}"[:60]
+        raise ValueError(f"expected a Polygon or MultiPolygon, received {received}")
+    coordinates = geometry.get("coordinates")
+    try:
+        found = [
+            [_ring(ring) for ring in rings] for rings in (coordinates if kind == _KINDS[1] else [coordinates])
+        ]
+    except (ValueError, TypeError, KeyError, OverflowError):
+        found = []
+    if not found or not all(found):
+        raise ValueError(f"expected corners of longitude and latitude, received {str(coordinates)[:60]}")
+    corners = np.concatenate([ring for rings in found for ring in rings])
+    outside = ~(np.abs(corners) <= np.array([180.0, 90.0]) + _ROUNDING_deg).all(axis=1)
+    if outside.any():
+        raise ValueError(f"expected degrees, received the corner {tuple(corners[outside][0].tolist())}")
+    return found
+
+
+def _ring(corners: Any) -> NDArray[np.float64]:
+    ring = np.array([corner[:2] for corner in corners], dtype=np.float64)
+    if ring.ndim != 2 or ring.shape[1] != 2:
+        raise ValueError(ring.shape)
+    return ring
 
 
 def read_mesh(path: Path, static: xr.Dataset, report: ImportLog) -> str:
-    """Boundaries of the places as a GeoJSON text, each with the number that its place has in the store.
+    """A user's own boundaries as the mesh of a store, a GeoJSON text.
 
     Args:
-        path: GeoJSON FeatureCollection of polygons in degrees (SIRGAS 2000 or WGS 84), each with a property
-            that holds the place's code (`code`, `codarea`, `CD_MUN`, ...).
+        path: GeoJSON FeatureCollection of polygons, each with a property that holds the place's code
+            (`code`, `codarea`, `CD_MUN`, ...).
         static: table of places.
-        report: told of polygons of other places, which are left out, and of places without one.
+        report: gets the numbers of places with and without polygons, and of polygons of other places, which
+            are left out.
 
     Raises:
         MissingDataError: no such file.
-        SchemaError: no GeoJSON, no code, coordinates that are no degrees, or no polygon of any place.
+        SchemaError: not GeoJSON, a polygon without a code, coordinates that are not degrees, or no polygon
+            of any place.
     """
-    hint = "Give a GeoJSON FeatureCollection of polygons with a property `code`, in degrees."
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        features = list(content["features"])
-    except OSError as error:
-        raise MissingDataError(f"cannot read {path}: {error.strerror}", "Give the path of a file.") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise SchemaError(f"{path}: expected GeoJSON, received something else ({error})", hint) from None
+    features = read_geojson(path, _IMPORT_HINT)["features"]
     codes, texts = static["municipality"].values.tolist(), static["code"].values.astype(str).tolist()
     number = dict(zip(texts, codes, strict=True))
     kept, strange = [], 0
     for position, feature in enumerate(features, 1):
-        code = _code(feature, f"{path}, feature {position}", hint)
+        code = _code(feature, f"{path}, feature {position}")
         if code not in number:
             strange += 1
             continue
-        _check_degrees(feature, f"{path}, feature {position} ({code})", hint)
-        about = {
-            key: feature["properties"][key] for key in ("name", "uf", "state") if key in feature["properties"]
-        }
-        kept.append(
-            {
-                "type": "Feature",
-                "properties": {"code": number[code], **about},
-                "geometry": feature["geometry"],
-            }
-        )
+        properties, geometry = feature["properties"], feature.get("geometry")
+        try:
+            polygons_of(geometry)
+        except ValueError as error:
+            raise SchemaError(f"{path}, feature {position} ({code}): {error}", _IMPORT_HINT) from None
+        named = {key: properties[key] for key in ("name", "uf", "state") if key in properties}
+        kept.append({"type": "Feature", "properties": {"code": number[code], **named}, "geometry": geometry})
     if not kept:
-        raise SchemaError(f"{path}: none of {len(features)} polygons has the code of a place", hint)
+        raise SchemaError(f"{path}: none of {len(features)} polygons has the code of a place", _IMPORT_HINT)
     report.read.append(("mesh", "places with boundaries", len(kept)))
     if strange:
         report.dropped.append(("mesh", "polygons of other places", strange))
@@ -65,26 +191,12 @@ def read_mesh(path: Path, static: xr.Dataset, report: ImportLog) -> str:
     return json.dumps({"type": "FeatureCollection", "features": kept}, ensure_ascii=False)
 
 
-def _code(feature: Any, where: str, hint: str) -> str:
+def _code(feature: Any, where: str) -> str:
     properties = feature.get("properties") if isinstance(feature, dict) else None
     for name in _NAMES:
         if isinstance(properties, dict) and properties.get(name) is not None:
             value = properties[name]
             return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    raise SchemaError(f"{where}: expected a property with the place's code, received {properties}", hint)
-
-
-def _check_degrees(feature: Any, where: str, hint: str) -> None:
-    geometry = feature.get("geometry")
-    if not isinstance(geometry, dict) or geometry.get("type") not in ("Polygon", "MultiPolygon"):
-        kind = geometry.get("type") if isinstance(geometry, dict) else geometry
-        raise SchemaError(f"{where}: expected a Polygon or MultiPolygon, received {kind}", hint)
-    corner: Any = geometry.get("coordinates")
-    try:
-        while isinstance(corner[0], list):
-            corner = corner[0]
-        longitude, latitude = float(corner[0]), float(corner[1])
-    except (TypeError, IndexError, ValueError):
-        raise SchemaError(f"{where}: expected corners, received {corner!r}", hint) from None
-    if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
-        raise SchemaError(f"{where}: expected degrees, received the corner ({longitude}, {latitude})", hint)
+    raise SchemaError(
+        f"{where}: expected a property with the place's code, received {properties}", _IMPORT_HINT
+    )

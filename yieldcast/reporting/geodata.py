@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
+from yieldcast.data.boundaries import FETCH_AGAIN, read_boundaries
 from yieldcast.data.files import atomic_text, atomic_write
-from yieldcast.errors import ConfigError, MissingDataError, SchemaError
+from yieldcast.errors import ConfigError, SchemaError
 from yieldcast.reporting import labels
 from yieldcast.reporting.tables import Table, municipality_table
 
@@ -27,7 +29,6 @@ EPSG = 4674  # SIRGAS 2000, the legal datum of Brazil and that of IBGE's meshes
 # SIRGAS 2000 is what was asked for; who ignores it is wrong by less than a metre.
 _CRS = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{EPSG}"}}
 _COORDINATE_DIGITS = 5  # 1 m
-FETCH_AGAIN = "Fetch the places of the store again: `yieldcast fetch places --store DIR`."
 Shapes = Mapping[int, Any]
 
 
@@ -35,36 +36,24 @@ def read_shapes(mesh: Path) -> Shapes:
     """The boundaries of a mesh: GeoJSON geometries (Polygon, MultiPolygon) by municipality code.
 
     Args:
-        mesh: GeoJSON FeatureCollection in SIRGAS 2000, longitude first; ``properties.code`` is the
-            municipality. Features without a geometry are left out.
+        mesh: see `yieldcast.data.boundaries`. Features without a geometry are left out.
 
     Raises:
         MissingDataError: no such file.
-        SchemaError: it is no such collection, or has a municipality twice.
+        SchemaError: it is not a mesh, or has a municipality twice.
     """
-    try:
-        features = list(json.loads(mesh.read_text(encoding="utf-8"))["features"])
-    except OSError as error:
-        raise MissingDataError(f"cannot read the mesh {mesh}: {error.strerror}", FETCH_AGAIN) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise SchemaError(
-            f"mesh {mesh.name}: expected a GeoJSON FeatureCollection, received {error!r}", FETCH_AGAIN
-        ) from error
     shapes: dict[int, Any] = {}
-    for number, feature in enumerate(features):
-        try:
-            code, geometry = int(feature["properties"]["code"]), feature["geometry"]
-            if geometry is None:
-                continue
-            if geometry["type"] not in ("Polygon", "MultiPolygon") or code in shapes:
-                raise ValueError(f"{geometry['type']} of {code}, seen before: {code in shapes}")
-            shapes[code] = {"type": geometry["type"], "coordinates": _flat(geometry["coordinates"])}
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+    for code, _name, _state, geometry, polygons in read_boundaries(mesh):
+        if geometry is None:
+            continue
+        if code in shapes:
             raise SchemaError(
-                f"mesh {mesh.name}: expected one Polygon or MultiPolygon per code, received {error!r} in "
-                f"feature {number}",
+                f"mesh {mesh.name}: expected one feature per municipality, received two of {code}",
                 FETCH_AGAIN,
-            ) from error
+            )
+        rounded = [[_rounded(ring) for ring in rings] for rings in polygons]
+        coordinates = rounded if geometry["type"] == "MultiPolygon" else rounded[0]
+        shapes[code] = {"type": geometry["type"], "coordinates": coordinates}
     return shapes
 
 
@@ -124,14 +113,8 @@ def machine_values(values: Any) -> list[Any]:
     return [None if value != value else value for value in values.tolist()]
 
 
-def _flat(coordinates: Any) -> Any:
-    """Nested positions with `_COORDINATE_DIGITS` and without heights; ValueError when not in degrees."""
-    if not isinstance(coordinates[0], (int, float)):
-        return [_flat(part) for part in coordinates]
-    longitude, latitude = (round(float(value), _COORDINATE_DIGITS) for value in coordinates[:2])
-    if not (abs(longitude) <= 180 and abs(latitude) <= 90):
-        raise ValueError(f"position {coordinates}")
-    return [longitude, latitude]
+def _rounded(ring: NDArray[np.float64]) -> list[list[float]]:
+    return [[round(x, _COORDINATE_DIGITS), round(y, _COORDINATE_DIGITS)] for x, y in ring.tolist()]
 
 
 def _json(value: Any) -> str:

@@ -7,19 +7,17 @@ kept as differences from the corner before, in as few bytes as each needs, and t
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.data.boundaries import FETCH_AGAIN, read_boundaries
+from yieldcast.errors import SchemaError
 
 _CELLS = 20_000  # of the grid along the longer side of the country, at least: 200 m in Brazil
 _LARGEST = 5_000_000  # bytes; a finer mesh is put on a coarser grid until it fits
-_FETCH = "Fetch the mesh again: yieldcast fetch places ..."
 Ring = NDArray[np.int64]  # (corners, 2) x to the east, y to the north, whole steps of the grid, not closed
 Shapes = dict[int, list[Ring]]
 
@@ -28,8 +26,7 @@ def encode(mesh: Path) -> dict[str, Any]:
     """What the map of a report is drawn from, ready for JSON.
 
     Args:
-        mesh: GeoJSON FeatureCollection of polygons, ``properties.code`` the municipality, longitude and
-            latitude in degrees; ``name`` and ``state`` (or ``uf``) are used where they are there.
+        mesh: see `yieldcast.data.boundaries`; several features of one municipality are joined.
 
     Returns:
         codes, names, states; `counts`: number of rings of each municipality, then corners of each ring;
@@ -38,11 +35,11 @@ def encode(mesh: Path) -> dict[str, Any]:
 
     Raises:
         MissingDataError: no such file.
-        SchemaError: no JSON, no municipality code, or a shape that is no polygon.
+        SchemaError: it is not a mesh, or has no polygon.
     """
     labels, polygons = _read(mesh)
     if not polygons:
-        raise SchemaError(f"{mesh}: expected at least one polygon, received none", _FETCH)
+        raise SchemaError(f"{mesh}: expected at least one polygon, received none", FETCH_AGAIN)
     every = np.concatenate([ring for rings in polygons.values() for ring in rings])
     corner, extent = every.min(axis=0), float(np.ptp(every, axis=0).max())
     step = 10.0 ** np.floor(np.log10(max(extent, 1e-6) / _CELLS))
@@ -61,38 +58,13 @@ def encode(mesh: Path) -> dict[str, Any]:
 
 
 def _read(mesh: Path) -> tuple[dict[int, tuple[str, str]], dict[int, list[NDArray[np.float64]]]]:
-    try:
-        features = json.loads(mesh.read_text(encoding="utf-8"))["features"]
-    except OSError as error:
-        raise MissingDataError(f"cannot read the mesh {mesh}: {error.strerror or error}", _FETCH) from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise SchemaError(f"{mesh}: expected a GeoJSON FeatureCollection ({error!r})", _FETCH) from error
     labels: dict[int, tuple[str, str]] = {}
-    polygons: dict[int, list[NDArray[np.float64]]] = {}
-    for feature in features:
-        try:
-            about, geometry = feature["properties"], feature["geometry"]
-            if geometry is None:  # a municipality that nobody has drawn yet
-                continue
-            code = int(about["code"])
-            polygons.setdefault(code, []).extend(_rings(geometry))
-        except (ValueError, TypeError, KeyError) as error:
-            raise SchemaError(
-                f"{mesh}: expected features with properties.code and a Polygon or MultiPolygon ({error!r}), "
-                f"received {json.dumps(feature)[:120]}",
-                _FETCH,
-            ) from error
-        labels[code] = (str(about.get("name") or ""), str(about.get("state") or about.get("uf") or ""))
-    return labels, dict(sorted(polygons.items()))
-
-
-def _rings(geometry: dict[str, Any]) -> Iterator[NDArray[np.float64]]:
-    depth = {"Polygon": 0, "MultiPolygon": 1}.get(geometry["type"])
-    if depth is None:
-        raise ValueError(f"a {geometry['type']}")
-    for rings in geometry["coordinates"] if depth else [geometry["coordinates"]]:
-        for ring in rings:
-            yield np.asarray([corner[:2] for corner in ring], dtype=np.float64).reshape(-1, 2)
+    rings: dict[int, list[NDArray[np.float64]]] = {}
+    for code, name, state, _geometry, polygons in read_boundaries(mesh):
+        if polygons:
+            rings.setdefault(code, []).extend(ring for polygon in polygons for ring in polygon)
+            labels[code] = (name, state)
+    return labels, dict(sorted(rings.items()))
 
 
 def _rounded(rings: list[NDArray[np.float64]], corner: NDArray[np.float64], step: float) -> list[Ring]:
