@@ -1,0 +1,40 @@
+"""Sphinx settings: `make docs` builds the pages into docs/_build/html, with warnings as errors."""
+
+import os
+from importlib.metadata import version as installed
+
+# The reference imports every module of the packages; no page needs a GPU or TensorFlow's start-up lines.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+project = "yieldcast"
+author = "The yieldcast founders"
+copyright = "2026, the yieldcast founders"
+version = release = installed("yieldcast")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+myst_heading_anchors = 3
+myst_enable_extensions = ["deflist", "colon_fence"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_class_signature = "mixed"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+napoleon_custom_sections = [("Source", "notes"), ("Sources", "notes")]
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"yieldcast {release}"
+html_static_path = ["_static"]
+html_css_files = ["docs.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}

@@ -1,0 +1,229 @@
+"""README and docs: commands and Python run as shown, links lead somewhere, options exist, figures are real.
+
+Every fenced block of ``bash`` or ``python`` on a page is run, top to bottom, in one temporary folder. HTML
+comments, which readers do not see, steer this:
+
+    <!-- prepared: STORE RUN -->   once on a page: what lies in the folder before the first block; there are
+                                   STORE (a small synthetic country), RUN (trained on it), tables (its files)
+    <!-- not run: REASON -->       above a block: shown only
+    <!-- file: NAME -->            above a block: written to this file instead of being run
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from yieldcast.cli.app import app
+from yieldcast.config import parse_settings
+from yieldcast.data import synthetic
+from yieldcast.data.store import Store
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+    + [page for page in DOCS.rglob("*.md") if "_build" not in page.parts]
+)
+_MARK = re.compile(r"<!-- (?P<mark>prepared|not run|file): (?P<text>.+?) -->")
+_FENCE = re.compile(r"(?P<ticks>`{3,}|:{3,})(?P<language>\{?[\w-]*\}?.*)")
+_LINK = re.compile(r"\]\((?P<target>[^()\s]+)\)")
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, first line in the file, text, and the marks above it."""
+
+    language: str
+    line: int
+    text: str
+    marks: dict[str, str]
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    found, marks, lines = [], {}, page.read_text(encoding="utf-8").splitlines()
+    at = 0
+    while at < len(lines):
+        fence, mark = _FENCE.fullmatch(lines[at]), _MARK.fullmatch(lines[at].strip())
+        if fence:
+            end = at + 1 + lines[at + 1 :].index(fence["ticks"])
+            found.append(Block(fence["language"], at + 2, "\n".join(lines[at + 1 : end]) + "\n", marks))
+            at, marks = end, {}
+        elif mark:
+            marks = {**marks, mark["mark"]: mark["text"]}
+        elif lines[at].strip():
+            marks = {}
+        at += 1
+    return found
+
+
+def prepared(page: Path) -> set[str]:
+    """What a page wants in its folder before the first block."""
+    mark = re.search(r"<!-- prepared: (.+?) -->", page.read_text(encoding="utf-8"))
+    return set(mark[1].split()) if mark else set()
+
+
+def to_run(page: Path) -> list[Block]:
+    """The blocks of a page that are run, or written to a file."""
+    shown = [block for block in blocks(page) if "not run" not in block.marks]
+    return [block for block in shown if block.language in ("bash", "python") or "file" in block.marks]
+
+
+def name(page: Path) -> str:
+    """Of a page, as test reports show it."""
+    return page.relative_to(ROOT).as_posix()
+
+
+def run(command: list[str], folder: Path) -> str:
+    """Output of a command that finds this environment's `yieldcast` first; its failure is the test's."""
+    scripts = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": os.pathsep.join([scripts, os.environ["PATH"]]), "COLUMNS": "120"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False
+    )
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def material(tmp_path_factory):
+    """A folder with STORE, tables/ and, once a page asked for it, RUN."""
+    folder = tmp_path_factory.mktemp("docs")
+    tables = synthetic.country(municipalities=28, first_harvest_year=2007, harvest_years=12)
+    Store.write(folder / "STORE", tables, {})
+    synthetic.write_files(folder / "tables", tables)
+    return folder
+
+
+def provide(material: Path, folder: Path, wanted: set[str]) -> None:
+    """Copy what a page wants into its folder; RUN is trained when the first page asks for it."""
+    if "RUN" in wanted and not (material / "RUN").exists():
+        train = "yieldcast train --store STORE --crop soybean --train-years 2010:2016 --seeds 7 --out RUN"
+        run(shlex.split(train), material)
+    for item in wanted:
+        shutil.copytree(material / item, folder / item)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if to_run(page)], ids=name)
+def test_the_commands_and_the_python_of_a_page_run(page, material, tmp_path):
+    provide(material, tmp_path, prepared(page))
+    script = tmp_path / "the_page.py"
+    script.write_text("import subprocess\n" + "".join(map(as_python, to_run(page))), encoding="utf-8")
+    run([sys.executable, script.name], tmp_path)
+
+
+def as_python(block: Block) -> str:
+    """A block as statements of one script, in which a Python block sees the names of those before it."""
+    if "file" in block.marks:
+        return f"open({block.marks['file']!r}, 'w', encoding='utf-8').write({block.text!r})\n"
+    if block.language == "bash":
+        return f"subprocess.run(['bash', '-euo', 'pipefail', '-c', {block.text!r}], check=True)\n"
+    return block.text
+
+
+def test_pages_have_blocks_that_run_and_say_why_others_do_not():
+    ran = {name(page): len(to_run(page)) for page in PAGES if to_run(page)}
+    assert {"README.md", "docs/quickstart.md"} <= set(ran)
+    assert sum(ran.values()) >= 20
+    for page in PAGES:
+        compile("\n".join(b.text for b in to_run(page) if b.language == "python"), name(page), "exec")
+        for block in blocks(page):
+            assert len(block.marks.get("not run", "a reason")) > 5, f"{name(page)}:{block.line}"
+
+
+def test_the_readme_is_one_page():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.split()) < 900
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_within_the_repository_leads_somewhere(page):
+    text = re.sub(r"`[^`\n]*`", "", without_fences(page))
+    for target in _LINK.findall(text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        found = (page.parent / file).resolve() if file else page
+        assert found.exists(), f"{name(page)}: {target}"
+        assert not anchor or anchor in anchors(found), f"{name(page)}: {target}"
+
+
+def without_fences(page: Path) -> str:
+    """The text of a page without its fenced blocks."""
+    lines, fence = [], ""
+    for line in page.read_text(encoding="utf-8").splitlines():
+        opened = _FENCE.fullmatch(line)
+        if fence:
+            fence = "" if line == fence else fence
+        elif opened:
+            fence = opened["ticks"]
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and MyST make them."""
+    heads = re.findall(r"^#{1,4} (.+)$", without_fences(page), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+
+
+def commands() -> dict[str, set[str]]:
+    """The options of every command by its words, e.g. "job preseason"; "" is yieldcast itself."""
+
+    def below(command, words):
+        own = {option for parameter in command.params for option in parameter.opts if option[:2] == "--"}
+        yield " ".join(words), own | {"--help", "--debug"}
+        for child, inner in getattr(command, "commands", {}).items():
+            yield from below(inner, [*words, child])
+
+    root = typer.main.get_command(app)
+    assert isinstance(root, TyperGroup)
+    return dict(below(root, []))
+
+
+def test_every_command_and_option_in_the_docs_exists():
+    known = commands()
+    assert {"train", "forecast", "fetch"} <= set(known)
+    seen = 0
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        for call in re.findall(r"\byieldcast ((?:[a-z]+ ?){1,2}[^`\n|]*)", text):
+            words = re.match(r"[a-z]+(?: [a-z]+)?", call)[0].split()
+            command = next((c for c in (" ".join(words), words[0]) if c in known), None)
+            if command is None:  # prose: "yieldcast fetches yields"
+                assert not _OPTION.search(call), f"{name(page)}: yieldcast {call}"
+                continue
+            used = set(_OPTION.findall(call.split("#")[0]))
+            assert used <= known[command], f"{name(page)}: yieldcast {call}"
+            seen += len(used)
+    assert seen >= 50
+
+
+def test_every_option_named_alone_belongs_to_some_command():
+    known = set().union(*commands().values())
+    for page in PAGES:
+        if page.parent.name in ("results", "reference") or page.name == "CHANGELOG.md":
+            continue
+        named = {o for o in re.findall(r"`(--[a-z][a-z-]*)[^`]*`", without_fences(page)) if o not in known}
+        assert not named, f"{name(page)}: {named}"
+
+
+def test_every_setting_in_a_toml_block_is_known():
+    for page in PAGES:
+        for block in blocks(page):
+            if block.language == "toml" and "not run" not in block.marks:
+                parse_settings(tomllib.loads(block.text), f"{name(page)}:{block.line}")
