@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from yieldcast.data.files import atomic_write
 from yieldcast.errors import ConfigError, SchemaError
+from yieldcast.reporting import labels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LABELS = {
     "en": ("Observed yield (kg/ha)", "Predicted yield (kg/ha)", "Municipalities nearby"),
     "pt": ("Rendimento observado (kg/ha)", "Rendimento previsto (kg/ha)", "Municípios próximos"),
 }
+
+SKILL_SCORES = {
+    "rmse_kg_ha": ("RMSE (kg/ha)", "RMSE (kg/ha)"),
+    "crps_kg_ha": ("CRPS or absolute error (kg/ha)", "CRPS ou erro absoluto (kg/ha)"),
+    "coverage90": ("share within the 90 % interval", "parte dentro do intervalo de 90 %"),
+}
+_LEAD = ("months before the end of harvest", "meses antes do fim da colheita")
+# Colours of Okabe and Ito (2008), which stay apart for all kinds of colour blindness; the marker tells too.
+_MODEL_STYLES = (("#0072B2", "s"), ("#D55E00", "^"), ("#009E73", "v"), ("#CC79A7", "D"), ("#E69F00", "P"))
 
 
 def scatter_png(
@@ -52,7 +67,7 @@ def scatter_png(
 
 
 def skill_png(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Path:
-    """Skill by lead: RMSE and CRPS of our forecast and the reference lines, and what the interval covered.
+    """Skill by lead: RMSE and CRPS of the forecast and the baselines, and coverage of the 90 % interval.
 
     Args:
         path: file to write; appears whole or not at all.
@@ -65,54 +80,90 @@ def skill_png(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Path
     """
     from yieldcast.evaluation import skill
 
-    figure = _figure((9.6, 3.6))
-    from matplotlib.ticker import MaxNLocator
-
+    figure = new_figure((9.6, 3.6))
     pooled = skill.pool_by_lead(rows, str(rows[0]["crop"]))
-    panels = figure.subplots(1, 3)
-    scores = (
-        ("rmse_kg_ha", "RMSE (kg/ha)"),
-        ("crps_kg_ha", "CRPS or absolute error (kg/ha)"),
-        ("coverage90", "share within the 90 % interval"),
-    )
-    models = list(dict.fromkeys(row["model"] for row in pooled))
-    colours = {model: "black" if model == skill.FORECAST_MODEL else f"C{k}" for k, model in enumerate(models)}
-    for axes, (score, label) in zip(panels, scores, strict=True):
-        for model in models:
-            line = [
-                (r["lead_months"], r[score]) for r in pooled if r["model"] == model and r[score] is not None
-            ]
-            if line:
-                ours = model == skill.FORECAST_MODEL
-                axes.plot(*zip(*line, strict=True), label=model, marker="o", markersize=3,
-                          linewidth=2.4 if ours else 1, color=colours[model])  # fmt: skip
-        axes.set(xlabel="months before the end of harvest", ylabel=label)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.invert_xaxis()
-    panels[2].axhline(0.9, color="0.7", linewidth=1, zorder=0)
-    panels[2].set_ylim(0, 1)
+    panels = figure.subplots(1, len(SKILL_SCORES))
+    for axes, score in zip(panels, SKILL_SCORES, strict=True):
+        draw_skill(axes, pooled, score)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     figure.suptitle(title, parse_math=False)
     atomic_write(path, lambda temporary: figure.savefig(temporary, metadata={"Software": None}))
     return path
 
 
-def _figure(size: tuple[float, float]) -> Any:
+def draw_skill(axes: Any, pooled: Sequence[Mapping[str, Any]], score: str, lang: str = "en") -> None:
+    """Draw one score over the lead, a line per model and the forecast in black; the harvest is at the right.
+
+    Args:
+        axes: matplotlib axes.
+        pooled: of `skill.pool_by_lead`.
+        score: one of `SKILL_SCORES`.
+        lang: en or pt.
+
+    Raises:
+        ConfigError: an unknown language.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    from yieldcast.evaluation.skill import FORECAST_MODEL
+
+    labels.check(lang)
+    side = labels.LANGUAGES.index(lang)
+    models = list(dict.fromkeys(row["model"] for row in pooled))
+    for k, model in enumerate(models):
+        own = [row for row in pooled if row["model"] == model and row[score] is not None]
+        ours = model == FORECAST_MODEL
+        colour, marker = ("black", "o") if ours else _MODEL_STYLES[k % len(_MODEL_STYLES)]
+        if own:
+            axes.plot([row["lead_months"] for row in own], [row[score] for row in own],
+                      label=model, color=colour, marker=marker, markersize=4,
+                      linewidth=2.4 if ours else 1.2, zorder=3 if ours else 2)  # fmt: skip
+    axes.set(xlabel=_LEAD[side], ylabel=SKILL_SCORES[score][side])
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.invert_xaxis()
+    if score == "coverage90":
+        axes.axhline(0.9, color="0.7", linewidth=1, zorder=0)
+        axes.set_ylim(0, 1)
+
+
+def new_figure(size: tuple[float, float]) -> Figure:
+    """An empty figure without pyplot, which therefore keeps no list of figures and opens no window.
+
+    Jupyter shows a figure by itself only after pyplot was imported; this one brings its own picture
+    (``_repr_png_``), so it is shown when it is the last value of a cell.
+
+    Args:
+        size: width and height in inches, at 150 dots per inch.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    return _figure_class()(figsize=size, dpi=150, layout="constrained")
+
+
+@cache
+def _figure_class() -> type[Figure]:
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ConfigError(
             "a figure needs matplotlib, which is not installed",
             "Install it with: pip install 'yieldcast[report]'",
         ) from error
-    figure = Figure(figsize=size, dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+
+    class NotebookFigure(Figure):
+        """A figure that notebooks show."""
+
+        def _repr_png_(self) -> bytes:
+            picture = io.BytesIO()
+            self.savefig(picture, format="png")
+            return picture.getvalue()
+
+    return NotebookFigure
 
 
 def _scatter(x: NDArray[np.float64], y: NDArray[np.float64], title: str, labels: Sequence[str]) -> Any:
-    figure = _figure((6.4, 5.6))
+    figure = new_figure((6.4, 5.6))
     from matplotlib.ticker import MaxNLocator
 
     axes = figure.add_subplot()
