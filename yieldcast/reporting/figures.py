@@ -138,11 +138,6 @@ def new_figure(size: tuple[float, float]) -> Figure:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    return _figure_class()(figsize=size, dpi=150, layout="constrained")
-
-
-@cache
-def _figure_class() -> type[Figure]:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -150,8 +145,12 @@ def _figure_class() -> type[Figure]:
             "a figure needs matplotlib, which is not installed",
             "Install it with: pip install 'yieldcast[report]'",
         ) from error
+    return _notebook_class(Figure)(figsize=size, dpi=150, layout="constrained")
 
-    class NotebookFigure(Figure):
+
+@cache
+def _notebook_class(base: type[Figure]) -> type[Figure]:
+    class NotebookFigure(base):  # type: ignore[valid-type, misc]
         """A figure that notebooks show."""
 
         def _repr_png_(self) -> bytes:
