@@ -1,13 +1,23 @@
-"""Frozen, typed settings read from TOML; an unknown key is refused, never ignored."""
+"""Settings of a run: frozen, typed, read from TOML; an unknown key is an error."""
 
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from yieldcast.errors import ConfigError, MissingDataError
 from yieldcast.publication import Publication
@@ -20,23 +30,25 @@ class _Section(BaseModel):
 
 
 class NetworkSettings(_Section):
-    """The dual-path network. The unit counts of the paper's Figure 1 stand in an image only, in no
-    text: ours come from the validation study in experiments/results/units-study.md."""
+    """The dual-path network.
+
+    The paper gives the unit counts only in an image (Figure 1); ours come from the validation study in
+    experiments/results/units-study.md.
+    """
 
     lstm_units: Units = (32, 32)
     static_units: Units = (32, 32)
     head_units: Units = (32,)
     noise: Annotated[float, Field(ge=0, le=1)] = 0.3  # standard deviation on 0-1 inputs, paper Section 4
     l2: Annotated[float, Field(ge=0)] = 1e-5  # paper Section 4
-    # What the inputs are scaled to: "range" is 0-1 (paper Section 4), "deviation" mean 0 and deviation 1.
+    # "range" scales inputs to 0-1 (paper Section 4), "deviation" to mean 0 and standard deviation 1.
     scaling: Literal["range", "deviation"] = "range"
-    # What the network adds to: nothing ("yield", the paper), or the history line, so that what it learns is
-    # the departure from a place's own history.
+    # What the network predicts: the yield (the paper), or its departure from the history baseline.
     target: Literal["yield", "departure"] = "yield"
 
 
 class TrainingSettings(_Section):
-    """Training of one member. The first six are the paper's (Section 4); the rest it leaves open."""
+    """Training of one member. The first six values are those of the paper (Section 4); it leaves the rest open."""
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-4
     beta_1: Annotated[float, Field(ge=0, lt=1)] = 0.9
@@ -45,18 +57,19 @@ class TrainingSettings(_Section):
     max_epochs: Annotated[int, Field(ge=1)] = 500
     patience: Annotated[int, Field(ge=1)] = 50
     loss: Literal["mse", "mae", "huber"] = "mse"
-    # Rows that decide when to stop: a random share, the last year, or a harvest year that each member leaves
-    # out whole (its number modulo the years), whose hindcasts the forecast's intervals then rest on.
+    # Rows that decide when training stops: a random share, the last harvest year, or one whole harvest year
+    # per member (its seed modulo the years), from whose hindcasts the intervals of a forecast are calibrated.
     validation: Literal["random", "last_year", "each_year"] = "random"
     validation_share: Annotated[float, Field(gt=0, lt=0.9)] = 0.1
     restore_best: bool = True
     scale_target: bool = True
-    # Share of the rows whose season is cut at a random month, the rest filled with another year's weather.
+    # Share of the rows of which only the months up to a random one keep their weather; the later months are
+    # another year's.
     season_cuts: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class DataSettings(_Section):
-    """What is cut from the tables, and when its values count as public."""
+    """What is taken from the tables, and when its values are public."""
 
     calendar: Path | None = None
     months: dict[str, Annotated[int, Field(ge=1, le=24)]] = {}
@@ -65,8 +78,8 @@ class DataSettings(_Section):
     weather_delay_days: Annotated[int, Field(ge=0)] = 0
     yields_delay_months: Annotated[int, Field(ge=0)] = 9
     yields_delay_days: Annotated[int, Field(ge=0)] = 0
-    weather_inputs: Literal["values", "anomalies"] = "values"  # anomalies: departures from a place's climate
-    yield_history: bool = False  # the municipality's public yields among the static inputs
+    weather_inputs: Literal["values", "anomalies"] = "values"  # anomalies: departures from the local climate
+    yield_history: bool = False  # whether the municipality's published yields are static inputs
 
     @field_validator("months", "degree_days", mode="after")
     @classmethod
@@ -81,7 +94,7 @@ class DataSettings(_Section):
         return self
 
     def publication(self) -> Publication:
-        """The publication delays as one value."""
+        """The publication delays."""
         return Publication(
             self.weather_delay_months,
             self.weather_delay_days,
@@ -90,12 +103,37 @@ class DataSettings(_Section):
         )
 
 
+class ModelSettings(_Section):
+    """Which network is trained."""
+
+    # "package.module:function" of a function that builds a Keras model (yieldcast.models.custom); None for
+    # the dual-path network. `network.scaling` and `network.target` apply to both.
+    build: str | None = None
+
+    @field_validator("build", mode="after")
+    @classmethod
+    def _names_a_function(cls, build: str | None) -> str | None:
+        if build is not None and not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", build):
+            raise ValueError('expected "package.module:function"')
+        return build
+
+
 class Settings(_Section):
-    """All settings of a run: `[network]`, `[training]` and `[data]` of the TOML file."""
+    """All settings of a run: `[network]`, `[training]`, `[data]` and `[model]` of the TOML file."""
 
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     data: DataSettings = DataSettings()
+    model: ModelSettings = ModelSettings()
+
+    @model_serializer(mode="wrap")
+    def _without_an_empty_model(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Settings are stored in runs and hashed into their identifiers: those of the built-in network must be
+        # written as before `[model]` existed.
+        content: dict[str, Any] = handler(self)
+        if self.model == ModelSettings():
+            content.pop("model", None)
+        return content
 
     @model_validator(mode="after")
     def _departure_needs_history(self) -> Settings:
@@ -104,7 +142,7 @@ class Settings(_Section):
         return self
 
 
-# What forecasts are made with; where it differs from the paper, chosen on hindcasts of 2014 to 2018
+# The settings for forecasts. Where they differ from the paper they were chosen on hindcasts of 2014 to 2018
 # (experiments/results/backtest-soybean.md and -corn.md).
 FORECAST_SETTINGS = Settings(
     network=NetworkSettings(
@@ -122,12 +160,12 @@ PRESETS = {"paper": Settings(), "forecast": FORECAST_SETTINGS}
 
 
 def read_settings(path: Path | None, preset: str = "paper") -> Settings:
-    """Settings from a TOML file; those of a preset when None.
+    """Settings from a TOML file, or a preset.
 
     Args:
-        path: a TOML file; a relative `data.calendar` in it is taken from the file's folder. What it leaves
-            out is the paper's.
-        preset: one of `PRESETS`.
+        path: a TOML file; None for the preset. Keys that the file lacks have the paper's value. A relative
+            `data.calendar` is relative to the folder of the file.
+        preset: one of `PRESETS`; not used with a file.
 
     Raises:
         MissingDataError: no such file.
@@ -158,11 +196,11 @@ def parse_settings(content: object, origin: str) -> Settings:
     """Settings from nested dictionaries.
 
     Args:
-        content: as read from TOML or from a run's resolved config.
-        origin: where it stands, for the error.
+        content: as read from TOML or from the resolved settings of a run.
+        origin: name of the file, for the error.
 
     Raises:
-        ConfigError: naming every key that is wrong.
+        ConfigError: an unknown key or a value out of range; the message names all of them.
     """
     try:
         return Settings.model_validate(content)

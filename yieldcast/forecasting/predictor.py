@@ -1,12 +1,14 @@
-"""All members of a run at once, over all scenarios: the ensemble network as one compiled program.
+"""Predictions of all members of a run for all scenarios.
 
-Weights are read once from the members' Keras files. Members are shared out over the processor's cores, rows
-go through in chunks of one size, so memory stays bounded and the program is compiled once.
+Members are read once from their Keras files. Those with the dual-path network run as one compiled program on
+all cores, in chunks of one size, so that memory is limited and the program is compiled once; those with a
+network of the user (`model.build`) run one after another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +20,8 @@ from keras import ops
 
 from yieldcast.config import NetworkSettings
 from yieldcast.errors import RunError
-from yieldcast.models.dual_path import scaling_of_member
+from yieldcast.models.dual_path import predict_arrays
+from yieldcast.models.scaling import scaling_of_member
 from yieldcast.models.stacked import Arrays, Network, scaling_of, weights_of
 from yieldcast.training.devices import compile_alone, cores
 from yieldcast.training.run_directory import Run
@@ -27,24 +30,22 @@ CHUNK = 128  # rows at once, the fastest of 64 to 512 on two cores (experiments/
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class Ensemble:
-    """Weights and scalings of a run's members on the host.
+class Ensemble(ABC):
+    """The members of a run.
 
-    Args:
-        network: shape of the network.
+    Attributes:
         seeds: of the members, in order.
-        weights, scalings: one per member.
     """
 
-    network: Network
     seeds: tuple[int, ...]
-    weights: tuple[Arrays, ...]
-    scalings: tuple[Arrays, ...]
 
-    @classmethod
-    def load(cls, run: Run, progress: Progress = lambda done, total: None) -> Ensemble:
+    @staticmethod
+    def load(run: Run, progress: Progress = lambda done, total: None) -> Ensemble:
         """Read every finished member of a run.
+
+        Args:
+            run: a trained run.
+            progress: called with members read and members in all.
 
         Raises:
             RunError: no finished member, or one that cannot be read.
@@ -52,22 +53,22 @@ class Ensemble:
         seeds = run.seeds()
         if not seeds:
             raise RunError(f"{run.path} has no finished member", "Start the same yieldcast train again.")
+        if run.settings.model.build:
+            models = [run.load_member(seed) for seed in _counted(seeds, progress)]
+            return KerasEnsemble(tuple(seeds), tuple(models))
         weights, scalings = list[Arrays](), list[Arrays]()
-        for done, seed in enumerate(seeds, 1):
+        for seed in _counted(seeds, progress):
             model = run.load_member(seed)
             weights.append(weights_of(model))
             scalings.append(scaling_of(scaling_of_member(model)))
-            progress(done, len(seeds))
         network = Network(run.settings.network, run.base_column)
-        return cls(network, tuple(seeds), tuple(weights), tuple(scalings))
+        return StackedEnsemble(network, tuple(seeds), tuple(weights), tuple(scalings))
 
+    @abstractmethod
     def take(self, chosen: Sequence[int]) -> Ensemble:
         """Some members, by position."""
-        return Ensemble(
-            self.network, tuple(self.seeds[i] for i in chosen),
-            tuple(self.weights[i] for i in chosen), tuple(self.scalings[i] for i in chosen),
-        )  # fmt: skip
 
+    @abstractmethod
     def predict(
         self,
         weather: npt.NDArray[np.float32],
@@ -80,7 +81,84 @@ class Ensemble:
             weather: (scenario, row, step, variable) as the network takes it, finite.
             static: (row, feature); NaN is a missing value.
             progress: called with members done and members in all.
+
+        Raises:
+            RunError: a member's prediction is not finite.
         """
+
+
+@dataclass(frozen=True)
+class KerasEnsemble(Ensemble):
+    """Members as Keras models, with any network.
+
+    Args:
+        seeds: of the members, in order.
+        models: one per member, physical units to kg/ha.
+    """
+
+    seeds: tuple[int, ...]
+    models: tuple[Any, ...]
+
+    def take(self, chosen: Sequence[int]) -> KerasEnsemble:
+        """Some members, by position."""
+        return KerasEnsemble(tuple(self.seeds[i] for i in chosen), tuple(self.models[i] for i in chosen))
+
+    def predict(
+        self,
+        weather: npt.NDArray[np.float32],
+        static: npt.NDArray[np.float32],
+        progress: Progress = lambda done, total: None,
+    ) -> npt.NDArray[np.float32]:
+        """See `Ensemble.predict`."""
+        result = np.empty((len(self.seeds), *weather.shape[:2]), dtype=np.float32)
+        for done, model in enumerate(self.models, 1):
+            for values, season in zip(result[done - 1], weather, strict=True):
+                values[:] = predict_arrays(model, season, static)
+            bad = int((~np.isfinite(result[done - 1])).sum())
+            if bad:
+                raise RunError(
+                    f"member {self.seeds[done - 1]} predicts {bad} yields that are not finite",
+                    "Check the network of model.build for a division, logarithm or root.",
+                )
+            progress(done, len(self.seeds))
+        return np.maximum(result, 0.0)
+
+
+def _counted(seeds: Sequence[int], progress: Progress) -> Iterator[int]:
+    for done, seed in enumerate(seeds, 1):
+        yield seed
+        progress(done, len(seeds))
+
+
+@dataclass(frozen=True)
+class StackedEnsemble(Ensemble):
+    """Weights and scalings of members with the dual-path network, in host memory.
+
+    Args:
+        network: shape of the network.
+        seeds: of the members, in order.
+        weights, scalings: one per member.
+    """
+
+    network: Network
+    seeds: tuple[int, ...]
+    weights: tuple[Arrays, ...]
+    scalings: tuple[Arrays, ...]
+
+    def take(self, chosen: Sequence[int]) -> StackedEnsemble:
+        """Some members, by position."""
+        return StackedEnsemble(
+            self.network, tuple(self.seeds[i] for i in chosen),
+            tuple(self.weights[i] for i in chosen), tuple(self.scalings[i] for i in chosen),
+        )  # fmt: skip
+
+    def predict(
+        self,
+        weather: npt.NDArray[np.float32],
+        static: npt.NDArray[np.float32],
+        progress: Progress = lambda done, total: None,
+    ) -> npt.NDArray[np.float32]:
+        """See `Ensemble.predict`."""
         scenarios, rows = weather.shape[:2]
         result = np.empty((len(self.seeds), scenarios, rows), dtype=np.float32)
         if not rows:

@@ -1,7 +1,7 @@
 """The dual-path network of one member (Cunha & Silva 2020, Figure 1), in plain Keras.
 
-Built only from Keras's own layers, so that a saved ``.keras`` file loads without yieldcast. Scaling,
-the stand-in for missing soil and the noise are layers inside it: it takes physical units and gives kg/ha.
+Built only from Keras's own layers, so that a saved ``.keras`` file loads without yieldcast. Scaling, the
+replacement of missing soil and the noise are layers inside it: it takes physical units and returns kg/ha.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from keras import layers, ops
 
 from yieldcast.config import NetworkSettings
 from yieldcast.features.samples import SampleSet
-from yieldcast.models.scaling import Scaling, base_column
+from yieldcast.models.scaling import Scaling, scale_static, scale_weather, scaled_to_yield
 
 SCALED_OUTPUT = "yield_scaled"
 
@@ -26,7 +26,7 @@ def build_network(
     """The network, untrained; its initial weights follow Keras's global random seed.
 
     Args:
-        settings: unit counts, noise, L2, what it is added to.
+        settings: unit counts, noise, L2, whether it predicts yields or departures.
         scaling: from the training rows.
         steps: months of the crop's window, n of Figure 1 and Table 2.
         static_names: names of the static inputs; needed where the target is a departure.
@@ -43,17 +43,12 @@ def build_network(
     for k, units in enumerate(settings.head_units, 1):
         merged = _dense(units, settings, f"head_{k}")(merged)
     scaled = _dense(1, settings, SCALED_OUTPUT, activation=None)(merged)
-    name = "yield_kg_ha" if settings.target == "yield" else "departure_kg_ha"
-    output = layers.Rescaling(scaling.target_sd, scaling.target_mean, name=name)(scaled)
-    if settings.target == "departure":
-        column = base_column(static_names)
-        output = layers.Add(name="yield_kg_ha")([output, static[:, column : column + 1]])
+    output = scaled_to_yield(scaled, static, settings, scaling, static_names)
     return keras.Model({"weather": weather, "static": static}, output, name="dual_path")
 
 
 def _dynamic_path(x: keras.KerasTensor, settings: NetworkSettings, scaling: Scaling) -> keras.KerasTensor:
-    x = _min_max(scaling.dynamic_low, scaling.dynamic_range, "weather_0_1")(x)
-    x = layers.GaussianNoise(settings.noise, name="noise")(x)
+    x = layers.GaussianNoise(settings.noise, name="noise")(scale_weather(x, scaling))
     last = len(settings.lstm_units)
     for k, units in enumerate(settings.lstm_units, 1):
         x = layers.LSTM(
@@ -67,19 +62,10 @@ def _dynamic_path(x: keras.KerasTensor, settings: NetworkSettings, scaling: Scal
 
 
 def _static_path(x: keras.KerasTensor, settings: NetworkSettings, scaling: Scaling) -> keras.KerasTensor:
-    # Around the mean first, so that a missing value becomes the training mean; then moved to 0-1.
-    x = _min_max(scaling.static_mean, scaling.static_range, "static_centred")(x)
-    x = ops.nan_to_num(x, nan=0.0)
-    offset = (scaling.static_mean - scaling.static_low) / scaling.static_range
-    x = layers.Rescaling(1.0, offset.tolist(), name="static_0_1")(x)
+    x = scale_static(x, scaling)
     for k, units in enumerate(settings.static_units, 1):
         x = _dense(units, settings, f"static_{k}")(x)
     return x
-
-
-def _min_max(low: npt.NDArray[np.float64], spread: npt.NDArray[np.float64], name: str) -> layers.Layer:
-    """(x - low) / spread with Keras's own layer, which divides by the root of its variance."""
-    return layers.Normalization(axis=-1, mean=low.tolist(), variance=(spread**2).tolist(), name=name)
 
 
 def _dense(units: int, settings: NetworkSettings, name: str, activation: str | None = "relu") -> layers.Dense:
@@ -88,38 +74,40 @@ def _dense(units: int, settings: NetworkSettings, name: str, activation: str | N
     )
 
 
-def scaling_of_member(model: keras.Model) -> Scaling:
-    """The scaling inside a member, saved or new, as `Scaling.fit` gave it."""
-    dynamic, static = (model.get_layer(name) for name in ("weather_0_1", "static_centred"))
-    offset = np.asarray(model.get_layer("static_0_1").offset, dtype=np.float64)
-    names = {layer.name for layer in model.layers}
-    target = model.get_layer("departure_kg_ha" if "departure_kg_ha" in names else "yield_kg_ha")
-    low, centre = (np.asarray(layer.input_mean, dtype=np.float64).ravel() for layer in (dynamic, static))
-    spread, range_ = (
-        np.sqrt(np.asarray(layer.input_variance, dtype=np.float64)).ravel() for layer in (dynamic, static)
-    )
-    return Scaling(
-        low, spread, centre - offset * range_, range_, centre, float(target.offset), float(target.scale)
-    )
-
-
 def scaled_model(model: keras.Model) -> keras.Model:
-    """The same network up to the scaled yield, what the loss is taken of; weights are shared."""
+    """The same network up to the scaled yield, on which the loss is computed; weights are shared."""
     return keras.Model(model.input, model.get_layer(SCALED_OUTPUT).output, name="dual_path_scaled")
 
 
 def model_inputs(rows: SampleSet) -> dict[str, npt.NDArray[np.float32]]:
-    """The rows as the network takes them."""
+    """Inputs of a member: "weather" (sample, step, variable) and "static" (sample, feature)."""
     return {"weather": rows.dynamic, "static": rows.static}
 
 
-def predict(model: keras.Model, rows: SampleSet, batch_size: int = 8192) -> npt.NDArray[np.float64]:
-    """Yield of every row in kg/ha, (sample,).
+def predict(model: keras.Model, rows: SampleSet) -> npt.NDArray[np.float64]:
+    """Yield of every row in kg/ha, (sample,), by a member with any network."""
+    return predict_arrays(model, rows.dynamic, rows.static)
 
-    Called layer by layer, not through `Model.predict`: that compiles anew for every member.
+
+def predict_arrays(
+    model: keras.Model,
+    weather: npt.NDArray[np.float32],
+    static: npt.NDArray[np.float32],
+    batch_size: int = 8192,
+) -> npt.NDArray[np.float64]:
+    """Yield of every row in kg/ha, (sample,), by a member with any network.
+
+    The model is called directly, not through `Model.predict`: that compiles again for every member.
+
+    Args:
+        model: a member.
+        weather: (sample, step, variable), physical units.
+        static: (sample, feature), physical units; NaN is a missing value.
+        batch_size: rows at once; limits memory.
     """
     parts = [np.empty(0)]
-    for start in range(0, len(rows), batch_size):
-        batch = {name: values[start : start + batch_size] for name, values in model_inputs(rows).items()}
-        parts.append(ops.convert_to_numpy(model(batch, training=False))[:, 0])
+    for start in range(0, len(static), batch_size):
+        rows = slice(start, start + batch_size)
+        output = model({"weather": weather[rows], "static": static[rows]}, training=False)
+        parts.append(ops.convert_to_numpy(output)[:, 0])
     return np.concatenate(parts).astype(np.float64)

@@ -1,7 +1,7 @@
-"""The dual-path network of `model.py` with a leading member axis, written with `keras.ops` alone.
+"""The dual-path network of `dual_path` with a leading member axis: many members in one call, by `keras.ops`.
 
 Weights are a mapping from "layer/variable" (as in the plain model) to an array (member, ...). Members
-share nothing: row k of every output depends on row k of every input.
+are independent: row k of every output depends only on row k of every input.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import keras
 
 
-Tensor = Any  # of whichever backend Keras runs on
+Tensor = Any  # of the backend that Keras runs on
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
 
@@ -38,8 +38,8 @@ def set_weights(member: keras.Model, weights: Mapping[str, Any]) -> None:
     """Write weights back into a plain member.
 
     Args:
-        member: built by `model.build` with the same settings.
-        weights: as `weights_of` gives them.
+        member: built by `dual_path.build_network` with the same settings.
+        weights: as `weights_of` returns them.
     """
     for layer in member.layers:
         for variable in layer.trainable_variables:
@@ -47,23 +47,49 @@ def set_weights(member: keras.Model, weights: Mapping[str, Any]) -> None:
 
 
 def scaling_of(scaling: Scaling) -> Arrays:
-    """A member's scaling as float32 arrays, without the member axis; target values are shaped ()."""
+    """A member's scaling as float32 arrays, without the member axis; target values have shape ()."""
     values = {name: np.asarray(value, np.float32) for name, value in asdict(scaling).items()}
     offset = (scaling.static_mean - scaling.static_low) / scaling.static_range
     return {**values, "static_offset": offset.astype(np.float32)}
 
 
+def scaled_weather(scaling: Mapping[str, Tensor], weather: Tensor) -> Tensor:
+    """Weather (member, row, step, variable) in physical units to scaled weather; see `scaling_of`."""
+    low, spread = (scaling[f"dynamic_{name}"][:, None, None] for name in ("low", "range"))
+    return (weather - low) / spread
+
+
+def scaled_static(scaling: Mapping[str, Tensor], static: Tensor) -> Tensor:
+    """Static inputs (member, row, feature) in physical units to scaled ones without NaN."""
+    mean, spread, offset = (scaling[f"static_{name}"][:, None] for name in ("mean", "range", "offset"))
+    return ops.nan_to_num((static - mean) / spread, nan=0.0) + offset
+
+
 @dataclass(frozen=True)
 class Network:
-    """What is the same for all members: the shape of the network and its penalty.
+    """The part of the network that is the same for all members: its shape and its L2 penalty.
 
     Args:
         settings: unit counts, noise, L2.
-        base: column of the static input that the network adds its departure to; None where it gives yields.
+        base: column of the static inputs that holds the baseline of a departure; None where the network
+            predicts yields.
     """
 
     settings: NetworkSettings
     base: int | None = None
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the noise on scaled weather in training."""
+        return self.settings.noise
+
+    def training_pass(
+        self, weights: Mapping[str, Tensor], scaling: Mapping[str, Tensor], weather: Tensor,
+        static: Tensor, noise: Tensor | None,
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:  # fmt: skip
+        """See `training.epoch.TrainableNetwork`; no weight changes but by its gradient."""
+        scaled = self.forward(weights, scaling, weather, static, noise)
+        return scaled, {}, self.penalty(weights)
 
     def forward(
         self, weights: Mapping[str, Tensor], scaling: Mapping[str, Tensor], weather: Tensor,
@@ -76,7 +102,7 @@ class Network:
             scaling: (member, ...) each, see `scaling_of`.
             weather: (member, row, step, variable), physical units.
             static: (member, row, feature), physical units; NaN is a missing value.
-            noise: added to the scaled weather, same shape; None adds nothing, as when predicting.
+            noise: added to the scaled weather, same shape; None when predicting.
         """
         dynamic = self.dynamic_path(weights, scaling, weather, noise)
         return self.head(weights, dynamic, self.static_path(weights, scaling, static))
@@ -86,8 +112,7 @@ class Network:
         noise: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Output of the last LSTM at the last step, (member, row, unit); arguments as for `forward`."""
-        low, spread = (scaling[f"dynamic_{name}"][:, None, None] for name in ("low", "range"))
-        weather = (weather - low) / spread
+        weather = scaled_weather(scaling, weather)
         if noise is not None:
             weather = weather + noise
         sequence = ops.unstack(weather, axis=2)
@@ -99,7 +124,7 @@ class Network:
         return sequence[-1]
 
     def head(self, weights: Mapping[str, Tensor], dynamic: Tensor, static: Tensor) -> Tensor:
-        """The scaled yield, (member, row), from what the two paths gave."""
+        """The scaled yield, (member, row), from the outputs of the two paths."""
         joined = ops.concatenate([dynamic, static], axis=-1)
         for k in range(1, len(self.settings.head_units) + 1):
             joined = ops.relu(_dense(weights, f"head_{k}", joined))
@@ -109,8 +134,7 @@ class Network:
         self, weights: Mapping[str, Tensor], scaling: Mapping[str, Tensor], static: Tensor
     ) -> Tensor:
         """Output of the dense layers on soil and place, (member, row, unit); arguments as for `forward`."""
-        mean, spread, offset = (scaling[f"static_{name}"][:, None] for name in ("mean", "range", "offset"))
-        x = ops.nan_to_num((static - mean) / spread, nan=0.0) + offset
+        x = scaled_static(scaling, static)
         for k in range(1, len(self.settings.static_units) + 1):
             x = ops.relu(_dense(weights, f"static_{k}", x))
         return x
@@ -128,7 +152,7 @@ def _dense(weights: Mapping[str, Tensor], name: str, x: Tensor) -> Tensor:
 def lstm(kernel: Tensor, recurrent: Tensor, bias: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
     """Outputs of an LSTM layer at every step, each (member, row, unit), from a zero state.
 
-    The steps are unrolled: a window has few, and a loop would keep XLA from fusing across them.
+    The steps are unrolled: a season window has few, and XLA cannot fuse operations across a loop.
 
     Args:
         kernel: (member, input, 4 units), gates in Keras's order: input, forget, cell, output.

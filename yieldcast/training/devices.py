@@ -1,7 +1,7 @@
-"""The few things that TensorFlow and JAX spell differently: gradients, compiling, devices.
+"""The operations that differ between TensorFlow and JAX: gradients, compiling, devices.
 
 TensorFlow is the default. With KERAS_BACKEND=jax the same step runs on JAX, without TensorFlow
-installed. Nothing else in yieldcast asks which backend it runs on.
+installed. No other file of yieldcast depends on the backend.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ STRATEGIES = ("auto", "default", "one-device", "mirrored", "multi-worker")
 
 
 def check_strategy(name: str) -> None:
-    """Refuse a strategy's name that `choose_devices` does not know (ConfigError)."""
+    """Check the name of a strategy.
+
+    Raises:
+        ConfigError: `choose_devices` does not know it.
+    """
     if name not in STRATEGIES:
         raise ConfigError(f"unknown strategy {name!r}", f"Use one of: {', '.join(STRATEGIES)} (--strategy).")
 
@@ -43,8 +47,13 @@ class Devices(Hashable, Protocol):
     def fetch(self, placed: Any, names: Sequence[str]) -> list[Tree]:
         """Entries of a dictionary that was placed or computed, as NumPy arrays, one per replica."""
 
-    def compile(self, function: Callable[..., Tree]) -> Callable[..., Any]:
-        """`function` compiled as one program, run on every replica with its own values."""
+    def compile(self, function: Callable[..., Tree], xla: bool = True) -> Callable[..., Any]:
+        """`function` compiled as one program, run on every replica with its own values.
+
+        Args:
+            function: of arrays.
+            xla: False where TensorFlow must not use XLA, which lacks some operations; JAX always uses it.
+        """
 
 
 def value_and_gradient(
@@ -53,7 +62,7 @@ def value_and_gradient(
     """The second value of `function(weights)` and the gradient of the first.
 
     Args:
-        function: gives (a scalar to differentiate, anything to hand on).
+        function: returns (a scalar to differentiate, any other values).
         weights: by name.
     """
     if keras.backend.backend() == "jax":
@@ -66,11 +75,12 @@ def value_and_gradient(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(weights)
         scalar, handed = function(weights)
-    return handed, tape.gradient(scalar, weights)
+    zero = tf.UnconnectedGradients.ZERO  # as JAX, for a weight without effect on the loss
+    return handed, tape.gradient(scalar, weights, unconnected_gradients=zero)
 
 
 def compile_alone(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """`function` compiled as one program that takes and gives arrays, for one device and no strategy."""
+    """`function` of arrays compiled as one program, for one device and no strategy."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -94,10 +104,10 @@ def choose_devices(strategy: str = "auto") -> Devices:
         strategy: "auto" (several hosts in TF_CONFIG: multi-worker; several GPUs: mirrored; one GPU:
             one-device; none: default), "default", "one-device" (first GPU, else CPU), "mirrored" (all
             GPUs, else all logical CPUs) or "multi-worker" (the hosts of TF_CONFIG). With JAX, "auto" and
-            "mirrored" take all local devices, the others the first.
+            "mirrored" use all local devices, the others the first.
 
     Raises:
-        ConfigError: another name, or "multi-worker" without TF_CONFIG or with JAX.
+        ConfigError: unknown name, or "multi-worker" without TF_CONFIG or with JAX.
     """
     check_strategy(strategy)
     if keras.backend.backend() == "jax":
@@ -111,7 +121,7 @@ def choose_devices(strategy: str = "auto") -> Devices:
 
 
 class _TensorFlow:
-    """Replicas of a `tf.distribute` strategy; no collective is ever called."""
+    """Replicas of a `tf.distribute` strategy; no collective operation is used."""
 
     backend = "tensorflow"
 
@@ -133,7 +143,7 @@ class _TensorFlow:
         def leaf(*values: Any) -> Any:
             if not self._names:
                 return tf.constant(values[0])
-            queue = zip(self._names, values, strict=True)  # asked for once per local replica, in order
+            queue = zip(self._names, values, strict=True)  # used once per local replica, in order
 
             def next_value(context: Any) -> Any:
                 device, value = next(queue)
@@ -153,10 +163,10 @@ class _TensorFlow:
             for replica in range(self.replicas)
         ]
 
-    def compile(self, function: Callable[..., Tree]) -> Callable[..., Any]:
+    def compile(self, function: Callable[..., Tree], xla: bool = True) -> Callable[..., Any]:
         import tensorflow as tf
 
-        program = tf.function(function, jit_compile=True, autograph=False)
+        program = tf.function(function, jit_compile=xla, autograph=False)
 
         @tf.function(autograph=False)  # type: ignore[untyped-decorator]
         def on_replicas(*placed: Any) -> Any:
@@ -166,7 +176,7 @@ class _TensorFlow:
 
 
 def _position(resolver: Any) -> int:
-    """This process among the training hosts: the chief, if one is named, then the workers in order."""
+    """Position of this process among the training hosts: the chief, if any, then the workers in order."""
     chiefs = len(resolver.cluster_spec().as_dict().get("chief", []))
     return int(resolver.task_id) + (chiefs if resolver.task_type == "worker" else 0)
 
@@ -180,7 +190,7 @@ def _tf_strategy(name: str) -> Any:
                 "--strategy multi-worker needs the hosts in the environment variable TF_CONFIG",
                 "README, 'Several hosts', has an example; or use --strategy auto.",
             )
-        # Before anything else: listing devices already starts TensorFlow, which is too late.
+        # First of all: listing devices starts TensorFlow, and the strategy must be made before that.
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus, cpus = (tf.config.list_logical_devices(kind) for kind in ("GPU", "CPU"))
     if name == "auto":
@@ -193,7 +203,7 @@ def _tf_strategy(name: str) -> Any:
 
 
 def _hosts() -> int:
-    """Training hosts named in TF_CONFIG; 0 when there is none."""
+    """Number of training hosts in TF_CONFIG; 0 when it is not set."""
     try:
         content = json.loads(os.environ.get("TF_CONFIG") or "{}")
         cluster = content.get("cluster", {})
@@ -203,13 +213,14 @@ def _hosts() -> int:
         return hosts
     except (ValueError, AttributeError, TypeError, LookupError):
         raise ConfigError(
-            "the environment variable TF_CONFIG is not what TensorFlow expects",
-            "It is JSON with the hosts and this host's index: README, 'Several hosts', has an example.",
+            "expected the JSON that TensorFlow needs in the environment variable TF_CONFIG, received "
+            f"{os.environ.get('TF_CONFIG')!r}",
+            "It holds the hosts and this host's index: README, 'Several hosts', has an example.",
         ) from None
 
 
 class _Jax:
-    """Local JAX devices; a call returns at once, so that they work side by side."""
+    """Local JAX devices; calls are asynchronous, so that the devices compute in parallel."""
 
     backend, worker, workers = "jax", 0, 1
 
@@ -236,7 +247,7 @@ class _Jax:
         wanted = [{name: tree[name] for name in names} for tree in placed]
         return [jax.tree.map(np.asarray, tree) for tree in jax.device_get(wanted)]
 
-    def compile(self, function: Callable[..., Tree]) -> Callable[..., Any]:
+    def compile(self, function: Callable[..., Tree], xla: bool = True) -> Callable[..., Any]:
         import jax
 
         program = jax.jit(function)

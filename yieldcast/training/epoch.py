@@ -1,20 +1,21 @@
 """One epoch of a block of members as a pure function: shuffle, fit, validate, keep the best, stop.
 
-Everything goes in and comes out: weights, Adam's moments, best weights, counters. Losses are summed over
-members and nothing is ever averaged across them, so a member trains in a block as it trains alone.
+Weights, Adam's moments, best weights and counters are arguments and return values; nothing else is kept.
+Losses are summed over members and never averaged across them, so a member trains in a block as alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from keras import ops
 
 from yieldcast.config import TrainingSettings
 from yieldcast.features import augmentation
-from yieldcast.models.stacked import Arrays, Network
+from yieldcast.models.stacked import Arrays
 from yieldcast.training import rng
 from yieldcast.training.devices import value_and_gradient
 
@@ -22,21 +23,50 @@ Tensor = Any
 Tree = dict[str, Any]
 Batch = tuple[Tensor, Tensor, Tensor]  # weather, static inputs, target of (member, row)
 EPSILON = 1e-7  # keras.optimizers.Adam's default
-VALIDATION_ROWS = 1024  # validated at once: bounds memory, whatever the share of validation rows
+VALIDATION_ROWS = 1024  # validated at once: limits memory, whatever the share of validation rows
 
 
-def fresh_state(weights: Arrays) -> Tree:
-    """What a member starts from, without the member axis.
+class TrainableNetwork(Protocol):
+    """A network as an epoch needs it; all arrays have a leading member axis."""
+
+    @property
+    def base(self) -> int | None:
+        """Column of the static inputs with the baseline of a departure; None where yields are predicted."""
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the noise that an epoch adds to scaled weather; 0 for none."""
+
+    def forward(
+        self, weights: Mapping[str, Tensor], scaling: Mapping[str, Tensor], weather: Tensor, static: Tensor
+    ) -> Tensor:
+        """The scaled prediction, (member, row), of inputs in physical units, as when predicting."""
+
+    def training_pass(
+        self, weights: Mapping[str, Tensor], scaling: Mapping[str, Tensor], weather: Tensor,
+        static: Tensor, noise: Tensor | None,
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:  # fmt: skip
+        """The scaled prediction, (member, row), in training; weights that change without a gradient (moving
+        averages, states of random generators); and the penalty, (member,)."""
+
+    def penalty(self, weights: Mapping[str, Tensor]) -> Tensor:
+        """What regularisers of weights add to a loss, (member,)."""
+
+
+def fresh_state(weights: Arrays, others: Arrays | None = None) -> Tree:
+    """The state of a member before its first epoch, without the member axis.
 
     Args:
         weights: initial weights by name.
+        others: initial values of variables that are not trained by gradient.
     """
     zeros = {name: np.zeros_like(value) for name, value in weights.items()}
+    whole = {**weights, **(others or {})}
     return {
-        "weights": weights,
+        "weights": whole,
         "first": zeros,
         "second": zeros,
-        "best": weights,
+        "best": whole,
         "best_loss": np.float32(np.inf),
         "wait": np.int32(0),
         "epoch": np.int32(0),
@@ -48,27 +78,27 @@ def fresh_state(weights: Arrays) -> Tree:
 
 @dataclass(frozen=True)
 class EpochProgram:
-    """The epoch of one network and one set of training settings; call it with arrays.
+    """The epoch of one network with one set of training settings; call it with arrays.
 
     Args:
-        network: settings of the network.
+        network: the network.
         training: settings of the training.
     """
 
-    network: Network
+    network: TrainableNetwork
     training: TrainingSettings
 
     def __call__(self, state: Tree, members: Tree, data: Tree) -> Tree:
         """The state after the epoch; its "loss" and "val_loss", (member,), are this epoch's.
 
         Args:
-            state: `fresh_state` with a leading member axis, or what this gave before.
+            state: `fresh_state` with a leading member axis, or the state that this returned before.
             members: {"seed": (member,) int32, "scaling": see `scaling_of`, "fit": (member, row) int32 rows
                 to fit, "held": (member, row) int32 rows to validate on}; where members have different
-                numbers of rows also "fit_rows" and "held_rows", (member,) int32: the first so many count.
+                numbers of rows also "fit_rows" and "held_rows", (member,) int32: how many of them count.
             data: {"weather": (sample, step, variable), "static": (sample, feature), "target": (sample,)},
-                physical units, one copy for all members; or, in place of "weather", what `augmentation.SeasonMixer`
-                gives, from which seasons are put together anew for every batch.
+                physical units, shared by all members; or, instead of "weather", the arrays of
+                `augmentation.SeasonMixer`, from which seasons are mixed again for every batch.
         """
         weights, first, second, loss = self._fit(state, members, data)
         val_loss = self._validate(weights, members, data)
@@ -105,16 +135,19 @@ class EpochProgram:
             chosen, share = ops.take(batches, k, axis=1), ops.take(counted, k, axis=1)
             weather, static, target = self._inputs(members["seed"], state["epoch"], k, data, chosen)
             noise = self._noise(members["seed"], state["epoch"], k, weather.shape[1:])
-            loss, gradient = value_and_gradient(
-                lambda w: self._loss(w, members, (weather, static, target), share, noise), weights
+            trained = {name: weights[name] for name in first}
+            (loss, others), gradient = value_and_gradient(
+                lambda w: self._loss({**weights, **w}, members, (weather, static, target), share, noise),
+                trained,
             )
             done = ops.cast(state["epoch"] * number + k + 1, "float32")
-            moved = self._adam(weights, gradient, first, second, done)
-            if used is not None:  # a member whose rows are used up already stays as it is
-                moved = tuple(
-                    _where(k < number, a, b) for a, b in zip(moved, (weights, first, second), strict=True)
+            moved, *moments = self._adam(trained, gradient, first, second, done)
+            after = ({**weights, **moved, **others}, *moments)
+            if used is not None:  # a member without further rows does not change
+                after = tuple(
+                    _where(k < number, a, b) for a, b in zip(after, (weights, first, second), strict=True)
                 )
-            return *moved, total + loss * ops.sum(share, axis=-1)
+            return *after, total + loss * ops.sum(share, axis=-1)
 
         begun = (state["weights"], state["first"], state["second"], ops.zeros((count,)))
         weights, first, second, total = ops.fori_loop(0, batches.shape[1], step, begun)
@@ -123,7 +156,7 @@ class EpochProgram:
     def _inputs(
         self, seed: Tensor, epoch: Tensor, k: Tensor, data: Tree, rows: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Weather, static inputs and target of rows (member, row); some seasons cut where the data say so."""
+        """Weather, static inputs and target of rows (member, row); mixed seasons where `data` has them."""
         target = ops.take(data["target"], rows, axis=0)
         if "weather" in data:
             return ops.take(data["weather"], rows, axis=0), ops.take(data["static"], rows, axis=0), target
@@ -132,25 +165,31 @@ class EpochProgram:
         return weather, static, target
 
     def _noise(self, seed: Tensor, epoch: Tensor, k: Tensor, shape: tuple[int, ...]) -> Tensor | None:
-        scale = self.network.settings.noise
+        scale = self.network.noise
         return scale * rng.normal(seed, epoch, k + 1 + rng.SHUFFLE, shape) if scale else None
 
     def _loss(
         self, weights: Tree, members: Tree, rows: Batch, share: Tensor, noise: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """(sum over members, each member's): mean over the rows that count, and the penalty."""
-        each = self._errors(weights, members, rows, noise)
-        counted = ops.maximum(ops.sum(share, axis=-1), 1.0)
-        loss = ops.sum(each * share, axis=1) / counted + self.network.penalty(weights)
-        return ops.sum(loss), loss
+    ) -> tuple[Tensor, tuple[Tensor, Tree]]:
+        """Sum of the losses over members; (each member's loss, weights that change without a gradient).
 
-    def _errors(self, weights: Tree, members: Tree, rows: Batch, noise: Tensor | None = None) -> Tensor:
-        """The loss of every row, (member, row); as `keras.losses` with the same names."""
-        scaling, (weather, static, target) = members["scaling"], rows
+        The loss is the mean over the rows that count, plus the penalty.
+        """
+        weather, static, _ = rows
+        scaled, others, penalty = self.network.training_pass(
+            weights, members["scaling"], weather, static, noise
+        )
+        counted = ops.maximum(ops.sum(share, axis=-1), 1.0)
+        loss = ops.sum(self._errors(scaled, members, rows) * share, axis=1) / counted + penalty
+        return ops.sum(loss), (loss, others)
+
+    def _errors(self, prediction: Tensor, members: Tree, rows: Batch) -> Tensor:
+        """The loss of every scaled prediction, (member, row); as `keras.losses` with the same names."""
+        scaling, (_, static, target) = members["scaling"], rows
         if self.network.base is not None:
             target = target - static[..., self.network.base]
         scaled = (target - scaling["target_mean"][:, None]) / scaling["target_sd"][:, None]
-        error = self.network.forward(weights, scaling, weather, static, noise) - scaled
+        error = prediction - scaled
         if self.training.loss == "mse":
             return ops.square(error)
         size = ops.absolute(error)
@@ -172,29 +211,35 @@ class EpochProgram:
         return moved, first, second
 
     def _validate(self, weights: Tree, members: Tree, data: Tree) -> Tensor:
-        count, rows = (int(n) for n in members["held"].shape)
+        count, size = (int(n) for n in members["held"].shape)
         used = members.get("held_rows")
-        batches, counted = _batches(members["held"], min(VALIDATION_ROWS, rows), used)
+        batches, counted = _batches(members["held"], min(VALIDATION_ROWS, size), used)
 
         def step(k: Tensor, total: Tensor) -> Tensor:
             chosen, share = ops.take(batches, k, axis=1), ops.take(counted, k, axis=1)
-            # Cut in the same way at every epoch, so that epochs can be compared.
-            parts = self._inputs(members["seed"], members["seed"] * 0 - 1, k, data, chosen)
-            return total + ops.sum(self._errors(weights, members, parts) * share, axis=1)
+            # Mixed in the same way at every epoch, so that losses of epochs can be compared.
+            rows = self._inputs(members["seed"], members["seed"] * 0 - 1, k, data, chosen)
+            scaled = self.network.forward(weights, members["scaling"], *rows[:2])
+            return total + ops.sum(self._errors(scaled, members, rows) * share, axis=1)
 
         total = ops.fori_loop(0, batches.shape[1], step, ops.zeros((count,)))
-        return total / (rows if used is None else ops.cast(used, "float32")) + self.network.penalty(weights)
+        return total / (size if used is None else ops.cast(used, "float32")) + self.network.penalty(weights)
 
 
 def _batches(rows: Tensor, size: int, used: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """(member, batch, row) and a (member or 1, batch, row) share: 1 where a row counts, 0 where filled up."""
+    """Rows in batches, (member, batch, row), and shares, (member or 1, batch, row): 1 where a row counts.
+
+    The last batches are filled up from the first rows again, which do not count: a network that looks at a
+    whole batch (batch normalisation) must see rows of the member only.
+    """
     count = int(rows.shape[1])
     number = -(-count // size)
-    filled = ops.pad(rows, ((0, 0), (0, number * size - count)))
     position = np.arange(number * size, dtype=np.int32)[None]
     if used is None:
+        filled = ops.take(rows, position[0] % count, axis=1)
         counts = ops.convert_to_tensor((position < count).astype(np.float32))
     else:
+        filled = ops.take_along_axis(rows, position % used[:, None], axis=1)
         counts = ops.cast(position < used[:, None], "float32")
     return ops.reshape(filled, (-1, number, size)), ops.reshape(counts, (-1, number, size))
 

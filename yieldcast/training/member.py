@@ -1,4 +1,4 @@
-"""A member on the host: built from its seed, taken to the devices, kept when stopped, saved when done."""
+"""One member in host memory: built from its seed, saved while unfinished, resumed, saved when finished."""
 
 from __future__ import annotations
 
@@ -12,44 +12,52 @@ import numpy.typing as npt
 
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.splits import split_validation
-from yieldcast.models import dual_path
-from yieldcast.models import scaling as network_scaling
-from yieldcast.models.stacked import scaling_of, set_weights, weights_of
+from yieldcast.models.custom import CustomNetwork
+from yieldcast.models.dual_path import build_network
+from yieldcast.models.scaling import Scaling
+from yieldcast.models.stacked import Arrays, scaling_of, set_weights, weights_of
 from yieldcast.training.epoch import Tree, fresh_state
 from yieldcast.training.run_directory import Run
 
-_KERAS = threading.Lock()  # its random seed is one for the whole process
+# Keras has one random seed for the whole process, and members of a custom network share their variables.
+_KERAS = threading.Lock()
+TRIED = 256  # rows that a custom network is tried on before training
 
 
 class Member:
-    """One seed of a run, from its first epoch or from where it was stopped.
+    """One seed of a run, from its first epoch or from the epoch where training was stopped.
 
     Args:
         samples: training rows.
-        run: where it goes.
-        seed: 1 or more.
+        run: the run it belongs to.
+        seed: 1 to 999.
+        custom: the network of a build function; None for the dual-path network.
     """
 
-    def __init__(self, samples: SampleSet, run: Run, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, samples: SampleSet, run: Run, seed: int, custom: CustomNetwork | None = None) -> None:
+        self.seed, self._custom = seed, custom
         settings = run.settings
         self.fit, self.held = split_validation(samples, settings.training, seed)
-        with _KERAS:  # one at a time, for memory too: the fit works in float64
-            scaling = network_scaling.Scaling.fit(
-                samples.take(self.fit), settings.training.scale_target, settings.network
-            )
+        with _KERAS:  # also to limit memory: the scaling is computed in float64
+            scaling = Scaling.fit(samples.take(self.fit), settings.training.scale_target, settings.network)
             keras.utils.set_random_seed(seed)
-            self.model = dual_path.build_network(
-                settings.network, scaling, run.identity.steps, run.identity.static_names
-            )
+            others = Arrays()
+            if custom is None:
+                self.model = build_network(
+                    settings.network, scaling, run.identity.steps, run.identity.static_names
+                )
+                weights = weights_of(self.model)
+            else:
+                tried = samples.take(self.fit[:TRIED])
+                self.model, weights, others = custom.new_member(scaling, tried)
         self.constants: Tree = {"seed": np.int32(seed), "scaling": scaling_of(scaling)}
-        if settings.training.validation == "each_year":  # years differ in rows, arrays of a block may not
+        if settings.training.validation == "each_year":  # years differ in rows; arrays of a block must not
             sizes = np.unique(samples.harvest_year, return_counts=True)[1]
             self.constants |= _padded("fit", self.fit, len(samples) - int(sizes.min()))
             self.constants |= _padded("held", self.held, int(sizes.max()))
         else:
             self.constants |= {"fit": self.fit.astype(np.int32), "held": self.held.astype(np.int32)}
-        self.state: Tree = fresh_state(weights_of(self.model))
+        self.state: Tree = fresh_state(weights, others)
         self.losses: list[tuple[float, float]] = []
         self.seconds = 0.0
         self._resume(run)
@@ -63,7 +71,7 @@ class Member:
             losses = [(float(a), float(b)) for a, b in kept["losses"]]
             if len(losses) == int(state["epoch"]):
                 self.state, self.losses, self.seconds = state, losses, float(kept["seconds"])
-        except (KeyError, ValueError):  # of another network: trained from the first epoch
+        except (KeyError, ValueError):  # from another network: train from the first epoch
             pass
 
     @property
@@ -72,25 +80,25 @@ class Member:
         return min((loss for _, loss in self.losses), default=float("inf"))
 
     def note(self, loss: float, val_loss: float, seconds: float) -> None:
-        """Note an epoch.
+        """Add an epoch to the history.
 
         Args:
             loss, val_loss: of the epoch.
-            seconds: its share of the lane's time.
+            seconds: the member's share of the block's time.
         """
         self.losses.append((loss, val_loss))
         self.seconds += seconds
 
     @property
     def lost(self) -> str:
-        """What went wrong when the loss is no longer a number; empty when all is well."""
+        """The fault when the validation loss is not finite; else empty."""
         if not self.losses or np.isfinite(self.losses[-1][1]):
             return ""
         epoch, loss = len(self.losses), self.losses[-1][1]
         return f"member {self.seed}: the validation loss became {loss} in epoch {epoch}"
 
     def keep(self, run: Run) -> None:
-        """Keep the state on disk, so that a restart goes on from this epoch."""
+        """Save the unfinished state, so that a restart continues from this epoch."""
         flat = {**_flatten(self.state), "losses": np.array(self.losses), "seconds": np.float64(self.seconds)}
         run.keep_unfinished(self.seed, flat)
 
@@ -98,11 +106,9 @@ class Member:
         """Save the finished member.
 
         Args:
-            run: where to.
-            made: how it was trained, for its record.
+            run: the run.
+            made: devices, block and versions it was trained with, for its record.
         """
-        chosen = "best" if run.settings.training.restore_best else "weights"
-        set_weights(self.model, self.state[chosen])
         validation = [loss for _, loss in self.losses]
         best = int(np.argmin(validation))
         record = {
@@ -116,11 +122,18 @@ class Member:
             **made,
         }
         lines = [f"{epoch},{a:.8g},{b:.8g}" for epoch, (a, b) in enumerate(self.losses, 1)]
-        run.save_member(self.seed, self.model, record, "\n".join(["epoch,loss,val_loss", *lines, ""]))
+        history = "\n".join(["epoch,loss,val_loss", *lines, ""])
+        weights = self.state["best" if run.settings.training.restore_best else "weights"]
+        with _KERAS:
+            if self._custom is None:
+                set_weights(self.model, weights)
+            else:
+                self._custom.set_weights(weights)
+            run.save_member(self.seed, self.model, record, history)
 
 
 def _padded(name: str, rows: npt.NDArray[np.intp], size: int) -> Tree:
-    """Rows filled up to a size, and how many of them count."""
+    """Rows filled up with zeros to a size, and the number of rows that count."""
     filled = np.zeros(size, dtype=np.int32)
     filled[: len(rows)] = rows
     return {name: filled, f"{name}_rows": np.int32(len(rows))}
@@ -135,7 +148,11 @@ def _flatten(tree: Tree, prefix: str = "") -> dict[str, Any]:
 
 
 def _nested(tree: Tree, flat: Mapping[str, Any], prefix: str = "") -> Tree:
-    """`flat` nested as `tree` is; KeyError or ValueError if it does not fit."""
+    """`flat` nested as `tree` is.
+
+    Raises:
+        KeyError, ValueError: it has other names or shapes.
+    """
     nested: Tree = {}
     for name, value in tree.items():
         if isinstance(value, dict):
@@ -158,7 +175,7 @@ def stack(trees: list[Tree]) -> Tree:
 
 
 def row(tree: Tree, position: int) -> Tree:
-    """One member's tree out of a stacked one."""
+    """The tree of one member from a stacked one."""
     return {
         name: row(value, position) if isinstance(value, dict) else np.array(value[position])
         for name, value in tree.items()

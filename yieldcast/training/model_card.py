@@ -1,15 +1,20 @@
-"""The model card: what a run is, for somebody who finds only its folder."""
+"""The model card: a summary of a run for readers who have only its folder."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from yieldcast.features import yield_history
 from yieldcast.features.samples import SampleSet
 from yieldcast.training.run_directory import Run
 
-_LEFT_OPEN = """\
-The paper leaves open the loss, the validation rows, whether the best weights are restored and how the
-target is scaled; and its layer sizes stand in an image only. What was used is in `resolved.json`."""
+_NOT_IN_THE_PAPER = """\
+The paper does not state the loss, the validation rows, whether the best weights are restored and how the
+target is scaled, and shows its layer sizes only in an image. The settings used are in `resolved.json`."""
+_OWN_NETWORK = """\
+The network was built by the function above; `model.py` is the source of its module. yieldcast scaled inputs
+and target and trained it. All settings are in `resolved.json`. If the network has custom layers, the code
+below needs that module: import it first."""
 
 
 def model_card(run: Run, rows: SampleSet) -> str:
@@ -23,7 +28,7 @@ def model_card(run: Run, rows: SampleSet) -> str:
     epochs = [record["epochs"] for record in records]
     seconds = [record["seconds"] / record.get("lanes", 1) for record in records]
     together = max(record.get("lanes", 1) * record["replicas"] * record.get("block", 1) for record in records)
-    network = run.settings.network
+    network, method, remarks = _network(run)
     years = f"{min(identity.train_years)}-{max(identity.train_years)}"
     places = len(np.unique(rows.municipality))
     title = f"{'Synthetic data: ' if identity.synthetic else ''}{identity.crop}, trained on {years}"
@@ -36,21 +41,19 @@ def model_card(run: Run, rows: SampleSet) -> str:
 | Purpose | yield of {identity.crop} per municipality and harvest year, kg/ha |
 | Members | {len(records)} seeds ({_span(run.seeds())}), plain Keras files in `members/` |
 | Training rows | {identity.rows} of {places} municipalities, harvest years {years} |
-| Rows with missing soil | {soil} (the training mean stands in) |
+| Rows with missing soil | {soil} (replaced by the training mean) |
 | Dynamic input | {identity.steps} months x {inputs} |
-| Static input | {len(identity.static_names)} features: soil, latitude, longitude |
-| Network | LSTM {network.lstm_units}, static {network.static_units}, head {network.head_units}, \
-noise {network.noise}, L2 {network.l2} |
+| Static input | {len(identity.static_names)} features: {_static(identity.static_names)} |
+| Network | {network} |
 | Epochs per member | median {np.median(epochs):g}, {min(epochs)} to {max(epochs)} |
-| Seconds per member | mean {np.mean(seconds):.1f}, up to {together} trained side by side |
-| Method | dual-path network of Cunha & Silva 2020 (doi:10.1109/LAGIRS48042.2020.9165608) |
+| Seconds per member | mean {np.mean(seconds):.1f}, up to {together} trained in parallel |
+| Method | {method} |
 | Made with | {", ".join(f"{name} {version}" for name, version in run.made_with.items())} |
 
-{_LEFT_OPEN}
+{remarks}
 
-**Limits.** {_seasons(run)} Scores against simple
-reference lines come from `yieldcast evaluate`; without them no accuracy should be assumed. Not for
-places, crops or years unlike those above.
+**Limits.** {_seasons(run)} `yieldcast evaluate` scores it beside simple baselines; without these scores no
+accuracy should be assumed. Not for places, crops or years unlike those above.
 
 Load a member without yieldcast:
 
@@ -65,13 +68,32 @@ Data fingerprints: {", ".join(f"{name} `{text[:12]}`" for name, text in identity
 """
 
 
+def _network(run: Run) -> tuple[str, str, str]:
+    """Cells for network and method, and remarks on both."""
+    network, build = run.settings.network, run.settings.model.build
+    scaled = f"inputs scaled by {network.scaling}, target: {network.target}"
+    if build:
+        return f"`{build}`, {scaled}", "Keras model of the user, trained by yieldcast", _OWN_NETWORK
+    cell = (
+        f"LSTM {network.lstm_units}, static {network.static_units}, head {network.head_units}, "
+        f"noise {network.noise}, L2 {network.l2}, {scaled}"
+    )
+    method = "dual-path network of Cunha & Silva 2020 (doi:10.1109/LAGIRS48042.2020.9165608)"
+    return cell, method, _NOT_IN_THE_PAPER
+
+
+def _static(names: tuple[str, ...]) -> str:
+    history = ", public yields of past years" if set(names) & set(yield_history.NAMES) else ""
+    return f"soil, latitude, longitude{history}"
+
+
 def _seasons(run: Run) -> str:
     share = run.settings.training.season_cuts
     if not share:
-        return "Trained on whole seasons of observed weather, as the paper does."
+        return "Trained on whole seasons of observed weather, as in the paper."
     return (
         f"Trained on seasons of which {share:.0%} were cut at a random month and filled with another year's "
-        "weather, as a forecast meets them."
+        "weather, because a forecast knows only the first months of a season."
     )
 
 

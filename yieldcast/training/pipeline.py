@@ -1,4 +1,4 @@
-"""The main job as two calls: a store to a trained run, a run to its evaluation."""
+"""A store to a trained run: samples, members, model card."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Notice = Callable[[str], None]
 
 
 def _quiet(text: str) -> None:
-    """Tell nobody."""
+    """Ignore notices."""
 
 
 def train_run(
@@ -39,35 +39,37 @@ def train_run(
     progress: Callable[[trainer.Epoch], None] = lambda epoch: None,
     notice: Notice = _quiet,
 ) -> Run:
-    """Train a member per seed on the store's rows; continue the run when it was begun before.
+    """Train one member per seed on the store's rows; continue the run if `out` holds the same training.
 
     Args:
         store: tables of places, weather and yields.
         crop: crop of both the calendar and the yields.
         train_years: harvest years of the training rows.
-        seeds: one member each.
+        seeds: 1 to 999, one member each.
         out: the run directory.
         settings: the paper's when None.
-        config_text: the config file as given, kept in the run.
-        strategy: see `backend.choose_devices`.
-        block: members trained together by one lane; None takes the fastest known for the devices.
-        progress: called after every epoch.
-        notice: called with lines worth telling the user.
+        config_text: text of the config file, kept in the run.
+        strategy: see `devices.choose_devices`.
+        block: members trained together on one device; None for the fastest known.
+        progress: called after every epoch of every member.
+        notice: called with messages for the user, one line each.
 
     Raises:
-        YieldcastError: bad input of any kind, before anything is trained.
+        YieldcastError: invalid input, found before anything is trained.
     """
     settings = settings or Settings()
     from yieldcast.training.devices import choose_devices
 
     if os.environ.get("TF_CONFIG"):
         notice("TF_CONFIG is set: waiting for the other hosts to start")
-    devices = choose_devices(strategy)  # first: several hosts must find each other before anything runs
+    devices = choose_devices(
+        strategy
+    )  # first: with several hosts, TensorFlow must connect them before it runs
     tables = store.tables
     calendar = calendar_for(settings.data, tables.static)
     rows, dropped = samples.build_samples(tables, calendar, crop, train_years, settings.data)
     trainer.check_trainable(rows)
-    cuts = _cuts(tables, calendar, crop, rows, settings)
+    mixer = _mixer(tables, calendar, crop, rows, settings)
     for reason in dropped:
         notice(f"{reason.rows} rows left out: {reason.reason}")
     base, upper = weather.limits(crop, settings.data.degree_days)
@@ -83,7 +85,7 @@ def train_run(
         data={**store.fingerprints, "calendar": calendar.fingerprint(), "rows": rows.fingerprint()},
         synthetic=is_synthetic(tables),
     )
-    # Several workers share the run: the first starts it, each holds its own place in it.
+    # Several workers share the run: the first creates it, each locks its own folder in it.
     others = out.glob("worker-*") if devices.workers == 1 else []
     for folder in others:
         with exclusive_lock(folder, "a worker of another training is writing the run, see"):
@@ -97,22 +99,37 @@ def train_run(
             run = Run.start(out, identity, settings, calendar, config_text)
         changed = [name for name, version in versions().items() if run.made_with.get(name) != version]
         if changed:
-            notice(f"this run was begun with other versions of {', '.join(changed)}: members may differ")
+            notice(f"this run was started with other versions of {', '.join(changed)}: members may differ")
         done = set(run.seeds()) & set(seeds)
         if done:
-            notice(f"{len(done)} of {len(seeds)} members are there already; continuing with the rest")
+            notice(f"{len(done)} of {len(seeds)} members are finished; continuing with the rest")
+        if settings.model.build and done != set(seeds):
+            _keep_source(run, settings.model.build, notice)
         try:
-            trainer.train(rows, run, seeds, devices, block, progress, cuts)
+            trainer.train(rows, run, seeds, devices, block, progress, mixer)
         finally:
-            if run.seeds():  # a worker may have had none to train
+            if run.seeds():  # a worker may have no seed to train
                 atomic_text(out / "model_card.md", model_card(run, rows))
     return run
 
 
-def _cuts(
+def _keep_source(run: Run, build: str, notice: Notice) -> None:
+    """Keep the source of a build function in the run; say so when it has changed since."""
+    from yieldcast.models.custom import import_build, source_of
+
+    source, file = source_of(import_build(build)), run.path / "model.py"
+    if not file.is_file():
+        atomic_text(file, source)
+    elif file.read_text(encoding="utf-8") != source:
+        notice(
+            f"the source of {build} differs from {file}, with which this run was started: members may differ"
+        )
+
+
+def _mixer(
     tables: Tables, calendar: calendars.Calendar, crop: str, rows: samples.SampleSet, settings: Settings
 ) -> SeasonMixer | None:
-    """What training seasons are put together from; None where each row keeps its whole season and history."""
+    """Source of mixed training seasons; None where each row keeps its own season and history."""
     if settings.training.season_cuts == 0 and not settings.data.yield_history:
         return None
     source = samples.Source(tables, calendar, crop, settings.data, int(rows.harvest_year.max()))

@@ -1,15 +1,16 @@
-"""The run directory: the unit of work, which says by itself what it was made from.
+"""The run directory: trained members with everything they were made from.
 
 run.json            crop, train years, inputs, synthetic or not, data fingerprints, versions, format
-config.toml         the config file as given (empty when none was)
+config.toml         the config file as given (empty if there was none)
 resolved.json       every setting as used
-calendar.csv        the calendar as used; regions.json: larger region by state, for missing states
+model.py            with `model.build`: source of the module that builds the network
+calendar.csv        the calendar as used; regions.json: larger region of each state, for states without rows
 members/            member_001.keras ... plain Keras, and member_001.json: epochs, best loss, seconds,
                     devices and versions it was trained with
 history/            member_001.csv ... loss per epoch
-worker-1/           empty; held by the second of several hosts while it trains
-unfinished/         member_007.npz ... members under way when training was stopped, to go on from
-model_card.md       what it is, for readers
+worker-1/           empty; locked by the second of several hosts while it trains
+unfinished/         member_007.npz ... state of members whose training was interrupted
+model_card.md       summary of the run for readers
 evaluation-*.json   scores, written by `yieldcast evaluate`
 """
 
@@ -48,7 +49,7 @@ _PACKAGES = ("yieldcast", "tensorflow", "keras", "jax", "jaxlib", "numpy", "xarr
 
 @dataclass(frozen=True)
 class Identity:
-    """What a training is; a run is continued only when all of it agrees.
+    """Identity of a training; a run is continued only when all of it is equal.
 
     Args:
         crop: crop name.
@@ -57,7 +58,7 @@ class Identity:
         rows: number of training rows, validation included.
         dynamic_names, static_names: inputs, in order.
         data: fingerprints of the tables, the calendar and the training rows. Only the last two must
-            agree: a store may grow without changing the rows that are trained on.
+            be equal: a store may get new data that do not change the training rows.
         synthetic: whether the tables are synthetic.
     """
 
@@ -73,7 +74,7 @@ class Identity:
 
 @dataclass(frozen=True, repr=False)
 class Run:
-    """A run directory that exists and was written by this version's format."""
+    """A run directory in the format of this version."""
 
     path: Path
     identity: Identity
@@ -85,8 +86,8 @@ class Run:
         """Read a run directory.
 
         Raises:
-            MissingDataError: no run there.
-            RunError: written by another version, or damaged.
+            MissingDataError: no run in the folder.
+            RunError: written in another format, or damaged.
         """
         if not (path / "run.json").is_file():
             raise MissingDataError(f"no run in {path}", "Make one with: yieldcast train ... --out RUN")
@@ -114,23 +115,24 @@ class Run:
         calendar: calendars.Calendar,
         config_text: str = "",
     ) -> Run:
-        """Create the run directory, or continue the one that is there if it is the same training.
+        """Create the run directory, or open an existing one to continue the same training.
 
         Raises:
-            RunError: another training stands there; says what differs.
+            RunError: the folder holds another training; says what differs.
             MissingDataError: the folder cannot be written.
         """
         for place in (path, path / "members", path / "history", path / "unfinished"):
             remove_leftovers(place)
         begun = any(path.glob("members/member_*.keras")) or any(path.glob("unfinished/member_*.npz"))
         if begun and not (path / "run.json").is_file():
-            raise RunError(f"{path} holds members, finished or not, but no run.json", "Choose another --out.")
+            raise RunError(f"{path} holds members but no run.json", "Choose another --out.")
         if begun:
             run = cls.open(path)
             _check_same(run, identity, settings)
             return run
         for folder in ("members", "history", "unfinished"):
             make_folder(path / folder)
+        (path / "model.py").unlink(missing_ok=True)  # of an earlier start without any member
         run = cls(path, identity, settings, versions())
         atomic_text(path / "config.toml", config_text)
         atomic_text(path / "resolved.json", settings.model_dump_json(indent=2))
@@ -142,15 +144,15 @@ class Run:
 
     @classmethod
     def join(cls, path: Path, identity: Identity, settings: Settings, seconds: float = 120) -> Run:
-        """The run that another worker has just started for the same training; waits for it.
+        """Wait until another worker has created the run for the same training, and open it.
 
         Args:
-            path: the run directory, on a disk that all workers see.
-            identity, settings: what this worker was asked to train.
+            path: the run directory, on a disk shared by all workers.
+            identity, settings: of the training of this worker.
             seconds: how long to wait.
 
         Raises:
-            RunError: none came, or another training stands there.
+            RunError: no run after this time, or another training.
         """
         patience = time.monotonic() + seconds
         while True:
@@ -159,7 +161,7 @@ class Run:
                 _check_same(run, identity, settings)
                 return run
             except (MissingDataError, RunError):
-                # An earlier, empty run may stand there until the first worker has replaced it.
+                # The folder may hold an earlier run without members until the first worker replaces it.
                 if time.monotonic() > patience:
                     raise
                 time.sleep(0.2)
@@ -200,7 +202,7 @@ class Run:
         """The calendar that the run was trained with.
 
         Raises:
-            RunError: its files were changed or lost.
+            RunError: its files are changed or missing.
         """
         try:
             regions = json.loads((self.path / "regions.json").read_text(encoding="utf-8"))
@@ -214,29 +216,24 @@ class Run:
         return calendar
 
     def run_id(self) -> str:
-        """Twelve characters that tell this training and its finished members from any other."""
-        told = (
-            "seed",
-            "epochs",
-            "best_epoch",
-            "best_validation_loss",
-        )  # not seconds: no two runs share those
-        members = [[record.get(key) for key in told] for record in self.records()]
+        """Identifier of the training and its finished members, twelve characters."""
+        keys = ("seed", "epochs", "best_epoch", "best_validation_loss")  # not seconds, which always differ
+        members = [[record.get(key) for key in keys] for record in self.records()]
         about = [asdict(self.identity), self.settings.model_dump(mode="json"), members]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def base_column(self) -> int | None:
-        """Column of the static input that the network adds its departure to; None where it gives yields."""
+        """Column of the static inputs with the baseline of a departure; None where yields are predicted."""
         departs = self.settings.network.target == "departure"
         return self.identity.static_names.index(HISTORY_BASELINE) if departs else None
 
     def member_path(self, seed: int) -> Path:
-        """Where the member of a seed is saved."""
+        """File of the member of a seed."""
         return self.path / "members" / f"member_{seed:03d}.keras"
 
     def history_path(self, seed: int) -> Path:
-        """Where the loss per epoch of a seed is saved."""
+        """File of the loss per epoch of a seed."""
         return self.path / "history" / f"member_{seed:03d}.csv"
 
     def seeds(self) -> list[int]:
@@ -247,7 +244,7 @@ class Run:
         return [seed for seed in seeds if self.member_path(seed).is_file()]
 
     def save_member(self, seed: int, model: keras.Model, record: Mapping[str, Any], history: str) -> None:
-        """Save a finished member; its record is written last, so a killed save counts as not done."""
+        """Save a finished member; its record is written last, so an interrupted save does not count."""
         path = self.member_path(seed)
         atomic_text(self.history_path(seed), history)
         atomic_write(path, model.save)
@@ -255,19 +252,19 @@ class Run:
         self.drop_unfinished(seed)
 
     def drop_unfinished(self, seed: int) -> None:
-        """Forget what was kept of a seed under way."""
+        """Delete the saved state of an unfinished member."""
         self._unfinished_path(seed).unlink(missing_ok=True)
 
     def _unfinished_path(self, seed: int) -> Path:
         return self.path / "unfinished" / f"member_{seed:03d}.npz"
 
     def keep_unfinished(self, seed: int, arrays: Mapping[str, Any]) -> None:
-        """Keep what a member under way needs to go on."""
+        """Save the state of an unfinished member."""
         make_folder(self.path / "unfinished")
         atomic_write(self._unfinished_path(seed), lambda file: np.savez(file, **arrays))
 
     def unfinished(self, seed: int) -> dict[str, Any] | None:
-        """What `keep_unfinished` kept of a seed; None when there is nothing that can be read."""
+        """The state saved by `keep_unfinished`; None when there is none that can be read."""
         try:
             with np.load(self._unfinished_path(seed)) as kept:
                 return dict(kept)
@@ -283,31 +280,47 @@ class Run:
             raise RunError(f"a member's record in {self.path} is damaged: {error}", "Delete it.") from None
 
     def load_member(self, seed: int) -> keras.Model:
-        """The plain Keras model of one seed.
+        """The Keras model of one seed, physical units to kg/ha.
 
         Raises:
             RunError: it cannot be read.
         """
-        import keras
-
         identity = self.identity
         weather = (None, identity.steps, len(identity.dynamic_names))
         expected = {"weather": weather, "static": (None, len(identity.static_names))}
         try:
-            model = keras.models.load_model(self.member_path(seed), compile=False)
+            model = self._read_member(seed)
             received = {name: tensor.shape for name, tensor in model.input.items()}
             if received != expected:
                 raise ValueError(f"expected the inputs {expected}, received {received}")
             return model
         except Exception as error:  # a damaged archive fails in many ways
-            raise RunError(
-                f"member {seed} of {self.path} cannot be read: {error}",
-                "Delete its two files in members/ and run yieldcast train again: it is trained anew.",
-            ) from None
+            hint = "Delete its two files in members/ and run yieldcast train again: it is trained again."
+            if build := self.settings.model.build:
+                module = build.partition(":")[0]
+                own = f"If its network has custom layers, start yieldcast where Python finds {module}."
+                hint = f"{own} Otherwise: {hint}"
+            raise RunError(f"member {seed} of {self.path} cannot be read: {error}", hint) from None
+
+    def _read_member(self, seed: int) -> keras.Model:
+        import keras
+
+        path, build = self.member_path(seed), self.settings.model.build
+        if build is None:
+            return keras.models.load_model(path, compile=False)
+        try:
+            return keras.models.load_model(path, compile=False)
+        except Exception:
+            # It may have custom layers, whose classes Keras knows once their module is imported.
+            from yieldcast.models.custom import import_build
+
+            with suppress(ConfigError):
+                import_build(build)
+            return keras.models.load_model(path, compile=False)
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that matter."""
+    """Versions of Python and of the packages that results depend on."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         with suppress(metadata.PackageNotFoundError):  # TensorFlow, on a host that trains with JAX
@@ -324,11 +337,12 @@ def _check_same(run: Run, identity: Identity, settings: Settings) -> None:
     old, new = asdict(run.identity), asdict(identity)
     differs = [key for key in old if key != "data" and old[key] != new[key]]
     differs += [key for key in ("calendar", "rows") if old["data"][key] != new["data"][key]]
-    before, after = run.settings.model_dump(), settings.model_dump()
-    differs += [f"{s}.{key}" for s in before for key in before[s] if before[s][key] != after[s][key]]
+    for section in type(settings).model_fields:
+        before, after = (getattr(each, section).model_dump() for each in (run.settings, settings))
+        differs += [f"{section}.{key}" for key in before if before[key] != after[key]]
     if differs:
         raise RunError(
             f"{run.path} holds another training; it differs in: {', '.join(differs)}",
-            "Choose another --out, or repeat the settings and data it was begun with (members under way, "
+            "Choose another --out, or use the settings and data it was started with (unfinished members, "
             "in unfinished/, count too).",
         )

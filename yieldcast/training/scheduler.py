@@ -1,4 +1,4 @@
-"""Lanes: threads that each take members from one queue and train a block of them at a time."""
+"""Threads that take members from one queue and train them in blocks."""
 
 from __future__ import annotations
 
@@ -16,68 +16,68 @@ from yieldcast.training.devices import Devices, cores
 from yieldcast.training.epoch import Tree
 from yieldcast.training.member import Member, row, stack
 
-KEEP_SECONDS = 120.0  # members under way are kept on disk this often
-# Below this, a block keeps its size when members stop: empty slots cost little there, and the program
-# that trains a member stays the same to the last bit, whatever the others do.
+KEEP_SECONDS = 120.0  # unfinished members are saved this often
+# A smaller block keeps its size when members stop: empty slots cost little, and the program that trains a
+# member stays the same to the last bit, whatever the other members do.
 SHRINK_FROM = 8
 
 
 @dataclass(frozen=True)
 class Placement:
-    """How members are spread.
+    """How members are spread over threads and devices.
 
     Args:
-        lanes: threads of this process that each run their own block.
-        replicas: devices that a lane runs on at once.
-        block: members trained together by one replica.
+        threads: threads of this process that each train a block.
+        replicas: devices that a thread uses at once.
+        block: members trained together on one replica.
     """
 
-    lanes: int
+    threads: int
     replicas: int
     block: int
 
 
 def choose_placement(devices: Devices, members: int, widest: int, block: int | None = None) -> Placement:
-    """The fastest plan measured for the kind of device.
+    """The fastest placement measured for the kind of device.
 
-    On a CPU, one lane per core with small blocks: whole gate arrays of a few members stay in its cache,
-    and a core never waits for another (experiments/results/benchmark-training.md). On a GPU or TPU, one
-    lane with all members in one block: the device is far from full with less.
+    On a CPU, one thread per core with small blocks: all gate arrays of a few members fit in its cache,
+    and no core waits for another (experiments/results/benchmark-training.md). On a GPU or TPU, one
+    thread with all members in one block: fewer do not use the whole device.
 
     Args:
-        devices: where to.
+        devices: the devices.
         members: members to train.
         widest: largest number of units of a layer.
-        block: members per block, when the user chose.
+        block: members per block; None for the fastest.
     """
     share = -(-members // devices.replicas)
     if devices.kind != "CPU" or devices.replicas > 1:
         return Placement(1, devices.replicas, min(block or share, share))
     chosen = block or (4 if widest <= 16 else 1)
-    lanes = min(cores(), members)
-    return Placement(lanes, 1, min(chosen, -(-members // lanes)))
+    threads = min(cores(), members)
+    return Placement(threads, 1, min(chosen, -(-members // threads)))
 
 
 @dataclass
 class SharedState:
-    """What all lanes share.
+    """State shared by all threads.
 
     Args:
         queue: seeds to train, taken from the left.
-        begin: gives the member of a seed.
+        begin: returns the member of a seed.
         program: the compiled epoch.
-        data: placed training rows.
-        told: called after every epoch with each running member and whether it has finished.
+        data: training rows on the devices.
+        report: called after every epoch with each running member and whether it has finished.
         finish: saves a finished member.
-        keep: keeps a member under way.
-        drop: forgets what was kept of a member whose loss is no longer a number.
+        keep: saves an unfinished member.
+        drop: deletes the saved state of a member whose loss is not finite.
     """
 
     queue: deque[int]
     begin: Callable[[int], Member]
     program: Callable[..., Any]
     data: Any
-    told: Callable[[Member, bool], None]
+    report: Callable[[Member, bool], None]
     finish: Callable[[Member], None]
     keep: Callable[[Member], None]
     drop: Callable[[Member], None]
@@ -88,31 +88,31 @@ class SharedState:
 
 
 class BlockRunner:
-    """A thread's block of members on every replica.
+    """The block of members of one thread, on every replica.
 
     Args:
-        devices: where to.
-        plan: number of replicas and members per block.
-        work: shared with the other lanes.
+        devices: the devices.
+        placement: number of replicas and members per block.
+        work: shared with the other threads.
     """
 
-    def __init__(self, devices: Devices, plan: Placement, work: SharedState) -> None:
+    def __init__(self, devices: Devices, placement: Placement, work: SharedState) -> None:
         self.devices, self.work = devices, work
-        self.block = plan.block
-        self.slots: list[Member | None] = [None] * (plan.replicas * plan.block)
+        self.block = placement.block
+        self.slots: list[Member | None] = [None] * (placement.replicas * placement.block)
         self.kept = time.monotonic()
         self._state: Any = None
 
     def run(self) -> None:
-        """Train until the queue is empty and every member here has finished, or `stop` is set.
+        """Train until the queue is empty and every member of the block has finished, or `stop` is set.
 
-        Members under way are kept whenever it ends early.
+        Unfinished members are saved whenever it ends early.
         """
         try:
             self._train()
         except BaseException:
-            self.work.stop.set()  # the other lanes keep theirs
-            with suppress(Exception):  # the first error is the one to tell
+            self.work.stop.set()  # the other threads save their members too
+            with suppress(Exception):  # the first error is the one to report
                 self._keep_all()
             raise
         self._keep_all()
@@ -129,11 +129,11 @@ class BlockRunner:
                 return
             began = time.perf_counter()
             self._state = self._epoch(self._state, constants)
-            changed = self._tell(began)
+            changed = self._after_epoch(began)
 
     def _fill(self) -> None:
-        """Take seeds for empty slots; when there are no more, close the gaps that cost computing."""
-        self._state = None  # all members are on the host, and what is on the devices no longer fits the slots
+        """Take seeds for empty slots; when there are no more, halve a block that is mostly empty."""
+        self._state = None  # all members are in host memory; the state on the devices is outdated
         for position, member in enumerate(self.slots):
             if member is None and not self.work.stop.is_set():
                 try:
@@ -150,7 +150,7 @@ class BlockRunner:
             self.slots = [*running, *gaps]
 
     def _place(self) -> tuple[Any, Any]:
-        """State and constants of all slots on the devices; an empty slot repeats a member that is stopped."""
+        """State and constants of all slots on the devices; an empty slot holds a stopped copy of a member."""
         first = next(member for member in self.slots if member)
         states, constants = list[Tree](), list[Tree]()
         for member in self.slots:
@@ -165,21 +165,21 @@ class BlockRunner:
     def _epoch(self, state: Any, constants: Any) -> Any:
         if self.block in self.work.compiled:
             return self.work.program(state, constants, self.work.data)
-        with self.work.lock:  # one lane compiles, the others then find it compiled
+        with self.work.lock:  # one thread compiles, the others then use its program
             if self.block not in self.work.compiled:
                 state = self.work.program(state, constants, self.work.data)
                 self.work.compiled.add(self.block)
                 return state
         return self.work.program(state, constants, self.work.data)
 
-    def _tell(self, began: float) -> bool:
-        """Note the epoch that has just run; True when a slot became empty."""
+    def _after_epoch(self, began: float) -> bool:
+        """Record the epoch that has just run, save what finished; True when a slot became empty."""
         short = self._each(["epoch", "loss", "val_loss", "running"])  # waits for the devices
         running = [(m, values) for m, values in zip(self.slots, short, strict=True) if m]
         seconds = (time.perf_counter() - began) / len(running)
         ended: set[Member] = set()
         for member, values in running:
-            if int(values["epoch"]) > len(member.losses):  # not when it was kept after its last epoch
+            if int(values["epoch"]) > len(member.losses):  # else it was saved after its last epoch
                 member.note(float(values["loss"]), float(values["val_loss"]), seconds)
             if member.lost or not values["running"]:
                 ended.add(member)
@@ -194,7 +194,7 @@ class BlockRunner:
                 self.work.finish(member)
             if member in ended:
                 self.slots[self.slots.index(member)] = None
-            self.work.told(member, member in ended)
+            self.work.report(member, member in ended)
         if due:
             self._keep_all()
         return bool(ended)
@@ -204,14 +204,14 @@ class BlockRunner:
         return [row(tree, position) for tree in trees for position in range(self.block)]
 
     def _fetch(self) -> None:
-        """Bring every member's state back to the host."""
+        """Copy every member's state to host memory."""
         names = list(next(member for member in self.slots if member).state)
         for member, tree in zip(self.slots, self._each(names), strict=True):
             if member:
                 member.state = tree
 
     def _keep_all(self) -> None:
-        """Keep every member under way on disk."""
+        """Save every unfinished member."""
         if self._state is not None and any(self.slots):
             self._fetch()
         for member in self.slots:

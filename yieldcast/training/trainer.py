@@ -1,4 +1,4 @@
-"""Training: all seeds of a run as one program, spread over lanes and devices."""
+"""Sample sets to trained members: all seeds of a run by one program, spread over threads and devices."""
 
 from __future__ import annotations
 
@@ -19,13 +19,23 @@ from yieldcast.training.run_directory import Run, versions
 
 if TYPE_CHECKING:
     from yieldcast.features.augmentation import SeasonMixer
+    from yieldcast.models.custom import CustomNetwork
     from yieldcast.training.devices import Devices
     from yieldcast.training.member import Member
+    from yieldcast.training.scheduler import BlockRunner, SharedState
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What a progress display is told of a member after each epoch, and once it is saved."""
+    """Progress event: the state of one member after an epoch.
+
+    Args:
+        members: members that this training trains.
+        seed: of the member.
+        epoch: epochs done.
+        best_loss: lowest validation loss so far.
+        finished: whether the member has ended and was saved.
+    """
 
     members: int
     seed: int
@@ -35,26 +45,26 @@ class Epoch:
 
 
 def check_trainable(samples: SampleSet) -> None:
-    """Refuse rows that cannot teach anything.
+    """Check that a network can be trained on the rows.
 
     Raises:
         MissingDataError: no rows, or one municipality only.
         SchemaError: all yields equal, or not finite.
     """
     if len(samples) == 0:
-        raise MissingDataError("the training set is empty", "Ask for years with both yields and weather.")
+        raise MissingDataError("the training set is empty", "Choose years with both yields and weather.")
     places = np.unique(samples.municipality)
     if len(places) == 1:
         raise MissingDataError(
             f"all {len(samples)} training rows are of one municipality ({places[0]}); expected several",
-            "The network learns from differences between places: import more municipalities.",
+            "The network learns from differences between municipalities: import more of them.",
         )
     if not np.isfinite(samples.target_kg_ha).all():
         raise SchemaError("some training rows have no yield", "Build the samples from positive yields only.")
     if np.ptp(samples.target_kg_ha) == 0:
         raise SchemaError(
             f"all {len(samples)} training yields equal {samples.target_kg_ha[0]:g} kg/ha",
-            "A constant target cannot be learnt: check the yields table.",
+            "Nothing can be learnt from a constant target: check the yields table.",
         )
 
 
@@ -65,28 +75,28 @@ def train(
     devices: Devices,
     block: int | None = None,
     progress: Callable[[Epoch], None] = lambda epoch: None,
-    cuts: SeasonMixer | None = None,
+    mixer: SeasonMixer | None = None,
 ) -> None:
-    """Train a member for every seed that the run does not hold yet, all of them side by side.
+    """Train a member for every seed that the run does not have yet, all of them in parallel.
 
-    A member's initial weights (of one backend), rows, shuffles and noise depend on its seed and epoch
-    alone. Members under way are kept every two minutes and when it is interrupted; called again, it goes
-    on from there.
+    Initial weights (on one backend), rows, shuffles and noise of a member depend only on seed and epoch.
+    Unfinished members are saved every two minutes and when training is interrupted; the next call continues
+    from there.
 
     Args:
         samples: training rows, physical units.
-        run: where members go; its settings are used.
-        seeds: 1 to 999, one member each; repeated ones count once. With several workers, each trains
+        run: the run directory of the members; its settings are used.
+        seeds: 1 to 999, one member each; duplicates are ignored. With several workers, each trains
             every n-th.
-        devices: see `backend.choose_devices`.
-        block: members per block; None takes the fastest known for the devices.
+        devices: see `devices.choose_devices`.
+        block: members per block; None for the fastest known on the devices.
         progress: called after every epoch of every member, from one thread at a time.
-        cuts: what seasons are put together from, where `training.season_cuts` is above 0.
+        mixer: source of mixed seasons and histories; None where each row keeps its own.
 
     Raises:
         MissingDataError, SchemaError, ConfigError: rows, settings or seeds that cannot be trained on;
-            SchemaError too when a loss was no longer a number, after the other members were trained.
-        KeyboardInterrupt: passed on after members under way were kept.
+            SchemaError too when a loss was not finite, after the other members were trained.
+        KeyboardInterrupt: passed on after unfinished members were saved.
     """
     from yieldcast.training.member import Member
     from yieldcast.training.scheduler import BlockRunner, SharedState, choose_placement
@@ -103,30 +113,28 @@ def train(
     todo = [seed for seed in own if seed not in done]
     if not todo:
         return
-    network, telling = run.settings.network, threading.Lock()
+    custom = _custom_network(run, block)
+    network = run.settings.network
     widest = max(*network.lstm_units, *network.static_units, *network.head_units)
-    # Planned for all seeds, so that a restart runs the same program.
-    plan = choose_placement(devices, len(own), widest, block)
+    # For all seeds, so that a restart runs the same program.
+    placement = choose_placement(devices, len(own), widest, 1 if custom else block)
     made = {
-        "backend": devices.backend, "device": devices.kind, "lanes": plan.lanes, "replicas": plan.replicas,
-        "block": plan.block, "versions": versions(),
+        "backend": devices.backend, "device": devices.kind, "lanes": placement.threads,
+        "replicas": placement.replicas, "block": placement.block, "versions": versions(),
     }  # fmt: skip
+    reporting = threading.Lock()
 
-    def told(member: Member, finished: bool) -> None:
-        with telling:
+    def report(member: Member, finished: bool) -> None:
+        with reporting:
             progress(Epoch(len(todo), member.seed, len(member.losses), member.best_loss, finished))
 
-    table: dict[str, Any] = {"weather": samples.dynamic, "static": samples.static} if cuts is None else {}
-    table |= {"target": samples.target_kg_ha, **(cuts.arrays() if cuts else {})}
-    placed = {name: _narrow(values) for name, values in table.items()}
     work = SharedState(
-        deque(todo), lambda seed: Member(samples, run, seed),
-        compiled(devices, network, run.settings.training, run.base_column),
-        devices.place([placed] * plan.replicas),
-        told, lambda member: member.save(run, made), lambda member: member.keep(run),
+        deque(todo), lambda seed: Member(samples, run, seed, custom),
+        _program(run, devices, custom), devices.place([_table(samples, mixer)] * placement.replicas),
+        report, lambda member: member.save(run, made), lambda member: member.keep(run),
         lambda member: run.drop_unfinished(member.seed),
     )  # fmt: skip
-    _run_lanes([BlockRunner(devices, plan, work) for _ in range(plan.lanes)], work)
+    _run_threads([BlockRunner(devices, placement, work) for _ in range(placement.threads)], work)
     if work.failed:
         raise SchemaError(
             "; ".join(sorted(work.failed)),
@@ -134,19 +142,55 @@ def train(
         )
 
 
-def _run_lanes(lanes: Sequence[Any], work: Any) -> None:
-    """Run every lane in a thread; whatever ends one, Ctrl-C too, stops the others at their next epoch."""
+def _custom_network(run: Run, block: int | None) -> CustomNetwork | None:
+    """The network of the run's build function; None where the run has the dual-path network."""
+    if run.settings.model.build is None:
+        return None
+    if block not in (None, 1):
+        raise ConfigError(
+            f"model.build = {run.settings.model.build!r}: expected a block of 1, received {block}; only "
+            "members with the dual-path network are stacked",
+            "Leave --block out.",
+        )
+    from yieldcast.models.custom import CustomNetwork, InputShapes
+
+    identity = run.identity
+    shapes = InputShapes(identity.steps, identity.dynamic_names, identity.static_names)
+    return CustomNetwork(run.settings, shapes)
+
+
+def _program(run: Run, devices: Devices, custom: CustomNetwork | None) -> Callable[..., Any]:
+    """The compiled epoch of the run's network."""
+    if custom is None:
+        return compiled(devices, run.settings.network, run.settings.training, run.base_column)
+    from yieldcast.training.epoch import EpochProgram
+
+    return devices.compile(EpochProgram(custom, run.settings.training), custom.xla)
+
+
+def _table(samples: SampleSet, mixer: SeasonMixer | None) -> dict[str, Any]:
+    """The arrays that an epoch reads, float32, or int32 for whole numbers."""
+    table: dict[str, Any] = {"target": samples.target_kg_ha}
+    table |= {"weather": samples.dynamic, "static": samples.static} if mixer is None else mixer.arrays()
+    arrays = {name: np.asarray(values) for name, values in table.items()}
+    return {
+        n: a.astype(np.int32 if a.dtype.kind == "i" else np.float32, copy=False) for n, a in arrays.items()
+    }
+
+
+def _run_threads(runners: Sequence[BlockRunner], work: SharedState) -> None:
+    """Run every block in a thread; an error in one, or Ctrl-C, stops the others at their next epoch."""
     errors: list[BaseException] = []
     running: list[Future[None]] = []
-    with ThreadPoolExecutor(len(lanes), thread_name_prefix="lane") as pool:
+    with ThreadPoolExecutor(len(runners), thread_name_prefix="training") as pool:
         try:
-            running.extend(pool.submit(lane.run) for lane in lanes)
+            running.extend(pool.submit(runner.run) for runner in runners)
             wait(running, return_when=FIRST_EXCEPTION)
         except BaseException as interrupted:
             errors.append(interrupted)
             work.stop.set()
-    errors.extend(error for lane in running if (error := lane.exception()))
-    if errors:  # what kept a lane from saving must be told, even after Ctrl-C
+    errors.extend(error for future in running if (error := future.exception()))
+    if errors:  # an error that kept a thread from saving comes first, even after Ctrl-C
         raise min(errors, key=lambda error: isinstance(error, KeyboardInterrupt))
 
 
@@ -154,13 +198,8 @@ def _run_lanes(lanes: Sequence[Any], work: Any) -> None:
 def compiled(
     devices: Devices, network: NetworkSettings, training: TrainingSettings, base: int | None = None
 ) -> Callable[..., Any]:
-    """The compiled epoch of a network; kept, because compiling takes longer than many an epoch."""
+    """The compiled epoch of the dual-path network; cached, because compiling takes seconds."""
     from yieldcast.models.stacked import Network
     from yieldcast.training.epoch import EpochProgram
 
     return devices.compile(EpochProgram(Network(network, base), training))
-
-
-def _narrow(values: Any) -> Any:
-    """float32, or int32 for whole numbers."""
-    return np.asarray(values, np.int32 if np.asarray(values).dtype.kind == "i" else np.float32)

@@ -12,7 +12,7 @@ from yieldcast.errors import RunError
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.yield_history import HISTORY_BASELINE
 from yieldcast.forecasting import predictor
-from yieldcast.forecasting.predictor import Ensemble
+from yieldcast.forecasting.predictor import Ensemble, StackedEnsemble
 from yieldcast.models.dual_path import build_network
 from yieldcast.models.scaling import Scaling, base_column
 from yieldcast.models.stacked import Network, scaling_of, weights_of
@@ -50,7 +50,7 @@ def members(settings):
         models.append(build_network(settings, scalings[-1], STEPS, NAMES))
     base = base_column(NAMES) if settings.target == "departure" else None
     parts = tuple(map(weights_of, models)), tuple(map(scaling_of, scalings))
-    return Ensemble(Network(settings, base), SEEDS, *parts), models
+    return StackedEnsemble(Network(settings, base), SEEDS, *parts), models
 
 
 def by_keras(model, seasons, places):
