@@ -1,7 +1,7 @@
-"""Boundaries of municipalities, packed small enough to travel inside a report.
+"""Boundaries of municipalities, packed small enough for a report.
 
 Every corner is rounded to one grid, so a border that two municipalities share stays one border. Corners are
-kept as differences from the corner before, in as few bytes as each needs, and the bytes as base64.
+stored as differences from the previous corner, in as few bytes as each needs, and the bytes as base64.
 """
 
 from __future__ import annotations
@@ -16,22 +16,24 @@ from numpy.typing import NDArray
 from yieldcast.data.boundaries import FETCH_AGAIN, read_boundaries
 from yieldcast.errors import SchemaError
 
-_CELLS = 20_000  # of the grid along the longer side of the country, at least: 200 m in Brazil
-_LARGEST = 5_000_000  # bytes; a finer mesh is put on a coarser grid until it fits
-Ring = NDArray[np.int64]  # (corners, 2) x to the east, y to the north, whole steps of the grid, not closed
+_CELLS = 20_000  # least number of grid steps along the longer side of the country: 200 m in Brazil
+_LARGEST = 5_000_000  # bytes of all corners; for a larger mesh the grid is made coarser until it fits
+Ring = NDArray[np.int64]  # (corner, 2): x to the east, y to the north, in grid steps; not closed
 Shapes = dict[int, list[Ring]]
 
 
 def encode(mesh: Path) -> dict[str, Any]:
-    """What the map of a report is drawn from, ready for JSON.
+    """Pack the boundaries for the map of a report, as plain values for JSON; ``web/data.js`` unpacks them.
 
     Args:
         mesh: see `yieldcast.data.boundaries`; several features of one municipality are joined.
 
     Returns:
-        codes, names, states; `counts`: number of rings of each municipality, then corners of each ring;
-        `corners`: their differences (x, y); `borders`: one bit per corner, set where the side that begins
-        there is the edge of a state; `step` of the grid, `south` and `north` end of the country (degrees).
+        codes, names, states: one value per municipality.
+        counts: for each municipality its number of rings, then the number of corners of each ring.
+        corners: differences (x, y) between successive corners of all rings, in grid steps.
+        borders: one bit per corner, 1 if the side that begins there is the edge of a state.
+        step, south, north: grid step and the latitudes of the ends of the country, degrees.
 
     Raises:
         MissingDataError: no such file.
@@ -44,7 +46,7 @@ def encode(mesh: Path) -> dict[str, Any]:
     corner, extent = every.min(axis=0), float(np.ptp(every, axis=0).max())
     step = 10.0 ** np.floor(np.log10(max(extent, 1e-6) / _CELLS))
     while True:
-        shapes = {code: _rounded(rings, corner, step) for code, rings in polygons.items()}
+        shapes = {code: rings_on_grid(rings, corner, step) for code, rings in polygons.items()}
         counts, corners = _streams(shapes)
         if len(corners) <= _LARGEST:
             break
@@ -53,7 +55,7 @@ def encode(mesh: Path) -> dict[str, Any]:
         "step": step, "south": float(corner[1]), "north": float(every[:, 1].max()), "codes": list(shapes),
         "names": [labels[code][0] for code in shapes], "states": [labels[code][1] for code in shapes],
         "counts": _text(counts), "corners": _text(corners),
-        "borders": _text(np.packbits(_state_edges(shapes), bitorder="little").tobytes()),
+        "borders": _text(np.packbits(state_edges(shapes), bitorder="little").tobytes()),
     }  # fmt: skip
 
 
@@ -67,8 +69,8 @@ def _read(mesh: Path) -> tuple[dict[int, tuple[str, str]], dict[int, list[NDArra
     return labels, dict(sorted(rings.items()))
 
 
-def _rounded(rings: list[NDArray[np.float64]], corner: NDArray[np.float64], step: float) -> list[Ring]:
-    """Rings on the grid, without corners that fell together; a municipality never vanishes."""
+def rings_on_grid(rings: list[NDArray[np.float64]], corner: NDArray[np.float64], step: float) -> list[Ring]:
+    """Rings on the grid without repeated corners; a municipality too small for the grid becomes a diamond."""
     whole = [np.rint((ring - corner) / step).astype(np.int64) for ring in rings]
     slim = [ring[np.any(ring != np.roll(ring, -1, axis=0), axis=1)] for ring in whole]
     kept = [ring for ring in slim if len(ring) >= 3]
@@ -76,6 +78,7 @@ def _rounded(rings: list[NDArray[np.float64]], corner: NDArray[np.float64], step
 
 
 def _streams(shapes: Shapes) -> tuple[bytes, bytes]:
+    """Packed counts and corners, see `encode`."""
     counts = [number for rings in shapes.values() for number in (len(rings), *map(len, rings))]
     corners = np.concatenate([ring for rings in shapes.values() for ring in rings])
     steps = np.diff(corners, axis=0, prepend=0).ravel()
@@ -84,7 +87,7 @@ def _streams(shapes: Shapes) -> tuple[bytes, bytes]:
 
 
 def _varints(numbers: NDArray[np.int64]) -> bytes:
-    """Seven bits to a byte, lowest first; the eighth says that more follow (LEB128)."""
+    """LEB128: seven bits in each byte, lowest first; the eighth bit is 1 if more bytes follow."""
     sizes = 1 + (numbers[:, None] >= 1 << np.arange(7, 42, 7)).sum(axis=1)
     starts = np.cumsum(sizes) - sizes
     stream = np.zeros(int(sizes.sum()), dtype=np.uint8)
@@ -95,8 +98,11 @@ def _varints(numbers: NDArray[np.int64]) -> bytes:
     return stream.tobytes()
 
 
-def _state_edges(shapes: Shapes) -> NDArray[np.bool_]:
-    """Per corner whether the side that begins there is not shared by two municipalities of one state."""
+def state_edges(shapes: Shapes) -> NDArray[np.bool_]:
+    """For each corner, whether the side that begins there is the edge of a state.
+
+    A side is an edge unless two municipalities of the same state share it.
+    """
     ends, states = [], []
     for code, rings in shapes.items():
         for ring in rings:
@@ -108,7 +114,7 @@ def _state_edges(shapes: Shapes) -> NDArray[np.bool_]:
     keyed = np.column_stack([sides, state])
     _, which, uses = np.unique(keyed, axis=0, return_inverse=True, return_counts=True)
     edge: NDArray[np.bool_] = uses[which.ravel()] == 1
-    # Where neighbours do not share their corners every side looks like an edge: then none is told apart.
+    # In a mesh whose neighbours do not share corners, every side looks like an edge: then none is marked.
     return edge if edge.mean() < 0.5 else np.zeros_like(edge)
 
 
