@@ -1,14 +1,14 @@
-"""Errors a user can act on: each carries a hint and the exit code a scheduler sees.
+"""Errors that a user can act on, each with a hint and an exit code for schedulers.
 
-Exit codes: 2 settings and unknown keys, 3 missing data, files or store, 4 fetch or credentials,
-5 malformed contents and leaks of the future, 6 unusable run, 1 anything else.
+Exit codes: 2 settings and unknown keys, 3 missing data, files or store, 4 fetching and credentials,
+5 invalid contents and data published after the date of the forecast, 6 unusable run, 1 anything else.
 """
 
 from __future__ import annotations
 
 
 class YieldcastError(Exception):
-    """Root of all errors raised on purpose.
+    """Root of all errors that yieldcast raises on purpose.
 
     Args:
         message: what was expected and what was received.
@@ -23,40 +23,40 @@ class YieldcastError(Exception):
 
 
 class ConfigError(YieldcastError):
-    """A setting, option, crop, state or other key that is not known or not allowed."""
+    """A setting, option, crop, state or other key that is unknown or not allowed."""
 
     exit_code = 2
 
 
 class MissingDataError(YieldcastError):
-    """A file, store, table, year or row that is needed and is not there, or a disk that refuses it."""
+    """A file, store, table, year or row that is needed but missing, or a disk that refuses to write."""
 
     exit_code = 3
 
 
 class FetchError(YieldcastError):
-    """A service that did not deliver."""
+    """A service did not send what was asked for."""
 
     exit_code = 4
 
 
 class CredentialsError(FetchError):
-    """A key or licence that a service asks for and did not get."""
+    """A service requires a key or the acceptance of a licence."""
 
 
 class SchemaError(YieldcastError):
-    """Contents that break a table's contract: units, ranges, keys, types."""
+    """Contents that break the contract of a table: units, ranges, keys, types."""
 
     exit_code = 5
 
 
 class LeakageError(YieldcastError):
-    """Data from after the date of the forecast would reach it."""
+    """A forecast would use data that were not public on its date."""
 
     exit_code = 5
 
 
 class RunError(YieldcastError):
-    """A run directory that cannot be used: another version, other settings, no members."""
+    """A run directory that cannot be used: written by another version, other settings, no members."""
 
     exit_code = 6

@@ -1,4 +1,4 @@
-"""Pieces of yieldcast/variables.py."""
+"""When weather and yields become public: the rule that keeps the future out of every forecast."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 
 def add_months(date: dt.date, months: int) -> dt.date:
-    """First day of the month that lies `months` after the month of `date`."""
+    """First day of the month `months` after that of `date`; before it when negative."""
     count = date.year * 12 + date.month - 1 + months
     return dt.date(count // 12, count % 12 + 1, 1)
 
 
 @dataclass(frozen=True)
 class Publication:
-    """When values become public, counted from the end of the period that they describe.
+    """Delays after which values are public, counted from the end of the month or year that they describe.
 
     Args:
-        weather_months, weather_days: after the month's end. The default, 3 months, is ERA5's final
-            version, which replaces a month 2-3 months later; 0 months and 5 days is the preliminary
-            ERA5T (Copernicus CDS, ERA5 documentation, "Data update frequency").
-        yields_months, yields_days: after the calendar year's end. PAM of year y comes out in September
-            or October of y+1 (IBGE release calendar): 9 months.
+        weather_months, weather_days: after the end of the month, both 0 or more. The default, 3 months, is
+            the final version of ERA5, which replaces a month 2-3 months later; 0 months and 5 days is the
+            preliminary version, ERA5T (Copernicus CDS, ERA5 documentation, "Data update frequency").
+        yields_months, yields_days: after the end of the calendar year, both 0 or more. The default, 9 months,
+            is IBGE's: PAM of year y is published in September or October of y+1 (IBGE release calendar).
     """
 
     weather_months: int = 3

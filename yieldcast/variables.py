@@ -1,4 +1,4 @@
-"""Every quantity once: name with unit, valid range, how days become months, publication delay, labels.
+"""Every quantity once: name, unit, valid range, how days become months, other accepted units.
 
 A column is named ``<base>_<unit>`` (``tmax_degC``, ``yield_kg_ha``); soil adds a layer
 (``clay_pct_0_30cm``, ``clay_pct_5cm``). `resolve` reads such a name and gives the factor to our unit.
@@ -18,7 +18,7 @@ Kind = Literal["weather", "yields", "place", "soil"]
 
 @dataclass(frozen=True)
 class Quantity:
-    """One physical quantity as it is held inside yieldcast.
+    """One physical quantity in the unit that yieldcast computes with.
 
     Args:
         base: name without unit, e.g. ``tmax``.
@@ -26,10 +26,10 @@ class Quantity:
         units: the same unit as written in ``attrs["units"]``.
         low, high: valid range in that unit, both ends included.
         kind: the table it belongs to.
-        english, portuguese: labels for readers.
+        english: label for readers.
         to_month: how daily values become a month (weather only).
         factors: other accepted unit suffixes and the factor from them to `unit`.
-        refused: unit suffixes that are known and refused, with what to do instead.
+        refused: unit suffixes that are refused, each with what to do instead.
     """
 
     base: str
@@ -39,7 +39,6 @@ class Quantity:
     high: float
     kind: Kind
     english: str
-    portuguese: str
     to_month: Literal["mean", "sum", ""] = ""
     factors: Mapping[str, float] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -53,104 +52,33 @@ class Quantity:
 _KELVIN = {"K": "subtract 273.15 and name the column {base}_degC"}
 _METRES = {"m": "multiply by 1000 and name the column precipitation_mm"}
 _AREA = {"km2": 100.0, "thousand_ha": 1000.0, "acre": 0.40468564224}
+_WEIGHT = {"kg": 0.001, "thousand_t": 1000.0}
+_DENSITY = {"g_cm3": 1.0, "kg_m3": 0.001}
 # Ranges: temperatures beyond the world records (56.7, -89.2 degC, WMO archive) are errors; so is more
 # rain in a month than the 9,300 mm of Cherrapunji, July 1861 (WMO archive). Sugarcane reaches
 # 250,000 kg/ha in PAM: twice that is the yield limit.
 _ALL = (
+    Quantity("tmax", "degC", "degC", -90, 60, "weather", "Maximum temperature", "mean", refused=_KELVIN),
+    Quantity("tmin", "degC", "degC", -90, 60, "weather", "Minimum temperature", "mean", refused=_KELVIN),
+    Quantity("precipitation", "mm", "mm", 0, 9300, "weather", "Precipitation", "sum", refused=_METRES),
+    Quantity("yield", "kg_ha", "kg/ha", 0, 500_000, "yields", "Yield", factors={"t_ha": 1000.0}),
+    Quantity("area_harvested", "ha", "ha", 0, 1e8, "yields", "Harvested area", factors=_AREA),
+    Quantity("area_planted", "ha", "ha", 0, 1e8, "yields", "Planted area", factors=_AREA),
+    Quantity("production", "t", "t", 0, 1e10, "yields", "Production", factors=_WEIGHT),
+    Quantity("latitude", "deg", "degrees_north", -90, 90, "place", "Latitude"),
+    Quantity("longitude", "deg", "degrees_east", -180, 180, "place", "Longitude"),
+    Quantity("clay", "pct", "%", 0, 100, "soil", "Clay", factors={"g_kg": 0.1}),
+    Quantity("silt", "pct", "%", 0, 100, "soil", "Silt", factors={"g_kg": 0.1}),
+    Quantity("sand", "pct", "%", 0, 100, "soil", "Sand", factors={"g_kg": 0.1}),
+    Quantity("bulk_density", "kg_dm3", "kg/dm3", 0, 3, "soil", "Bulk density", factors=_DENSITY),
+    Quantity("coarse_fragments", "pct", "%", 0, 100, "soil", "Coarse fragments"),
     Quantity(
-        "tmax",
-        "degC",
-        "degC",
-        -90,
-        60,
-        "weather",
-        "Maximum temperature",
-        "Temperatura máxima",
-        "mean",
-        refused=_KELVIN,
+        "cec", "cmolc_kg", "cmol(c)/kg", 0, 300, "soil", "Cation exchange capacity", factors={"mmolc_kg": 0.1}
     ),
-    Quantity(
-        "tmin",
-        "degC",
-        "degC",
-        -90,
-        60,
-        "weather",
-        "Minimum temperature",
-        "Temperatura mínima",
-        "mean",
-        refused=_KELVIN,
-    ),
-    Quantity(
-        "precipitation",
-        "mm",
-        "mm",
-        0,
-        9300,
-        "weather",
-        "Precipitation",
-        "Precipitação",
-        "sum",
-        refused=_METRES,
-    ),
-    Quantity(
-        "yield", "kg_ha", "kg/ha", 0, 500_000, "yields", "Yield", "Rendimento médio", factors={"t_ha": 1000.0}
-    ),
-    Quantity("area_harvested", "ha", "ha", 0, 1e8, "yields", "Harvested area", "Área colhida", factors=_AREA),
-    Quantity("area_planted", "ha", "ha", 0, 1e8, "yields", "Planted area", "Área plantada", factors=_AREA),
-    Quantity(
-        "production",
-        "t",
-        "t",
-        0,
-        1e10,
-        "yields",
-        "Production",
-        "Produção",
-        factors={"kg": 0.001, "thousand_t": 1000.0},
-    ),
-    Quantity("latitude", "deg", "degrees_north", -90, 90, "place", "Latitude", "Latitude"),
-    Quantity("longitude", "deg", "degrees_east", -180, 180, "place", "Longitude", "Longitude"),
-    Quantity("clay", "pct", "%", 0, 100, "soil", "Clay", "Argila", factors={"g_kg": 0.1}),
-    Quantity("silt", "pct", "%", 0, 100, "soil", "Silt", "Silte", factors={"g_kg": 0.1}),
-    Quantity("sand", "pct", "%", 0, 100, "soil", "Sand", "Areia", factors={"g_kg": 0.1}),
-    Quantity(
-        "bulk_density",
-        "kg_dm3",
-        "kg/dm3",
-        0,
-        3,
-        "soil",
-        "Bulk density",
-        "Densidade do solo",
-        factors={"g_cm3": 1.0, "kg_m3": 0.001},
-    ),
-    Quantity("coarse_fragments", "pct", "%", 0, 100, "soil", "Coarse fragments", "Fragmentos grossos"),
-    Quantity(
-        "cec",
-        "cmolc_kg",
-        "cmol(c)/kg",
-        0,
-        300,
-        "soil",
-        "Cation exchange capacity",
-        "Capacidade de troca de cátions",
-        factors={"mmolc_kg": 0.1},
-    ),
-    Quantity(
-        "soc",
-        "g_kg",
-        "g/kg",
-        0,
-        1000,
-        "soil",
-        "Organic carbon",
-        "Carbono orgânico",
-        factors={"dg_kg": 0.1, "pct": 10.0},
-    ),
-    Quantity("nitrogen", "g_kg", "g/kg", 0, 100, "soil", "Nitrogen", "Nitrogênio", factors={"cg_kg": 0.01}),
-    Quantity("ph_h2o", "", "pH", 0, 14, "soil", "pH in water", "pH em água"),
-    Quantity("ph_kcl", "", "pH", 0, 14, "soil", "pH in KCl", "pH em KCl"),
+    Quantity("soc", "g_kg", "g/kg", 0, 1000, "soil", "Organic carbon", factors={"dg_kg": 0.1, "pct": 10.0}),
+    Quantity("nitrogen", "g_kg", "g/kg", 0, 100, "soil", "Nitrogen", factors={"cg_kg": 0.01}),
+    Quantity("ph_h2o", "", "pH", 0, 14, "soil", "pH in water"),
+    Quantity("ph_kcl", "", "pH", 0, 14, "soil", "pH in KCl"),
 )
 QUANTITIES: Mapping[str, Quantity] = {q.name: q for q in _ALL}
 WEATHER = ("tmax_degC", "tmin_degC", "precipitation_mm")
@@ -163,7 +91,7 @@ _DEGREE_DAYS = re.compile(r"^gdd_?(?P<base>\d+)(?:_(?P<upper>\d+))?_degC_day$")
 
 @dataclass(frozen=True)
 class Column:
-    """A column name that was understood: quantity, factor to its unit, soil layer."""
+    """What a column name says: the quantity, the factor to its unit, the soil layer."""
 
     quantity: Quantity
     factor: float
@@ -174,8 +102,8 @@ def degree_day_quantity(base_degC: float, upper_degC: float | None) -> Quantity:
     """The monthly growing-degree-day quantity of a base and upper limit, e.g. ``gdd_8_30_degC_day``.
 
     Args:
-        base_degC: temperature below which nothing accumulates (degC).
-        upper_degC: temperature above which warmth adds nothing (degC), or None for no limit.
+        base_degC: temperature at and below which a day adds nothing (degC).
+        upper_degC: temperature above which a day adds no more (degC), or None for no limit.
     """
     limits = f"{base_degC:g}" if upper_degC is None else f"{base_degC:g}_{upper_degC:g}"
     top = 31 * (60 if upper_degC is None else upper_degC - base_degC)
@@ -187,20 +115,18 @@ def degree_day_quantity(base_degC: float, upper_degC: float | None) -> Quantity:
         top,
         "weather",
         f"Growing degree days ({limits.replace('_', '-')} degC)",
-        f"Graus-dia ({limits.replace('_', '-')} °C)",
         "sum",
     )
 
 
 def resolve(column: str) -> Column | None:
-    """Read a column name; None when it names nothing we know (an extra column).
+    """Read a column name; None for an extra column, which names no known quantity or no known unit.
 
     Args:
         column: name such as ``cec_mmolc_kg_0_30cm`` or ``yield_t_ha``.
 
     Raises:
-        SchemaError: a quantity we know whose unit is missing or refused. One with a unit that we do not
-            know is an extra column.
+        SchemaError: a known quantity without its unit, or in a unit that is refused.
     """
     days = _DEGREE_DAYS.match(column)
     if days:
@@ -226,7 +152,7 @@ def resolve(column: str) -> Column | None:
         if unit == "":
             known = ", ".join([quantity.unit, *quantity.factors])
             raise SchemaError(
-                f"column {column!r} does not say its unit",
-                f"Rename it {quantity.base}_UNIT with a unit of: {known}.",
+                f"column {column!r}: expected a unit in its name, received none",
+                f"Rename it {quantity.base}_UNIT with one of the units {known}.",
             )
     return None

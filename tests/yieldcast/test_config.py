@@ -1,3 +1,4 @@
+import json
 from datetime import date
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def write(tmp_path, text):
     return path
 
 
-def test_the_defaults_are_the_papers():
+def test_the_defaults_are_those_of_the_paper():
     # Cunha & Silva 2020, Section 4.
     training, network = config.Settings().training, config.Settings().network
     assert (training.learning_rate, training.beta_1, training.beta_2) == (5e-4, 0.9, 0.999)
@@ -61,15 +62,11 @@ def test_a_missing_file_is_missing_data(tmp_path):
 def test_settings_survive_their_own_json(tmp_path):
     settings = config.read_settings(write(tmp_path, "[data]\ncalendar = 'own.csv'\nmonths = {corn = 7}\n"))
     assert settings.data.calendar == tmp_path.resolve() / "own.csv"
-    import json
-
     assert config.parse_settings(json.loads(settings.model_dump_json()), "resolved") == settings
 
 
 @given(st.lists(st.integers(1, 4096), min_size=1, max_size=8), st.floats(0, 1))
 def test_any_settings_in_range_survive_json(units, noise):
-    import json
-
     settings = config.parse_settings({"network": {"lstm_units": units, "noise": noise}}, "x")
     assert config.parse_settings(json.loads(settings.model_dump_json()), "y") == settings
 
@@ -84,9 +81,18 @@ def test_the_forecast_preset_is_the_file_of_that_name():
     assert config.read_settings(CONFIGS / "forecast.toml") == config.FORECAST_SETTINGS
 
 
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
+def test_every_example_is_valid(path):
+    assert config.read_settings(path)
+
+
+def test_the_file_of_the_paper_states_the_defaults():
+    assert config.read_settings(CONFIGS / "paper.toml") == config.Settings()
+
+
 def test_the_paper_preset_is_the_default_of_a_file(tmp_path):
     assert config.read_settings(None) == config.read_settings(None, "paper") == config.Settings()
-    # what a file leaves out is the paper's, whatever preset would serve without a file
+    # keys that a file lacks have the paper's value, whatever the preset
     assert config.read_settings(write(tmp_path, ""), "forecast") == config.Settings()
     assert set(config.PRESETS) == {"forecast", "paper"}
 
@@ -97,7 +103,7 @@ def test_the_forecast_preset_is_what_a_forecast_needs():
     assert training.season_cuts > 0  # seasons of which only the first months are known
     assert data.yield_history
     assert config.FORECAST_SETTINGS.network.target == "departure"
-    # preliminary ERA5T: a month is out on the 6th of the next
+    # preliminary ERA5T: a month is public from the 6th of the next month on
     assert str(data.publication().weather_public(date(2017, 10, 1))) == "2017-11-06"
 
 

@@ -1,4 +1,7 @@
-"""Checks the three tables at every door: dims, types, units, ranges, keys; says what to do otherwise."""
+"""The contract of each table of a store: dims, types, units, ranges, keys, and the checks that enforce it.
+
+Tables are checked when they are imported, fetched, written and read.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,42 @@ from yieldcast.errors import SchemaError
 from yieldcast.variables import Quantity
 
 PLACE_TEXTS = ("code", "name", "state", "region")
-# tmin may pass tmax by the rounding of float32 and of packed files, not by more
-TMIN_ABOVE_TMAX_degC = 0.01
+TMIN_ABOVE_TMAX_degC = 0.01  # allowed, for the rounding of float32 and of packed files
 _REIMPORT = "Correct the source and run the import again."
+_REFETCH = "Make the table again: `yieldcast fetch seasonal`."
+
+_SEASONAL = "seasonal"
+# Larger ratios to the mean rain of a month come from a mean close to zero (the limit is our choice).
+RATIO_MOST = 5.0
+_SEASONAL_DIMS = ("forecast_reference_time", "lead_month", "member", "cell")
+_SEASONAL_COORDINATES = {
+    "forecast_reference_time": "datetime64[ns]",
+    "lead_month": "int16",
+    "member": "int16",
+    "cell": "int32",
+    "system": "int16",
+    "municipality": "int32",
+}
+_SEASONAL_FIELDS = (
+    Quantity("tmax_anomaly", "degC", "degC", -30, 30, "weather", "Tmax anomaly"),
+    Quantity("tmin_anomaly", "degC", "degC", -30, 30, "weather", "Tmin anomaly"),
+    Quantity("precipitation_ratio", "", "1", 0, RATIO_MOST, "weather", "Precipitation ratio"),
+)
+_SEASONAL_ARRAYS = {
+    **{quantity.name: (_SEASONAL_DIMS, "float32") for quantity in _SEASONAL_FIELDS},
+    "published": (_SEASONAL_DIMS[:1], "datetime64[ns]"),
+    "start_system": (_SEASONAL_DIMS[:1], "int16"),
+    "cell_latitude_deg": (("cell",), "float64"),
+    "cell_longitude_deg": (("cell",), "float64"),
+    "municipality_cell": (("system", "municipality"), "int32"),
+}
+# SEAS5 was released on the 13th of the month and later on the 5th or 6th, never earlier (Copernicus CDS): an
+# earlier date in the table would let a forecast use data before they were public.
+_EARLIEST_RELEASE_days = 4
 
 
 def set_units(ds: xr.Dataset) -> xr.Dataset:
-    """A copy with ``units`` and ``long_name`` written into every variable that `variables` knows."""
+    """A copy in which all variables defined in `yieldcast.variables` have ``units`` and ``long_name``."""
     ds = ds.copy()
     for name, array in ds.variables.items():
         quantity = quantity_of(str(name))
@@ -31,7 +63,7 @@ def set_units(ds: xr.Dataset) -> xr.Dataset:
 
 
 def quantity_of(name: str) -> Quantity | None:
-    """The quantity held under exactly this variable name, or None."""
+    """The quantity with exactly this variable name, or None."""
     if name in variables.QUANTITIES:
         return variables.QUANTITIES[name]
     if name.startswith("gdd_") and (column := variables.resolve(name)) is not None:
@@ -48,7 +80,7 @@ def check_static(ds: xr.Dataset) -> xr.Dataset:
             `variables.SOIL` (municipality, soil_layer), float32, NaN where missing.
 
     Raises:
-        SchemaError: anything else, with the first offending place.
+        SchemaError: the table differs; the message names the first wrong place.
     """
     table = "static"
     _check_municipalities(ds, table)
@@ -60,7 +92,7 @@ def check_static(ds: xr.Dataset) -> xr.Dataset:
     for name in ("latitude_deg", "longitude_deg"):
         check_array(ds, table, name, ("municipality",), "float64")
         refuse_outside(ds[name], table, variables.QUANTITIES[name])
-        refuse(ds[name], table, np.isnan(ds[name].values), "a number", "every place needs a position")
+        refuse(ds[name], table, np.isnan(ds[name].values), "a number", "every place needs its coordinates")
     for name in ("code", "state"):
         texts = np.char.str_len(ds[name].values.astype(str))
         refuse(ds[name], table, texts == 0, "a text", "every place needs its code and its state")
@@ -76,11 +108,11 @@ def check_weather(ds: xr.Dataset) -> xr.Dataset:
 
     Args:
         ds: dims (municipality, time), time = first of each month, datetime64[ns], without gaps; float32
-            tmax_degC, tmin_degC, precipitation_mm (month's sum) and any ``gdd_*_degC_day``, NaN where
+            tmax_degC, tmin_degC, precipitation_mm (sum of the month) and any ``gdd_*_degC_day``, NaN where
             missing, each with its units.
 
     Raises:
-        SchemaError: anything else, with the first offending municipality and month.
+        SchemaError: the table differs; the message names the first wrong municipality and month.
     """
     table = "weather"
     _check_municipalities(ds, table)
@@ -93,7 +125,7 @@ def check_weather(ds: xr.Dataset) -> xr.Dataset:
         raise SchemaError(
             f"{table}: expected time to hold the first day of every month without a gap, "
             f"received {len(time)} stamps from {time[0]} to {time[-1]}",
-            "Put missing months in as NaN.",
+            "Add missing months with NaN as their values.",
         )
     for name in (*variables.WEATHER, *extra):
         quantity = quantity_of(name)
@@ -112,7 +144,7 @@ def check_yields(ds: xr.Dataset) -> xr.Dataset:
             yield_kg_ha and optionally the areas and the production, NaN = no value, with their units.
 
     Raises:
-        SchemaError: anything else, with the first offending crop, municipality and year.
+        SchemaError: the table differs; the message names the first wrong crop, municipality and year.
     """
     table = "yields"
     _check_municipalities(ds, table)
@@ -126,8 +158,42 @@ def check_yields(ds: xr.Dataset) -> xr.Dataset:
     return ds
 
 
+def check_seasonal(ds: xr.Dataset) -> xr.Dataset:
+    """Check the table of seasonal forecasts and return it.
+
+    Args:
+        ds: dims forecast_reference_time (datetime64[ns], first of the start month), lead_month (int16, 1 is
+            the start month), member (int16), cell (int32, used cells of the grids), system (int16, versions
+            of the forecasting system in the table, each with its own grid), municipality (int32).
+            float32 tmax_anomaly_degC and tmin_anomaly_degC (-30..30 degC) and precipitation_ratio (0..5)
+            with the first four dims, NaN at cells of the other systems; per start published (first day on
+            which it may be used) and start_system; per cell cell_latitude_deg and cell_longitude_deg
+            (float64); municipality_cell (system, municipality), index into cell, -1 without a cell.
+            attrs: licence, attribution, hindcast_years ("1993-2016").
+
+    Raises:
+        SchemaError: the table differs; the message names the first wrong value.
+    """
+    for name, dtype in _SEASONAL_COORDINATES.items():
+        check_coordinate(ds, _SEASONAL, name, dtype)
+    check_names(ds, _SEASONAL, tuple(_SEASONAL_ARRAYS), ())
+    for name, (dims, dtype) in _SEASONAL_ARRAYS.items():
+        check_array(ds, _SEASONAL, name, dims, dtype)
+    for quantity in _SEASONAL_FIELDS:
+        units = ds[quantity.name].attrs.get("units")
+        _expect(units == quantity.units, f"{quantity.name} with attrs['units'] {quantity.units!r}", units)
+        refuse_outside(ds[quantity.name], _SEASONAL, quantity)
+    for name in ("licence", "attribution"):
+        _expect(bool(ds.attrs.get(name)), f"attrs[{name!r}]", ds.attrs.get(name))
+    years = str(ds.attrs.get("hindcast_years"))
+    _expect(bool(re.fullmatch(r"\d{4}-\d{4}", years)), "attrs['hindcast_years'] such as '1993-2016'", years)
+    _check_starts(ds)
+    _check_cells(ds)
+    return ds
+
+
 def refuse_outside(array: xr.DataArray, table: str, quantity: Quantity, hint: str = "") -> None:
-    """Raise SchemaError when a value lies outside the quantity's range; NaN passes, infinity does not."""
+    """Raise SchemaError if a value is outside the range of the quantity; NaN is accepted, infinity is not."""
     values = array.values
     outside = ~((values >= quantity.low) & (values <= quantity.high)) & ~np.isnan(values)
     expected = f"{quantity.low:g} to {quantity.high:g} {quantity.units}"
@@ -135,13 +201,13 @@ def refuse_outside(array: xr.DataArray, table: str, quantity: Quantity, hint: st
 
 
 def refuse_crossed(tmin: xr.DataArray, tmax: xr.DataArray, table: str) -> None:
-    """Raise SchemaError where tmin is above tmax by more than rounding; NaN passes."""
+    """Raise SchemaError where tmin is above tmax by more than rounding; NaN is accepted."""
     crossed = tmin.values > tmax.values + TMIN_ABOVE_TMAX_degC
     refuse(tmin, table, crossed, "tmin at or below tmax", f"Are the two swapped? {_REIMPORT}")
 
 
 def refuse(array: xr.DataArray, table: str, bad: NDArray[np.bool_], expected: str, hint: str) -> None:
-    """Raise SchemaError where `bad` is true, with the first such value and how many there are."""
+    """Raise SchemaError if `bad` is true anywhere; the message names the first value and their number."""
     if not bad.any():
         return
     first = np.unravel_index(int(np.argmax(bad)), bad.shape)
@@ -158,7 +224,7 @@ def refuse(array: xr.DataArray, table: str, bad: NDArray[np.bool_], expected: st
 
 def _label(value: Any) -> str:
     if isinstance(value, np.datetime64):
-        # a month is named as a month, a day of a daily file as a day
+        # months in monthly tables, days in daily files
         month = value.astype("datetime64[M]")
         return str(month if month == value else value.astype("datetime64[D]"))
     return str(value)
@@ -169,7 +235,7 @@ def _check_municipalities(ds: xr.Dataset, table: str) -> None:
 
 
 def check_coordinate(ds: xr.Dataset, table: str, name: Hashable, dtype: str) -> None:
-    """Raise SchemaError unless `name` is a sorted coordinate of its own dim, of `dtype`, not empty."""
+    """Raise SchemaError unless `name` is an index coordinate of type `dtype`, sorted and not empty."""
     if name not in ds.coords or ds[name].dims != (name,) or ds.sizes[name] == 0:
         raise SchemaError(
             f"{table}: expected a coordinate {name!r} with at least one value, "
@@ -199,7 +265,7 @@ def check_names(ds: xr.Dataset, table: str, needed: tuple[str, ...], allowed: tu
     if unknown:
         raise SchemaError(
             f"{table}: expected no variables but {[*needed, *allowed]}, received {unknown} too",
-            "Drop them or name them, with their unit, as in yieldcast.variables.",
+            "Remove them, or rename them with their unit as in yieldcast.variables.",
         )
 
 
@@ -228,80 +294,6 @@ def _check_type(array: xr.DataArray, table: str, dtype: str) -> None:
         )
 
 
-_TABLE = "seasonal"
-# More than five times the usual rain of a month is noise of a small denominator (our choice).
-RATIO_MOST = 5.0
-_FIELD = ("forecast_reference_time", "lead_month", "member", "cell")
-_COORDINATES = {
-    "forecast_reference_time": "datetime64[ns]",
-    "lead_month": "int16",
-    "member": "int16",
-    "cell": "int32",
-    "system": "int16",
-    "municipality": "int32",
-}
-_FIELDS = (
-    Quantity("tmax_anomaly", "degC", "degC", -30, 30, "weather", "Tmax anomaly", "Anomalia de Tmax"),
-    Quantity("tmin_anomaly", "degC", "degC", -30, 30, "weather", "Tmin anomaly", "Anomalia de Tmin"),
-    Quantity(
-        "precipitation_ratio",
-        "",
-        "1",
-        0,
-        RATIO_MOST,
-        "weather",
-        "Precipitation ratio",
-        "Razão de precipitação",
-    ),
-)
-_ARRAYS = {
-    **{quantity.name: (_FIELD, "float32") for quantity in _FIELDS},
-    "published": (_FIELD[:1], "datetime64[ns]"),
-    "start_system": (_FIELD[:1], "int16"),
-    "cell_latitude_deg": (("cell",), "float64"),
-    "cell_longitude_deg": (("cell",), "float64"),
-    "municipality_cell": (("system", "municipality"), "int32"),
-}
-# The release day has moved from the 13th to about the 5th of the month (data-sources reference, 1.3e), never
-# to an earlier one: an earlier date in the table would be a leak.
-_EARLIEST_RELEASE_days = 4
-_AGAIN = "Make the table again: `yieldcast fetch seasonal`."
-
-
-def check_seasonal(ds: xr.Dataset) -> xr.Dataset:
-    """Check the table of seasonal forecasts and return it.
-
-    Args:
-        ds: dims forecast_reference_time (datetime64[ns], first of the start month), lead_month (int16, 1 is
-            the start month), member (int16), cell (int32, cells of the model's grid that are in use), system
-            (int16, versions of the model in the table, each with its own grid), municipality (int32).
-            float32 tmax_anomaly_degC and tmin_anomaly_degC (-30..30 degC) and precipitation_ratio (0..5)
-            with the first four dims, NaN at cells of the other system; per start published (first day on
-            which it may be used) and start_system; per cell cell_latitude_deg and cell_longitude_deg
-            (float64); municipality_cell (system, municipality), index into cell, -1 where there is none.
-            attrs: licence, attribution, hindcast_years ("1993-2016").
-
-    Raises:
-        SchemaError: anything else, with the first offending value.
-    """
-    for name, dtype in _COORDINATES.items():
-        check_coordinate(ds, _TABLE, name, dtype)
-    check_names(ds, _TABLE, tuple(_ARRAYS), ())
-    for name, (dims, dtype) in _ARRAYS.items():
-        check_array(ds, _TABLE, name, dims, dtype)
-    for quantity in _FIELDS:
-        units = ds[quantity.name].attrs.get("units")
-        _expect(units == quantity.units, f"{quantity.name} with attrs['units'] {quantity.units!r}", units)
-        refuse_outside(ds[quantity.name], _TABLE, quantity)
-    for name in ("licence", "attribution"):
-        _expect(bool(ds.attrs.get(name)), f"attrs[{name!r}]", ds.attrs.get(name))
-    years = str(ds.attrs.get("hindcast_years"))
-    _expect(bool(re.fullmatch(r"\d{4}-\d{4}", years)), "attrs['hindcast_years'] such as '1993-2016'", years)
-    _check_starts(ds)
-    _check_cells(ds)
-    return ds
-
-
 def _check_starts(ds: xr.Dataset) -> None:
     starts, published = ds["forecast_reference_time"].values, ds["published"].values
     leads = ds["lead_month"].values
@@ -309,21 +301,21 @@ def _check_starts(ds: xr.Dataset) -> None:
     _expect(bool((month_starts == starts).all()), "starts on the first of a month", starts[0])
     _expect(leads.tolist() == list(range(1, len(leads) + 1)), "lead_month 1, 2, 3 ...", leads.tolist())
     early = ~(published >= starts + np.timedelta64(_EARLIEST_RELEASE_days, "D"))
-    refuse(ds["published"], _TABLE, early, "a day after the start", _AGAIN)
+    refuse(ds["published"], _SEASONAL, early, "a day after the start", _REFETCH)
     strange = ~np.isin(ds["start_system"].values, ds["system"].values)
-    refuse(ds["start_system"], _TABLE, strange, f"one of {ds['system'].values.tolist()}", _AGAIN)
-    for quantity in _FIELDS:
+    refuse(ds["start_system"], _SEASONAL, strange, f"one of {ds['system'].values.tolist()}", _REFETCH)
+    for quantity in _SEASONAL_FIELDS:
         empty = np.isnan(ds[quantity.name].values).all(axis=(1, 2, 3))
-        refuse(ds["published"], _TABLE, empty, f"starts with at least one {quantity.name}", _AGAIN)
+        refuse(ds["published"], _SEASONAL, empty, f"starts with at least one {quantity.name}", _REFETCH)
 
 
 def _check_cells(ds: xr.Dataset) -> None:
     cells, index = ds["cell"].values, ds["municipality_cell"]
     _expect(cells.tolist() == list(range(len(cells))), "cells numbered from 0 on", cells[:3].tolist())
     outside = (index.values < -1) | (index.values >= len(cells))
-    refuse(index, _TABLE, outside, f"-1 to {len(cells) - 1}", _AGAIN)
+    refuse(index, _SEASONAL, outside, f"-1 to {len(cells) - 1}", _REFETCH)
 
 
 def _expect(holds: bool, expected: str, received: Any) -> None:
     if not holds:
-        raise SchemaError(f"{_TABLE}: expected {expected}, received {received!s}", _AGAIN)
+        raise SchemaError(f"{_SEASONAL}: expected {expected}, received {received!s}", _REFETCH)

@@ -229,7 +229,7 @@ def test_a_column_twice(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("header_line", "message"),
     [
-        ("code,crop,year,yield", "'yield' does not say its unit"),
+        ("code,crop,year,yield", "'yield': expected a unit in its name"),
         ("code,crop,year,yield_bushel", "expected a yield"),
         ("code,crop,year,production_t", "expected a yield"),
         ("code,crop,when,yield_kg_ha", "expected a column harvest_year or year"),
@@ -252,8 +252,8 @@ def test_the_same_quantity_twice(folder: Path) -> None:
     ("column", "message"),
     [
         ("clay_pct", "column 'clay_pct' does not say its layer"),
-        ("clay_0_30cm", "does not say its unit"),
-        ("clay", "does not say its unit"),
+        ("clay_0_30cm", "expected a unit in its name"),
+        ("clay", "expected a unit in its name"),
         ("loam", "expected soil columns"),
     ],
 )
@@ -298,7 +298,7 @@ BAD_WEATHER: list[tuple[Callable[[xr.Dataset], xr.Dataset], str, str]] = [
     (scaled("tmax_degC", 1.8, 32), "tmax_degC of -90 to 60 degC", "looks like Fahrenheit"),
     (units("tmin_degC", "K"), "received attrs units 'K'", "Convert"),
     (lambda ds: ds.rename(tmax_degC="tmax_K"), "received the unit 'K'", "273.15"),
-    (lambda ds: ds.rename(tmax_degC="tmax"), "does not say its unit", "degC"),
+    (lambda ds: ds.rename(tmax_degC="tmax"), "expected a unit in its name", "degC"),
     (scaled("precipitation_mm", 0.001), "looks like metres", "Multiply"),
     (units("precipitation_mm", "m"), "received attrs units 'm'", "Convert"),
     (units("precipitation_mm", "m d-1"), "received attrs units 'm d-1'", "Convert"),
