@@ -1,7 +1,10 @@
 """Sphinx settings: `make docs` builds the pages into docs/_build/html, with warnings as errors."""
 
 import os
+import subprocess
+import sys
 from importlib.metadata import version as installed
+from pathlib import Path
 
 # The reference imports every module of the packages; no page needs a GPU or TensorFlow's start-up lines.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -13,7 +16,7 @@ copyright = "2026, the yieldcast founders"
 version = release = installed("yieldcast")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "reference/_commands.md"]
 myst_heading_anchors = 3
 myst_enable_extensions = ["deflist", "colon_fence"]
 
@@ -38,3 +41,12 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+
+
+def setup(app: object) -> None:
+    """Write the help of every command as Markdown, for reference/commands.md."""
+    typer = [sys.executable, "-m", "typer", "yieldcast.cli.app", "utils", "docs", "--name", "yieldcast"]
+    help_text = subprocess.run(typer, capture_output=True, text=True, check=True).stdout
+    commands = help_text.partition("\n## ")[2]  # without the title and the options of yieldcast itself
+    file = Path(__file__).with_name("reference") / "_commands.md"
+    file.write_text("## " + commands.replace("\n# ", "\n## "), encoding="utf-8")
