@@ -1,5 +1,6 @@
-"""`python -m yieldcast` is the command line."""
+"""`python -m yieldcast` runs the command line."""
 
 from yieldcast.cli.app import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,51 +1,49 @@
-"""Command line: the only module that sees everything. Heavy imports stay inside the commands."""
+"""The command line: its root, `main`, and the commands demo, calendar, import, status, train, evaluate.
+
+Heavy imports stay inside the commands, so that ``--help`` is fast.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from yieldcast.cli import forecast as cli_forecast
-from yieldcast.cli.arguments import parse_date, parse_years
-from yieldcast.cli.fetch import INTERRUPTED, add_commands
-from yieldcast.cli.startup import DEBUG, load_tensorflow
-from yieldcast.errors import ConfigError, MissingDataError, YieldcastError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
+from yieldcast.cli import fetch, forecast, jobs
+from yieldcast.cli.arguments import (
+    CropOption,
+    HarvestYearOption,
+    JsonOption,
+    RunArgument,
+    StoreOption,
+    check_json_folder,
+    parse_date,
+    parse_years,
+)
+from yieldcast.cli.terminal import DEBUG, INTERRUPTED, console, fail, load_tensorflow
+from yieldcast.errors import ConfigError, YieldcastError
 
 app = typer.Typer(
     name="yieldcast",
-    help="Municipal crop-yield forecasts, before sowing and in season, with honest skill.",
-    epilog="--debug anywhere on the line shows the traceback of an error. Exit codes: 0 done, 2 settings, "
-    "3 missing data or files, 4 fetch or credentials, 5 malformed contents or leak, 6 unusable run, 1 other.",
+    epilog="--debug with any command shows the traceback of an error. Exit codes: 0 done, 1 unexpected "
+    "error, 2 settings and options, 3 missing data or files, 4 fetch or credentials, 5 malformed contents or "
+    "data from after the date of a forecast, 6 unusable run, 130 stopped by Ctrl-C.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode="markdown",
 )
 
 
 class Preset(StrEnum):
-    """Named settings of `config.PRESETS`."""
+    """Settings that need no file, see `yieldcast.config.PRESETS`."""
 
     forecast = "forecast"
     paper = "paper"
-
-
-StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the store.")]
-CropArgument = Annotated[str, typer.Option("--crop", help="Crop, e.g. soybean.")]
-
-
-def console(stderr: bool = False) -> Console:
-    """A rich console; imported late because --help must be fast."""
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False, markup=False)
 
 
 def _version(wanted: bool) -> None:
@@ -67,10 +65,17 @@ def root(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the store and the run.")] = Path("demo-output"),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for tables, store, run and bulletins.")
+    ] = Path("demo-output"),
     seeds: Annotated[int, typer.Option(min=2, max=30, help="Members to train.")] = 10,
 ) -> None:
-    """Run the main job on a small synthetic country: import, train, evaluate, forecast, report."""
+    """Import, train, evaluate and forecast on a small synthetic country, and write a report.
+
+    Example:
+
+        yieldcast demo --out demo-output
+    """
     load_tensorflow()
     from yieldcast.cli.demo import run_demo
 
@@ -79,18 +84,22 @@ def demo(
 
 @app.command()
 def calendar(
-    crop: Annotated[str, typer.Argument(help="corn, cotton, rice, soybean, sugarcane, or your own.")],
+    crop: Annotated[str, typer.Argument(help="corn, cotton, rice, soybean, sugarcane, or one of your own.")],
     state: Annotated[str, typer.Option(help="State (UF), or a region of your own calendar.")],
-    harvest_year: Annotated[
-        int, typer.Option(min=1800, max=2200, help="Harvest year; 2018 is safra 2017/18.")
-    ],
-    file: Annotated[Path | None, typer.Option("--calendar", help="Your own calendar, CSV.")] = None,
-    months: Annotated[int | None, typer.Option(help="Your own month count for the crop.")] = None,
+    harvest_year: HarvestYearOption,
+    file: Annotated[Path | None, typer.Option("--calendar", metavar="CSV", help="Your own calendar.")] = None,
+    months: Annotated[
+        int | None, typer.Option(help="Months of the window, instead of the calendar's number.")
+    ] = None,
 ) -> None:
     """Print the months of a season window.
 
-    The window of harvest year Y is the first n months from the start of planting. Planting falls in Y
-    when its first month is not later than the first month of harvest, else in Y-1.
+    The window of harvest year Y is the first n months from the start of planting. Planting falls in Y if its
+    first month is not later than the first month of harvest, and in Y-1 otherwise.
+
+    Example:
+
+        yieldcast calendar soybean --state MT --harvest-year 2018
     """
     import calendars
 
@@ -102,7 +111,7 @@ def calendar(
     out = console()
     out.print(f"{window[0]} ... {window[-1]}")
     out.print(f"{len(window)} months: {' '.join(window)}")
-    borrowed = "" if row.region == state else f" (row of {row.region}: {state} has none of its own)"
+    borrowed = "" if row.region == state else f" (row of {row.region}: the calendar has none for {state})"
     dates = [
         f"{day:02d}/{month:02d}"
         for day, month in (row.planting_start, row.planting_end, row.harvest_start, row.harvest_end)
@@ -113,21 +122,27 @@ def calendar(
 @app.command("import")
 def import_tables(
     store: StoreOption,
-    places: Annotated[Path, typer.Option(metavar="CSV", help="Code, name, state, lat, lon per place.")],
+    places: Annotated[
+        Path, typer.Option(metavar="CSV", help="Code, name, state, lat, lon of municipalities.")
+    ],
     yields: Annotated[Path, typer.Option(metavar="CSV[.gz]", help="Code, crop, year, yield_kg_ha.")],
     weather: Annotated[
         Path, typer.Option(metavar="NC", help="netCDF (municipality, time), monthly or daily.")
     ],
     soil: Annotated[Path | None, typer.Option(metavar="CSV[.gz]", help="Soil properties by layer.")] = None,
     mesh: Annotated[
-        Path | None, typer.Option(metavar="GEOJSON", help="Boundaries of the places, for maps.")
+        Path | None, typer.Option(metavar="GEOJSON", help="Boundaries of the municipalities, for maps.")
     ] = None,
 ) -> None:
-    """Read your own tables into a store, checked.
+    """Check your own tables and write them into a store.
 
-    Columns may come in any order and extra ones are ignored; units are read from names
-    (yield_kg_ha or yield_t_ha, tmax_degC, precipitation_mm, clay_pct_0_30cm). Nothing is written when
-    anything is wrong, and an earlier store stays as it was.
+    Columns may come in any order and other columns are ignored; units are read from column names
+    (yield_kg_ha or yield_t_ha, tmax_degC, precipitation_mm, clay_pct_0_30cm). If anything is wrong nothing
+    is written, and an earlier store stays unchanged.
+
+    Example:
+
+        yieldcast import --store STORE --places places.csv --yields yields.csv --weather weather.nc
     """
     from yieldcast.cli.views.store import import_view
     from yieldcast.data.boundaries import read_mesh
@@ -145,7 +160,12 @@ def import_tables(
 
 @app.command()
 def status(store: StoreOption) -> None:
-    """Show what a store holds: tables, years, gaps, fingerprints."""
+    """Show what a store holds: tables, years, gaps, fingerprints.
+
+    Example:
+
+        yieldcast status --store STORE
+    """
     from yieldcast.cli.views.store import status_view
     from yieldcast.data.store import Store
 
@@ -155,41 +175,48 @@ def status(store: StoreOption) -> None:
 @app.command()
 def train(
     store: StoreOption,
-    crop: CropArgument,
+    crop: CropOption,
     train_years: Annotated[str, typer.Option(help="Harvest years, e.g. 2011:2017 (both included).")],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Run directory; an unfinished one is continued.")],
     seeds: Annotated[int, typer.Option(min=1, max=999, help="Members: seeds 1 to N.")] = 30,
     config: Annotated[
-        Path | None, typer.Option(metavar="TOML", help="Settings; what it leaves out is the paper's.")
+        Path | None,
+        typer.Option(metavar="TOML", help="Settings file; other settings are the paper's."),
     ] = None,
     preset: Annotated[
         Preset | None,
         typer.Option(
-            help="Settings without a file: forecast (the default: for yieldcast forecast, intervals from a "
-            "harvest year that each member leaves out) or paper (as published)."
+            help="Settings without a file: forecast (default; needed for yieldcast forecast, because each "
+            "member leaves out a harvest year that calibrates the intervals) or paper (as published)."
         ),
     ] = None,
     no_noise: Annotated[bool, typer.Option("--no-noise", help="Without the noise layer (Table 4).")] = False,
     strategy: Annotated[
-        str, typer.Option(help="tf.distribute: auto, default, one-device, mirrored or multi-worker.")
+        str,
+        typer.Option(help="tf.distribute strategy: auto, default, one-device, mirrored or multi-worker."),
     ] = "auto",
     block: Annotated[
-        int | None, typer.Option(min=1, help="Members per compiled block; default: the fastest measured.")
+        int | None,
+        typer.Option(min=1, help="Members per compiled block; default: by device."),
     ] = None,
 ) -> None:
-    """Train the dual-path network: one member per seed, all of them side by side.
+    """Train the dual-path network: one member per seed, many at the same time.
 
-    Killed at any moment or stopped with Ctrl-C, the same command goes on where it was: finished members
-    are kept, those under way are kept every two minutes and on Ctrl-C.
+    A training that was killed or stopped with Ctrl-C is continued by the same command: finished members are
+    saved at once, unfinished ones every two minutes and on Ctrl-C.
+
+    Example:
+
+        yieldcast train --store STORE --crop soybean --train-years 2011:2016 --out RUN
     """
-    from yieldcast import config as settings_file
     from yieldcast.cli.progress import training_progress
+    from yieldcast.config import read_settings
     from yieldcast.data.store import Store
     from yieldcast.training.pipeline import train_run
 
     if config and preset:
         raise ConfigError("--config and --preset exclude each other", "Give one of them.")
-    settings = settings_file.read_settings(config, preset.value if preset else "forecast")
+    settings = read_settings(config, preset.value if preset else "forecast")
     if no_noise:
         network = settings.network.model_copy(update={"noise": 0.0})
         settings = settings.model_copy(update={"network": network})
@@ -209,30 +236,32 @@ def train(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of yieldcast train.")],
+    run: RunArgument,
     store: StoreOption,
     test_years: Annotated[str, typer.Option(help="Harvest years to score, all after the training years.")],
-    file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the scores here.")
-    ] = None,
+    file: JsonOption = None,
     as_of: Annotated[
         str | None,
         typer.Option(
             metavar="YYYY-MM-DD",
-            help="Date of the public reference lines and of the weather seen; default: the end of each "
-            "row's window for the lines, the whole window's weather for the models.",
+            help="Date that limits public yields and weather; default: the end of each row's window for "
+            "the public baselines, and no limit on the weather of the window.",
         ),
     ] = None,
 ) -> None:
-    """Score a run beside the simple reference lines, on the same rows."""
+    """Score a run and the baselines on the same rows.
+
+    Example:
+
+        yieldcast evaluate RUN --store STORE --test-years 2018
+    """
     from yieldcast.cli.progress import counting_progress
     from yieldcast.cli.views.scores import evaluation_table, years_table
     from yieldcast.data.store import Store
     from yieldcast.evaluation.evaluate import evaluate_run, write_scores
     from yieldcast.training.run_directory import Run
 
-    if file and not file.parent.is_dir():
-        raise MissingDataError(f"--json: no folder {file.parent}", "Make it first, or give another path.")
+    check_json_folder(file)
     years, date, screen = parse_years(test_years, "--test-years"), parse_date(as_of, "--as-of"), console()
     opened, trained = Store.open(store), Run.open(run)
     load_tensorflow()
@@ -245,41 +274,36 @@ def evaluate(
         screen.print(f"written: {path}")
 
 
-add_commands(app)
-cli_forecast.add_commands(app)
+fetch.add_commands(app)
+forecast.add_commands(app)
+app.add_typer(jobs.jobs)
 
 
-def main() -> None:
-    """Entry point: every error becomes one screen with a hint, and an exit code a scheduler can act on."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: every error becomes a short message with a hint, and an exit code for schedulers.
+
+    Args:
+        arguments: what follows ``yieldcast`` on the command line; None takes it from `sys.argv`.
+    """
     from calendars import CalendarError
 
-    debug = DEBUG in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = DEBUG in given
     try:
-        app(arguments)
+        app([argument for argument in given if argument != DEBUG], prog_name="yieldcast")
     except (YieldcastError, CalendarError) as error:
         if debug:
             raise
-        _fail(str(error), error.hint, error.exit_code)
+        fail(str(error), error.hint, error.exit_code)
     except SystemExit as ended:
         if ended.code != INTERRUPTED:
             raise
-        _fail("stopped", "What was done is kept; the same command goes on from there.", INTERRUPTED)
+        fail("stopped", "What was done is kept; the same command goes on from there.", INTERRUPTED)
     except Exception as error:
         if debug:
             raise
-        _fail(
+        fail(
             f"unexpected {type(error).__name__}: {error}",
-            "Run it again with --debug for the traceback and report it.",
+            "Run it again with --debug and report the traceback.",
             1,
         )
-
-
-def _fail(message: str, hint: str, code: int) -> None:
-    from rich.text import Text
-
-    screen = console(stderr=True)
-    screen.print(Text.assemble(("Error: ", "bold red"), message))
-    if hint:
-        screen.print(Text.assemble(("Hint: ", "bold"), hint))
-    sys.exit(code)

@@ -1,27 +1,88 @@
-"""What is typed on a command line, read into values."""
+"""Options that several commands share, and parsers of what is typed: years, leads, dates, months."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 
-from yieldcast.errors import ConfigError
+from yieldcast.errors import ConfigError, MissingDataError
 
 _LEAD = re.compile(r"-?\d{1,2}")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+
+
+class Method(StrEnum):
+    """Where the weather of the months to come is taken from."""
+
+    climatology = "climatology"
+    analogue = "analogue"
+    seasonal = "seasonal"
+
+
+class Language(StrEnum):
+    """Language of tables, report and summary."""
+
+    en = "en"
+    pt = "pt"
+
+
+StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the store.")]
+CropOption = Annotated[str, typer.Option("--crop", help="Crop, e.g. soybean.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory made by yieldcast train.")]
+HarvestYearOption = Annotated[
+    int, typer.Option("--harvest-year", min=1800, max=2200, help="Harvest year; 2018 is safra 2017/18.")
+]
+MethodOption = Annotated[
+    Method,
+    typer.Option(
+        "--scenarios",
+        help="Weather of the months that are not public yet: every past year (climatology), the past years "
+        "most similar to the season so far (analogue), or the members of a fetched seasonal forecast "
+        "(seasonal).",
+    ),
+]
+LanguageOption = Annotated[
+    Language,
+    typer.Option(
+        "--lang", help="Language of tables and report; pt writes CSV with semicolons and decimal commas."
+    ),
+]
+SkillOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--skill", metavar="FILE", help="Scores written by yieldcast backtest --json, shown in the report."
+    ),
+]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write the scores to this file.")
+]
+
+
+def check_json_folder(file: Path | None) -> None:
+    """Refuse a ``--json`` file whose folder does not exist, before the long work starts.
+
+    Raises:
+        MissingDataError: the folder does not exist.
+    """
+    if file and not file.parent.is_dir():
+        raise MissingDataError(f"--json: no folder {file.parent}", "Make it first, or give another path.")
 
 
 def parse_years(text: str, option: str) -> list[int]:
     """Harvest years from "2018", "2011:2017" (both ends included) or "2011:2015,2017".
 
     Args:
-        text: as typed.
-        option: the option's name, for the error.
+        text: what was typed.
+        option: name of the option, for the error message.
 
     Raises:
-        ConfigError: anything else, or an empty or backward range.
+        ConfigError: any other text, or a range whose end comes before its start.
     """
     years: set[int] = set()
     for part in text.split(","):
@@ -43,11 +104,11 @@ def parse_leads(text: str, option: str) -> tuple[int, ...] | None:
     """Leads in months from "3", "0:9" (both ends included) or "0,3,6"; None for "all".
 
     Args:
-        text: as typed.
-        option: the option's name, for the error.
+        text: what was typed.
+        option: name of the option, for the error message.
 
     Raises:
-        ConfigError: anything else, or an empty or backward range.
+        ConfigError: any other text, or a range whose end comes before its start.
     """
     if text.strip().lower() == "all":
         return None
@@ -69,11 +130,11 @@ def parse_date(text: str | None, option: str) -> dt.date | None:
     """A date from "2018-01-15"; None stays None.
 
     Args:
-        text: as typed.
-        option: the option's name, for the error.
+        text: what was typed.
+        option: name of the option, for the error message.
 
     Raises:
-        ConfigError: not a date of the years 1900 to 2200.
+        ConfigError: not a date, or not in the years 1900 to 2200.
     """
     if text is None:
         return None
@@ -90,11 +151,11 @@ def parse_months(text: str, option: str) -> list[np.datetime64]:
     """Months from "2017-09", "2017-09:2018-02" (both ends included) or a list of these.
 
     Args:
-        text: as typed.
-        option: the option's name, for the error.
+        text: what was typed.
+        option: name of the option, for the error message.
 
     Raises:
-        ConfigError: anything else, or an empty or backward range.
+        ConfigError: any other text, or a range whose end comes before its start.
     """
     months: set[np.datetime64] = set()
     for part in text.split(","):

@@ -1,4 +1,4 @@
-"""The main job on the embedded synthetic country: files, import, train, evaluate, forecast, report."""
+"""`yieldcast demo`: import, train, evaluate and forecast on a synthetic country, and write a report."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 CROP = "soybean"
 FIRST_YEAR, YEARS, TEST_YEARS = 2007, 12, 2
-HISTORY_YEARS = 3  # the first years serve as yield history only
-# Before sowing and in season: the run knows the yields that were public on both dates.
+HISTORY_YEARS = 3  # the first harvest years are used as yield history only
+# One date before sowing and one in season. The run is trained on yields that were public on both.
 DATES = (dt.date(2017, 10, 15), dt.date(2018, 2, 15))
 
 
 def run_demo(out: Path, seeds: int, screen: Console) -> EvaluationResult:
-    """Run the main job on synthetic data and print the scores.
+    """Run all main steps on synthetic data and print their results.
 
     Args:
-        out: folder for the tables, the store and the run; a run begun there is continued.
+        out: folder for tables, store, run and bulletins; an unfinished run in it is continued.
         seeds: members to train.
         screen: where to print.
     """
@@ -63,7 +63,7 @@ def run_demo(out: Path, seeds: int, screen: Console) -> EvaluationResult:
     try:
         run = _train(store, train_years, seeds, out / "synthetic-run", screen)
     except RunError as error:
-        screen.print(f"starting the synthetic run afresh: {error}")
+        screen.print(f"training the synthetic run again from the start: {error}")
         shutil.rmtree(out / "synthetic-run")
         run = _train(store, train_years, seeds, out / "synthetic-run", screen)
     with counting_progress("scoring synthetic members", screen) as counting:
@@ -72,7 +72,7 @@ def run_demo(out: Path, seeds: int, screen: Console) -> EvaluationResult:
     screen.print(years_table(result.by_year(), result.synthetic))
     for path in write_scores(result, run):
         screen.print(f"written (synthetic): {path}")
-    _forecast(run, store, years[-1], out / "synthetic-issues", screen)
+    _forecast(run, store, years[-1], out / "synthetic-bulletins", screen)
     return result
 
 
@@ -86,16 +86,16 @@ def _write_mesh(path: Path, made: Tables) -> Path:
 
 
 def _forecast(run: Run, store: Store, harvest_year: int, out: Path, screen: Console) -> None:
-    """An issue before sowing and one in season, and where the report of the second is."""
+    """Write a bulletin before sowing and one in season, and print where the second report is."""
     from yieldcast.forecasting.forecast import forecast
 
     for date in DATES:
         with counting_progress(f"forecasting (synthetic) as of {date}", screen) as counting:
             table = forecast(run, store, harvest_year, date, progress=counting)
-        issue = write_bulletin(out, table, mesh=store.mesh, notice=screen.print)
+        bulletin = write_bulletin(out, table, mesh=store.mesh, notice=screen.print)
     screen.print(forecast_view(table, "en"))
-    screen.print(issue.summary("en"))
-    screen.print(f"report (synthetic), open it in a browser: {issue.path / REPORT}")
+    screen.print(bulletin.summary("en"))
+    screen.print(f"report (synthetic), open it in a browser: {bulletin.path / REPORT}")
 
 
 def _train(store: Store, years: list[int], seeds: int, out: Path, screen: Console) -> Run:

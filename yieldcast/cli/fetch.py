@@ -1,29 +1,25 @@
-"""The commands that open a connection: `yieldcast fetch` and `yieldcast doctor`."""
+"""`yieldcast fetch` and `yieldcast doctor`: the commands that open connections."""
 
 from __future__ import annotations
 
-import os
-import sys
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace as with_changes
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from yieldcast.cli.arguments import parse_months, parse_years
+from yieldcast.cli.terminal import console, exit_during_fetch
 from yieldcast.errors import ConfigError, FetchError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from rich.console import Console
-
     from data_fetchers.fetching.order import FetchOrder
-
-
-INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
 class What(StrEnum):
@@ -47,14 +43,14 @@ class WeatherSource(StrEnum):
 
 
 class Where(StrEnum):
-    """Which point or area a value stands for."""
+    """Point or area that a municipality's weather and soil are taken from."""
 
     centroid = "centroid"
     polygon = "polygon"
 
 
 class Generation(StrEnum):
-    """Generation of SoilGrids."""
+    """Release of SoilGrids."""
 
     former = "2017"
     latest = "2.0"
@@ -75,22 +71,22 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def fetch(
-    what: Annotated[What, typer.Argument(help="What to fetch; all is everything but what is there already.")],
+    what: Annotated[What, typer.Argument(help="What to fetch; all: every table that is missing.")],
     store: Annotated[
-        Path, typer.Option("--store", metavar="DIR", help="Folder of the store, made or added to.")
+        Path, typer.Option("--store", metavar="DIR", help="Folder of the store, made if needed.")
     ],
     years: Annotated[
         str | None,
         typer.Option(help="Calendar years of weather and harvest years of yields, e.g. 2009:2018."),
     ] = None,
     crops: Annotated[
-        str | None, typer.Option(help="Crops, e.g. soybean,corn; those with a calendar if none.")
+        str | None, typer.Option(help="Crops, e.g. soybean,corn; default: those with a calendar.")
     ] = None,
     states: Annotated[
-        str | None, typer.Option(help="States (UF), e.g. MT,GO; all of Brazil if none.")
+        str | None, typer.Option(help="States (UF), e.g. MT,GO; default: all of Brazil.")
     ] = None,
     weather_source: Annotated[
-        WeatherSource, typer.Option(help="nasa-power needs no key; the others need one of the CDS.")
+        WeatherSource, typer.Option(help="nasa-power needs no key; the others need a key of the CDS.")
     ] = WeatherSource.era5,
     where: Annotated[
         Where, typer.Option(help="Weather and soil at the centroid (as in the paper) or over the polygon.")
@@ -107,81 +103,94 @@ def fetch(
     starts: Annotated[
         str | None,
         typer.Option(
-            help="Start months of seasonal forecasts, e.g. 2026-09:2026-11; else the newest in --years."
+            help="Start months of seasonal forecasts, e.g. 2026-09:2026-11; default: the newest in --years."
         ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show requests, counts, sizes; fetch nothing.")
     ] = False,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Write tables although parts are missing.")
+        bool, typer.Option("--partial", help="Write tables even if some requests failed.")
     ] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Drop a table that came from elsewhere.")
+        bool, typer.Option("--replace", help="Replace a table that came from another source.")
     ] = False,
     dask: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Fetch on a Dask cluster that sees the store's folder."),
+        typer.Option(
+            metavar="ADDRESS", help="Fetch on a Dask cluster; all its workers must see the store's folder."
+        ),
     ] = None,
-    tries: Annotated[int, typer.Option(min=1, help="Times that one part is tried.")] = 6,
+    tries: Annotated[int, typer.Option(min=1, help="Attempts for each request.")] = 6,
     retry_wait: Annotated[
-        float, typer.Option(min=0, help="Seconds before the second try, then doubled.")
+        float, typer.Option(min=0, help="Seconds before the second attempt; doubled for each one after it.")
     ] = 5.0,
     patience: Annotated[float, typer.Option(min=0, help="Hours to wait for one job at the CDS.")] = 6.0,
 ) -> None:
-    """Fetch places, yields, weather, soil and forecasts from the services into a store.
+    """Fetch places, yields, weather, soil and seasonal forecasts from the services into a store.
 
-    Stopped at any moment, the same command goes on where it was. What has arrived and verifies is not asked
-    for again; preliminary months and revised yields are, and their earlier files are kept. Exit code 4 says
-    that something is missing: run it again later.
+    A fetch that was stopped at any moment is continued by the same command. Files that arrived and passed
+    their checks are not asked for again, except preliminary months and yields that were revised; the earlier
+    files of these are kept. Exit code 4 means that something is missing: run the command again later.
+
+    Example:
+
+        yieldcast fetch all --store STORE --years 2009:2018 --crops soybean,corn
     """
     from data_fetchers.engine import clock
     from data_fetchers.engine.source import Retry
     from data_fetchers.fetching.fetch import fetch as run
+    from yieldcast.cli.progress import fetch_progress
     from yieldcast.cli.views.fetch import show_plan, show_report
 
-    order = _order(what, years, crops, states, starts, store)
-    settings = {
-        "weather": weather_source.value, "where": where.value, "soil": soilgrids.value,
-        "soil_resolution": soil_resolution.value, "soil_folder": str(soil_folder or ""),
-        "patience_s": patience * 3600, "partial": partial, "replace": replace,
-    }  # fmt: skip
-    order, screen = _with(order, settings), _console()
-    today = clock.today()
+    today, screen = clock.today(), console()
+    order = with_changes(
+        _order(what, years, crops, states, starts, today),
+        weather=weather_source.value, where=where.value, soil=soilgrids.value,
+        soil_resolution=soil_resolution.value, soil_folder=str(soil_folder or ""),
+        patience_s=patience * 3600, partial=partial, replace=replace,
+    )  # fmt: skip
     if dry_run:
         return show_plan(order, store, today, screen)
     retry = Retry(tries=tries, first_s=retry_wait, longest_s=max(retry_wait, 120.0))
     try:
-        with _executor(dask) as executor, _progress(screen) as progress:
+        with _executor(dask) as executor, fetch_progress(screen) as progress:
             report = run(order, store, executor=executor, retry=retry, progress=progress, today=today)
     except KeyboardInterrupt:
-        _stop(screen)
+        exit_during_fetch(screen)
     show_report(report, store, screen)
     report.raise_for_missing()
 
 
 def doctor(
     store: Annotated[
-        Path | None, typer.Option("--store", metavar="DIR", help="Folder that is to be filled.")
+        Path | None,
+        typer.Option("--store", metavar="DIR", help="Folder of the store to fill; its disk is checked."),
     ] = None,
     accept_licences: Annotated[
-        bool, typer.Option("--accept-licences", help="Accept, for your CDS account, the licences it lacks.")
+        bool,
+        typer.Option("--accept-licences", help="Accept the missing data licences for your CDS account."),
     ] = False,
 ) -> None:
-    """Check credentials, licences, services, disk, clock and versions, and say what to do."""
+    """Check credentials, licences, services, disk, clock and versions, and show what to do.
+
+    Example:
+
+        yieldcast doctor --store STORE
+    """
     from rich.table import Table
     from rich.text import Text
 
     from data_fetchers.cds.client import Cds
     from data_fetchers.fetching import doctor as examination
 
-    screen = _console()
+    screen = console()
     if accept_licences:
         for title in examination.accept_licences(Cds()):
             screen.print(f"accepted: {title}")
     colours = {"ok": "green", "warning": "yellow", "failed": "red"}
     table = Table("what", "", "found", "to do")
-    with screen.status("looking"):
+    with screen.status("checking"):
         findings = list(examination.examine(store))
     for finding in findings:
         mark = Text(finding.state, style=colours[finding.state])
@@ -192,17 +201,9 @@ def doctor(
         raise FetchError(f"{len(failed)} checks failed: {', '.join(failed)}", "See what to do in the table.")
 
 
-def _stop(screen: Console) -> NoReturn:
-    """End at once: threads may hang in a service, and a fetch that is cut off anywhere goes on by itself."""
-    screen.print("stopped; what has arrived is kept, the same command goes on from there")
-    sys.stdout.flush()
-    os._exit(INTERRUPTED)
-
-
 def _order(
-    what: What, years: str | None, crops: str | None, states: str | None, starts: str | None, store: Path
+    what: What, years: str | None, crops: str | None, states: str | None, starts: str | None, today: dt.date
 ) -> FetchOrder:
-    from data_fetchers.engine import clock
     from data_fetchers.fetching.order import DEFAULT_CROPS, TARGETS, FetchOrder
     from data_fetchers.fetching.plans import seasonal_default
 
@@ -212,7 +213,7 @@ def _order(
     wanted = tuple(parse_years(years, "--years")) if years else ()
     months = tuple(parse_months(starts, "--starts")) if starts else ()
     if "seasonal" in targets and not months:
-        months = seasonal_default(wanted, clock.today())
+        months = seasonal_default(wanted, today)
     return FetchOrder(
         targets=tuple(targets), years=wanted, starts=months,
         crops=_list(crops, str.lower) or DEFAULT_CROPS, states=_list(states, str.upper),
@@ -224,18 +225,6 @@ def _list(text: str | None, case: Any) -> tuple[str, ...] | None:
         tuple(dict.fromkeys(case(item.strip()) for item in text.split(",") if item.strip())) if text else ()
     )
     return items or None
-
-
-def _with(order: FetchOrder, settings: dict[str, Any]) -> FetchOrder:
-    from dataclasses import replace
-
-    return replace(order, **settings)
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False)
 
 
 @contextmanager
@@ -257,11 +246,3 @@ def _executor(address: str | None) -> Iterator[Executor | None]:
         ) from error
     with client:
         yield client.get_executor()
-
-
-@contextmanager
-def _progress(screen: Console) -> Iterator[Any]:
-    from yieldcast.cli.progress import fetch_progress
-
-    with fetch_progress(screen) as update:
-        yield update

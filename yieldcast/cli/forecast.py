@@ -1,46 +1,34 @@
-"""The commands about what is to come: `yieldcast forecast` and `yieldcast backtest`."""
+"""`yieldcast forecast` and `yieldcast backtest`."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from yieldcast.cli.arguments import parse_date, parse_leads, parse_years
-from yieldcast.cli.startup import load_tensorflow
-from yieldcast.errors import ConfigError, MissingDataError
+from yieldcast.cli.arguments import (
+    CropOption,
+    HarvestYearOption,
+    JsonOption,
+    Language,
+    LanguageOption,
+    Method,
+    MethodOption,
+    RunArgument,
+    SkillOption,
+    StoreOption,
+    check_json_folder,
+    parse_date,
+    parse_leads,
+    parse_years,
+)
+from yieldcast.cli.terminal import console, load_tensorflow
+from yieldcast.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-
-StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the store.")]
-
-
-class Method(StrEnum):
-    """Where the weather of the months to come is taken from."""
-
-    climatology = "climatology"
-    analogue = "analogue"
-    seasonal = "seasonal"
-
-
-class Lang(StrEnum):
-    """Language of what readers get."""
-
-    en = "en"
-    pt = "pt"
-
-
-MethodOption = Annotated[
-    Method,
-    typer.Option(
-        help="Weather of the months not public yet: every past year (climatology), the past years most like "
-        "the season so far (analogue), or the members of a fetched seasonal forecast (seasonal)."
-    ),
-]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -50,38 +38,40 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def forecast(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of yieldcast train.")],
+    run: RunArgument,
     store: StoreOption,
-    harvest_year: Annotated[
-        int, typer.Option(min=1800, max=2200, help="Season to forecast; 2018 is safra 2017/18.")
-    ],
+    harvest_year: HarvestYearOption,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of issues; this one goes to CROP-YEAR/DATE in it.")
+        Path,
+        typer.Option(
+            metavar="DIR", help="Folder of all bulletins; this one is written to CROP-YEAR/DATE in it."
+        ),
     ],
     as_of: Annotated[
         str | None,
-        typer.Option(metavar="YYYY-MM-DD", help="Nothing newer than this date is seen; default: today."),
+        typer.Option(
+            metavar="YYYY-MM-DD",
+            help="Date of the forecast: data that became public later are not used; default: today.",
+        ),
     ] = None,
     scenarios: MethodOption = Method.climatology,
-    lang: Annotated[
-        Lang, typer.Option(help="Of tables and report; pt writes CSV with semicolon and decimal comma.")
-    ] = Lang.en,
-    skill: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Rows of yieldcast backtest --json, shown in the report."),
-    ] = None,
+    lang: LanguageOption = Language.en,
+    skill: SkillOption = None,
     everywhere: Annotated[
-        bool, typer.Option("--everywhere", help="Also municipalities that have not grown the crop.")
+        bool, typer.Option("--everywhere", help="Also municipalities that have never grown the crop.")
     ] = False,
 ) -> None:
-    """Forecast a season, before sowing or while it grows: the same call with another date.
+    """Forecast a season before sowing or while the crop grows, and write a bulletin.
 
-    Months public on the date are observed, the rest comes from scenarios. Writes CSV, XLSX, GeoPackage,
-    GeoJSON, netCDF and a report that opens in any browser; an earlier issue is never overwritten. A run that
-    knows yields or weather from after the date is refused (exit code 5).
+    Weather of the months that are public on the date is observed; for later months it comes from scenarios.
+    A bulletin holds CSV, XLSX, GeoPackage, GeoJSON, netCDF and a report that opens in any browser; an
+    earlier bulletin is never overwritten. A run that was trained on yields published after the date is
+    refused (exit code 5).
+
+    Example:
+
+        yieldcast forecast RUN --store STORE --harvest-year 2018 --as-of 2017-10-15 --out BULLETINS
     """
-    import datetime as dt
-
     from yieldcast.cli.progress import counting_progress
     from yieldcast.cli.views.forecast import forecast_view
     from yieldcast.data.store import Store
@@ -92,62 +82,69 @@ def forecast(
     from yieldcast.training.run_directory import Run
 
     today = dt.datetime.now(dt.UTC).date()
-    date, screen = check_date(parse_date(as_of, "--as-of") or today, today), _console()
+    date, screen = check_date(parse_date(as_of, "--as-of") or today, today), console()
     opened, trained = Store.open(store), Run.open(run)
     rows = read_skill(skill, trained.identity.crop)
-    input_fingerprints(
-        trained, opened, harvest_year, date, scenarios.value
-    )  # refuses leaks before TensorFlow is loaded
+    input_fingerprints(trained, opened, harvest_year, date, scenarios.value)  # refuses leaks at once
     load_tensorflow()
     with counting_progress("forecasting, members", screen) as progress:
         table = make(trained, opened, harvest_year, date, scenarios.value, progress, everywhere=everywhere)
-    with screen.status("writing the issue"):
-        issue = write_bulletin(out, table, mesh=opened.mesh, lang=lang.value, skill=rows, notice=screen.print)
+    with screen.status("writing the bulletin"):
+        bulletin = write_bulletin(
+            out, table, mesh=opened.mesh, lang=lang.value, skill=rows, notice=screen.print
+        )
     screen.print(forecast_view(table, lang.value))
-    if text := issue.summary(lang.value):
+    if text := bulletin.summary(lang.value):
         screen.print(text)
-    screen.print(f"issue: {issue.path}")
+    screen.print(f"bulletin: {bulletin.path}")
 
 
 def backtest(
     store: StoreOption,
-    crop: Annotated[str, typer.Option("--crop", help="Crop, e.g. soybean.")],
+    crop: CropOption,
     test_years: Annotated[str, typer.Option(help="Harvest years to forecast, e.g. 2014:2018.")],
     leads: Annotated[
-        str, typer.Option(help="Months before the end of harvest: all, or numbers like 0,3,6 or 0:9.")
+        str,
+        typer.Option(help="Lead times in months before the end of harvest: all, or e.g. 0,3,6 or 0:9."),
     ] = "all",
-    file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the rows here.")] = None,
+    file: JsonOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Folder of runs and scores, continued if there; default backtest-CROP."
+            metavar="DIR",
+            help="Folder of runs and scores; an unfinished backtest there is continued; default "
+            "backtest-CROP.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=999, help="Members of each run.")] = 30,
     scenarios: MethodOption = Method.climatology,
     config: Annotated[
-        Path | None, typer.Option(metavar="TOML", help="Settings; the preset forecast if none.")
+        Path | None, typer.Option(metavar="TOML", help="Settings file; without one, the preset forecast.")
     ] = None,
 ) -> None:
-    """Skill by lead: retrain as of each year, forecast at each month, score beside the reference lines.
+    """Measure the skill of forecasts of past seasons by lead time, next to the baselines.
 
-    Nothing looks ahead: each forecast uses a run trained on what was public then. Stopped at any moment, the
-    same command goes on: runs and scores are kept.
+    For each test year a run is trained on what was public then, and a forecast is made and scored for each
+    month. No forecast uses data from after its date. A backtest that was stopped is continued by the same
+    command: runs and scores are kept.
+
+    Example:
+
+        yieldcast backtest --store STORE --crop soybean --test-years 2014:2018 --json skill.json
     """
-    from yieldcast import config as settings_file
     from yieldcast.cli.progress import counting_progress, training_progress
     from yieldcast.cli.views.forecast import skill_view, states_view
+    from yieldcast.config import read_settings
     from yieldcast.data.store import Store
     from yieldcast.evaluation.backtest import Backtest, run_backtest, write_results
 
-    if file and not file.parent.is_dir():
-        raise MissingDataError(f"--json: no folder {file.parent}", "Make it first, or give another path.")
-    settings, screen, crop = settings_file.read_settings(config, preset="forecast"), _console(), crop.lower()
+    check_json_folder(file)
+    settings, screen, crop = read_settings(config, preset="forecast"), console(), crop.lower()
     if settings.training.validation != "each_year":
         raise ConfigError(
             f'{config}: a backtest needs training.validation = "each_year", received '
             f"{settings.training.validation!r}",
-            "Intervals rest on hindcasts of a year that each member left out.",
+            "Intervals are calibrated on hindcasts of the year that each member was not trained on.",
         )
     folder = out or Path(f"backtest-{crop}")
     test = Backtest(
@@ -172,17 +169,12 @@ def backtest(
 def _figure(
     rows: list[dict[str, Any]], folder: Path, crop: str, synthetic: bool, screen: Console
 ) -> list[Path]:
+    """The plot of skill by lead, where matplotlib, which is an extra, is installed."""
     from yieldcast.reporting.figures import skill_png
 
     name = f"{'synthetic-' if synthetic else ''}skill-by-lead.png"
     try:
         return [skill_png(folder / name, rows, f"{'Synthetic ' if synthetic else ''}{crop}: skill by lead")]
-    except ConfigError as error:  # matplotlib is an extra
+    except ConfigError as error:
         screen.print(f"no plot: {error} ({error.hint})")
         return []
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False)

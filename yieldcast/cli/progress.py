@@ -1,4 +1,4 @@
-"""Progress of long work on a rich console, with time left."""
+"""Progress bars of training, forecasts and fetches, with the time left."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from yieldcast.training.trainer import Epoch
 
 
-_QUIET_s = 30.0
+_LINE_EVERY_s = 30.0  # without a terminal
 
 
 class TimeLeft:
-    """Seconds left, from the pace of all members together and the epochs that finished ones took.
+    """Estimate of the seconds left, from the epochs per second so far and the epochs of finished members.
 
     Args:
-        members: members in all.
-        max_epochs: most epochs a member can take.
-        began: clock time of the start.
+        members: number of all members.
+        max_epochs: maximum number of epochs of a member.
+        began: time of the start, seconds of a monotonic clock.
     """
 
     def __init__(self, members: int, max_epochs: int, began: float) -> None:
@@ -35,16 +35,16 @@ class TimeLeft:
 
     @property
     def running(self) -> list[int]:
-        """Seeds under way."""
+        """Seeds that are being trained."""
         return sorted(self._running)
 
     def after(self, seed: int, epoch: int, finished: bool, now: float) -> float:
         """Seconds left after an epoch of one member, at clock time `now`."""
-        self._here += 1  # a member that was kept starts from a later epoch: only epochs run here count
+        self._here += 1  # a resumed member starts at a later epoch; only epochs run here give the pace
         self._running[seed] = epoch
         if finished:
             self._finished.append(self._running.pop(seed))
-        # Until a member has finished, the longest it can take is assumed: the guess only falls.
+        # Until a member has finished, the maximum is assumed, so that the estimate only falls.
         typical = sum(self._finished) / len(self._finished) if self._finished else self.max_epochs
         waiting = self.members - len(self._finished) - len(self._running)
         epochs = waiting * typical + sum(max(typical - done, 0) for done in self._running.values())
@@ -55,12 +55,12 @@ class TimeLeft:
 def training_progress(
     max_epochs: int, screen: Console, label: str = "training"
 ) -> Iterator[Callable[[Epoch], None]]:
-    """A bar over members: how many run, the epoch and best validation loss of one, time left.
+    """A bar over members: how many are being trained, epoch and best validation loss of one, time left.
 
     Args:
-        max_epochs: most epochs a member can take.
+        max_epochs: maximum number of epochs of a member.
         screen: where to draw.
-        label: what is being trained.
+        label: name of what is trained.
     """
     columns = (
         TextColumn(label), BarColumn(8), MofNCompleteColumn(),
@@ -83,15 +83,15 @@ def training_progress(
         try:
             yield update
         finally:
-            bar.update(task, visible=bool(left))  # nothing was trained: nothing to show
+            bar.update(task, visible=bool(left))  # hide the bar if nothing was trained
 
 
 @contextmanager
 def counting_progress(label: str, screen: Console) -> Iterator[Callable[[int, int], None]]:
-    """A bar that is told (done, total).
+    """A bar that is updated with (done, total).
 
     Args:
-        label: what is being counted.
+        label: name of what is counted.
         screen: where to draw.
     """
     with Progress(
@@ -111,15 +111,15 @@ class Counted(Protocol):
 
     @property
     def done(self) -> int:
-        """Parts that need no more work."""
+        """Requests that need no more work."""
 
 
 @contextmanager
 def fetch_progress(screen: Console) -> Iterator[Callable[[Sequence[Counted]], None]]:
-    """A line per source: parts done, rate, and what the first one under way waits for.
+    """One bar per source: requests done, rate, and what the first open request waits for.
 
     Args:
-        screen: where to draw; without a terminal, a line whenever something was done, once in 30 s.
+        screen: where to draw; without a terminal, a line at most every 30 s when something was done.
     """
     columns = (
         TextColumn("{task.description}"), BarColumn(12), MofNCompleteColumn(),
@@ -127,7 +127,7 @@ def fetch_progress(screen: Console) -> Iterator[Callable[[Sequence[Counted]], No
     )  # fmt: skip
     with Progress(*columns, console=screen, refresh_per_second=4) as bar:
         tasks: dict[int, TaskID] = {}
-        began, said = time.monotonic(), [time.monotonic(), 0]
+        began, printed = time.monotonic(), [time.monotonic(), 0]  # time and requests done of the last line
 
         def update(sources: Sequence[Counted]) -> None:
             minutes = max(time.monotonic() - began, 1e-3) / 60
@@ -140,8 +140,9 @@ def fetch_progress(screen: Console) -> Iterator[Callable[[Sequence[Counted]], No
                     tasks[id(source)], completed=source.done, total=source.total, rate=rate, now=now[:70]
                 )
             done = sum(source.done for source in sources)
-            if not screen.is_terminal and done != said[1] and time.monotonic() - said[0] > _QUIET_s:
-                said[:] = [time.monotonic(), done]
+            overdue = time.monotonic() - printed[0] > _LINE_EVERY_s
+            if not screen.is_terminal and done != printed[1] and overdue:
+                printed[:] = [time.monotonic(), done]
                 screen.print(", ".join(f"{s.name} {s.done} of {s.total}" for s in sources))
 
         yield update

@@ -1,4 +1,4 @@
-"""What readers see of a fetch: the plan of a dry run, and what became of one."""
+"""What a terminal shows of a fetch: the plan of a dry run, and the report of a finished fetch."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _SHOWN_ITEMS = 12
 
 
 def show_plan(order: FetchOrder, store: Path, today: dt.date, screen: Console) -> None:
-    """What a fetch would ask for: counts, sizes, the first requests of each target; nothing is fetched.
+    """Print what a fetch would ask for: number and size of requests, and the first ones of each table.
 
     Args:
-        order: what is asked.
-        store: the folder.
-        today: decides what is published.
-        screen: where to draw.
+        order: tables, years, places and sources.
+        store: folder of the store.
+        today: decides which months and years are published.
+        screen: where to print.
     """
     from data_fetchers.fetching.download_sizes import Estimates
     from data_fetchers.fetching.fetch import leaves, plan, still_to_fetch
@@ -37,13 +37,13 @@ def show_plan(order: FetchOrder, store: Path, today: dt.date, screen: Console) -
     context = FetchContext(order, store, today)
     plans, later = plan(order, store, today)
     table = Table(
-        "target", "source", "parts", "here", "to fetch", "about MB", title="dry run: nothing is fetched"
+        "table", "source", "requests", "cached", "to fetch", "about MB", title="dry run: nothing is fetched"
     )
     for column in table.columns[2:]:
         column.justify = "right"
     sizes, to_fetch = Estimates(context.folder), [still_to_fetch(planned, context) for planned in plans]
     for planned, left in zip(plans, to_fetch, strict=True):
-        size = sum(sizes.of(part) for part in left)
+        size = sum(sizes.of(request) for request in left)
         count = len(leaves(planned, context))
         cells = (count, count - len(left), len(left))
         table.add_row(planned.target, planned.source.name, *(f"{n:,}" for n in cells), f"{size / 1e6:,.1f}")
@@ -51,19 +51,19 @@ def show_plan(order: FetchOrder, store: Path, today: dt.date, screen: Console) -
         table.add_row(target, "", "", "", "", text)
     screen.print(table)
     for planned, left in zip(plans, to_fetch, strict=True):
-        for part in left[:_SHOWN_REQUESTS]:
-            shown = json.dumps(_shortened(dict(part.request)), ensure_ascii=False)
-            screen.print(f"{part.source}: {shown}", soft_wrap=True)
+        for request in left[:_SHOWN_REQUESTS]:
+            shown = json.dumps(_shortened(dict(request.parameters)), ensure_ascii=False)
+            screen.print(f"{request.source}: {shown}", soft_wrap=True)
         if len(left) > _SHOWN_REQUESTS:
             screen.print(f"{planned.source.name}: ... and {len(left) - _SHOWN_REQUESTS:,} more like these")
         for note in planned.notes:
             screen.print(f"{note.table}: {note.text} ({note.count:,})")
     if later:
-        screen.print(f"not known exactly until the places are here: {', '.join(later)}")
+        screen.print(f"exact numbers follow once the places are fetched: {', '.join(later)}")
 
 
 def _shortened(value: Any) -> Any:
-    """A request as a reader can take it in: of long lists the beginning and the length."""
+    """A request with long lists cut to their first items and their length."""
     if isinstance(value, dict):
         return {key: _shortened(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)) and len(value) > _SHOWN_ITEMS:
@@ -72,14 +72,14 @@ def _shortened(value: Any) -> Any:
 
 
 def show_report(report: FetchReport, store: Path, screen: Console) -> None:
-    """What a fetch did: parts by target, notes, what is missing and why, what was written.
+    """Print what a fetch did: requests by table, notes, what is missing and why, what was written.
 
     Args:
-        report: of `data_fetchers.fetching.fetch.fetch`.
-        store: the folder.
-        screen: where to draw.
+        report: result of `data_fetchers.fetching.fetch.fetch`.
+        store: folder of the store.
+        screen: where to print.
     """
-    table = Table("target", "parts", "here before", "fetched", "MB", "revised", "missing", title="fetch")
+    table = Table("table", "requests", "cached", "fetched", "MB", "revised", "missing", title="fetch")
     for column in table.columns[1:]:
         column.justify = "right"
     for s in report.summaries:
@@ -99,9 +99,9 @@ def show_report(report: FetchReport, store: Path, screen: Console) -> None:
         more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
         screen.print(Text(f"missing {names[0]}{more}: {reason}", style="red"))
     if report.missing:
-        screen.print(f"every part with its reason: {store / 'parts' / 'manifest.jsonl'}")
+        screen.print(f"every request with its reason: {store / 'parts' / 'manifest.jsonl'}")
     for target in report.unwritten:
-        text = f"{target}: not written, parts are missing (--partial writes what is there)"
+        text = f"{target}: not written, answers are missing (--partial writes what has arrived)"
         screen.print(Text(text, style="red"))
     for target, error in report.errors:
         screen.print(Text(f"{target}: not written: {error}", style="red"))

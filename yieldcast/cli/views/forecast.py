@@ -1,4 +1,4 @@
-"""Forecasts and skill by lead as rich tables, for whoever reads them in a terminal."""
+"""Forecasts and skill by lead time as rich tables for a terminal."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _HEADS = {
 }
 _WORDS = (
     "lead: months before the end of harvest. *: lowest at that lead. "
-    "worst year: the harvest year whose 90 % interval covered least of its yields."
+    "worst year: the harvest year whose 90 % intervals covered the fewest yields."
 )
 
 
 def forecast_view(forecast: xr.Dataset, lang: str) -> Group:
-    """The country and its states: median, interval, five-year mean, area, share observed.
+    """The country and its states: median, interval, five-year mean, area, observed share of the season.
 
     Args:
-        forecast: a checked table.
+        forecast: a forecast that passes `yieldcast.forecasting.table.check_forecast`.
         lang: en or pt.
     """
     table = Table(title=Text(labels.title(forecast.attrs, lang)), title_justify="left", box=box.SIMPLE_HEAD)
@@ -54,13 +54,13 @@ def forecast_view(forecast: xr.Dataset, lang: str) -> Group:
 
 
 def skill_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Group:
-    """RMSE and CRPS of every model by lead, pooled over harvest years, and what the interval covered.
+    """RMSE, CRPS and interval coverage of every model by lead, pooled over harvest years.
 
-    A line per lead: all models fit beside each other on 80 columns, all leads would not.
+    One row per lead and one column per model, which fits on 80 columns.
 
     Args:
-        rows: of a backtest, one crop.
-        synthetic: whether the data are; the title then says so.
+        rows: scores of a backtest, one crop.
+        synthetic: whether the data are synthetic; the title then says so.
     """
     crop = str(rows[0]["crop"])
     pooled = skill.pool_by_lead(rows, crop)
@@ -71,7 +71,8 @@ def skill_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Group:
     title = f"{crop}, harvest years {years[0]}-{years[-1]}{mark}: "
     found = {(row["model"], row["lead_months"]): row for row in pooled}
     parts: list[Any] = []
-    for score, name in (("rmse_kg_ha", "RMSE kg/ha"), ("crps_kg_ha", "CRPS kg/ha (absolute error of lines)")):
+    names = {"rmse_kg_ha": "RMSE kg/ha", "crps_kg_ha": "CRPS kg/ha (absolute error of baselines)"}
+    for score, name in names.items():
         table = _by_lead(title + name, models)
         for lead in leads:
             table.add_row(str(lead), *_scores([found.get((model, lead)) for model in models], score))
@@ -88,14 +89,14 @@ def skill_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Group:
 def _by_lead(title: str, heads: Sequence[str]) -> Table:
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
     for head in ("lead", *heads):
-        # a name is broken where it has its underscores: on 80 columns rich would cut it
+        # break names at underscores: rich would cut them on 80 columns
         broken = Text(head.replace("_", "_\n"), style="bold" if head == FORECAST_MODEL else "")
         table.add_column(broken, justify="right", vertical="bottom")
     return table
 
 
 def _scores(rows: Sequence[Mapping[str, Any] | None], score: str) -> list[Text]:
-    """A score of each model at one lead, the lowest with a star."""
+    """A score of each model at one lead; the lowest is marked with a star."""
     values = [None if row is None else row[score] for row in rows]
     best = min((value for value in values if value is not None), default=None)
     return [
@@ -106,7 +107,7 @@ def _scores(rows: Sequence[Mapping[str, Any] | None], score: str) -> list[Text]:
 
 
 def _coverage(row: Mapping[str, Any] | None) -> tuple[str, str]:
-    """What the interval covered at one lead, and in the worst year; dashes where nothing is known."""
+    """Interval coverage at one lead, and in the worst year; "-" for a model without intervals."""
     if row is None or row["coverage90"] is None:
         return "-", "-"
     return f"{100 * row['coverage90']:.0f} %", f"{100 * row['worst_coverage90']:.0f} % ({row['worst_year']})"
@@ -114,29 +115,27 @@ def _coverage(row: Mapping[str, Any] | None) -> tuple[str, str]:
 
 def _sentence(beats: Mapping[str, Any], score: str) -> str:
     name = score.split("_", maxsplit=1)[0].upper()
-    # by CRPS only lines with uncertainty of their own are compared, see `skill.longest_winning_lead`
-    line = "best reference line" + (" with uncertainty of its own" if score == "crps_kg_ha" else "")
+    # CRPS compares only with baselines that have intervals, see `skill.longest_winning_lead`
+    baseline = "best baseline" + (" that has intervals" if score == "crps_kg_ha" else "")
     lead = beats["lead_months"]
     if lead is None:
         won = [one["lead_months"] for one in beats["best"] if one["won"]]
         some = f" It does at {', '.join(map(str, won))} months." if won else ""
-        return f"{name}: the forecast does not beat the {line} up to the harvest.{some}"
-    return f"{name}: the forecast beats the {line} from {lead} months before the end of harvest on."
+        return f"{name}: the forecast does not beat the {baseline} at the shortest lead.{some}"
+    return f"{name}: the forecast beats the {baseline} at all leads up to {lead} months."
 
 
 def states_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Table:
-    """For each state with rows: from which lead the forecast beats the best reference line by RMSE.
+    """For each state: up to which lead the forecast beats the best baseline by RMSE.
 
     Args:
-        rows: of a backtest by state.
-        synthetic: whether the data are; the title then says so.
+        rows: scores of a backtest by state.
+        synthetic: whether the data are synthetic; the title then says so.
     """
     mark = ", synthetic data" if synthetic else ""
-    table = Table(
-        title=Text(f"by state{mark}: RMSE kg/ha at the longest and the shortest lead, ours / best line"),
-        title_justify="left", box=box.SIMPLE_HEAD,
-    )  # fmt: skip
-    for head in ("state", "rows", "longest", "shortest", "ahead from (months before the end of harvest)"):
+    title = f"by state{mark}: RMSE kg/ha at the longest and the shortest lead, forecast / best baseline"
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+    for head in ("state", "rows", "longest", "shortest", "better up to lead (months)"):
         table.add_column(head, justify="left" if head == "state" else "right")
     for state in sorted({str(row["state"]) for row in rows}):
         own = [row for row in rows if row["state"] == state]

@@ -1,7 +1,4 @@
-"""Scores as rich tables and as Markdown.
-
-Everything is returned, nothing is printed.
-"""
+"""Scores of a run and its baselines as rich tables and as Markdown."""
 
 from __future__ import annotations
 
@@ -23,27 +20,28 @@ HEADINGS = {
     "public": "Public (yields then out)",
 }
 MEANING = {
-    "network": "Network, ridge and boosted_weather read weather, soil and place, no yield history; they "
-    "learned from the yields of every training year, public on the date of the forecast or not.",
-    "hindsight": "Hindsight lines use the yield of the year before the harvest, Y-1. PAM publishes it only "
-    "in September or October of Y, so no forecaster has it before the harvest.",
-    "public": "Public lines use only what was out on the date of the forecast, yields and weather. These "
-    "are the lines to beat.",
+    "network": "Network, ridge and boosted_weather use weather, soil and place, no yield history; they were "
+    "trained on the yields of every training year, whether public on the date of the forecast or not.",
+    "hindsight": "Hindsight baselines use the yield of the year before the harvest, Y-1. PAM publishes it "
+    "only in September or October of Y, so no forecaster has it before the harvest.",
+    "public": "Public baselines use only yields and weather that were public on the date of the forecast. "
+    "These are the baselines to beat.",
 }
 FALLBACK = (
-    "fallback: rows whose municipality lacks that value; state or nation stands in, trees go on without."
+    "fallback: rows whose municipality has no such value; the value of its state or of the country is used "
+    "instead, and trees treat it as missing."
 )
-BEST = "* best of its column; the best seed, known only afterwards, does not take part."
+BEST = "* best of its column; the best seed is known only afterwards and is not compared."
 COLUMNS = ("r", "MAPE\n%", "RMSE\nkg/ha", "bias\nkg/ha", "fallback\nrows")
 
 
 def evaluation_table(evaluation: Evaluation, synthetic: bool, notes: Sequence[str] = ()) -> Group:
-    """The scores of the network beside its reference lines, in sections, with what each one means.
+    """The scores of the network and the baselines, in sections, with an explanation of each section.
 
     Args:
         evaluation: scores of one set of rows.
         synthetic: whether the rows come from `yieldcast.data.synthetic`; the title then says so.
-        notes: lines for the reader to stand under the table.
+        notes: lines to print under the table.
     """
     table = scores_table(_title(evaluation, synthetic), "model", *COLUMNS)
     for history, rows in _sections(evaluation):
@@ -51,16 +49,16 @@ def evaluation_table(evaluation: Evaluation, synthetic: bool, notes: Sequence[st
         table.add_row(Text(HEADINGS[history], style="bold"))
         for name, cells in rows:
             table.add_row(f" {name}", *(_highlight(cell) for cell in cells))
-    told = [MEANING[history] for history, _ in _sections(evaluation) if history in MEANING]
-    lines = [BEST, *told, *([FALLBACK] if evaluation.references else [])]
+    meanings = [MEANING[history] for history, _ in _sections(evaluation) if history in MEANING]
+    lines = [BEST, *meanings, *([FALLBACK] if evaluation.references else [])]
     return Group(table, *(Text(line, style="dim") for line in lines), *(Text(note) for note in notes))
 
 
 def years_table(by_year: Mapping[int, Evaluation], synthetic: bool) -> Table:
-    """RMSE (kg/ha) and r of the ensemble mean and every reference line, a column per harvest year.
+    """RMSE (kg/ha) and r of the ensemble mean and every baseline, one column per harvest year.
 
     Args:
-        by_year: of `evaluation.evaluate_years`.
+        by_year: scores by harvest year.
         synthetic: whether the rows come from `yieldcast.data.synthetic`; the title then says so.
     """
     data = ", synthetic data" if synthetic else ""
@@ -82,10 +80,10 @@ def markdown(evaluation: Evaluation, synthetic: bool = False) -> str:
     for history, rows in _sections(evaluation):
         for name, cells in rows:
             bold = (f"**{cell[:-1]}**" if cell.endswith("*") else cell.strip() for cell in cells)
-            told = "none" if history == "network" else history
-            lines.append(f"| {' | '.join((name.strip(), told, *bold))} |")
-    told_of = [MEANING[history] for history, _ in _sections(evaluation) if history in MEANING]
-    return "\n".join([*lines, "", *(f"- {text}" for text in told_of)]).rstrip("\n") + "\n"
+            used = "none" if history == "network" else history
+            lines.append(f"| {' | '.join((name.strip(), used, *bold))} |")
+    meanings = [MEANING[history] for history, _ in _sections(evaluation) if history in MEANING]
+    return "\n".join([*lines, "", *(f"- {text}" for text in meanings)]).rstrip("\n") + "\n"
 
 
 def _title(evaluation: Evaluation, synthetic: bool) -> str:
@@ -106,7 +104,7 @@ def years_text(years: Sequence[int]) -> str:
 
 
 def _sections(evaluation: Evaluation) -> list[tuple[str, list[tuple[str, list[str]]]]]:
-    """Section -> names and cells, in the order shown; the best cell of a column ends with a star."""
+    """Sections in the order shown, each with rows of a name and cells; "*" ends the best of a column."""
     network, ensemble, *references = evaluation.rows
     best = _best(evaluation.rows)
     seeds = len(evaluation.seeds)
@@ -136,14 +134,14 @@ def _cells(row: Row, best: Sequence[float], fallback: int | None = None) -> list
 
 
 def _best(rows: Sequence[Row]) -> tuple[float, ...]:
-    """The least of -r, MAPE, RMSE and absolute bias over the rows that have them."""
+    """The lowest -r, MAPE, RMSE and absolute bias over the rows, NaN ignored."""
     scores = [row.score for row in rows]
     keys = np.array([(-s.r, s.mape_pct, s.rmse_kg_ha, abs(s.bias_kg_ha)) for s in scores])
     return tuple(np.where(np.isfinite(keys), keys, math.inf).min(axis=0).tolist())
 
 
 def number_text(value: float | None, digits: int, before: str = "") -> str:
-    """A number with a fixed number of decimals; "-" where there is none."""
+    """A number with a fixed number of decimals; "-" for None and NaN."""
     return "-" if value is None or not math.isfinite(value) else f"{before}{value:.{digits}f}"
 
 
@@ -156,13 +154,13 @@ def _highlight(cell: str) -> Text:
 
 
 def seeds_text(evaluation: Evaluation) -> str:
-    """How many seeds were scored, e.g. "30 seeds"."""
+    """Number of seeds scored, e.g. "30 seeds"."""
     count = len(evaluation.seeds)
     return f"{count} seed" if count == 1 else f"{count} seeds"
 
 
 def scores_table(title: str, first: str, *columns: str) -> Table:
-    """An empty table in the style of all score tables; `columns` are numbers, aligned to the right."""
+    """An empty table in the style of all score tables: a first column of names, then numbers."""
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
     table.add_column(first, overflow="fold")
     for column in columns:

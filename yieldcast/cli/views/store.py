@@ -1,4 +1,4 @@
-"""What a store holds and what an import did, as rich tables."""
+"""The contents of a store and the log of an import as rich tables."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from yieldcast.data.user_columns import ImportLog
 
 
 def import_view(report: ImportLog, fingerprints: Mapping[str, str]) -> Group:
-    """What an import read, dropped and found odd, and the fingerprints of what was written.
+    """What an import read, what it dropped, its warnings, and the fingerprints of the written tables.
 
     Args:
-        report: of `importing.read_tables`.
-        fingerprints: table -> fingerprint, as in the store.
+        report: log returned by `yieldcast.data.user_tables.read_tables`.
+        fingerprints: fingerprint of each table of the store.
     """
     table = Table("table", "what", "count", title="import")
     table.columns[2].justify = "right"
@@ -35,10 +35,10 @@ def import_view(report: ImportLog, fingerprints: Mapping[str, str]) -> Group:
 
 
 def status_view(status: Mapping[str, Any]) -> Group:
-    """A store's tables, years, gaps and fingerprints.
+    """Tables, years, gaps and fingerprints of a store.
 
     Args:
-        status: of `Store.status`.
+        status: result of `Store.status`.
     """
     tables = status["tables"]
     view = Table("table", "holds", "gaps", "fingerprint", title=Text(f"store {status['path']}"))
@@ -46,8 +46,8 @@ def status_view(status: Mapping[str, Any]) -> Group:
         have = tables.get(table)
         if have is not None:
             view.add_row(label, holds(have), gaps(have), have["fingerprint"][:12])
-        elif table != "seasonal":  # the one that training does not need
-            view.add_row(label, Text("not there yet", style="yellow"), f"yieldcast fetch {label}", "")
+        elif table != "seasonal":  # optional: training does not need it
+            view.add_row(label, Text("missing", style="yellow"), f"yieldcast fetch {label}", "")
     crops = Table("crop", "rows", "municipalities", "harvest years", "missing years", title="yields")
     for column in crops.columns[1:3]:
         column.justify = "right"
@@ -102,8 +102,9 @@ def _sources(sources: Mapping[str, Any]) -> str:
     return ", ".join(dict.fromkeys(map(str, files))) or "tables in memory"
 
 
-_Tell = Callable[[Mapping[str, Any]], str]
-_ROWS: Mapping[str, tuple[str, _Tell, _Tell]] = {
+_Describe = Callable[[Mapping[str, Any]], str]
+# table of the store: its name for `yieldcast fetch`, and texts of its contents and of its gaps
+_ROWS: Mapping[str, tuple[str, _Describe, _Describe]] = {
     "static": ("places", _places, _places_gaps),
     "weather": ("weather", _weather, _weather_gaps),
     "yields": ("yields", lambda have: f"{len(have['crops'])} crops, see below", lambda have: ""),

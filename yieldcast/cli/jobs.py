@@ -1,0 +1,312 @@
+"""`yieldcast job preseason` and `yieldcast job inseason`: what cron, a systemd timer or Airflow calls.
+
+The result of a job goes to stdout; progress, notices and errors go to stderr.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from yieldcast.cli.arguments import (
+    CropOption,
+    Language,
+    LanguageOption,
+    Method,
+    MethodOption,
+    SkillOption,
+    StoreOption,
+    parse_date,
+)
+from yieldcast.cli.terminal import console, exit_during_fetch, load_tensorflow, sigterm_as_ctrl_c
+from yieldcast.errors import ConfigError, YieldcastError
+
+if TYPE_CHECKING:
+    from data_fetchers.fetching.order import FetchOrder
+    from yieldcast.data.store import Store
+    from yieldcast.operations.job import Job, JobResult
+    from yieldcast.publication import Publication
+    from yieldcast.training.run_directory import Run
+
+
+jobs = typer.Typer(name="job", no_args_is_help=True)
+EXIT_CODES = (
+    "Exit codes: 0 a bulletin was written or there is nothing new, 1 unexpected error, 2 settings, "
+    "3 missing data, no disk space or another copy of the job is running, 4 a service did not deliver and "
+    "no bulletin was written, 5 malformed contents or data from after the date, 6 no usable run, "
+    "130 stopped by Ctrl-C or SIGTERM."
+)
+_FIRST = {"en": "This is the first bulletin of the season.", "pt": "Esta é a primeira edição da safra."}
+
+BulletinsOption = Annotated[
+    Path | None,
+    typer.Option("--bulletins", metavar="DIR", help="Folder of all bulletins, made if needed.  [required]"),
+]
+IssuesOption = Annotated[Path | None, typer.Option("--issues", hidden=True)]  # spelling of yieldcast 0.1
+RunsOption = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder of the trained runs.")]
+SeasonOption = Annotated[
+    int | None,
+    typer.Option(
+        "--harvest-year",
+        min=1800,
+        max=2200,
+        help="Harvest year to forecast, 2018 is safra 2017/18; default: follows from --as-of.",
+    ),
+]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="YYYY-MM-DD", help="Date of the forecast; default: today (UTC)."),
+]
+SeedsOption = Annotated[int, typer.Option("--seeds", help="Members of a finished run.")]
+OfflineOption = Annotated[
+    bool, typer.Option("--offline", help="Open no connection: use what the store holds.")
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Write no bulletin when something could not be fetched.")
+]
+
+
+@jobs.callback()
+def handle_signals(context: typer.Context) -> None:
+    """Forecasts on a schedule: fetch what is missing and write a bulletin when there is something new."""
+    context.with_resource(sigterm_as_ctrl_c())
+
+
+@jobs.command(epilog=EXIT_CODES)
+def preseason(
+    store: StoreOption,
+    crop: CropOption,
+    runs: RunsOption,
+    bulletins: BulletinsOption = None,
+    issues: IssuesOption = None,
+    harvest_year: SeasonOption = None,
+    as_of: AsOfOption = None,
+    scenarios: MethodOption = Method.climatology,
+    seeds: SeedsOption = 30,
+    config: Annotated[
+        Path | None, typer.Option(metavar="TOML", help="Settings of the run; default: the preset forecast.")
+    ] = None,
+    lang: LanguageOption = Language.en,
+    skill: SkillOption = None,
+    offline: OfflineOption = False,
+    strict: StrictOption = False,
+) -> None:
+    """Train a run on all public yields and write a bulletin for the next season.
+
+    The job fetches what is missing, trains or continues the run RUNS/CROP-to-LAST_PUBLIC_YEAR unless it is
+    finished, and writes a bulletin when anything has changed since the newest one. The season is the next
+    one whose window has not ended. A job that is killed at any moment and started again continues and ends
+    with the same bulletin.
+
+    Example:
+
+        yieldcast job preseason --store STORE --crop soybean --bulletins BULLETINS --runs RUNS
+    """
+    from yieldcast.cli.progress import training_progress
+    from yieldcast.config import read_settings
+    from yieldcast.data.store import Store
+    from yieldcast.features.season_dates import calendar_for
+    from yieldcast.operations.job import Job, read_skill
+    from yieldcast.operations.run_selection import season_ahead, trained_run
+
+    folder, crop, date = _bulletins_folder(bulletins, issues), crop.lower(), _date(as_of)
+    settings, opened = read_settings(config, "forecast"), Store.open(store)
+    calendar, publication = calendar_for(settings.data, opened.static), settings.data.publication()
+    text = config.read_text(encoding="utf-8") if config else ""
+    screen = console(stderr=True)
+
+    def run_for(store: Store) -> Run:
+        with training_progress(settings.training.max_epochs, screen) as progress:
+            return trained_run(
+                runs, store, crop, date, seeds, settings,
+                config_text=text, progress=progress, notice=screen.print, before_training=load_tensorflow,
+            )  # fmt: skip
+
+    if harvest_year is None:
+        harvest_year = season_ahead(opened, calendar, crop, date, publication)
+    job = Job(
+        store, folder, crop, harvest_year, date, scenarios.value, cast(Any, lang.value),
+        read_skill(skill, crop), strict,
+    )  # fmt: skip
+    _carry_out(job, run_for, publication, offline)
+
+
+@jobs.command(epilog=EXIT_CODES)
+def inseason(
+    store: StoreOption,
+    crop: CropOption,
+    runs: RunsOption,
+    bulletins: BulletinsOption = None,
+    issues: IssuesOption = None,
+    harvest_year: SeasonOption = None,
+    as_of: AsOfOption = None,
+    scenarios: MethodOption = Method.climatology,
+    seeds: SeedsOption = 30,
+    lang: LanguageOption = Language.en,
+    skill: SkillOption = None,
+    offline: OfflineOption = False,
+    strict: StrictOption = False,
+) -> None:
+    """Write a bulletin for the season under way when new weather or yields became public.
+
+    The job fetches what is missing, takes the newest finished run of RUNS that was trained only on public
+    yields, and writes a bulletin when anything has changed since the newest one. The season is the newest
+    one of which weather is public. It never trains: without a usable run it ends with exit code 6; run the
+    pre-season job first.
+
+    Example:
+
+        yieldcast job inseason --store STORE --crop soybean --bulletins BULLETINS --runs RUNS
+    """
+    from yieldcast.data.store import Store
+    from yieldcast.operations.job import Job, read_skill
+    from yieldcast.operations.run_selection import season_under_way, suitable_run
+
+    folder, crop, date = _bulletins_folder(bulletins, issues), crop.lower(), _date(as_of)
+    opened = Store.open(store)
+    run = suitable_run(runs, opened, crop, date, seeds, harvest_year)
+    publication = run.settings.data.publication()
+    if harvest_year is None:
+        harvest_year = season_under_way(opened, run.calendar(), crop, date, publication)
+    job = Job(
+        store, folder, crop, harvest_year, date, scenarios.value, cast(Any, lang.value),
+        read_skill(skill, crop), strict,
+    )  # fmt: skip
+    _carry_out(job, lambda store: run, publication, offline)
+
+
+def _bulletins_folder(bulletins: Path | None, issues: Path | None) -> Path:
+    """The folder of ``--bulletins``, or of ``--issues`` as the option was called in yieldcast 0.1."""
+    if issues is not None:
+        typer.echo("note: --issues is now called --bulletins", err=True)
+    folder = bulletins or issues
+    if folder is None or (bulletins and issues):
+        raise ConfigError(
+            "expected --bulletins DIR once, received " + ("it twice" if folder else "none"),
+            "Give the folder of all bulletins, for example --bulletins BULLETINS.",
+        )
+    return folder
+
+
+def _date(as_of: str | None) -> dt.date:
+    from yieldcast.operations.job import check_date
+
+    today = dt.datetime.now(dt.UTC).date()
+    return check_date(parse_date(as_of, "--as-of") or today, today)
+
+
+def _carry_out(job: Job, run_for: Callable[[Store], Run], publication: Publication, offline: bool) -> None:
+    """Carry the job out and print its result."""
+    from yieldcast.operations.job import carry_out
+
+    def fetch(store: Store) -> YieldcastError | None:
+        return _fetch_missing(store, job, publication)
+
+    result = carry_out(
+        job, run_for, fetch=None if offline else fetch, progress=_forecasting,
+        notice=console(stderr=True).print,
+    )  # fmt: skip
+    _print_result(result, job)
+
+
+@contextmanager
+def _forecasting() -> Iterator[Callable[[int, int], None]]:
+    from yieldcast.cli.progress import counting_progress
+
+    load_tensorflow()
+    with counting_progress("forecasting, members", console(stderr=True)) as progress:
+        yield progress
+
+
+def _print_result(result: JobResult, job: Job) -> None:
+    if not result.new:
+        typer.echo(f"nothing new since the bulletin {result.bulletin.path}")
+        return
+    typer.echo(f"{job.crop} {job.harvest_year} as of {job.as_of}: {result.bulletin.path}")
+    typer.echo(result.summary or _FIRST[job.lang])
+    if result.trouble is not None:
+        typer.echo(f"The fetch was incomplete: {result.trouble}")
+        typer.echo("The next job asks again for what is missing.")
+
+
+def _fetch_missing(store: Store, job: Job, publication: Publication) -> YieldcastError | None:
+    """Fetch the weather and yields that are public on the date of the job and not in the store yet.
+
+    Returns:
+        the error that left the fetch incomplete, or None.
+
+    Raises:
+        ConfigError: the tables of the store come from no service.
+        MissingDataError: another fetch is at work, or the disk refuses.
+    """
+    from data_fetchers.fetching.fetch import fetch
+    from yieldcast.cli.progress import fetch_progress
+    from yieldcast.cli.views.fetch import show_report
+
+    errors: list[YieldcastError] = []
+    screen = console(stderr=True)
+    for order in fetch_orders(store, job, publication):
+        try:
+            with fetch_progress(screen) as progress:
+                report = fetch(order, store.path, progress=progress)
+        except KeyboardInterrupt:
+            exit_during_fetch(screen)
+        if report.missing or report.errors or report.unwritten or any(s.fetched for s in report.summaries):
+            show_report(report, store.path, screen)
+        try:
+            report.raise_for_missing()
+        except YieldcastError as error:
+            errors.append(error)
+    return errors[0] if errors else None
+
+
+def fetch_orders(store: Store, job: Job, publication: Publication) -> list[FetchOrder]:
+    """What to ask the services for: each table is continued with its source, years, crops and states.
+
+    Args:
+        store: tables as they are.
+        job: gives the date, the crop and the kind of scenarios.
+        publication: when weather and yields become public.
+
+    Raises:
+        ConfigError: neither weather nor yields of the store come from a service.
+    """
+    from data_fetchers.fetching.order import FetchOrder
+    from data_fetchers.fetching.plans import seasonal_default
+    from data_fetchers.ibge.places import STATES
+
+    states = tuple(sorted(set(store.static["state"].values.astype(str).tolist())))
+    common = FetchOrder((), states=None if set(states) == set(STATES) else states)
+    weather, yields = (_source(store, table) for table in ("weather", "yields"))
+    orders = []
+    if yields is not None:
+        first, last = int(store.yields["harvest_year"].min()), publication.last_public_harvest_year(job.as_of)
+        crops = tuple(dict.fromkeys([*store.yields["crop"].values.astype(str).tolist(), job.crop]))
+        orders.append(replace(common, targets=("yields",), years=tuple(range(first, last + 1)), crops=crops))
+    if weather is not None:
+        first = int(store.weather["time"].dt.year.min())
+        years = tuple(range(first, job.as_of.year + 1))
+        orders.append(replace(common, targets=("weather",), years=years, **weather))
+    if not orders:
+        raise ConfigError(
+            f"weather and yields of the store {store.path} come from your own tables, not from a service",
+            "Import new tables yourself and give --offline.",
+        )
+    if job.scenarios == "seasonal":
+        starts = seasonal_default((job.as_of.year,), job.as_of)
+        orders.append(replace(common, targets=("seasonal",), starts=starts))
+    return orders
+
+
+def _source(store: Store, table: str) -> dict[str, Any] | None:
+    """How a table of the store was fetched, as settings of an order; None where it was imported."""
+    about = store.sources.get(table)
+    if not isinstance(about, Mapping) or "source" not in about:
+        return None
+    return {"weather": about["source"], "where": about["where"]} if table == "weather" else {}

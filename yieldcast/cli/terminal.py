@@ -1,0 +1,78 @@
+"""The terminal: a console, TensorFlow without its start-up lines, and how a command ends early."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+DEBUG = "--debug"  # anywhere on the command line: shows tracebacks and TensorFlow's own lines
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells use it: 128 + SIGINT
+
+
+def console(stderr: bool = False) -> Console:
+    """A rich console that prints text as it is: no markup, no emoji codes, no colours for numbers."""
+    from rich.console import Console  # late: --help must be fast
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow without its start-up lines on the user's screen; --debug shows them.
+
+    TensorFlow 2.21 writes them to the file descriptor of stderr before it reads its own log level.
+    """
+    if DEBUG in sys.argv or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Within the block SIGTERM, which schedulers send to stop a job, does what Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def exit_during_fetch(screen: Console) -> NoReturn:
+    """End the process after Ctrl-C during a fetch, without waiting for threads that a service blocks.
+
+    A fetch that is cut off anywhere can be continued, so nothing is lost.
+    """
+    screen.print("stopped; what has arrived is kept, the same command goes on from there")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
+
+
+def fail(message: str, hint: str, code: int) -> NoReturn:
+    """Print an error and what to do about it on stderr, and exit with a code that a scheduler can act on."""
+    from rich.text import Text
+
+    screen = console(stderr=True)
+    wrap = not screen.is_terminal  # a log file keeps long lines whole
+    screen.print(Text.assemble(("Error: ", "bold red"), message), soft_wrap=wrap)
+    if hint:
+        screen.print(Text.assemble(("Hint: ", "bold"), hint), soft_wrap=wrap)
+    sys.exit(code)
