@@ -21,10 +21,12 @@ _HOME = {
     "Run": "yieldcast.training.run_directory",
     "train_run": "yieldcast.training.pipeline",
     "evaluate_run": "yieldcast.evaluation.evaluate",
+    "Forecast": "yieldcast.forecasting.table",
     "forecast": "yieldcast.forecasting.forecast",
     "YieldcastError": "yieldcast.errors",
 }
-__all__ = sorted(_HOME)
+_MODULES = {"plot": "yieldcast.reporting.plot"}
+__all__ = sorted([*_HOME, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:
@@ -32,6 +34,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("yieldcast")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     if name not in _HOME:
         raise AttributeError(f"module 'yieldcast' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME[name]), name)

@@ -1,0 +1,401 @@
+"""Figures for notebooks and documents; `yieldcast.plot` is this module.
+
+Every function returns a matplotlib figure, which notebooks show and ``figure.savefig(...)`` writes. Only
+matplotlib's object interface is used, so that no global setting changes and no window opens.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from yieldcast.data.store import Store
+from yieldcast.data.summary import number_spans
+from yieldcast.errors import ConfigError, MissingDataError, RunError, SchemaError
+from yieldcast.evaluation.skill import pool_by_lead
+from yieldcast.forecasting.table import QUANTILES, check_forecast
+from yieldcast.reporting import labels
+from yieldcast.reporting.choropleth import BORDER, NO_VALUE, draw_choropleth, read_polygons
+from yieldcast.reporting.figures import SKILL_SCORES, draw_skill, new_figure
+from yieldcast.training.run_directory import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+# As in web/colours.js: no pale middle, which would look like the grey of "no forecast"
+_ORANGE_BLUE = ("#5a2a04", "#9c4a08", "#d9821f", "#f9c36b", "#8ec4ea", "#4a93cf", "#1f63a8", "#08306b")
+_FAN = ((0.05, 0.95, "#c6dbef"), (0.10, 0.90, "#9ecae1"), (0.25, 0.75, "#4292c6"))
+_BASELINES = (  # colours of Okabe and Ito (2008), with a marker each
+    ("last_public", "last_public_kg_ha", "#E69F00", "s"),
+    ("mean_5y_public", "mean_5y_public_kg_ha", "#D55E00", "^"),
+    ("trend_10y_public", "trend_10y_public_kg_ha", "#009E73", "D"),
+)
+_WORDS = {
+    "forecast": ("forecast", "previsão"),
+    "last_public": ("last public yield", "último rendimento publicado"),
+    "mean_5y_public": ("mean of five public years", "média de cinco anos publicados"),
+    "trend_10y_public": ("trend of ten public years", "tendência de dez anos publicados"),
+    "boosted_history_public": ("boosted trees with yield history", "árvores (boosting) com histórico"),
+    "climatology": ("climatology: own past yields", "climatologia: rendimentos passados"),
+    "no_forecast": ("no forecast", "sem previsão"),
+    "unknown": ("no forecast, or not known", "sem previsão, ou não conhecida"),
+    "border": ("state border", "divisa estadual"),
+    "not_drawn": (
+        "{n} municipalities have a forecast and no boundaries: not shown",
+        "{n} municípios têm previsão e não têm limites: não aparecem",
+    ),
+    "change": ("Change of the median since {date} (kg/ha)", "Mudança da mediana desde {date} (kg/ha)"),
+    "skill": ("{crop}: skill by lead time", "{crop}: desempenho por antecedência"),
+    "years": ("harvest years {years}", "anos de colheita {years}"),
+    "yield": ("Yield (kg/ha)", "Rendimento (kg/ha)"),
+    "harvest_year": ("Harvest year", "Ano da colheita"),
+    "public": ("yield, public on {date}", "rendimento, publicado até {date}"),
+    "later": ("yield, published later", "rendimento, publicado depois"),
+    "interval": ("forecast: {n} % interval", "previsão: intervalo de {n} %"),
+    "median": ("forecast: median", "previsão: mediana"),
+    "state_baselines": (
+        "Too few public yields of its own: the baselines are those of its state.",
+        "Poucos rendimentos publicados próprios: as referências são as da UF.",
+    ),
+    "loss": ("Loss on training rows ({loss})", "Perda nas linhas de treinamento ({loss})"),
+    "val_loss": ("Loss on validation rows ({loss})", "Perda nas linhas de validação ({loss})"),
+    "epoch": ("Epoch", "Época"),
+    "member": ("member", "membro"),
+    "median_member": ("median while all members train", "mediana enquanto todos treinam"),
+    "best": ("best epoch of a member", "melhor época de um membro"),
+    "curves": ("{crop}, {n} members", "{crop}, {n} membros"),
+}
+
+
+def _word(key: str, lang: str, **values: Any) -> str:
+    labels.check(lang)
+    return _WORDS[key][labels.LANGUAGES.index(lang)].format(**values)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """What a map can show: a column of `reporting.column_labels`, its colours, its values by municipality."""
+
+    column: str
+    colours: str | tuple[str, ...]
+    values: Callable[[xr.Dataset], Floats]
+    around_zero: bool = False
+
+
+def _quantile(forecast: xr.Dataset, level: float) -> Floats:
+    return forecast["yield_kg_ha"].values[:, QUANTILES.index(level)].astype(np.float64)
+
+
+_LAYERS: Mapping[str, _Layer] = {
+    "median": _Layer("yield_p50_kg_ha", "viridis", lambda f: _quantile(f, 0.5)),
+    "departure": _Layer(
+        "anomaly_kg_ha", _ORANGE_BLUE, lambda f: _quantile(f, 0.5) - f["mean_5y_public_kg_ha"].values, True
+    ),
+    "probability_low": _Layer("prob_low_pct", "YlOrBr", lambda f: 100.0 * f["probability_low"].values),
+    "width90": _Layer("width90_kg_ha", "magma_r", lambda f: _quantile(f, 0.95) - _quantile(f, 0.05)),
+}
+
+
+def map(
+    forecast: xr.Dataset,
+    boundaries: Path | None,
+    value: str = "median",
+    *,
+    previous: xr.Dataset | None = None,
+    lang: str = "en",
+) -> Figure:
+    """A forecast by municipality: coloured by classes of equal width, places without a forecast grey.
+
+    Args:
+        forecast: of `yieldcast.forecast`.
+        boundaries: GeoJSON of the municipalities, e.g. ``store.mesh``.
+        value: ``median``, ``departure`` (median less the five-year mean), ``probability_low`` (percent),
+            ``width90`` (of the 90 % interval) or ``change`` (median less that of `previous`).
+        previous: an earlier forecast of the same crop and harvest year, for ``change``.
+        lang: en or pt.
+
+    Raises:
+        ConfigError: no boundaries, another value or language, or matplotlib is not installed.
+        MissingDataError: no such file, or no municipality has the value.
+        SchemaError: a table that is not a forecast, or a file that does not hold boundaries.
+    """
+    check_forecast(forecast)
+    if boundaries is None:
+        raise ConfigError(
+            "a map needs the boundaries of the municipalities, received none",
+            "Give a GeoJSON file: `store.mesh` after `yieldcast fetch places` or an import with --mesh.",
+        )
+    layer, label = _layer(forecast, value, previous, lang)
+    codes, numbers = forecast["municipality"].values.tolist(), layer.values(forecast).tolist()
+    values = {code: x for code, x in zip(codes, numbers, strict=True) if np.isfinite(x)}
+    if not values:
+        raise MissingDataError(f"no municipality of the forecast has a value of {value!r}")
+    polygons = read_polygons(Path(boundaries))
+    figure = new_figure((8.0, 6.6))
+    axes = figure.add_subplot()
+    coloured, limits = draw_choropleth(axes, polygons, values, layer.colours, layer.around_zero)
+    bar = figure.colorbar(coloured, ax=axes, label=label, shrink=0.7, ticks=limits)
+    bar.ax.set_yticklabels([labels.number(limit, 0, lang) for limit in limits.tolist()])
+    keys = _map_keys("no_forecast" if len(values) == len(codes) else "unknown", lang)
+    axes.legend(handles=keys, loc="lower left", frameon=False, fontsize=9)
+    _title(figure, labels.title(forecast.attrs, lang))
+    lost = sum(code not in polygons for code in values)
+    notes = [_word("not_drawn", lang, n=lost)] if lost else []
+    _footer(figure, [*notes, str(forecast.attrs["attribution"])])
+    return figure
+
+
+def _map_keys(grey: str, lang: str) -> list[Any]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    return [
+        Patch(facecolor=NO_VALUE, label=_word(grey, lang)),
+        Line2D([], [], color=BORDER, linewidth=0.8, label=_word("border", lang)),
+    ]
+
+
+def _layer(forecast: xr.Dataset, value: str, previous: xr.Dataset | None, lang: str) -> tuple[_Layer, str]:
+    if value in _LAYERS:
+        return _LAYERS[value], labels.column(_LAYERS[value].column, lang)
+    if value != "change":
+        names = ", ".join([*_LAYERS, "change"])
+        raise ConfigError(f"expected a value to map of {names}, received {value!r}", "Choose one of these.")
+    season = [
+        None if ds is None else (ds.attrs["crop"], ds.attrs["harvest_year"]) for ds in (forecast, previous)
+    ]
+    if previous is None or season[0] != season[1]:
+        raise ConfigError(
+            f"a map of the change needs an earlier forecast of {season[0]}, received {season[1]}",
+            "Give it as previous=...",
+        )
+    before = _quantile(previous, 0.5)
+    earlier = xr.DataArray(before, {"municipality": check_forecast(previous)["municipality"].values})
+    day = labels.date(np.datetime64(previous.attrs["as_of"]).item(), lang)
+
+    def change(ds: xr.Dataset) -> Floats:
+        same: Floats = earlier.reindex(municipality=ds["municipality"].values).values
+        return _quantile(ds, 0.5) - same
+
+    return _Layer("", _ORANGE_BLUE, change, True), _word("change", lang, date=day)
+
+
+def _title(figure: Figure, title: str) -> None:
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
+
+
+def _footer(figure: Figure, notes: Sequence[str]) -> None:
+    width = int(figure.get_figwidth() * 18)
+    text = "\n".join(line for note in notes for line in textwrap.wrap(note, width))
+    figure.supxlabel(text, x=0.01, ha="left", fontsize=7, color="0.35", parse_math=False)
+
+
+def skill_by_lead(
+    rows: Sequence[Mapping[str, Any]] | Path | str, crop: str, score: str = "rmse_kg_ha", lang: str = "en"
+) -> Figure:
+    """A score of the forecast and the baselines over the lead time, pooled over harvest years.
+
+    Args:
+        rows: of a backtest, or the JSON file that ``yieldcast backtest --json FILE`` wrote.
+        crop: rows of other crops are left out.
+        score: ``rmse_kg_ha``, ``crps_kg_ha`` (without intervals the absolute error) or ``coverage90``.
+        lang: en or pt.
+
+    Raises:
+        ConfigError: another score or language, or matplotlib is not installed.
+        MissingDataError: no such file, or no rows of the crop.
+        SchemaError: something else than rows of a backtest.
+    """
+    if score not in SKILL_SCORES:
+        raise ConfigError(f"expected a score of {', '.join(SKILL_SCORES)}, received {score!r}")
+    name = labels.crop(crop, lang).capitalize()
+    synthetic = isinstance(rows, (Path, str)) and Path(rows).name.startswith("synthetic-")
+    pooled = pool_by_lead(_backtest_rows(Path(rows)) if isinstance(rows, (Path, str)) else rows, crop)
+    if not any(row[score] is not None for row in pooled):
+        raise MissingDataError(
+            f"no {score} of {crop!r} in the backtest", "Give the rows of a backtest of this crop."
+        )
+    figure = new_figure((7.2, 4.2))
+    axes = figure.add_subplot()
+    draw_skill(axes, pooled, score, lang)
+    years = number_spans(year for row in pooled for year in row["harvest_years"])
+    title = f"{_word('skill', lang, crop=name)}, {_word('years', lang, years=years)}"
+    _title(figure, _marked(title, synthetic, lang))
+    model_legend(figure, axes, lang)
+    return figure
+
+
+def model_legend(figure: Figure, axes: Axes, lang: str, columns: int = 3) -> None:
+    """Names of the models of `draw_skill` below the panels, for readers; an unknown model keeps its name."""
+    lines, models = axes.get_legend_handles_labels()
+    names = [_word(model, lang) if model in _WORDS else model for model in models]
+    figure.legend(lines, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+
+
+def _backtest_rows(path: Path) -> list[Mapping[str, Any]]:
+    hint = "Give a file that `yieldcast backtest --json FILE` wrote."
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingDataError(f"cannot read {path}: {error.strerror or error}", hint) from None
+    except ValueError as error:
+        raise SchemaError(f"{path} is not JSON: {error}", hint) from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise SchemaError(f"{path}: expected a list of rows, received {type(rows).__name__}", hint)
+    return rows
+
+
+def _marked(title: str, synthetic: bool, lang: str) -> str:
+    return f"{labels.text('synthetic', lang).upper()}: {title}" if synthetic else title
+
+
+def place(forecast: xr.Dataset, store: Store, municipality: int | str, lang: str = "en") -> Figure:
+    """Past yields of a municipality beside its forecast (50, 80 and 90 % intervals) and its baselines.
+
+    Args:
+        forecast: of `yieldcast.forecast`.
+        store: has the yields; those that were not public on the date of the forecast are drawn hollow.
+        municipality: its code, or its name where only one municipality of the forecast has it.
+        lang: en or pt.
+
+    Raises:
+        ConfigError: no such municipality in the forecast, several of this name, another language, or
+            matplotlib is not installed.
+        SchemaError: a table that is not a forecast.
+        MissingDataError: the store has no yields.
+    """
+    row = check_forecast(forecast).isel(municipality=_position(forecast, municipality))
+    about, year = forecast.attrs, int(forecast.attrs["harvest_year"])
+    figure = new_figure((8.0, 4.6))
+    axes = figure.add_subplot()
+    axes.use_sticky_edges = False  # a margin below the lowest bar
+    _past(axes, row, store, lang)
+    quantiles = dict(zip(QUANTILES, row["yield_kg_ha"].values.tolist(), strict=True))
+    for k, (low, high, colour) in enumerate(_FAN):
+        axes.bar(year, quantiles[high] - quantiles[low], 0.7, quantiles[low], color=colour, zorder=2 + k,
+                 label=_word("interval", lang, n=round(100 * (high - low))))  # fmt: skip
+    axes.hlines(quantiles[0.5], year - 0.35, year + 0.35, color="#08306b", linewidth=2.5, zorder=6,
+                label=_word("median", lang))  # fmt: skip
+    for k, (key, name, colour, marker) in enumerate(_BASELINES):
+        if np.isfinite(row[name]):
+            axes.plot(year + 0.6 + 0.25 * k, float(row[name]), marker, color=colour, markersize=6, zorder=6,
+                      label=_word(key, lang))  # fmt: skip
+    if np.isfinite(row["low_threshold_kg_ha"]):
+        axes.axhline(float(row["low_threshold_kg_ha"]), color="0.5", linewidth=1, linestyle=":", zorder=1,
+                     label=labels.column("low_limit_kg_ha", lang))  # fmt: skip
+    axes.set(xlabel=_word("harvest_year", lang), ylabel=_word("yield", lang))
+    axes.yaxis.set_major_formatter(lambda number, _: labels.number(number, 0, lang))
+    name = f"{row['name'].item()} ({row['state'].item()})"
+    _title(figure, f"{name}\n{labels.title(about, lang)}")
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    notes = [] if bool(row["own_history"]) else [_word("state_baselines", lang)]
+    _footer(figure, [*notes, str(about["attribution"])])
+    return figure
+
+
+def _position(forecast: xr.Dataset, municipality: int | str) -> int:
+    wanted = str(municipality)
+    codes, numbers = forecast["code"].values.astype(str), forecast["municipality"].values.astype(str)
+    found = np.flatnonzero((codes == wanted) | (numbers == wanted))
+    if not found.size:
+        found = np.flatnonzero(forecast["name"].values.astype(str) == wanted)
+    if found.size != 1:
+        several = [f"{codes[k]} ({forecast['state'].values[k]})" for k in found[:5]]
+        raise ConfigError(
+            f"expected a municipality of the forecast, received {wanted!r}"
+            + (f", the name of {', '.join(several)}" if several else ""),
+            "Give its code; forecast['code'] and forecast['name'] list all.",
+        )
+    return int(found[0])
+
+
+def _past(axes: Axes, row: xr.Dataset, store: Store, lang: str) -> None:
+    """Yields of the store, public ones filled, later ones hollow."""
+    from matplotlib.ticker import MaxNLocator
+
+    yields, about = store.yields, row.attrs
+    years, values = np.empty(0, dtype=np.int64), np.empty(0)
+    if about["crop"] in yields["crop"].values and row["municipality"].item() in yields["municipality"].values:
+        table = yields["yield_kg_ha"].sel(crop=about["crop"], municipality=row["municipality"].item())
+        table = table.sortby("harvest_year").dropna("harvest_year")
+        years, values = table["harvest_year"].values.astype(np.int64), table.values
+    public = years <= int(about["last_public_harvest_year"])
+    day = labels.date(np.datetime64(about["as_of"]).item(), lang)
+    for chosen, key, face in ((public, "public", "black"), (~public, "later", "white")):
+        if chosen.any():
+            axes.plot(years[chosen], values[chosen], "o-" if key == "public" else "o", color="black",
+                      markerfacecolor=face, markersize=5, linewidth=1, zorder=7,
+                      label=_word(key, lang, date=day))  # fmt: skip
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def learning_curves(run: Run, lang: str = "en") -> Figure:
+    """Loss per epoch of every member of a run on its training rows and its validation rows.
+
+    The median is drawn while all members train: after that it would be one of other members.
+
+    Args:
+        run: with a finished member or more.
+        lang: en or pt.
+
+    Raises:
+        RunError: no finished member, or a history that cannot be read.
+        ConfigError: another language, or matplotlib is not installed.
+    """
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import MaxNLocator
+
+    curves = _histories(run)
+    best = [(int(record["best_epoch"]), float(record["best_validation_loss"])) for record in run.records()]
+    figure = new_figure((9.0, 4.2))
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, column in zip(panels, ("loss", "val_loss"), strict=True):
+        lines = [curve[column] for curve in curves]
+        for line in lines:
+            axes.plot(np.arange(1, len(line) + 1), line, color="#0072B2", linewidth=0.7, alpha=0.35)
+        shared = min(len(line) for line in lines)
+        median = np.median([line[:shared] for line in lines], axis=0)
+        axes.plot(np.arange(1, shared + 1), median, color="black", linewidth=2)
+        axes.set(xlabel=_word("epoch", lang), ylabel=_word(column, lang, loss=run.settings.training.loss))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[1].plot(*zip(*best, strict=True), "o", color="#D55E00", markersize=4)
+    keys = [
+        Line2D([], [], color="#0072B2", linewidth=0.7, label=_word("member", lang)),
+        Line2D([], [], color="black", linewidth=2, label=_word("median_member", lang)),
+        Line2D([], [], color="#D55E00", marker="o", linestyle="", markersize=4, label=_word("best", lang)),
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    title = _word("curves", lang, crop=labels.crop(run.identity.crop, lang).capitalize(), n=len(curves))
+    years = _word("years", lang, years=number_spans(run.identity.train_years))
+    _title(figure, _marked(f"{title}, {years}", run.identity.synthetic, lang))
+    return figure
+
+
+def _histories(run: Run) -> list[dict[str, Floats]]:
+    """Columns of the history of every finished member, an element per epoch."""
+    if not run.seeds():
+        raise RunError(f"{run.path} has no finished member", "Train it first: yieldcast train ... --out RUN")
+    curves = []
+    for seed in run.seeds():
+        path = run.history_path(seed)
+        try:
+            with open(path, encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+            curve = {name: np.array([float(row[name]) for row in rows]) for name in ("loss", "val_loss")}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{path} cannot be read: {error!r}", "Train the member again.") from None
+        if not rows:
+            raise RunError(f"{path} has no epochs", "Train the member again.")
+        curves.append(curve)
+    return curves
