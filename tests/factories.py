@@ -1,10 +1,15 @@
-"""Forecasts that nobody made: the contract of `forecast_table` with plausible numbers, for tests and docs."""
+"""Synthetic tables with plausible numbers that pass the package's checks, for tests and docs."""
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import xarray as xr
+from rich.console import Console
 
+from yieldcast.evaluation.metrics import Score
+from yieldcast.evaluation.scores import Evaluation, Reference
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES, assemble
 
 _Z = np.array([-1.6449, -1.2816, -0.6745, 0.0, 0.6745, 1.2816, 1.6449])  # of the standard normal
@@ -98,3 +103,137 @@ def synthetic_forecast(
         "made_with": "yieldcast 0.1.0", "licence": "CC BY 4.0", "attribution": "synthetic; no data owner",
     }  # fmt: skip
     return assemble(values, coords, list(groups), attrs)
+
+
+SEASONAL_CODES = [1100, 1200, 1300]
+SEASONAL_DIMS = ("forecast_reference_time", "lead_month", "member", "cell")
+SEASONAL_ANOMALIES = ("tmax_anomaly_degC", "tmin_anomaly_degC")
+
+
+def synthetic_seasonal(starts=("2016-11", "2016-12"), leads=3, members=2, systems=None, seed=0):
+    """Seasonal forecasts of three municipalities in two cells per system; the third one has no cell."""
+    rng = np.random.default_rng(seed)
+    starts = np.array(starts, "datetime64[M]")
+    systems = systems or [51] * len(starts)
+    different = sorted(set(systems))
+    size = (len(starts), leads, members, 2 * len(different))
+    mine = np.array([[different.index(s) == c // 2 for c in range(size[3])] for s in systems])[:, None, None]
+
+    def field(low, high):
+        return np.where(mine, rng.uniform(low, high, size), np.nan).astype(np.float32)
+
+    cells = np.array([[2 * i, 2 * i + 1, -1] for i in range(len(different))], np.int32)
+    return xr.Dataset(
+        {
+            "tmax_anomaly_degC": (SEASONAL_DIMS, field(-3, 3), {"units": "degC"}),
+            "tmin_anomaly_degC": (SEASONAL_DIMS, field(-3, 3), {"units": "degC"}),
+            "precipitation_ratio": (SEASONAL_DIMS, field(0, 2), {"units": "1"}),
+            "published": (SEASONAL_DIMS[:1], starts.astype("datetime64[ns]") + np.timedelta64(6, "D")),
+            "start_system": (SEASONAL_DIMS[:1], np.array(systems, np.int16)),
+            "cell_latitude_deg": ("cell", np.linspace(-12.5, -9.5, size[3])),
+            "cell_longitude_deg": ("cell", np.linspace(-57.5, -54.5, size[3])),
+            "municipality_cell": (("system", "municipality"), cells),
+        },
+        coords={
+            SEASONAL_DIMS[0]: starts.astype("datetime64[ns]"),
+            "lead_month": np.arange(1, leads + 1, dtype=np.int16),
+            "member": np.arange(members, dtype=np.int16),
+            "cell": np.arange(size[3], dtype=np.int32),
+            "system": np.array(different, np.int16),
+            "municipality": np.array(SEASONAL_CODES, np.int32),
+        },
+        attrs={"licence": "L", "attribution": "A", "hindcast_years": "1993-2016"},
+    )
+
+
+def constant_seasonal(ds, tmax=0.0, tmin=0.0, ratio=1.0):
+    """The same table with one value everywhere for each variable; writes to `ds`."""
+    for name, value in zip((*SEASONAL_ANOMALIES, "precipitation_ratio"), (tmax, tmin, ratio), strict=True):
+        ds[name] = ds[name].copy(data=np.where(np.isnan(ds[name].values), np.nan, value).astype(np.float32))
+    return ds
+
+
+# A network that trains in seconds, as the contents of a config file.
+TINY_NETWORK = """
+[network]
+lstm_units = [4]
+static_units = [4]
+head_units = [4]
+[training]
+max_epochs = 3
+batch_size = 32
+"""
+
+
+def printed(renderable, width=80):
+    """A rich renderable as text on a console without colours."""
+    screen = Console(width=width, file=io.StringIO(), color_system=None)
+    screen.print(renderable)
+    return screen.file.getvalue()
+
+
+def refused(result, code, *texts):
+    """Check that a command (exit code, stdout, stderr) ended with one short error and a hint.
+
+    Args:
+        result: what the `call` fixture returns.
+        code: expected exit code.
+        texts: must occur in stderr, line breaks aside.
+
+    Returns:
+        stderr on one line.
+    """
+    assert result[0] == code, result
+    said = " ".join(result[2].split())
+    assert "Traceback" not in said
+    assert "Hint:" in said
+    assert len(result[2].splitlines()) < 24
+    for text in texts:
+        assert text in said
+    return said
+
+
+def synthetic_evaluation(seeds=30, crop="soybean", scale=1.0):
+    """Scores in round numbers; `scale` makes RMSE and bias as long as those of sugarcane."""
+
+    def one(r, mape, rmse, bias):
+        return Score(2315, r, mape, rmse * scale, bias * scale)
+
+    members = tuple(one(0.30 + 0.01 * i, 16 - 0.1 * i, 615, 20) for i in range(seeds))
+    baselines = {
+        "last_year": (one(0.635, 9.6, 450, -60), "hindsight", 104),
+        "ridge": (one(0.41, 15.0, 560, 12), "none", 0),
+        "boosted_history": (one(0.64, 11.1, 423, 30), "hindsight", 0),
+        "last_public": (one(0.49, 17.1, 653, -301), "public", 211),
+        "boosted_history_public": (one(float("nan"), 12.0, 521, 8), "public", 0),
+    }
+    return Evaluation(
+        crop, tuple(range(2011, 2018)), (2018,), tuple(range(1, seeds + 1)), members,
+        one(0.45, 14.9, 600, 19), {name: Reference(*values) for name, values in baselines.items()},
+    )  # fmt: skip
+
+
+SKILL_MODELS = [
+    "forecast", "last_public", "mean_5y_public", "trend_10y_public", "boosted_history_public", "climatology",
+]  # fmt: skip
+
+
+def synthetic_skill(leads=(6, 3, 0), years=(2014, 2015), scale=1.0, states=()):
+    """Rows of a backtest in which the forecast is better than every baseline up to three months ahead."""
+    rows = []
+    for state in states or [None]:
+        for year in years:
+            for lead in leads:
+                for k, model in enumerate(SKILL_MODELS):
+                    rmse = (500.0 + 10 * lead if model == "forecast" else 530.0 + 10 * k) * scale
+                    intervals = model in ("forecast", "climatology")
+                    rows.append(
+                        {
+                            **({"state": state} if state else {}),
+                            "crop": "soybean", "harvest_year": year, "lead_months": lead, "model": model,
+                            "n": 100, "r": 0.5, "mape_pct": 14.0, "rmse_kg_ha": rmse,
+                            "crps_kg_ha": rmse * (0.55 if intervals else 0.8),
+                            "coverage90": (0.95 if year == 2014 else 0.85) if intervals else None,
+                        }
+                    )  # fmt: skip
+    return rows

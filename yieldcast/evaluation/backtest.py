@@ -23,6 +23,7 @@ import xarray as xr
 
 from yieldcast.config import Settings
 from yieldcast.data.files import atomic_text, make_folder
+from yieldcast.data.inventory import yields_of
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, MissingDataError
 from yieldcast.evaluation import metrics, skill
@@ -30,6 +31,7 @@ from yieldcast.evaluation.skill import CLIMATOLOGY, FORECAST_MODEL
 from yieldcast.features import samples, season_dates, yield_history
 from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
 from yieldcast.forecasting import forecast
+from yieldcast.forecasting.leakage import trainable_years
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.models import baselines
 from yieldcast.training.pipeline import train_run
@@ -153,14 +155,7 @@ class Backtest:
             MissingDataError: no yields of the crop or of a test year.
             ConfigError: a lead that no date has.
         """
-        yields = self.store.yields["yield_kg_ha"]
-        crops = yields["crop"].values.tolist()
-        if self.crop not in crops:
-            raise MissingDataError(
-                f"the store has no yields of {self.crop!r}; it has: {', '.join(crops)}",
-                f"Fetch or import yields of {self.crop}.",
-            )
-        table = yields.sel(crop=self.crop)
+        table = yields_of(self.store.yields, self.crop)["yield_kg_ha"]
         there = table["harvest_year"].values[(table.fillna(0) > 0).any("municipality").values].tolist()
         if lost := [year for year in self.test_years if year not in there]:
             raise MissingDataError(
@@ -247,7 +242,7 @@ class _BacktestCache:
 
     def run_for(self, cast: ForecastCase) -> Run:
         """The run trained on what was public at the cast's date; trained when it is not there."""
-        years = forecast.public_train_years(self.test.store, self.crop, cast.as_of, self.test.settings)
+        years = trainable_years(self.tables, self.crop, cast.as_of, self.test.settings.data)
         years = tuple(year for year in years if year < cast.harvest_year)
         if years not in self.runs:
             out = self.test.folder / "runs" / f"{self.crop}-{years[0]}-{years[-1]}"

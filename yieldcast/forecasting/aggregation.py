@@ -1,8 +1,8 @@
-"""States and the country: area-weighted yields with intervals that respect that errors are shared in a year.
+"""Forecasts of states and the country: area-weighted yields, with intervals from errors of the aggregates.
 
-The errors of one year's municipalities move together, so an aggregate's interval is neither the mean of its
-municipalities' intervals nor their sum in quadrature. Here each hindcast year gives one error of the
-aggregate itself, and the new year's is one more draw of these.
+Errors of municipalities are correlated within a year, so the interval of an aggregate is neither the mean of
+the intervals of its municipalities nor their sum in quadrature. Here each hindcast year gives one error of
+the aggregate itself, and the error of the new year follows Student's t with their variance (`YearEffect`).
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Aggregates:
-    """Forecasts of the country and its states, in the order of `names`.
+    """Forecasts of the country and its states.
 
     Args:
-        names: `ALL_MUNICIPALITIES`, then states by name.
-        quantiles_kg_ha: (aggregate, quantile).
-        mean_kg_ha, area_ha: (aggregate,).
-        municipalities: (aggregate,) how many.
-        groups: (aggregate, row) which rows of the forecast belong to each.
-        weight: (row,) area, or 1 for every row of a forecast without any area.
+        names: (aggregate,) `ALL_MUNICIPALITIES`, then states by name.
+        quantiles_kg_ha: (aggregate, quantile) at `QUANTILES`, 0 or more.
+        mean_kg_ha: (aggregate,) area-weighted mean.
+        area_ha: (aggregate,) sum of the newest public planted areas.
+        municipalities: (aggregate,) number of municipalities.
+        groups: (aggregate, row) True for the rows of the forecast that belong to the aggregate.
+        weight: (row,) area in ha; 1 for the rows of a state without any known area.
     """
 
     names: list[str]
@@ -43,7 +44,7 @@ class Aggregates:
     weight: Floats
 
     def average(self, values: Floats) -> Floats:
-        """(aggregate,) area-weighted mean of values of the rows; rows without a value do not count."""
+        """(aggregate,) area-weighted mean of (row,) values; NaN values are left out."""
         known = np.isfinite(values)
         weight = self.groups * (self.weight * known)[None]
         total = weight.sum(axis=1)
@@ -54,15 +55,15 @@ class Aggregates:
 def aggregate(
     raw: RawForecasts, area_ha: Floats, hindcasts: RawForecasts, record: YearEffectRecord | None
 ) -> Aggregates:
-    """Country and states from the forecasts of municipalities.
+    """Forecast the country and the states from the forecasts of their municipalities.
 
-    A state whose municipalities have no area counts them alike.
+    The municipalities of a state without any known area have equal weights.
 
     Args:
-        raw: the forecast.
-        area_ha: (row,) last public planted area; NaN where it is not known.
-        hindcasts: at the same lead.
-        record: year effects of the history line over the longer record; None where there is none.
+        raw: uncalibrated forecasts of the municipalities.
+        area_ha: (row,) newest public planted area; NaN if it is not known.
+        hindcasts: at the same lead time.
+        record: year effects of the history baseline; None if not known.
     """
     states = sorted(set(raw.state.tolist()))
     groups = np.array([np.ones(len(raw.state), dtype=bool), *(raw.state == state for state in states)])
@@ -77,7 +78,7 @@ def aggregate(
     quantiles, means = np.empty((len(names), len(QUANTILES))), np.empty(len(names))
     everywhere = np.ones(len(past), dtype=bool)
     whole_effects = _effects(hindcasts, past, everywhere)
-    if len(whole_effects) < 2:  # no place of the hindcasts is forecast, or has an area: they count alike
+    if len(whole_effects) < 2:  # no municipality of the hindcasts is forecast and has an area: equal weights
         whole_effects = _effects(hindcasts, np.ones(len(past)), everywhere)
     for k, (name, mine) in enumerate(zip(names, groups, strict=True)):
         own = weight[mine]
@@ -88,7 +89,7 @@ def aggregate(
             if name == ALL_MUNICIPALITIES
             else _effects(hindcasts, past, hindcasts.state == name)
         )
-        if len(effects) < 2:  # a state that the hindcasts do not have: the country's years stand in
+        if len(effects) < 2:  # the state has fewer than two hindcast years: use those of the country
             effects = whole_effects
         effect = YearEffect.of(effects, record.aggregate_variance(name) if record else None)
         quantiles[k] = mean + scale * effect.spread * stats.t.ppf(QUANTILES, effect.dof)
@@ -100,7 +101,7 @@ def aggregate(
 
 
 def _effects(hindcasts: RawForecasts, weight: Floats, mine: npt.NDArray[np.bool_]) -> Floats:
-    """(year,) weighted error over weighted scale of some rows, for the years that have any."""
+    """(year,) weighted error / weighted scale of the rows `mine`, for the years with a positive weight."""
     error, found = hindcasts.target_kg_ha - hindcasts.mean_kg_ha, []
     for year in np.unique(hindcasts.harvest_year):
         rows = mine & (hindcasts.harvest_year == year)

@@ -1,22 +1,24 @@
-"""Year-block calibration: intervals that hold for a year that nobody has seen.
+"""Calibrated intervals for a new harvest year, from the errors of hindcasts.
 
-Errors of one harvest year are shared: a drought moves thousands of rows together. So the exchangeable unit
-is the year, not the row, and K hindcast years are K observations, however many rows they have. Two things
-follow.
+Errors within one harvest year are correlated: a drought affects thousands of rows together. The exchangeable
+unit is therefore the year, not the row: K hindcast years are K observations, however many rows they have.
+A score is (yield - forecast quantile) / scale. Each forecast quantile is shifted by the outer of two
+quantiles of the score:
 
-*Conformal.* The years are weighted equally and the year to come takes a place among them, of which nothing is
-known: a level t above one half needs (1/(K+1)) sum_h F_h(c) >= t, F_h being year h's distribution of scores
-(Dunn, Wasserman & Ramdas 2023, "Distribution-free prediction sets for two-layer hierarchical models", JASA
-118:2491, pooling CDFs; below one half alike from below). With K years no c does that beyond K/(K+1), and
-close to it the oddest row would decide: a level counts as met when 99 % of the pooled scores suffice.
+*Conformal.* The years have equal weight, and the new year is one more of them, with unknown scores. A level t
+above one half needs the smallest c with (1 / (K + 1)) sum_h F_h(c) >= t, where F_h is the distribution
+function of the scores of year h (Dunn, Wasserman & Ramdas 2023, "Distribution-free prediction sets for
+two-layer hierarchical models", JASA 118:2491, pooling CDFs); levels below one half are mirrored. With K years
+no c reaches a level above K / (K + 1), and close to it a single row would decide; a level counts as reached
+only if 99 % of the pooled scores are enough.
 
-*Random year effect.* A score is a year's effect plus the rest. The effect of a new year follows Student's t
-around 0 (a left-out year errs to either side), wider by sqrt(1 + 1/K); the rest is the rows' own distribution
-around their year's mean. Its variance leans on that of the history line's errors over the longer record of
-yields (years without weather teach nothing else, but they do teach how far years lie apart).
+*Random year effect.* A score is a year effect plus a residual. The effect of a new year follows Student's t
+around 0 with its variance multiplied by 1 + 1/K; the residuals follow the distribution of the rows around the
+mean of their year. The variance is pooled with that of the history baseline over the whole record of yields
+(`year_effects`), because a few hindcasts estimate it badly.
 
-The outer of the two counts: where K is large enough the conformal level holds, where it is not the second
-goes on where the first can say nothing.
+With many years the conformal quantile guarantees the level; with few years, where it does not exist, the
+second one is used.
 """
 
 from __future__ import annotations
@@ -30,20 +32,21 @@ from scipy import optimize, special
 from yieldcast.errors import RunError
 from yieldcast.forecasting.hindcasts import RawForecasts
 from yieldcast.forecasting.table import QUANTILES
-from yieldcast.forecasting.year_effects import LEAST_YEARS, YearEffectRecord
+from yieldcast.forecasting.year_effects import MIN_RECORD_YEARS, YearEffectRecord
 
 Floats = npt.NDArray[np.float64]
-PRIOR_DOF = 4.0  # what the longer record counts for, in years (our choice; see results/backtest-*.md)
-MOST = 0.99  # of the pooled scores
+# Weight of the variance of the history baseline, in years (our choice, see experiments/results/backtest-*).
+PRIOR_DOF = 4.0
+MAX_POOLED_SHARE = 0.99  # of the scores, for a conformal level to count as reached (our choice)
 
 
 @dataclass(frozen=True)
 class YearEffect:
-    """Spread of the year effects, in units of the scale, and what it is worth.
+    """Distribution of the effect of a new year: Student's t around 0, in units of the scale.
 
     Args:
-        spread: standard deviation of the effect of a new year.
-        dof: degrees of freedom of its Student t.
+        spread: scale parameter of the distribution, 0 or more.
+        dof: degrees of freedom, 1 or more.
     """
 
     spread: float
@@ -51,11 +54,11 @@ class YearEffect:
 
     @classmethod
     def of(cls, effects: Floats, prior_variance: float | None) -> YearEffect:
-        """From the effects of K years, with the variance that the longer record gives.
+        """Estimate from the effects of K years, pooled with a prior variance.
 
         Args:
             effects: (year,) mean score of each hindcast year.
-            prior_variance: of the history line's year effects; None without such a record.
+            prior_variance: variance of the year effects of the history baseline; None if not known.
         """
         count = len(effects)
         own = float(effects.var(ddof=1)) if count > 1 else 0.0
@@ -68,13 +71,13 @@ class YearEffect:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is added to the raw quantiles, in units of each row's scale.
+    """Shifts of the uncalibrated quantiles, in units of the scale of each row.
 
     Args:
         shift: (quantile,) at `QUANTILES`.
-        years: hindcast years it rests on.
-        record: number of years of the history line that lend their variance.
-        conformal: (quantile,) whether the conformal level could be met with so many years.
+        years: hindcast years used.
+        record: number of years of the record of the history baseline.
+        conformal: (quantile,) True where the number of years is enough for the conformal level.
     """
 
     shift: Floats
@@ -83,28 +86,28 @@ class Calibration:
     conformal: npt.NDArray[np.bool_]
 
     def apply(self, raw: RawForecasts) -> Floats:
-        """(row, quantile) calibrated quantiles in kg/ha, rising, not below 0."""
+        """(row, quantile) calibrated quantiles in kg/ha, not decreasing, 0 or more."""
         moved = raw.quantiles_kg_ha.T + raw.scale_kg_ha[:, None] * self.shift
         return np.maximum(np.maximum.accumulate(moved, axis=1), 0.0)
 
 
 def calibrate(hindcasts: RawForecasts, record: YearEffectRecord | None) -> Calibration:
-    """The shift of each quantile that makes hindcasts of a left-out year hold.
+    """Estimate the shift of each quantile from hindcasts.
 
     Args:
-        hindcasts: rows of two harvest years or more, at the lead of the forecast.
-        record: errors of the history line over the longer record; None where there is none.
+        hindcasts: rows of two harvest years or more, at the lead time of the forecast.
+        record: year effects of the history baseline; None if not known.
 
     Raises:
-        RunError: two hindcast years and no longer record: they say next to nothing of a third.
+        RunError: fewer than three hindcast years and no record of `MIN_RECORD_YEARS` years or more.
     """
     years, block = np.unique(hindcasts.harvest_year, return_inverse=True)
     if len(years) < 3 and (record is None or record.variance is None):
         kept = len(record.years) if record else 0
         raise RunError(
-            "intervals need hindcasts of three harvest years, or of two and a longer record of yields; "
-            f"received {len(years)}, and {kept} years of record (of {LEAST_YEARS} or more)",
-            "Train on more harvest years, with a seed or more for each, or add earlier yields to the store.",
+            "intervals need hindcasts of three harvest years, or of two and a record of yields of "
+            f"{MIN_RECORD_YEARS} years or more; received {len(years)} and {kept}",
+            "Train on more harvest years, with at least one seed for each, or add earlier yields.",
         )
     shifts, reached = np.empty(len(QUANTILES)), np.zeros(len(QUANTILES), dtype=bool)
     prior = record.variance if record else None
@@ -120,21 +123,24 @@ def calibrate(hindcasts: RawForecasts, record: YearEffectRecord | None) -> Calib
 
 
 def conformal_quantile(score: Floats, block: npt.NDArray[np.intp], level: float) -> float:
-    """The score that a row of a new year stays below with probability `level` or more (above one half).
+    """Conformal quantile of the score of a row of a new year, see the module's docstring.
 
-    Below one half the score that it stays above with probability 1 - `level`. Infinite where the years are
-    too few (see the module's text).
+    For a level of one half or more: the smallest score that such a row exceeds with a probability of at most
+    1 - `level`; mirrored below one half.
 
     Args:
-        score: (row,) target less forecast, in units of the scale.
-        block: (row,) number of the row's year, 0 to K - 1.
-        level: 0 to 1.
+        score: (row,) target minus forecast, in units of the scale.
+        block: (row,) index of the row's year, 0 to K - 1.
+        level: between 0 and 1.
+
+    Returns:
+        the score; plus or minus infinity if there are too few years for this level.
     """
     if level < 0.5:
         return -conformal_quantile(-score, block, 1 - level)
     size = np.bincount(block)
     wanted = level * (len(size) + 1) / len(size)
-    if wanted > MOST:
+    if wanted > MAX_POOLED_SHARE:
         return np.inf
     order = np.argsort(score, kind="stable")
     reached = np.cumsum(1.0 / (len(size) * size[block[order]]))
@@ -144,23 +150,27 @@ def conformal_quantile(score: Floats, block: npt.NDArray[np.intp], level: float)
 def year_effect_quantile(
     score: Floats, block: npt.NDArray[np.intp], level: float, prior_variance: float | None
 ) -> float:
-    """Quantile of a score of a new year under a random year effect; arguments as `conformal_quantile`.
+    """Quantile of the score of a row of a new year under a random year effect.
 
-    Solves mean over years and rows of T((c - rest) / spread) = level for c, T the distribution
-    function of Student's t.
+    Solves, for c: mean over years and rows of T((c - residual) / spread) = level, where T is the distribution
+    function of Student's t and years have equal weight.
+
+    Args:
+        score, block, level: see `conformal_quantile`.
+        prior_variance: see `YearEffect.of`.
     """
     size = np.bincount(block)
     effects = np.bincount(block, score) / size
     effect = YearEffect.of(effects, prior_variance)
-    # The rest of each year as 200 quantiles: years count alike, and the search stays quick for any table.
+    # 200 quantiles of each year's residuals: equal weight for the years, and the same time for any table.
     grid = (np.arange(200) + 0.5) / 200
-    rest = np.concatenate([np.quantile(score[block == k] - effects[k], grid) for k in range(len(size))])
+    residuals = np.concatenate([np.quantile(score[block == k] - effects[k], grid) for k in range(len(size))])
     if effect.spread == 0:
-        return float(np.quantile(rest, level))
+        return float(np.quantile(residuals, level))
     reach = effect.spread * float(special.stdtrit(effect.dof, 0.9999))
-    low, high = rest.min() - reach, rest.max() + reach
+    low, high = residuals.min() - reach, residuals.max() + reach
 
-    def too_far(c: float) -> float:
-        return float(special.stdtr(effect.dof, (c - rest) / effect.spread).mean()) - level
+    def excess(c: float) -> float:
+        return float(special.stdtr(effect.dof, (c - residuals) / effect.spread).mean()) - level
 
-    return float(optimize.brentq(too_far, low, high))
+    return float(optimize.brentq(excess, low, high))

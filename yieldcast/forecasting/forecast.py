@@ -1,14 +1,13 @@
-"""A run, a store and a date to a forecast: pre-season and in-season are one call with another `as_of`.
+"""A run, a store and a date to a forecast: pre-season and in-season forecasts differ only in `as_of`.
 
-Scenarios x members give raw quantiles (`hindcasts.Forecaster`), hindcasts of the years that members left out say
-how far such forecasts err at the same lead, and `calibration` and `aggregates` make intervals of both.
+`Forecaster` makes the uncalibrated quantiles (members x scenarios), and hindcasts of the harvest years that
+the members left out. `calibration` and `aggregation` turn the errors of the hindcasts into intervals.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +16,27 @@ import numpy.typing as npt
 import xarray as xr
 
 import calendars
-from yieldcast.config import Settings
 from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store, Tables
 from yieldcast.errors import MissingDataError
 from yieldcast.features import season_dates
 from yieldcast.features.seasons import known_weather
 from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
-from yieldcast.forecasting import leakage, risk, scenarios, year_effects
-from yieldcast.forecasting import table as forecast_table
+from yieldcast.forecasting import risk
 from yieldcast.forecasting.aggregation import Aggregates, aggregate
 from yieldcast.forecasting.calibration import Calibration, calibrate
-from yieldcast.forecasting.hindcasts import Forecaster, RawForecasts, kept_hindcasts
+from yieldcast.forecasting.hindcasts import (
+    Forecaster,
+    Progress,
+    RawForecasts,
+    cached_hindcasts,
+    ignore_progress,
+)
+from yieldcast.forecasting.leakage import check_leaks
+from yieldcast.forecasting.scenarios import Scenarios, check_method
+from yieldcast.forecasting.seasonal_scenarios import start_fingerprint
+from yieldcast.forecasting.table import TEXTS, Forecast, assemble
+from yieldcast.forecasting.year_effects import YearEffectRecord, year_effects_to
 from yieldcast.training.run_directory import Run, versions
 
 if TYPE_CHECKING:
@@ -36,12 +44,7 @@ if TYPE_CHECKING:
 
 
 Floats = npt.NDArray[np.float64]
-Progress = Callable[[int, int], None]
-GROWN_YEARS = TREND_YEARS  # a place is forecast that grew the crop in one of so many public years
-
-
-def _quiet(done: int, total: int) -> None:
-    """Tell nobody."""
+GROWN_YEARS = TREND_YEARS  # a municipality is forecast if it grew the crop in one of so many public years
 
 
 def forecast(
@@ -50,108 +53,115 @@ def forecast(
     harvest_year: int,
     as_of: dt.date,
     scenarios: str = "climatology",
-    progress: Progress = _quiet,
+    progress: Progress = ignore_progress,
     *,
     everywhere: bool = False,
     members: Ensemble | None = None,
-) -> xr.Dataset:
+) -> Forecast:
     """The forecast of a harvest year as known on a date.
 
     Args:
-        run: trained with a year left out by each member, on yields that were public on `as_of`.
-        store: tables; values published after `as_of` are not read.
+        run: trained on yields that were public on `as_of`, with one harvest year left out by each member.
+        store: tables; values published after `as_of` are not used.
         harvest_year: the season, later than every training year.
-        as_of: the date of the forecast.
-        scenarios: "climatology", "analogue" or "seasonal".
-        progress: called with members done and in all.
+        as_of: date of the forecast.
+        scenarios: "climatology", "analogue" or "seasonal", see `forecasting.scenarios`.
+        progress: called with the number of members done and of all members.
         everywhere: forecast every municipality with weather, not only those that grew the crop in one of the
-            last ten public years.
-        members: of the run, where they were loaded already.
+            last ten public harvest years.
+        members: of the run, if they are loaded already.
 
     Returns:
-        a checked table, see `forecast_table`.
+        a checked forecast, yields in kg/ha, see `table.check_forecast`.
 
     Raises:
-        LeakageError: the run knows yields or weather that were not public, or the season itself.
-        MissingDataError: nothing to forecast from.
-        RunError: a run without hindcasts.
+        LeakageError: the run was trained on data that were not public, or on the season itself.
+        MissingDataError: the tables lack what the forecast needs.
+        RunError: the members of the run did not leave out harvest years, so there are no hindcasts.
         ConfigError: unknown scenarios.
     """
-    from yieldcast.forecasting.predictor import Ensemble
-
-    plan = _Plan(run, store, harvest_year, as_of, scenarios)
-    members = members or Ensemble.load(run)
-    codes = plan.municipalities(everywhere)
-    past = kept_hindcasts(
-        plan.caster, members, harvest_year, plan.input_fingerprints
-    )  # first: a run may have none
-    raw, made = plan.caster.forecast(members, harvest_year, codes, progress)
-    history_record = plan.record(raw)
-    calibration = calibrate(past, history_record)
-    together = aggregate(raw, plan.area(raw.municipality), past, history_record)
-    return plan.table(raw, made, calibration, together, members)
+    plan = ForecastPlan(run, store, harvest_year, as_of, scenarios)
+    return plan.forecast(progress, everywhere=everywhere, members=members)
 
 
 def input_fingerprints(
     run: Run, store: Store, harvest_year: int, as_of: dt.date, scenarios: str
 ) -> dict[str, str]:
-    """What a forecast would be made from; the same inputs give the same forecast.
+    """Fingerprints of everything a forecast is made from; the same inputs give the same forecast.
 
-    Reads tables only, neither TensorFlow nor the members.
+    Reads the tables only, neither TensorFlow nor the members. To make the forecast afterwards, use
+    `ForecastPlan`, which computes them once.
 
     Raises:
         LeakageError, MissingDataError, ConfigError: as `forecast`.
     """
-    return _Plan(run, store, harvest_year, as_of, scenarios).input_fingerprints
+    return ForecastPlan(run, store, harvest_year, as_of, scenarios).input_fingerprints
 
 
-def public_train_years(store: Store, crop: str, as_of: dt.date, settings: Settings) -> tuple[int, ...]:
-    """Harvest years that a run may be trained on for a forecast as of a date.
+class ForecastPlan:
+    """One forecast before it is computed: its tables, dates and settings, checked against leaks.
 
-    Those whose yields were public and whose window's weather the store holds for half of the places that
-    have a yield, or more.
+    Args:
+        run, store, harvest_year, as_of, scenarios: see `forecast`.
 
     Raises:
-        MissingDataError: fewer than two such years.
+        LeakageError, ConfigError: as `forecast`.
     """
-    return leakage.trainable_years(store.tables, crop, as_of, settings.data)
 
-
-class _Plan:
-    """One forecast's tables, dates and settings, checked against leaks before anything is computed."""
-
-    def __init__(self, run: Run, store: Store, harvest_year: int, as_of: dt.date, method: str) -> None:
-        scenarios.check_method(method)
-        self.run, self.store, self.harvest_year, self.as_of, self.method = (
-            run, store, harvest_year, as_of, method,
-        )  # fmt: skip
+    def __init__(
+        self, run: Run, store: Store, harvest_year: int, as_of: dt.date, scenarios: str = "climatology"
+    ) -> None:
+        check_method(scenarios)
+        self.run, self.harvest_year, self.as_of, self.method = run, harvest_year, as_of, scenarios
         self.publication = run.settings.data.publication()
-        leakage.check_leaks(run, harvest_year, as_of)
-        forecasts = store.seasonal if method == "seasonal" and "seasonal" in store else None
+        check_leaks(run, harvest_year, as_of)
+        seasonal = store.seasonal if scenarios == "seasonal" and "seasonal" in store else None
         self.tables: Tables = store.tables
-        self.caster = Forecaster(run, self.tables, as_of, method, forecasts)
-        self.panel: YieldHistory = self.caster.source.panel
+        self.forecaster = Forecaster(run, self.tables, as_of, scenarios, seasonal)
+        self.history: YieldHistory = self.forecaster.source.panel
         self.newest = min(self.publication.last_public_harvest_year(as_of), harvest_year - 1)
+
+    def forecast(
+        self,
+        progress: Progress = ignore_progress,
+        *,
+        everywhere: bool = False,
+        members: Ensemble | None = None,
+    ) -> Forecast:
+        """Compute the forecast; arguments and errors as the function `forecast`."""
+        from yieldcast.forecasting.predictor import Ensemble
+
+        members = members or Ensemble.load(self.run)
+        codes = self.municipalities(everywhere)
+        # Hindcasts first: they are refused for a run whose members left out no harvest year.
+        past = cached_hindcasts(self.forecaster, members, self.harvest_year, self.input_fingerprints)
+        raw, scenarios = self.forecaster.forecast(members, self.harvest_year, codes, progress)
+        area = self._area(raw.municipality)
+        record = self._year_effects(raw, area)
+        calibration = calibrate(past, record)
+        aggregates = aggregate(raw, area, past, record)
+        attributes = self._attributes(scenarios, calibration, members)
+        return self._table(raw, area, calibration, aggregates, attributes)
 
     def municipalities(self, everywhere: bool) -> npt.NDArray[np.int32]:
         """Codes to forecast, ascending."""
         known: npt.NDArray[np.int32] = self.tables.weather["municipality"].values
         if everywhere:
             return known
-        column = self.newest - self.panel.first_year
-        window = self.panel.own[:, max(column + 1 - GROWN_YEARS, 0) : max(column + 1, 0)]
-        grown = self.panel.codes[(np.nan_to_num(window) > 0).any(axis=1)]
+        column = self.newest - self.history.first_year
+        window = self.history.own[:, max(column + 1 - GROWN_YEARS, 0) : max(column + 1, 0)]
+        grown = self.history.codes[(np.nan_to_num(window) > 0).any(axis=1)]
         chosen = known[np.isin(known, grown)]
         if not chosen.size:
             raise MissingDataError(
                 f"no municipality with weather has a yield of {self.run.identity.crop} in the ten harvest "
                 f"years to {self.newest}, the newest public on {self.as_of}",
-                "Add yields or weather of the same municipalities (yieldcast status shows both).",
+                "Add yields or weather of the same municipalities (yieldcast status shows both tables).",
             )
         return chosen
 
-    def area(self, codes: npt.NDArray[np.int32]) -> Floats:
-        """(row,) newest public planted area in ha (harvested where no planted one is known), NaN without."""
+    def _area(self, codes: npt.NDArray[np.int32]) -> Floats:
+        """(row,) newest public planted area in ha, else newest harvested area; NaN if neither is known."""
         table = self.tables.yields.sel(crop=self.run.identity.crop)
         table = table.sel(harvest_year=table["harvest_year"] <= self.newest).sortby("harvest_year")
         result = np.full(len(codes), np.nan)
@@ -162,44 +172,41 @@ class _Plan:
                 result = np.where(np.isfinite(newest), newest, result)
         return result
 
-    def record(self, raw: RawForecasts) -> year_effects.YearEffectRecord:
-        """Year effects of the history line up to the newest public year."""
-        area = dict(zip(raw.municipality.tolist(), np.nan_to_num(self.area(raw.municipality)), strict=True))
+    def _year_effects(self, raw: RawForecasts, area_ha: Floats) -> YearEffectRecord:
+        """Year effects of the history baseline up to the newest public harvest year."""
+        areas = dict(zip(raw.municipality.tolist(), np.nan_to_num(area_ha), strict=True))
         states = dict(zip(raw.municipality.tolist(), raw.state.tolist(), strict=True))
         lag = max(self.harvest_year - self.newest, 1)
-        return year_effects.year_effects_to(
-            self.panel, states, self.newest, lag, area, forecast_table.ALL_MUNICIPALITIES
-        )
+        return year_effects_to(self.history, states, self.newest, lag, areas)
 
     @cached_property
     def input_fingerprints(self) -> dict[str, str]:
-        """See `inputs`."""
+        """See the function `input_fingerprints`."""
         weather = known_weather(self.tables.weather, self.as_of, self.publication)
         known = weather["tmax_degC"].notnull().any("municipality").values
         yields = self.tables.yields.sel(crop=[self.run.identity.crop])
         yields = yields.sel(harvest_year=yields["harvest_year"] <= self.newest)
-        seasonal = self.caster.forecasts
+        months = weather["time"].values[known]
+        seasonal = self.forecaster.seasonal
         return {
             "run": self.run.run_id(),
             "harvest_year": str(self.harvest_year),
             "weather": fingerprint(weather.isel(time=known))[:16],
-            "weather_known_to": leakage.month_text(weather["time"].values[known]),
+            "weather_known_to": str(months.max().astype("datetime64[M]")) if months.size else "",
             "yields": fingerprint(yields)[:16],
             "yields_known_to": str(self.newest),
             "places": fingerprint(self.tables.static)[:16],
             "scenarios": self.method,
-            "seasonal": "" if seasonal is None else leakage.seasonal_start(seasonal, self.as_of),
+            "seasonal": "" if seasonal is None else start_fingerprint(seasonal, self.as_of),
         }
 
-    def table(
-        self, raw: RawForecasts, made: scenarios.Scenarios, calibration: Calibration, together: Aggregates,
-        members: Ensemble,
-    ) -> xr.Dataset:  # fmt: skip
-        """The checked table of the forecast."""
+    def _table(
+        self, raw: RawForecasts, area_ha: Floats, calibration: Calibration, aggregates: Aggregates,
+        attributes: dict[str, Any],
+    ) -> Forecast:  # fmt: skip
         quantiles = calibration.apply(raw)
-        rows = year_effects.PlaceYears(raw.municipality, raw.state, raw.harvest_year)
-        placed = self.panel.rows(rows, max(self.harvest_year - self.newest, 1))
-        window = self.panel.window(self.panel.own, placed.municipality, placed.last_year, TREND_YEARS)
+        placed = self.history.rows(raw, max(self.harvest_year - self.newest, 1))
+        window = self.history.window(self.history.own, placed.municipality, placed.last_year, TREND_YEARS)
         threshold = risk.low_threshold(window)
         last, mean, trend = np.where(np.isfinite(raw.naive_kg_ha), raw.naive_kg_ha, np.nan)
         values = {
@@ -208,31 +215,29 @@ class _Plan:
             "observed_share": raw.observed_share,
             "probability_low": risk.probability_below(quantiles, threshold),
             "low_threshold_kg_ha": threshold,
-            "area_planted_ha": self.area(raw.municipality),
+            "area_planted_ha": area_ha,
             "last_public_kg_ha": last,
             "mean_5y_public_kg_ha": mean,
             "trend_10y_public_kg_ha": trend,
             "own_history": raw.own,
             "rain_so_far_pct": raw.rain_so_far_pct,
             "tmax_so_far_anomaly_degC": raw.tmax_so_far_anomaly_degC,
-            "aggregate_yield_kg_ha": together.quantiles_kg_ha,
-            "aggregate_yield_mean_kg_ha": together.mean_kg_ha,
-            "aggregate_observed_share": together.average(raw.observed_share),
-            "aggregate_area_planted_ha": together.area_ha,
-            "aggregate_last_public_kg_ha": together.average(last),
-            "aggregate_mean_5y_public_kg_ha": together.average(mean),
-            "aggregate_municipalities": together.municipalities,
+            "aggregate_yield_kg_ha": aggregates.quantiles_kg_ha,
+            "aggregate_yield_mean_kg_ha": aggregates.mean_kg_ha,
+            "aggregate_observed_share": aggregates.average(raw.observed_share),
+            "aggregate_area_planted_ha": aggregates.area_ha,
+            "aggregate_last_public_kg_ha": aggregates.average(last),
+            "aggregate_mean_5y_public_kg_ha": aggregates.average(mean),
+            "aggregate_municipalities": aggregates.municipalities,
         }
-        return forecast_table.assemble(
-            values, self._coordinates(raw), together.names, self._attributes(made, calibration, members)
-        )
+        return assemble(values, self._coordinates(raw), aggregates.names, attributes)
 
     def _coordinates(self, raw: RawForecasts) -> dict[str, Any]:
         static = self.tables.static.sel(municipality=raw.municipality)
         calendar, crop = self.run.calendar(), self.run.identity.crop
         starts = calendar.starts(crop, raw.state, raw.harvest_year)
         ends = (starts + calendar.steps(crop)).astype("datetime64[D]") - 1
-        texts = {name: static[name].values.astype(str) for name in forecast_table.TEXTS}
+        texts = {name: static[name].values.astype(str) for name in TEXTS}
         return {
             "municipality": raw.municipality, **texts,
             "latitude_deg": static["latitude_deg"].values, "longitude_deg": static["longitude_deg"].values,
@@ -240,9 +245,9 @@ class _Plan:
         }  # fmt: skip
 
     def _attributes(
-        self, made: scenarios.Scenarios, calibration: Calibration, members: Ensemble
+        self, scenarios: Scenarios, calibration: Calibration, members: Ensemble
     ) -> dict[str, Any]:
-        run, given = self.run, self.input_fingerprints
+        run, fingerprints = self.run, self.input_fingerprints
         states = set(self.tables.static["state"].values.tolist())
         synthetic = run.identity.synthetic
         about = {
@@ -260,24 +265,24 @@ class _Plan:
                 run.calendar(), run.identity.crop, self.tables, self.harvest_year, self.as_of, self.newest
             ),
             "scenarios": self.method,
-            "scenario_years": f"{', '.join(map(str, made.years))} ({len(made.labels)} scenarios)",
+            "scenario_years": f"{', '.join(map(str, scenarios.years))} ({len(scenarios.labels)} scenarios)",
             "members": len(members.seeds),
             "run": run.path.resolve().name,
-            "run_id": given["run"],
+            "run_id": fingerprints["run"],
             "train_years": f"{min(run.identity.train_years)}-{max(run.identity.train_years)}",
             "last_public_harvest_year": self.newest,
-            "weather_known_to": given["weather_known_to"],
+            "weather_known_to": fingerprints["weather_known_to"],
             "calibration": json.dumps(about),
-            "inputs": json.dumps(given, sort_keys=True),
+            "inputs": json.dumps(fingerprints, sort_keys=True),
             "country": "Brazil" if states <= set(calendars.brazil().regions) and not synthetic else "",
             "synthetic": int(synthetic),
             "made_with": ", ".join(f"{name} {version}" for name, version in versions().items()),
-            **_credits(self.tables, self.caster.forecasts),
+            **_credits(self.tables, self.forecaster.seasonal),
         }
 
 
 def _newest_known(values: Floats) -> Floats:
-    """(row,) the last finite value of each row of (row, year); NaN where there is none."""
+    """(row,) the last finite value of each row of (row, year); NaN if the row has none."""
     known = np.isfinite(values)
     column = values.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
     newest: Floats = np.take_along_axis(values, column[:, None], axis=1)[:, 0]
@@ -285,7 +290,7 @@ def _newest_known(values: Floats) -> Floats:
 
 
 def _credits(tables: Tables, seasonal: xr.Dataset | None) -> dict[str, str]:
-    """Licence and attribution of everything that went in, each once."""
+    """Licence and attribution of all tables used, each text once."""
     used = [*tables, *([seasonal] if seasonal is not None else [])]
     found = {}
     for key, otherwise in (

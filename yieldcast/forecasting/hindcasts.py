@@ -1,8 +1,8 @@
-"""Raw forecasts of a run: scenarios x members for a season to come, and for past ones that a member left out.
+"""Uncalibrated forecasts: every member on every scenario, for the coming season and for training years.
 
-A hindcast of a training year is made by the members that left this year out (`validation = "each_year"`),
-with the season seen up to the same day of its year as the forecast's. What its errors say of the forecast's
-is worked out in `calibration`.
+A hindcast of a training year is made by the members that were not trained on it (`validation = "each_year"`),
+with the weather known on the same day of its season as in the forecast. `calibration` turns the errors of the
+hindcasts into intervals.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from yieldcast.data.store import Tables
 from yieldcast.errors import MissingDataError, RunError
 from yieldcast.features import yield_history
 from yieldcast.features.samples import SampleSet, Source
-from yieldcast.forecasting import scenarios
+from yieldcast.forecasting.scenarios import Scenarios, build_scenarios
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.forecasting.year_effects import yield_sd
 from yieldcast.training.run_directory import Run
@@ -38,21 +38,28 @@ if TYPE_CHECKING:
 
 
 Floats = npt.NDArray[np.float64]
-Notice = Callable[[str], None]
+Progress = Callable[[int, int], None]
+CACHE_FILES = 24  # of a run: two years of monthly bulletins; about 2 MB each for soybean in Brazil
+CACHE_FORMAT = 1
+
+
+def ignore_progress(done: int, total: int) -> None:
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
 class RawForecasts:
-    """Forecasts before calibration, a row per municipality and harvest year.
+    """Forecasts before calibration, one row per municipality and harvest year.
 
     Args:
-        municipality, harvest_year, state: (row,) whose it is.
-        target_kg_ha: (row,) what was harvested; NaN where that is to come.
-        quantiles_kg_ha: (quantile, row) of scenarios x members at `QUANTILES`.
-        mean_kg_ha: (row,) their mean.
-        scale_kg_ha: (row,) how far yields of the place usually lie from their level, from public years.
-        observed_share: (row,) share of the season's months that were observed.
-        naive_kg_ha: (3, row) newest public yield, mean of five, trend of ten; `own`: whether its own.
+        municipality, harvest_year, state: (row,) labels.
+        target_kg_ha: (row,) harvested yield; NaN if it is not known yet.
+        quantiles_kg_ha: (quantile, row) at `QUANTILES`, over all scenarios and members.
+        mean_kg_ha: (row,) mean over all scenarios and members.
+        scale_kg_ha: (row,) standard deviation of the municipality's public yields, see `yield_sd`.
+        observed_share: (row,) share of the season's months that were observed, 0 to 1.
+        naive_kg_ha: (3, row) newest public yield, mean of five and trend of ten public years.
+        own: (row,) True where `naive_kg_ha` is computed from the municipality's own yields.
         rain_so_far_pct, tmax_so_far_anomaly_degC: (row,) see `scenarios.Scenarios`.
     """
 
@@ -70,12 +77,12 @@ class RawForecasts:
     tmax_so_far_anomaly_degC: Floats
 
     def take(self, rows: npt.NDArray[Any]) -> RawForecasts:
-        """Some rows, by mask or position."""
+        """The rows of a boolean mask or of positions."""
         return replace(self, **{name: values.T[rows].T for name, values in self._arrays()})
 
     @staticmethod
     def join(parts: list[RawForecasts]) -> RawForecasts:
-        """Rows of several, one after the other."""
+        """The rows of all parts, one part after the other."""
         columns = zip(*(part._arrays() for part in parts), strict=True)
         return RawForecasts(**{same[0][0]: np.concatenate([v for _, v in same], axis=-1) for same in columns})
 
@@ -85,25 +92,25 @@ class RawForecasts:
 
 @dataclass(frozen=True)
 class Forecaster:
-    """What forecasts and hindcasts of one run are made with, as of one date.
+    """Makes the uncalibrated forecasts and hindcasts of one run as of one date.
 
     Args:
-        run: trained; its members' held years give the hindcasts.
+        run: trained with one harvest year left out by each member.
         tables: of the store.
-        as_of: nothing published later is seen.
-        method: of `scenarios.METHODS`.
-        forecasts: the table of seasonal forecasts, for "seasonal".
+        as_of: date of the forecast; data published later are not used.
+        method: one of `scenarios.METHODS`.
+        seasonal: table of seasonal forecasts, needed for "seasonal".
     """
 
     run: Run
     tables: Tables
     as_of: dt.date
     method: str = "climatology"
-    forecasts: xr.Dataset | None = None
+    seasonal: xr.Dataset | None = None
 
     @cached_property
     def source(self) -> Source:
-        """Tables and settings as the run was trained with."""
+        """The tables with the settings, calendar and climatology of the run."""
         identity = self.run.identity
         return Source(
             self.tables, self.run.calendar(), identity.crop, self.run.settings.data, max(identity.train_years)
@@ -111,54 +118,57 @@ class Forecaster:
 
     def forecast(
         self, members: Ensemble, harvest_year: int, municipalities: npt.NDArray[np.int32],
-        progress: Callable[[int, int], None] = lambda done, total: None,
-    ) -> tuple[RawForecasts, scenarios.Scenarios]:  # fmt: skip
-        """The season to come, for those of the municipalities that have weather.
+        progress: Progress = ignore_progress,
+    ) -> tuple[RawForecasts, Scenarios]:  # fmt: skip
+        """Forecast the coming season for the municipalities that have weather.
 
         Args:
             members: of the run.
             harvest_year: the season.
             municipalities: codes, ascending.
-            progress: called with members done and in all.
+            progress: called with the number of members done and of all members.
+
+        Raises:
+            MissingDataError: see `build_scenarios`.
         """
         names = self.run.identity.static_names
         rows = self.source.to_forecast(harvest_year, municipalities, self.as_of, names)
-        made, usable = scenarios.make(self.source, rows, self.as_of, self.method, self.forecasts)
+        scenarios, usable = build_scenarios(self.source, rows, self.as_of, self.method, self.seasonal)
         rows = rows.take(usable)
-        return self._raw(members, rows, made, self.as_of, progress), made
+        return self._raw_forecasts(members, rows, scenarios, self.as_of, progress), scenarios
 
-    def hindcast(self, members: Ensemble, year: int, seen: dt.date) -> RawForecasts:
-        """A training year by the members that left it out.
+    def hindcast(self, members: Ensemble, year: int, season_as_of: dt.date) -> RawForecasts:
+        """Forecast a training year with members that were not trained on it.
 
         Args:
-            members: those that left it out.
+            members: those that left the year out.
             year: the harvest year.
-            seen: date up to which its season is seen.
+            season_as_of: date of the hindcast; weather of its season published later is not used.
         """
         data = self.run.settings.data
         rows, _ = self.source.build([year], static_names=self.run.identity.static_names)
         if data.yield_history:
-            lags = yield_history.lag(rows, rows.window_end, data.publication(), seen)
+            lags = yield_history.lag(rows, rows.window_end, data.publication(), season_as_of)
             rows = self.source.with_history(rows, lags)
-        # Seasonal forecasts do not reach back to the training years: past years stand in.
+        # The seasonal forecasts of the store start after the training years: past years are used instead.
         method = "climatology" if self.method == "seasonal" else self.method
-        made, usable = scenarios.make(self.source, rows, self.as_of, method, seen=seen)
-        return self._raw(members, rows.take(usable), made, seen)
+        scenarios, usable = build_scenarios(self.source, rows, self.as_of, method, season_as_of=season_as_of)
+        return self._raw_forecasts(members, rows.take(usable), scenarios, season_as_of)
 
-    def _raw(
-        self, members: Ensemble, rows: SampleSet, made: scenarios.Scenarios, date: dt.date,
-        progress: Callable[[int, int], None] = lambda done, total: None,
+    def _raw_forecasts(
+        self, members: Ensemble, rows: SampleSet, scenarios: Scenarios, date: dt.date,
+        progress: Progress = ignore_progress,
     ) -> RawForecasts:  # fmt: skip
-        cast = members.predict(made.weather, rows.static, progress).reshape(-1, len(rows))
-        panel = self.source.panel
+        yields = members.predict(scenarios.weather, rows.static, progress).reshape(-1, len(rows))
+        history = self.source.panel
         lags = yield_history.lag(rows, rows.window_end, self.run.settings.data.publication(), date)
-        placed = panel.rows(rows, lags)
-        naive, fallback = panel.naive(placed, np.full(len(rows), np.nan))
+        naive, fallback = history.naive(history.rows(rows, lags), np.full(len(rows), np.nan))
         return RawForecasts(
             rows.municipality, rows.harvest_year, rows.state, rows.target_kg_ha.astype(np.float64),
-            np.quantile(cast, QUANTILES, axis=0).astype(np.float64), cast.mean(axis=0, dtype=np.float64),
-            yield_sd(panel, rows, lags), made.observed.mean(axis=1), naive, ~fallback[1],
-            made.rain_so_far_pct.astype(np.float64), made.tmax_so_far_anomaly_degC.astype(np.float64),
+            np.quantile(yields, QUANTILES, axis=0).astype(np.float64), yields.mean(axis=0, dtype=np.float64),
+            yield_sd(history, rows, lags), scenarios.observed.mean(axis=1), naive, ~fallback[1],
+            scenarios.rain_so_far_pct.astype(np.float64),
+            scenarios.tmax_so_far_anomaly_degC.astype(np.float64),
         )  # fmt: skip
 
 
@@ -171,69 +181,71 @@ def same_day(as_of: dt.date, years: int) -> dt.date:
 
 
 def hindcasts(
-    caster: Forecaster, members: Ensemble, harvest_year: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    forecaster: Forecaster, members: Ensemble, harvest_year: int, progress: Progress = ignore_progress
 ) -> RawForecasts:  # fmt: skip
-    """Hindcasts of all training years that some member left out, at the lead of a forecast.
+    """Hindcasts of all training years that some member left out, at the lead time of a forecast.
 
     Args:
-        caster: as of the date of the forecast.
-        members: all of the run.
+        forecaster: as of the date of the forecast.
+        members: all members of the run.
         harvest_year: of the forecast.
-        progress: called with years done and in all.
+        progress: called with the number of years done and of all years.
 
     Raises:
-        RunError: the run has no members that left out a year, or only of one year.
+        RunError: no member of the run left out a year, or all left out the same year.
     """
     from yieldcast.features.splits import held_year
 
-    run = caster.run
+    run = forecaster.run
     if run.settings.training.validation != "each_year":
         raise RunError(
-            f"{run.path} has no hindcasts: its members were not trained with a harvest year left out each",
+            f"{run.path} has no hindcasts: its members did not leave out one harvest year each in training",
             'Train with [training] validation = "each_year", as yieldcast train --preset forecast does.',
         )
     years = run.identity.train_years
     held = np.array([held_year(years, seed) for seed in members.seeds])
-    there = [year for year in years if (held == year).any()]
-    if len(there) < 2:
+    years_left_out = [year for year in years if (held == year).any()]
+    if len(years_left_out) < 2:
         raise RunError(
-            f"{run.path} has hindcasts of {len(there)} harvest year ({len(members.seeds)} members)",
+            f"{run.path} has hindcasts of {len(years_left_out)} harvest year ({len(members.seeds)} members)",
             f"Train at least {len(years)} seeds: each leaves out one of {len(years)} years.",
         )
     parts = []
-    for done, year in enumerate(there, 1):
+    for done, year in enumerate(years_left_out, 1):
         chosen = members.take(np.flatnonzero(held == year).tolist())
-        parts.append(caster.hindcast(chosen, year, same_day(caster.as_of, harvest_year - year)))
-        progress(done, len(there))
+        parts.append(forecaster.hindcast(chosen, year, same_day(forecaster.as_of, harvest_year - year)))
+        progress(done, len(years_left_out))
     return RawForecasts.join(parts)
 
 
-KEPT = 24  # files of a run: two years of monthly issues; about 2 MB each for soybean in Brazil
-FORMAT = 1
-
-
-def kept_hindcasts(
-    caster: Forecaster,
+def cached_hindcasts(
+    forecaster: Forecaster,
     members: Ensemble,
     harvest_year: int,
     inputs: Mapping[str, str],
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = ignore_progress,
 ) -> RawForecasts:
-    """`hindcasts.hindcasts`, read from the run where the same were made before.
+    """`hindcasts` with a cache in the run directory, of at most `CACHE_FILES` files.
+
+    A cache file that is damaged or cannot be written costs only the time of computing the hindcasts again.
 
     Args:
-        caster, members, harvest_year, progress: as there.
-        inputs: what the forecast is made from; the same inputs have the same hindcasts.
+        forecaster, members, harvest_year, progress: see `hindcasts`.
+        inputs: fingerprints of the inputs of the forecast; the same inputs have the same hindcasts.
+
+    Raises:
+        RunError: see `hindcasts`.
     """
-    what = json.dumps([FORMAT, caster.as_of.isoformat(), members.seeds, dict(inputs)], sort_keys=True)
-    folder = caster.run.path / "hindcasts"
-    file = folder / f"{caster.as_of}-{hashlib.sha256(what.encode()).hexdigest()[:12]}.npz"
-    found = _read(file)
-    if found is not None:
-        return found
-    made = hindcasts(caster, members, harvest_year, progress)
-    with suppress(MissingDataError):  # a run that may not be written to serves all the same
+    key = json.dumps(
+        [CACHE_FORMAT, forecaster.as_of.isoformat(), members.seeds, dict(inputs)], sort_keys=True
+    )
+    folder = forecaster.run.path / "hindcasts"
+    file = folder / f"{forecaster.as_of}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+    cached = _read_cache(file)
+    if cached is not None:
+        return cached
+    made = hindcasts(forecaster, members, harvest_year, progress)
+    with suppress(MissingDataError):  # without write permission the forecast still works
         make_folder(folder)
         atomic_write(
             file,
@@ -241,14 +253,15 @@ def kept_hindcasts(
                 path, **{f.name: getattr(made, f.name) for f in fields(RawForecasts)}
             ),
         )
-        for old in sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        for old in sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)[:-CACHE_FILES]:
             old.unlink(missing_ok=True)
     return made
 
 
-def _read(file: Path) -> RawForecasts | None:
+def _read_cache(file: Path) -> RawForecasts | None:
+    """The hindcasts of a cache file; None if it does not exist or is damaged."""
     try:
-        with file.open("rb") as opened, np.load(opened) as kept:  # numpy leaves a damaged file open
-            return RawForecasts(**{f.name: kept[f.name] for f in fields(RawForecasts)})
+        with file.open("rb") as opened, np.load(opened) as arrays:  # numpy leaves a damaged file open
+            return RawForecasts(**{f.name: arrays[f.name] for f in fields(RawForecasts)})
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None  # not there, or damaged: made again
+        return None

@@ -1,16 +1,14 @@
-"""Dates of a forecast: what was public, what would be a leak, and how far ahead the harvest is."""
+"""Leaks: runs that know more than was public on the date of a forecast are refused; years that may train."""
 
 from __future__ import annotations
 
 import datetime as dt
 
 import numpy as np
-import numpy.typing as npt
-import xarray as xr
 
 from calendars import Calendar
 from yieldcast.config import DataSettings
-from yieldcast.data.files import fingerprint
+from yieldcast.data.inventory import yields_of
 from yieldcast.data.store import Tables
 from yieldcast.errors import LeakageError, MissingDataError
 from yieldcast.features import yield_history
@@ -18,23 +16,30 @@ from yieldcast.features.samples import Source
 from yieldcast.features.season_dates import calendar_for
 from yieldcast.training.run_directory import Run
 
-_ENOUGH = 0.5  # of a year's places must have weather: a year of a few places would stand for all (our choice)
+# Share of the municipalities with a yield that must have weather; a training year must represent the country
+# (our choice).
+_MIN_SHARE_WITH_WEATHER = 0.5
 
 
 def check_leaks(run: Run, harvest_year: int, as_of: dt.date) -> None:
-    """Refuse a run that knows what nobody knew on the date of the forecast.
+    """Refuse a run that was trained on data not public on the date of the forecast.
+
+    Args:
+        run: the trained run.
+        harvest_year: the season to forecast.
+        as_of: date of the forecast.
 
     Raises:
-        LeakageError: a training year's yields, or its weather, were not public on `as_of`, or the season to
-            forecast is not later than every training year; names them.
+        LeakageError: yields or weather of a training year were not public on `as_of`, or a training year is
+            not before `harvest_year`; the message lists the years.
     """
     publication, years = run.settings.data.publication(), run.identity.train_years
     newest = publication.last_public_harvest_year(as_of)
     ahead = [year for year in years if year >= harvest_year]
     if ahead:
         raise LeakageError(
-            f"{run.path} was trained on harvest years {_listed(ahead)}, which are not before {harvest_year}: "
-            "it knows what it is to forecast",
+            f"{run.path} was trained on harvest years {_listed(ahead)}, which are not before {harvest_year}, "
+            "the season to forecast",
             f"Use a run trained on harvest years before {harvest_year}.",
         )
     early = [year for year in years if year > newest]
@@ -43,23 +48,23 @@ def check_leaks(run: Run, harvest_year: int, as_of: dt.date) -> None:
         raise LeakageError(
             f"{run.path} was trained on yields that were not public on {as_of}: harvest years "
             f"{_listed(early)} (public: {days})",
-            f"Use a run trained on harvest years to {newest}, or a later --as-of.",
+            f"Use a run trained on harvest years up to {newest}, or a later --as-of.",
         )
     last = _last_month(run.calendar(), run.identity.crop, max(years), run.settings.data)
     public = publication.weather_public(last)
     if public > as_of:
         raise LeakageError(
-            f"{run.path} was trained on weather to {last:%Y-%m}, public on {public}, after {as_of}",
+            f"{run.path} was trained on weather up to {last:%Y-%m}, public on {public}, after {as_of}",
             "Use a run trained on earlier harvest years, or a later --as-of.",
         )
 
 
 def _last_month(calendar: Calendar, crop: str, year: int, settings: DataSettings) -> dt.date:
-    """Last month of weather (its first day) that enters a training to a harvest year."""
+    """First day of the last month of weather used by a training whose last harvest year is `year`."""
     states = np.array(sorted({region for c, region in calendar.rows if c == crop}))
     ends = calendar.starts(crop, states, np.full(len(states), year)) + (calendar.steps(crop) - 1)
     last: dt.date = ends.max().astype("datetime64[D]").item()
-    # anomalies are departures from a climate to the end of that year, see `Source.climate`
+    # Anomalies are departures from a climatology up to the end of that year, see `Source.climate`.
     return max(last, dt.date(year, 12, 1)) if settings.weather_inputs == "anomalies" else last
 
 
@@ -68,19 +73,31 @@ def _listed(years: list[int]) -> str:
 
 
 def trainable_years(tables: Tables, crop: str, as_of: dt.date, settings: DataSettings) -> tuple[int, ...]:
-    """See `forecasting.public_train_years`."""
+    """Harvest years on which a run may be trained for a forecast as of a date.
+
+    A year qualifies if its yields and the weather of its season window were public on that date, and at least
+    half of the municipalities with a yield have the weather of the whole window. With `yield_history`, yields
+    must go back far enough before it for every lag that a forecast can have.
+
+    Args:
+        tables: static, weather and yields.
+        crop: crop of the yields table.
+        as_of: date of the forecast.
+        settings: publication delays, calendar and inputs.
+
+    Returns:
+        harvest years, ascending.
+
+    Raises:
+        MissingDataError: no yields of the crop, or fewer than two such years.
+    """
     calendar = calendar_for(settings, tables.static)
     newest = settings.publication().last_public_harvest_year(as_of)
-    yields = tables.yields["yield_kg_ha"]
-    if crop not in yields["crop"].values.tolist():
-        raise MissingDataError(
-            f"the store has no yields of {crop!r}; it has: {', '.join(yields['crop'].values.tolist())}",
-            f"Fetch or import yields of {crop}.",
-        )
-    table = yields.sel(crop=crop).reindex(municipality=tables.static["municipality"].values)
+    table = yields_of(tables.yields, crop)["yield_kg_ha"]
+    table = table.reindex(municipality=tables.static["municipality"].values)
     source, found = Source(tables, calendar, crop, settings, newest), []
     first, years = 0, table["harvest_year"].values
-    if settings.yield_history:  # a year needs yields as old as the longest lag that a forecast can meet
+    if settings.yield_history:  # the longest lag of any forecast must still reach the first year of yields
         states = tables.static["state"].values.astype(str)
         lags = yield_history.possible_lags(calendar, crop, states, settings.publication())
         first = int(years[(table.fillna(0) > 0).any("municipality").values].min(initial=newest)) + max(lags)
@@ -90,33 +107,12 @@ def trainable_years(tables: Tables, crop: str, as_of: dt.date, settings: DataSet
         place = np.flatnonzero(np.nan_to_num(table.sel(harvest_year=year).values) > 0)
         if place.size:
             season = source.cut(place, np.full(len(place), year, dtype=np.int16), as_of)["weather"].values
-            if np.isfinite(season).all(axis=(1, 2)).mean() >= _ENOUGH:
+            if np.isfinite(season).all(axis=(1, 2)).mean() >= _MIN_SHARE_WITH_WEATHER:
                 found.append(int(year))
     if len(found) < 2:
         raise MissingDataError(
             f"{crop}: expected two harvest years or more with yields public on {as_of} and weather for their "
             f"season, received {_listed(found) or 'none'}",
-            "Fetch or import earlier years (yieldcast status shows what is there).",
+            "Fetch or import earlier years (yieldcast status lists the years of the store).",
         )
     return tuple(found)
-
-
-def month_text(times: npt.NDArray[np.datetime64]) -> str:
-    """The last of some months as 2017-10; empty for none."""
-    return str(times.max().astype("datetime64[M]")) if times.size else ""
-
-
-def seasonal_start(forecasts: xr.Dataset, as_of: dt.date) -> str:
-    """Month of the newest seasonal forecast that was out on a date, with a mark of its contents."""
-    out = forecasts["published"].values <= np.datetime64(as_of)
-    starts = forecasts["forecast_reference_time"].values[out]
-    if not starts.size:
-        return ""
-    one = forecasts.sel(forecast_reference_time=starts.max())
-    cell = one["municipality_cell"].sel(system=int(one["start_system"])).values
-    # Only this start's own cells: the table may grow by starts of another grid.
-    used = np.unique(cell[cell >= 0])
-    place = np.where(cell >= 0, np.searchsorted(used, cell), -1)
-    fields = [str(name) for name in one.data_vars if {"member", "cell"} <= set(one[name].dims)]
-    values = one[fields].isel(cell=used).drop_vars("cell")
-    return f"{month_text(starts)} {fingerprint(values.assign(place=('municipality', place)))[:12]}"

@@ -1,4 +1,4 @@
-"""The risk of a low yield: what counts as low, and how likely it is under a forecast."""
+"""Risk of a low yield: the threshold of each municipality and its probability under a forecast."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from scipy import stats
 from yieldcast.forecasting.table import QUANTILES
 
 Floats = npt.NDArray[np.float64]
-LEAST_YEARS = 5  # a tercile of fewer values is a single year's chance (our choice)
+MIN_YEARS = 5  # with fewer values a tercile is decided by a single year (our choice)
 _Z = stats.norm.ppf(QUANTILES)
 
 
 def low_threshold(window: Floats) -> Floats:
-    """The lowest tercile of each place's public yields (kg/ha); NaN with fewer than five.
+    """Lowest tercile of the public yields of each municipality.
 
-    Low is the lowest third of a place's own record, as Xavier et al. 2026 (AgriEngineering 8:203, Section
-    2.4.2) define it on their training yields; it is relative, no break-even yield.
+    A low yield is one in the lowest third of the municipality's own record, as in Xavier et al. 2026
+    (AgriEngineering 8:203, Section 2.4.2), who define it on their training yields. The threshold is relative;
+    it is not a break-even yield.
 
     Args:
-        window: (row, year) kg/ha, NaN = no value, of the years public on the date of the forecast.
+        window: (row, year) yields in kg/ha of the years public on the date of the forecast; NaN = no value.
+
+    Returns:
+        (row,) kg/ha; NaN with fewer than five values.
     """
-    enough = np.isfinite(window).sum(axis=1) >= LEAST_YEARS
+    enough = np.isfinite(window).sum(axis=1) >= MIN_YEARS
     result = np.full(len(window), np.nan)
     if enough.any():
         result[enough] = np.nanquantile(window[enough], 1 / 3, axis=1)
@@ -30,21 +34,24 @@ def low_threshold(window: Floats) -> Floats:
 
 
 def probability_below(quantiles: Floats, threshold: Floats) -> Floats:
-    """Probability of a yield below a threshold, (row,); NaN where there is no threshold.
+    """Probability of a yield below a threshold.
 
-    The distribution between and beyond the quantiles is piecewise normal: linear in z = normal score of the
-    level, drawn on beyond the outermost two.
+    The distribution is piecewise normal: between two quantiles the yield is linear in z, the normal score of
+    the level; beyond the outermost quantiles the outermost segment is extrapolated.
 
     Args:
-        quantiles: (row, quantile) kg/ha at `QUANTILES`, rising.
+        quantiles: (row, quantile) kg/ha at `QUANTILES`, not decreasing.
         threshold: (row,) kg/ha.
+
+    Returns:
+        (row,) 0 to 1; NaN where the threshold is NaN.
     """
     z = normal_score(quantiles, threshold)
     return np.asarray(stats.norm.cdf(z), dtype=np.float64)
 
 
 def normal_score(quantiles: Floats, value: Floats) -> Floats:
-    """z of values under the distribution of `probability_below`, (row,)."""
+    """(row,) normal score z of each value (kg/ha) under the distribution of `probability_below`."""
     rising = quantiles + np.arange(quantiles.shape[1]) * 1e-6  # equal quantiles would divide by zero
     below = (rising < value[:, None]).sum(axis=1)
     left = np.clip(below - 1, 0, quantiles.shape[1] - 2)
@@ -55,11 +62,14 @@ def normal_score(quantiles: Floats, value: Floats) -> Floats:
 
 
 def quantile_at(quantiles: Floats, levels: Floats) -> Floats:
-    """(row, level) values of the same distribution at any levels, not below 0.
+    """Quantiles at any levels of the distribution of `probability_below`.
 
     Args:
-        quantiles: as for `probability_below`.
-        levels: between 0 and 1, both excluded.
+        quantiles: see `probability_below`.
+        levels: (level,) between 0 and 1, both excluded.
+
+    Returns:
+        (row, level) kg/ha, 0 or more.
     """
     z = stats.norm.ppf(levels)
     left = np.clip(np.searchsorted(_Z, z) - 1, 0, len(_Z) - 2)

@@ -1,20 +1,21 @@
-"""The table of a forecast: what it holds, its checks, and how it is kept on disk.
+"""The table of a forecast: its variables and units, its checks, and its file.
 
-One table is one forecast: a crop, a harvest year and the date it was made as of. Municipalities stand beside
-the aggregates (the whole country first, then states), because an aggregate's interval cannot be computed from
-those of its municipalities: errors are shared within a year.
+One table holds one forecast: a crop, a harvest year and a date (as of). It has municipalities and aggregates
+(the country, then states) side by side, because the interval of an aggregate cannot be computed from the
+intervals of its municipalities: errors within a harvest year are correlated.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
 
 from yieldcast.data import schema
 from yieldcast.data.files import read_netcdf, write_netcdf
+from yieldcast.data.summary import summary_html, summary_text
 from yieldcast.errors import MissingDataError, SchemaError
 
 QUANTILES = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
@@ -68,7 +69,7 @@ LONG_NAMES = {
     "aggregate_mean_5y_public_kg_ha": "mean of the five newest public yields, weighted by the same area",
     "aggregate_municipalities": "number of municipalities",
 }
-# Every forecast says these of itself (all texts but harvest_year, members, synthetic and lead_months: int).
+# Attributes of every forecast (text; harvest_year, members, synthetic and lead_months are int).
 ATTRIBUTES = (
     "title", "crop", "harvest_year", "as_of", "lead_months", "scenarios", "scenario_years", "members",
     "run", "run_id", "train_years", "last_public_harvest_year", "weather_known_to", "calibration", "inputs",
@@ -76,22 +77,81 @@ ATTRIBUTES = (
 )  # fmt: skip
 
 
-def check_forecast(ds: xr.Dataset) -> xr.Dataset:
+AnyDataset = TypeVar("AnyDataset", bound=xr.Dataset)
+
+
+class Forecast(xr.Dataset):  # type: ignore[no-untyped-call]  # __init_subclass__ of xarray has no types
+    """A forecast: an `xarray.Dataset` that shows crop, dates, yields and provenance at a glance.
+
+    The summary is shown as long as the dataset is a whole forecast, see `check_forecast` (some municipalities
+    of one are still a forecast); anything else derived from it is shown as xarray shows a Dataset.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, ds: xr.Dataset) -> Forecast:
+        """The same variables (in the same order), attributes and encoding as a `Forecast`."""
+        forecast = cls(dict(ds.variables), attrs=ds.attrs).set_coords(list(ds.coords))
+        forecast.encoding = ds.encoding
+        return forecast
+
+    def __repr__(self) -> str:
+        rows = self._summary()
+        return super().__repr__() if rows is None else summary_text(str(self.attrs["title"]), rows)
+
+    def _repr_html_(self) -> str:
+        rows = self._summary()
+        return super()._repr_html_() if rows is None else summary_html(str(self.attrs["title"]), rows)
+
+    def _summary(self) -> list[tuple[str, str]] | None:
+        """Names and values to show; None where this is not a whole forecast."""
+        try:
+            check_forecast(self)
+        except SchemaError:
+            return None
+        about = self.attrs
+        low, median, high = (
+            float(self["aggregate_yield_kg_ha"].values[0, QUANTILES.index(level)])
+            for level in (0.05, 0.50, 0.95)
+        )
+        place = str(about["country"]) or "all municipalities"
+        return [
+            ("crop", str(about["crop"])),
+            ("harvest year", str(about["harvest_year"])),
+            ("as of", str(about["as_of"])),
+            ("lead time", f"{about['lead_months']} months before the end of harvest"),
+            (f"median of {place}", f"{median:.0f} kg/ha, 90 % interval {low:.0f} to {high:.0f} kg/ha"),
+            ("municipalities", str(self.sizes["municipality"])),
+            ("aggregates", ", ".join(map(str, self["aggregate"].values))),
+            ("quantiles", ", ".join(map(str, QUANTILES))),
+            ("yields", "yield_kg_ha, aggregate_yield_kg_ha (kg/ha); other variables: .data_vars"),
+            ("members", str(about["members"])),
+            ("scenarios", f"{about['scenarios']}: {about['scenario_years']}"),
+            ("weather known to", str(about["weather_known_to"]) or "none of the season's months"),
+            ("yields known to", f"harvest year {about['last_public_harvest_year']}"),
+            ("run", f"{about['run']} ({about['run_id']}), trained on {about['train_years']}"),
+            ("licence", str(about["licence"])),
+        ]
+
+
+def check_forecast(ds: AnyDataset) -> AnyDataset:
     """Check the table of a forecast and return it.
 
     Args:
-        ds: dims municipality (int32, sorted), quantile (`QUANTILES`) and aggregate (text: `ALL_MUNICIPALITIES` first, then
-            states); the variables of `ARRAYS`; per municipality the texts `TEXTS`, positions and the season
-            window; the attributes `ATTRIBUTES`.
+        ds: dims municipality (int32, sorted), quantile (`QUANTILES`) and aggregate (text:
+            `ALL_MUNICIPALITIES` first, then states); the variables of `ARRAYS`; per municipality the texts
+            `TEXTS`, latitude and longitude, and the season window; the attributes `ATTRIBUTES`.
 
     Raises:
-        SchemaError: anything else, or quantiles that fall.
+        SchemaError: anything else, or quantiles that decrease with their level.
     """
     schema.check_coordinate(ds, _TABLE, "municipality", "int32")
     levels, aggregates = (
-        ds[name].values.tolist() if name in ds.coords else None for name in ("quantile", "aggregate")
+        np.atleast_1d(ds[name].values).tolist() if name in ds.coords else None
+        for name in ("quantile", "aggregate")
     )
-    if not levels or tuple(np.round(levels, 6)) != QUANTILES:
+    if not levels or ds["quantile"].dtype.kind != "f" or tuple(np.round(levels, 6)) != QUANTILES:
         raise SchemaError(f"{_TABLE}: expected the quantiles {QUANTILES}, received {levels}")
     if not aggregates or aggregates[0] != ALL_MUNICIPALITIES:
         raise SchemaError(
@@ -123,12 +183,12 @@ def check_forecast(ds: xr.Dataset) -> xr.Dataset:
 
 def assemble(
     values: dict[str, Any], coords: dict[str, Any], aggregates: list[str], attrs: dict[str, Any]
-) -> xr.Dataset:
-    """A checked forecast from bare arrays.
+) -> Forecast:
+    """A checked forecast from arrays without labels.
 
     Args:
         values: an array for every name of `ARRAYS`.
-        coords: municipality, and an array for each of the coordinates per municipality.
+        coords: municipality codes, and an array for each coordinate per municipality.
         aggregates: names, `ALL_MUNICIPALITIES` first.
         attrs: the attributes `ATTRIBUTES`.
 
@@ -144,15 +204,15 @@ def assemble(
     }
     place = np.asarray(coords["municipality"], dtype=np.int32)
     shared = {"municipality": place, "quantile": np.array(QUANTILES), "aggregate": np.array(aggregates)}
-    return check_forecast(xr.Dataset(tables, coords={**shared, **per_place}, attrs=attrs))
+    return check_forecast(Forecast(tables, coords={**shared, **per_place}, attrs=attrs))
 
 
 def production_t(forecast: xr.Dataset, aggregate: bool = False) -> xr.DataArray:
-    """Production quantiles (t) if the last public planted area were planted: area x yield / 1000.
+    """Quantiles of production (t) on the newest public planted area: area x yield / 1000.
 
     Args:
         forecast: a checked table.
-        aggregate: of the aggregates instead of the municipalities.
+        aggregate: True for the aggregates, False for the municipalities.
     """
     prefix = "aggregate_" if aggregate else ""
     tonnes = forecast[f"{prefix}yield_kg_ha"] * forecast[f"{prefix}area_planted_ha"] / 1000.0
@@ -160,20 +220,20 @@ def production_t(forecast: xr.Dataset, aggregate: bool = False) -> xr.DataArray:
 
 
 def write_forecast(path: Path, forecast: xr.Dataset) -> None:
-    """Write a forecast as netCDF, whole or not at all.
+    """Write a forecast as netCDF; after an error there is no file.
 
     Raises:
-        MissingDataError: the disk refuses.
+        MissingDataError: the file cannot be written.
     """
     write_netcdf(path, forecast)
 
 
-def read_forecast(path: Path) -> xr.Dataset:
-    """Read what `write` wrote.
+def read_forecast(path: Path) -> Forecast:
+    """Read a file of `write_forecast`.
 
     Raises:
         MissingDataError: no such file.
-        SchemaError: it cannot be read, or is no forecast.
+        SchemaError: it cannot be read, or does not hold a forecast.
     """
     if not path.is_file():
         raise MissingDataError(f"no forecast {path}", "Make one with: yieldcast forecast RUN ...")
@@ -181,4 +241,4 @@ def read_forecast(path: Path) -> xr.Dataset:
         ds = read_netcdf(path)
     except Exception as error:  # h5py raises many kinds on a damaged file
         raise SchemaError(f"the forecast {path} cannot be read: {error}", "Make it again.") from error
-    return check_forecast(ds)
+    return Forecast.of(check_forecast(ds))

@@ -13,7 +13,7 @@ from scipy import stats
 
 from yieldcast.errors import RunError
 from yieldcast.forecasting.calibration import (
-    MOST,
+    MAX_POOLED_SHARE,
     PRIOR_DOF,
     Calibration,
     YearEffect,
@@ -80,7 +80,7 @@ def test_one_row_a_year_is_split_conformal(years, level, seed):
     # Vovk et al. 2005: the ceil((K + 1) t)-th smallest of K exchangeable scores.
     score = np.random.default_rng(seed).normal(0, 1, years)
     rank = math.ceil((years + 1) * level - years * 1e-12)
-    expected = np.sort(score)[rank - 1] if level * (years + 1) / years <= MOST else math.inf
+    expected = np.sort(score)[rank - 1] if level * (years + 1) / years <= MAX_POOLED_SHARE else math.inf
     assert conformal_quantile(score, np.arange(years), level) == expected
 
 
@@ -99,7 +99,7 @@ def test_conformal_is_the_smallest_score_that_enough_of_the_years_lie_below(worl
 
     enough = [c for c in sorted(set(score)) if below(c) >= wanted - 1e-12]  # the definition, on every score
     found = conformal_quantile(score, block, level)
-    assert found == (enough[0] if wanted <= MOST else math.inf)
+    assert found == (enough[0] if wanted <= MAX_POOLED_SHARE else math.inf)
     if level > 0.5:  # one half is asked from above only
         assert conformal_quantile(-score, block, 1 - level) == -found
 
@@ -240,7 +240,9 @@ def test_calibration_by_hand():
 def test_two_years_alone_make_no_interval():
     two = raw([2010, 2011], [90.0, 130.0])
     for record, kept in ((None, 0), (record_of([0.1, 0.2, 0.3, 0.4]), 4)):
-        with pytest.raises(RunError, match=f"three harvest years.*received 2, and {kept} years of record"):
+        with pytest.raises(
+            RunError, match=f"three harvest years.*of 5 years or more; received 2 and {kept}$"
+        ):
             calibrate(two, record)
     assert calibrate(two, record_of([0.1, 0.2, 0.3, 0.4, -0.5])).record == 5
 

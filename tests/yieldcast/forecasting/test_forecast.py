@@ -1,25 +1,23 @@
 """Whole forecasts: the law that nothing later than `as_of` enters, what the table holds, who is in it."""
 
 import datetime as dt
-import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 import xarray as xr
+from factories import constant_seasonal, synthetic_seasonal
 
 from yieldcast.cli import app
 from yieldcast.data.store import Store, Tables
 from yieldcast.errors import ConfigError, LeakageError, MissingDataError, RunError
-from yieldcast.forecasting import forecast as forecasting
-from yieldcast.forecasting.forecast import forecast, input_fingerprints
+from yieldcast.forecasting.forecast import ForecastPlan, forecast, input_fingerprints
 from yieldcast.forecasting.predictor import Ensemble
 from yieldcast.forecasting.table import check_forecast, read_forecast, write_forecast
 from yieldcast.publication import Publication, add_months
@@ -48,8 +46,8 @@ def copied(run, folder):
 
 
 @pytest.fixture(scope="module")
-def issues(run, forecast_store, members):
-    """Forecast of 2015 by date."""
+def forecasts(run, forecast_store, members):
+    """Forecasts of 2015 by date."""
     return {date: forecast(run, forecast_store, 2015, date, members=members) for date in DATES}
 
 
@@ -94,18 +92,18 @@ def future_changed(folder, store, as_of, seed):
 
 @pytest.mark.parametrize("date", DATES, ids=str)
 def test_law_nothing_published_after_as_of_changes_a_forecast(
-    issues, forecast_run, forecast_store, members, tmp_path, date
+    forecasts, forecast_run, forecast_store, members, tmp_path, date
 ):
     other = future_changed(tmp_path / "store", forecast_store, date, seed=1)
     fresh = copied(forecast_run, tmp_path)  # hindcasts are made anew, from the changed tables
     found = forecast(fresh, other, 2015, date, members=members)
-    xr.testing.assert_identical(found, issues[date])
+    xr.testing.assert_identical(found, forecasts[date])
     assert input_fingerprints(fresh, other, 2015, date, "climatology") == json.loads(
-        issues[date].attrs["inputs"]
+        forecasts[date].attrs["inputs"]
     )
 
 
-def test_what_was_public_does_change_a_forecast(issues, forecast_run, forecast_store, members, tmp_path):
+def test_what_was_public_does_change_a_forecast(forecasts, forecast_run, forecast_store, members, tmp_path):
     # The law's test could pass with forecasts that never change. On 20 February 2015 January is the newest
     # month, 2013 the newest harvest year.
     date = DATES[1]
@@ -122,9 +120,9 @@ def test_what_was_public_does_change_a_forecast(issues, forecast_run, forecast_s
         other = stored(tmp_path / f"store{k}", forecast_store, **change)
         fresh = copied(forecast_run, tmp_path / f"{k}")
         found = forecast(fresh, other, 2015, date, members=members)
-        assert (found["yield_kg_ha"] != issues[date]["yield_kg_ha"]).any()
+        assert (found["yield_kg_ha"] != forecasts[date]["yield_kg_ha"]).any()
         [table] = change
-        before, after = (json.loads(one.attrs["inputs"]) for one in (issues[date], found))
+        before, after = (json.loads(one.attrs["inputs"]) for one in (forecasts[date], found))
         assert {name for name in before if before[name] != after[name]} == {table}
 
 
@@ -146,12 +144,8 @@ def test_law_a_forecast_made_after_the_harvest_never_reads_its_answer(run, forec
 
 def seasonal_table(store, starts):
     """Two members, 2 and 4 degrees warmer and half as wet in all of their three months."""
-    path = Path(__file__).with_name("test_seasonal.py")
-    spec = importlib.util.spec_from_file_location("tables_for_forecasts", path)
-    factory = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(factory)
     codes = store.weather["municipality"].values
-    made = factory.constant(factory.table(starts, leads=3, members=2), tmax=2, tmin=2, ratio=0.5)
+    made = constant_seasonal(synthetic_seasonal(starts, leads=3, members=2), tmax=2, tmin=2, ratio=0.5)
     for name in ("tmax_anomaly_degC", "tmin_anomaly_degC"):
         made[name].values[:, :, 1] += 2
     made = made.drop_vars(["municipality_cell", "municipality"]).assign_coords(municipality=codes)
@@ -179,8 +173,8 @@ def test_law_holds_for_seasonal_forecasts_too(run, forecast_store, members, tmp_
     assert one.attrs["licence"] == "L"
 
 
-def test_the_table_says_what_it_is(issues, forecast_store, tmp_path):
-    found = check_forecast(issues[DATES[1]])
+def test_the_table_says_what_it_is(forecasts, forecast_store, tmp_path):
+    found = check_forecast(forecasts[DATES[1]])
     about = found.attrs
     # MS, MT, PR and SP, with 159,764 of 281,550 ha in 2013, end in May 2015: 3 months after February.
     expected = {
@@ -200,10 +194,10 @@ def test_the_table_says_what_it_is(issues, forecast_store, tmp_path):
     assert again.attrs.keys() == about.keys()
 
 
-def test_the_lead_counts_down_and_the_columns_are_the_public_ones(issues, forecast_store):
-    leads = [issues[date].attrs["lead_months"] for date in DATES]
+def test_the_lead_counts_down_and_the_columns_are_the_public_ones(forecasts, forecast_store):
+    leads = [forecasts[date].attrs["lead_months"] for date in DATES]
     assert [leads[0] - lead for lead in leads] == [0, 4, 9]  # October, February, July
-    found = issues[DATES[0]]
+    found = forecasts[DATES[0]]
     table = forecast_store.yields.sel(crop="soybean").sel(municipality=found["municipality"])
     own = table["yield_kg_ha"].sel(harvest_year=2013).values
     there = np.isfinite(own)
@@ -221,8 +215,8 @@ def test_the_lead_counts_down_and_the_columns_are_the_public_ones(issues, foreca
             assert found["own_history"].values[k] == 1
 
 
-def test_quantiles_rise_and_low_yields_are_below_their_threshold(issues):
-    for found in issues.values():
+def test_quantiles_rise_and_low_yields_are_below_their_threshold(forecasts):
+    for found in forecasts.values():
         values = found["yield_kg_ha"].values
         assert (np.diff(values, axis=1) >= 0).all()
         assert (values[:, -1] > values[:, 0]).all()
@@ -292,7 +286,7 @@ def test_who_is_forecast(odd, run, members):
     assert bare["own_history"] == 1
     assert np.isfinite(bare["yield_kg_ha"]).all()
     # A year later they are 2006 to 2015.
-    later = forecasting._Plan(run, odd, 2017, dt.date(2016, 10, 10), "climatology").municipalities(False)
+    later = ForecastPlan(run, odd, 2017, dt.date(2016, 10, 10)).municipalities(everywhere=False)
     assert set(codes) - set(later.tolist()) == {NEVER, DARK, ONCE}
 
 
@@ -328,18 +322,18 @@ def test_no_place_with_both_weather_and_yields_says_so(forecast_store, forecast_
         forecast(forecast_run, store, 2015, DATES[0])
 
 
-def test_the_same_inputs_give_the_same_forecast(issues, run, forecast_store, members):
+def test_the_same_inputs_give_the_same_forecast(forecasts, run, forecast_store, members):
     # The second time hindcasts are read from the run, and members are loaded from it.
     assert len(list((run.path / "hindcasts").glob("2014-10-10-*"))) == 1
     told = []
     again = forecast(run, forecast_store, 2015, DATES[0], progress=lambda *counts: told.append(counts))
-    xr.testing.assert_identical(again, issues[DATES[0]])
+    xr.testing.assert_identical(again, forecasts[DATES[0]])
     assert told[-1] == (6, 6)
     assert len(list((run.path / "hindcasts").glob("2014-10-10-*"))) == 1
 
 
 def test_a_damaged_file_of_hindcasts_costs_time_and_nothing_else(
-    issues, forecast_run, forecast_store, members, tmp_path
+    forecasts, forecast_run, forecast_store, members, tmp_path
 ):
     fresh = copied(forecast_run, tmp_path)
     for damage in (
@@ -348,7 +342,7 @@ def test_a_damaged_file_of_hindcasts_costs_time_and_nothing_else(
         lambda file: file.unlink(),
     ):
         found = forecast(fresh, forecast_store, 2015, DATES[0], members=members)
-        xr.testing.assert_identical(found, issues[DATES[0]])
+        xr.testing.assert_identical(found, forecasts[DATES[0]])
         [file] = (fresh.path / "hindcasts").iterdir()
         damage(file)
 
@@ -405,12 +399,12 @@ print(json.dumps([found, [name for name in ("tensorflow", "keras") if name in sy
 """
 
 
-def test_inputs_are_cheap_and_say_what_the_forecast_says(issues, run, forecast_store):
+def test_inputs_are_cheap_and_say_what_the_forecast_says(forecasts, run, forecast_store):
     command = [sys.executable, "-c", _INPUTS, str(run.path), str(forecast_store.path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found, loaded = json.loads(done.stdout)
     assert loaded == []
-    assert found == json.loads(issues[DATES[1]].attrs["inputs"])
+    assert found == json.loads(forecasts[DATES[1]].attrs["inputs"])
 
 
 def test_a_run_without_hindcasts_is_refused(forecast_run, forecast_store, members):
@@ -428,7 +422,7 @@ def test_leaks_and_unknown_scenarios_are_refused_before_anything_is_computed(for
     for make in (forecast, input_fingerprints):
         with pytest.raises(ConfigError, match="unknown scenarios 'best'"):
             make(forecast_run, forecast_store, 2015, DATES[0], "best")
-        with pytest.raises(LeakageError, match="it knows what it is to forecast"):
+        with pytest.raises(LeakageError, match="which are not before 2013, the season to forecast"):
             make(forecast_run, forecast_store, 2013, DATES[0], "climatology")
         with pytest.raises(LeakageError, match="were not public on 2014-09-30"):
             make(forecast_run, forecast_store, 2015, dt.date(2014, 9, 30), "climatology")
@@ -447,11 +441,11 @@ def test_the_command_line_gives_a_leak_the_code_5(
     forecast_run, forecast_store, tmp_path, monkeypatch, capsys, year, as_of, text
 ):
     arguments = ["forecast", forecast_run.path, "--store", forecast_store.path, "--harvest-year", year]
-    arguments += ["--as-of", as_of, "--out", tmp_path / "issues"]
+    arguments += ["--as-of", as_of, "--out", tmp_path / "forecasts"]
     monkeypatch.setattr(sys, "argv", ["yieldcast", *map(str, arguments)])
     monkeypatch.setenv("COLUMNS", "400")
     with pytest.raises(SystemExit) as caught:
         app.main()
     assert caught.value.code == 5
     assert text in " ".join(capsys.readouterr().err.split())
-    assert not (tmp_path / "issues").exists()
+    assert not (tmp_path / "forecasts").exists()

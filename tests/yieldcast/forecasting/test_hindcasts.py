@@ -11,10 +11,10 @@ import pytest
 
 from yieldcast.data.store import Tables
 from yieldcast.errors import RunError
-from yieldcast.forecasting import hindcasts as hindcast_cache
-from yieldcast.forecasting import scenarios
-from yieldcast.forecasting.hindcasts import Forecaster, RawForecasts, hindcasts, kept_hindcasts, same_day
+from yieldcast.forecasting import hindcasts as hindcasts_module
+from yieldcast.forecasting.hindcasts import Forecaster, RawForecasts, cached_hindcasts, hindcasts, same_day
 from yieldcast.forecasting.predictor import Ensemble
+from yieldcast.forecasting.scenarios import build_scenarios
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.forecasting.year_effects import yield_sd
 from yieldcast.training.run_directory import Run
@@ -28,13 +28,13 @@ def members(forecast_run):
 
 
 @pytest.fixture(scope="module")
-def caster(forecast_run, forecast_store):
+def forecaster(forecast_run, forecast_store):
     return Forecaster(forecast_run, forecast_store.tables, AS_OF)
 
 
 @pytest.fixture(scope="module")
-def made(caster, members):
-    return hindcasts(caster, members, 2015)
+def made(forecaster, members):
+    return hindcasts(forecaster, members, 2015)
 
 
 def equal(one, two):
@@ -67,12 +67,12 @@ def test_every_training_year_is_there_with_what_was_harvested(made, forecast_sto
         assert mine.municipality.tolist() == table["municipality"].values[grown.values].tolist()
 
 
-def test_a_hindcast_is_of_the_members_that_left_the_year_out(made, caster, forecast_run):
+def test_a_hindcast_is_of_the_members_that_left_the_year_out(made, forecaster, forecast_run):
     # 2012 was left out by seeds 2 and 5. As of 20 January 2015 for 2015, so seen to 20 January 2012.
-    source, seen = caster.source, dt.date(2012, 1, 20)
+    source, seen = forecaster.source, dt.date(2012, 1, 20)
     rows, _ = source.build([2012], static_names=forecast_run.identity.static_names)
     rows = source.with_history(rows, 2)  # on that day PAM of 2010 was the newest
-    weather, usable = scenarios.make(source, rows, AS_OF, seen=seen)
+    weather, usable = build_scenarios(source, rows, AS_OF, season_as_of=seen)
     assert usable.all()
     assert 2012 not in weather.years
     cast = []
@@ -88,27 +88,27 @@ def test_a_hindcast_is_of_the_members_that_left_the_year_out(made, caster, forec
     np.testing.assert_allclose(mine.naive_kg_ha[0], rows.static[:, -9], rtol=1e-6)  # last_public_kg_ha
 
 
-def test_no_hindcast_knows_yields_that_came_out_after_its_day(made, caster, members):
+def test_no_hindcast_knows_yields_that_came_out_after_its_day(made, forecaster, members):
     # Of 2012, seen on 20 January 2012: yields from 2011 on are to come. Only what is compared with changes.
-    tables, seen = caster.tables, dt.date(2012, 1, 20)
+    tables, seen = forecaster.tables, dt.date(2012, 1, 20)
     yields = tables.yields.copy(deep=True)
     late = yields["harvest_year"].values >= 2011
     for name in yields:
         yields[name].values[:, :, late] *= np.float32(1.5)
     chosen = members.take([1, 4])
-    changed = replace(caster, tables=Tables(tables.static, tables.weather, yields))
+    changed = replace(forecaster, tables=Tables(tables.static, tables.weather, yields))
     found = changed.hindcast(chosen, 2012, seen)
     mine = made.take(made.harvest_year == 2012)
     np.testing.assert_allclose(found.target_kg_ha, 1.5 * mine.target_kg_ha)
     equal(replace(found, target_kg_ha=mine.target_kg_ha), mine)
     yields["yield_kg_ha"].values[:, :, yields["harvest_year"].values == 2010] *= np.float32(1.5)
-    changed = replace(caster, tables=Tables(tables.static, tables.weather, yields))
+    changed = replace(forecaster, tables=Tables(tables.static, tables.weather, yields))
     assert (changed.hindcast(chosen, 2012, seen).quantiles_kg_ha != mine.quantiles_kg_ha).any()
 
 
-def test_seasonal_forecasts_do_not_reach_back_so_past_years_stand_in(made, caster, members):
+def test_seasonal_forecasts_do_not_reach_back_so_past_years_stand_in(made, forecaster, members):
     chosen = members.take([1, 4])
-    found = replace(caster, method="seasonal").hindcast(chosen, 2012, dt.date(2012, 1, 20))
+    found = replace(forecaster, method="seasonal").hindcast(chosen, 2012, dt.date(2012, 1, 20))
     equal(found, made.take(made.harvest_year == 2012))
 
 
@@ -122,64 +122,64 @@ def test_rows_are_taken_and_joined(made):
     np.testing.assert_array_equal(some.naive_kg_ha, made.naive_kg_ha[:, [3, 1]])
 
 
-def test_a_run_without_a_year_left_out_has_no_hindcasts(caster, members):
-    run = caster.run
+def test_a_run_without_a_year_left_out_has_no_hindcasts(forecaster, members):
+    run = forecaster.run
     training = run.settings.training.model_copy(update={"validation": "random"})
     other = replace(run, settings=run.settings.model_copy(update={"training": training}))
     with pytest.raises(RunError, match="has no hindcasts") as caught:
-        hindcasts(replace(caster, run=other), members, 2015)
+        hindcasts(replace(forecaster, run=other), members, 2015)
     assert 'validation = "each_year"' in caught.value.hint
     assert caught.value.exit_code == 6
 
 
 @pytest.mark.parametrize("chosen", [[0], [0, 3]])
-def test_members_of_one_left_out_year_are_too_few(caster, members, chosen):
+def test_members_of_one_left_out_year_are_too_few(forecaster, members, chosen):
     # Seeds 1 and 4 both left out 2011.
     with pytest.raises(RunError, match=rf"hindcasts of 1 harvest year \({len(chosen)} members\)") as caught:
-        hindcasts(caster, members.take(chosen), 2015)
+        hindcasts(forecaster, members.take(chosen), 2015)
     assert "at least 3 seeds" in caught.value.hint
 
 
-def test_two_left_out_years_will_do_and_are_counted(caster, members):
+def test_two_left_out_years_will_do_and_are_counted(forecaster, members):
     told = []
-    some = hindcasts(caster, members.take([0, 2]), 2015, lambda done, total: told.append((done, total)))
+    some = hindcasts(forecaster, members.take([0, 2]), 2015, lambda done, total: told.append((done, total)))
     assert np.unique(some.harvest_year).tolist() == [2011, 2013]
     assert told == [(1, 2), (2, 2)]
 
 
 @pytest.fixture
 def own(forecast_run, forecast_store, tmp_path):
-    """A caster whose run is a copy: its cache is empty and its own."""
+    """A forecaster whose run is a copy: its cache is empty and its own."""
     shutil.copytree(forecast_run.path, tmp_path / "run", ignore=shutil.ignore_patterns("hindcasts"))
     return Forecaster(Run.open(tmp_path / "run"), forecast_store.tables, AS_OF)
 
 
-def files(caster):
-    return sorted((caster.run.path / "hindcasts").iterdir())
+def files(forecaster):
+    return sorted((forecaster.run.path / "hindcasts").iterdir())
 
 
 INPUTS = {"weather": "abc", "yields": "def"}
 
 
 def test_hindcasts_are_made_once_and_then_read(own, members, made):
-    equal(kept_hindcasts(own, members, 2015, INPUTS), made)
+    equal(cached_hindcasts(own, members, 2015, INPUTS), made)
     [file] = files(own)
     assert file.name.startswith("2015-01-20-")
     # What is read next is what the file says.
     with np.load(file) as kept:
         content = dict(kept)
     np.savez(file, **{**content, "mean_kg_ha": content["mean_kg_ha"] + 1})
-    again = kept_hindcasts(own, members, 2015, INPUTS)
+    again = cached_hindcasts(own, members, 2015, INPUTS)
     np.testing.assert_array_equal(again.mean_kg_ha, made.mean_kg_ha + 1)
     equal(replace(again, mean_kg_ha=made.mean_kg_ha), made)
 
 
 def test_other_inputs_members_and_dates_have_files_of_their_own(own, members):
-    kept_hindcasts(own, members, 2015, INPUTS)
-    kept_hindcasts(own, members, 2015, {**INPUTS, "weather": "abd"})
-    fewer = kept_hindcasts(own, members.take([0, 1]), 2015, INPUTS)
+    cached_hindcasts(own, members, 2015, INPUTS)
+    cached_hindcasts(own, members, 2015, {**INPUTS, "weather": "abd"})
+    fewer = cached_hindcasts(own, members.take([0, 1]), 2015, INPUTS)
     assert np.unique(fewer.harvest_year).tolist() == [2011, 2012]
-    kept_hindcasts(replace(own, as_of=dt.date(2015, 1, 21)), members, 2015, INPUTS)
+    cached_hindcasts(replace(own, as_of=dt.date(2015, 1, 21)), members, 2015, INPUTS)
     assert len(files(own)) == 4
 
 
@@ -207,20 +207,20 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_file_is_made_again(own, members, made, damage):
-    kept_hindcasts(own, members, 2015, INPUTS)
+    cached_hindcasts(own, members, 2015, INPUTS)
     [file] = files(own)
     DAMAGE[damage](file)
-    equal(kept_hindcasts(own, members, 2015, INPUTS), made)
+    equal(cached_hindcasts(own, members, 2015, INPUTS), made)
     assert files(own) == [file]
     with np.load(file) as kept:
         np.testing.assert_array_equal(kept["mean_kg_ha"], made.mean_kg_ha)
 
 
 def test_the_oldest_files_go(own, members, monkeypatch):
-    monkeypatch.setattr(hindcast_cache, "KEPT", 2)
+    monkeypatch.setattr(hindcasts_module, "CACHE_FILES", 2)
     for k in range(4):
         before = set(files(own)) if k else set()
-        kept_hindcasts(own, members.take([0, 1]), 2015, {"weather": str(k)})
+        cached_hindcasts(own, members.take([0, 1]), 2015, {"weather": str(k)})
         [new] = set(files(own)) - before
         os.utime(new, (1e9 + k, 1e9 + k))  # as if days had passed
         assert len(files(own)) == min(k + 1, 2)
@@ -229,4 +229,4 @@ def test_the_oldest_files_go(own, members, monkeypatch):
 
 def test_a_run_that_cannot_be_written_to_serves_all_the_same(own, members, made):
     (own.run.path / "hindcasts").write_text("a file stands where the folder should be")
-    equal(kept_hindcasts(own, members, 2015, INPUTS), made)
+    equal(cached_hindcasts(own, members, 2015, INPUTS), made)

@@ -1,9 +1,7 @@
 """Dates of a forecast: leaks that are refused by name, years to train on, leads and windows by hand."""
 
 import datetime as dt
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ from yieldcast.data.store import Tables
 from yieldcast.errors import LeakageError, MissingDataError
 from yieldcast.features import season_dates
 from yieldcast.forecasting import leakage
-from yieldcast.forecasting.forecast import public_train_years
 
 ERA5T = DataSettings(weather_delay_months=0, weather_delay_days=5)
 HISTORY = ERA5T.model_copy(update={"weather_inputs": "anomalies", "yield_history": True})
@@ -41,7 +38,7 @@ def test_a_run_trained_on_yields_that_were_not_out_is_refused(forecast_run):
     leakage.check_leaks(forecast_run, 2015, dt.date(2014, 10, 1))
     with pytest.raises(LeakageError, match=r"harvest years 2013 \(public: 2013 on 2014-10-01\)") as caught:
         leakage.check_leaks(forecast_run, 2015, dt.date(2014, 9, 30))
-    assert "to 2012" in caught.value.hint
+    assert "up to 2012" in caught.value.hint
     with pytest.raises(LeakageError, match=r"2012 on 2013-10-01, 2013 on 2014-10-01"):
         leakage.check_leaks(forecast_run, 2015, dt.date(2013, 9, 30))
 
@@ -53,7 +50,7 @@ def test_a_run_trained_on_weather_that_was_not_out_is_refused(forecast_run):
         forecast_run, weather_inputs="values", yields_delay_months=0,
         weather_delay_months=9, weather_delay_days=0,
     )  # fmt: skip
-    with pytest.raises(LeakageError, match=r"weather to 2013-12, public on 2014-10-01, after 2014-09-30"):
+    with pytest.raises(LeakageError, match=r"weather up to 2013-12, public on 2014-10-01, after 2014-09-30"):
         leakage.check_leaks(slow, 2014, dt.date(2014, 9, 30))
     leakage.check_leaks(slow, 2014, dt.date(2014, 10, 1))
 
@@ -73,7 +70,7 @@ def test_a_climate_reaches_to_december_of_the_last_training_year(from_mato_gross
     # The last window ends in May 2013; the climate of anomalies takes the months to December, out on
     # 6 January 2014. Yields of 2013 are out on the first.
     run = with_data(from_mato_grosso, yields_delay_months=0)
-    with pytest.raises(LeakageError, match=r"weather to 2013-12, public on 2014-01-06"):
+    with pytest.raises(LeakageError, match=r"weather up to 2013-12, public on 2014-01-06"):
         leakage.check_leaks(run, 2014, dt.date(2014, 1, 5))
     leakage.check_leaks(run, 2014, dt.date(2014, 1, 6))
     leakage.check_leaks(with_data(run, weather_inputs="values"), 2014, dt.date(2014, 1, 5))
@@ -91,9 +88,8 @@ def test_a_climate_reaches_to_december_of_the_last_training_year(from_mato_gross
         (dt.date(2030, 1, 1), ERA5T, range(2005, 2017)),
     ],
 )
-def test_years_to_train_on(forecast_store, forecast_settings, as_of, settings, years):
-    of_run = forecast_settings.model_copy(update={"data": settings})
-    assert public_train_years(forecast_store, "soybean", as_of, of_run) == tuple(years)
+def test_years_to_train_on(forecast_store, as_of, settings, years):
+    assert leakage.trainable_years(forecast_store.tables, "soybean", as_of, settings) == tuple(years)
 
 
 def test_a_year_to_train_on_is_never_refused_later(from_mato_grosso, forecast_store):
@@ -186,44 +182,6 @@ def test_a_place_that_did_not_grow_the_crop_and_later_areas_do_not_count(calenda
     assert str(season_dates.main_window(calendar, "soybean", tables, 2015, 2013)[1]) == "2015-05"
     with pytest.raises(MissingDataError, match="expected soybean yields of harvest year 2011"):
         season_dates.main_window(calendar, "soybean", tables, 2015, 2011)
-
-
-def seasonal_tables():
-    path = Path(__file__).with_name("test_seasonal.py")
-    spec = importlib.util.spec_from_file_location("tables_for_dates", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.table
-
-
-def test_the_mark_of_a_seasonal_forecast_is_of_what_was_out():
-    # Starts of November and December 2016 are out on the 7th of their months.
-    table, day = seasonal_tables(), dt.date(2016, 12, 6)
-    made = table(("2016-11", "2016-12"))
-    mark = leakage.seasonal_start(made, day)
-    assert mark.startswith("2016-11 ")
-    assert leakage.seasonal_start(made, dt.date(2016, 12, 7)).startswith("2016-12 ")
-    assert leakage.seasonal_start(made, dt.date(2016, 11, 6)) == ""
-    # A start that is not out may be another or not there; an earlier one is not used.
-    assert leakage.seasonal_start(made.isel(forecast_reference_time=[0]), day) == mark
-    later = made.copy(deep=True)
-    later["tmax_anomaly_degC"].loc[{"forecast_reference_time": "2016-12-01"}] = 5
-    assert leakage.seasonal_start(later, day) == mark
-    later["tmax_anomaly_degC"].loc[{"forecast_reference_time": "2016-11-01", "member": 1}] = 5
-    assert leakage.seasonal_start(later, day) != mark
-    # The table may grow by a start of another system, with a grid of its own.
-    one = table(("2016-11",), systems=[51], seed=4)
-    both = table(("2016-11", "2016-12"), systems=[51, 52], seed=5)
-    for name in ("tmax_anomaly_degC", "tmin_anomaly_degC", "precipitation_ratio"):
-        both[name].values[0, :, :, :2] = one[name].values[0]
-    assert leakage.seasonal_start(both, day) == leakage.seasonal_start(one, day)
-    both["municipality_cell"].values[0] = [1, 0, -1]  # the same cells, of other places
-    assert leakage.seasonal_start(both, day) != leakage.seasonal_start(one, day)
-
-
-def test_the_newest_of_some_months_as_text():
-    assert leakage.month_text(np.array(["2017-10-01", "2017-09-01"], "datetime64[ns]")) == "2017-10"
-    assert leakage.month_text(np.array([], "datetime64[ns]")) == ""
 
 
 def test_the_calendar_is_brazils_or_the_users_with_the_users_months(tmp_path):

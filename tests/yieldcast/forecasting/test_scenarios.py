@@ -1,13 +1,12 @@
 """Weather scenarios: which years serve, what every scenario has in common, and what none may know."""
 
 import datetime as dt
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from factories import constant_seasonal, synthetic_seasonal
 
 from yieldcast.config import DataSettings
 from yieldcast.data.schema import check_seasonal
@@ -15,20 +14,12 @@ from yieldcast.data.store import Tables
 from yieldcast.errors import ConfigError, MissingDataError
 from yieldcast.features import samples
 from yieldcast.forecasting import scenarios
-from yieldcast.forecasting import scenarios as seasonal
+from yieldcast.forecasting.scenarios import build_scenarios
+from yieldcast.forecasting.seasonal_scenarios import seasonal_weather
 
 ERA5T = DataSettings(weather_delay_months=0, weather_delay_days=5)
 TMAX, TMIN, RAIN = range(3)
 JANUARY = dt.date(2015, 1, 20)  # December 2014, out on 6 January, is the newest month
-
-
-def seasonal_tests():
-    """The module of the tests of seasonal forecasts, for its factory of tables."""
-    path = Path(__file__).with_name("test_seasonal.py")
-    spec = importlib.util.spec_from_file_location("tables_of_seasonal_forecasts", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +55,7 @@ def places(rows):
 
 def test_a_scenario_is_the_season_so_far_and_then_a_past_year(source):
     rows = ahead(source, JANUARY)
-    made, usable = scenarios.make(source, rows, JANUARY)
+    made, usable = build_scenarios(source, rows, JANUARY)
     assert usable.all()
     # 2004 has no months of 2003, but these were seen of 2015: January to May of 2004 are all that is needed.
     assert made.years == tuple(range(2004, 2015))
@@ -83,7 +74,7 @@ def test_a_scenario_is_the_season_so_far_and_then_a_past_year(source):
 
 def test_degree_days_are_summed_over_what_was_seen_and_what_is_filled(source):
     rows = ahead(source, JANUARY)
-    made, _ = scenarios.make(source, rows, JANUARY)
+    made, _ = build_scenarios(source, rows, JANUARY)
     weather, name = source.weather
     for k, (code, state) in enumerate(places(rows)[:3]):
         days = weather[name].sel(municipality=code)
@@ -100,20 +91,20 @@ def test_only_years_whose_missing_months_were_public_serve(source):
     # As of 10 March 2014 nothing of the season of 2015 is seen, so all its months are needed. 2004 lacks
     # those of 2003; of 2014 March and later were not public (February came out on 6 March).
     date = dt.date(2014, 3, 10)
-    made, usable = scenarios.make(source, ahead(source, date), date)
+    made, usable = build_scenarios(source, ahead(source, date), date)
     assert made.years == tuple(range(2005, 2014))
     assert not made.observed.any()
     assert usable.all()
     # In July 2014 all windows of 2014 had ended, in June or before; of 2015 still nothing is seen.
     date = dt.date(2014, 7, 10)
-    assert scenarios.make(source, ahead(source, date), date)[0].years == tuple(range(2005, 2015))
+    assert build_scenarios(source, ahead(source, date), date)[0].years == tuple(range(2005, 2015))
 
 
 def test_anomalies_are_taken_off_after_mixing(source):
     settings = ERA5T.model_copy(update={"weather_inputs": "anomalies"})
     of_anomalies = replace(source, settings=settings)
-    values = scenarios.make(source, ahead(source, JANUARY), JANUARY)[0]
-    found = scenarios.make(of_anomalies, ahead(of_anomalies, JANUARY), JANUARY)[0]
+    values = build_scenarios(source, ahead(source, JANUARY), JANUARY)[0]
+    found = build_scenarios(of_anomalies, ahead(of_anomalies, JANUARY), JANUARY)[0]
     normal = values.weather - found.weather
     np.testing.assert_allclose(normal, np.broadcast_to(normal[:1], normal.shape), atol=2e-3)
     weather, name = source.weather
@@ -144,8 +135,8 @@ def gap(source, places, *months):
 
 def test_a_place_that_lacks_a_year_takes_its_newest_in_its_place(source):
     one = gap(source, [3], "2010-03", "2007-03")  # 1 of 24: 4 %
-    made, usable = scenarios.make(one, ahead(one, JANUARY), JANUARY)
-    whole = scenarios.make(source, ahead(source, JANUARY), JANUARY)[0]
+    made, usable = build_scenarios(one, ahead(one, JANUARY), JANUARY)
+    whole = build_scenarios(source, ahead(source, JANUARY), JANUARY)[0]
     assert usable.all()
     assert made.years == whole.years
     others = np.arange(24) != 3
@@ -158,7 +149,7 @@ def test_a_place_that_lacks_a_year_takes_its_newest_in_its_place(source):
 
 def test_a_year_that_many_places_lack_is_left_out(source):
     two = gap(source, [3, 7], "2010-03")  # 2 of 24: 8 %
-    made, usable = scenarios.make(two, ahead(two, JANUARY), JANUARY)
+    made, usable = build_scenarios(two, ahead(two, JANUARY), JANUARY)
     assert made.years == tuple(year for year in range(2004, 2015) if year != 2010)
     assert usable.all()
 
@@ -167,15 +158,15 @@ def test_a_place_without_half_of_the_years_has_no_scenarios(source):
     # Of the eleven years 2004 to 2014 six are enough, five are not.
     for years, enough in ((range(2004, 2009), True), (range(2004, 2010), False)):
         few = gap(source, [3], *(f"{year}-03" for year in years))
-        made, usable = scenarios.make(few, ahead(few, JANUARY), JANUARY)
+        made, usable = build_scenarios(few, ahead(few, JANUARY), JANUARY)
         assert usable.tolist() == [k != 3 or enough for k in range(24)]
         assert made.weather.shape[1] == made.observed.shape[0] == len(made.rain_so_far_pct) == 23 + enough
 
 
 def test_a_gap_of_this_season_is_filled_as_a_month_to_come(source):
     own = gap(source, [3], "2014-12")
-    made, usable = scenarios.make(own, ahead(own, JANUARY), JANUARY)
-    whole = scenarios.make(source, ahead(source, JANUARY), JANUARY)[0]
+    made, usable = build_scenarios(own, ahead(own, JANUARY), JANUARY)
+    whole = build_scenarios(source, ahead(source, JANUARY), JANUARY)[0]
     assert usable.all()
     assert made.observed[3].sum() == whole.observed[3].sum() - 1
     assert np.isfinite(made.weather).all()
@@ -187,7 +178,7 @@ def test_before_sowing_no_state_falls_out_whose_last_season_is_still_on(source):
     date = dt.date(2014, 7, 10)
     rows = ahead(source, date)
     assert "PA" in rows.state
-    made, usable = scenarios.make(source, rows, date)
+    made, usable = build_scenarios(source, rows, date)
     assert usable.all()
     assert made.years[-1] == 2014
     k = rows.state.tolist().index("PA")
@@ -205,7 +196,7 @@ def test_rain_and_warmth_so_far_by_hand(source):
         return change
 
     flat = changed(source, precipitation_mm=level(100, 80), tmax_degC=level(30, 31.5))
-    made, _ = scenarios.make(flat, ahead(flat, JANUARY), JANUARY)
+    made, _ = build_scenarios(flat, ahead(flat, JANUARY), JANUARY)
     some = made.observed.any(axis=1)
     np.testing.assert_allclose(made.rain_so_far_pct[some], 80, rtol=1e-5)
     np.testing.assert_allclose(made.tmax_so_far_anomaly_degC[some], 1.5, rtol=1e-5)
@@ -213,10 +204,10 @@ def test_rain_and_warmth_so_far_by_hand(source):
     assert np.isnan(made.rain_so_far_pct[~some]).all()
     assert np.isnan(made.tmax_so_far_anomaly_degC[~some]).all()
     assert 0 < some.mean() < 1
-    none, _ = scenarios.make(flat, ahead(flat, dt.date(2014, 3, 10)), dt.date(2014, 3, 10))
+    none, _ = build_scenarios(flat, ahead(flat, dt.date(2014, 3, 10)), dt.date(2014, 3, 10))
     assert np.isnan(none.rain_so_far_pct).all()
     dry = changed(source, precipitation_mm=level(0, 80))
-    made, _ = scenarios.make(dry, ahead(dry, JANUARY), JANUARY)
+    made, _ = build_scenarios(dry, ahead(dry, JANUARY), JANUARY)
     assert np.isnan(made.rain_so_far_pct).all()  # no usual rain to take a share of
 
 
@@ -235,7 +226,7 @@ def test_the_analogue_is_the_year_that_began_alike(source):
             array.loc[{"municipality": code, "time": then}] = own
 
     same = changed(source, tmax_degC=alike, tmin_degC=alike, precipitation_mm=alike)
-    made, usable = scenarios.make(same, ahead(same, JANUARY), JANUARY, "analogue")
+    made, usable = build_scenarios(same, ahead(same, JANUARY), JANUARY, "analogue")
     assert usable.all()
     assert made.labels == tuple(f"analogue {i}" for i in range(1, 6))
     assert made.weather.shape[0] == scenarios.ANALOGUES
@@ -271,22 +262,22 @@ def test_alike_counts_in_standard_deviations_and_a_month_that_a_year_lacks_as_un
     a, b = [0, 0, 100, 200, np.nan], [0, 8, 0, 0, np.nan]
     fills = np.stack([a, b], axis=-1).reshape(5, 1, 1, 2).astype(np.float32)
     own = np.array([90, 0], np.float32).reshape(1, 1, 2)
-    found = scenarios._alike(own, fills, np.ones((1, 1), bool), np.array(["MT"]))
+    found = scenarios._analogues(own, fills, np.ones((1, 1), bool), np.array(["MT"]))
     np.testing.assert_array_equal(found[:, 0, 0, 0], [100, 0, 200, 0, np.nan])
     np.testing.assert_array_equal(found[:, 0, 0, 1], [0, 0, 0, 8, np.nan])
 
 
 def test_before_the_season_an_analogue_knows_no_more_than_the_past_years(source):
     date = dt.date(2014, 7, 10)
-    one, two = (scenarios.make(source, ahead(source, date), date, m)[0] for m in ("analogue", "climatology"))
+    one, two = (build_scenarios(source, ahead(source, date), date, m)[0] for m in ("analogue", "climatology"))
     np.testing.assert_array_equal(one.weather, two.weather)
 
 
-def seasonal_table(source, factory, starts=("2014-12", "2015-01"), published_days=6):
+def seasonal_table(source, starts=("2014-12", "2015-01"), published_days=6):
     """Three months' forecasts by two members for all places: from the start month on 1, 2, 3 degC warmer and
     half as wet for the first member, the same less 10 degC for the second."""
     codes = source.tables.weather["municipality"].values
-    made = factory.constant(factory.table(starts, leads=3, members=2), ratio=0.5)
+    made = constant_seasonal(synthetic_seasonal(starts, leads=3, members=2), ratio=0.5)
     cells = xr.DataArray(np.zeros((1, len(codes)), np.int32), dims=("system", "municipality"))
     made = made.drop_vars(["municipality_cell", "municipality"]).assign_coords(municipality=codes)
     made["municipality_cell"] = cells
@@ -301,8 +292,8 @@ def test_a_seasonal_forecast_serves_in_its_reach_and_past_years_after(source):
     # As of 20 January 2015 the start of January, out on the 7th, is the newest: January to March 2015. The
     # second member takes its later months from the second of the past years.
     rows = ahead(source, JANUARY)
-    table = seasonal_table(source, seasonal_tests())
-    made, usable = scenarios.make(source, rows, JANUARY, "seasonal", table)
+    table = seasonal_table(source)
+    made, usable = build_scenarios(source, rows, JANUARY, "seasonal", table)
     assert usable.all()
     assert made.labels == ("member 0", "member 1")
     # The mean that anomalies are put on: fewer than ten years of the hindcast's 1993 to 2016 would not do,
@@ -327,7 +318,7 @@ def test_a_seasonal_forecast_serves_in_its_reach_and_past_years_after(source):
                                 for name in ("tmax_degC", "precipitation_mm")]  # fmt: skip
                 np.testing.assert_allclose([tmax, rain], expected, rtol=1e-5)
     # Degree days of the reached months are those of the forecast's own temperatures.
-    members = seasonal.scenarios(table, source.weather[0], JANUARY, ERA5T.publication())
+    members = seasonal_weather(table, source.weather[0], JANUARY, ERA5T.publication())
     k = int(np.flatnonzero(rows.state == "MT")[0])
     steps = np.diff(made.weather[1, k, :, 3], prepend=0.0)
     reached = members[source.weather[1]].sel(scenario=1, municipality=int(rows.municipality[k])).values
@@ -337,21 +328,20 @@ def test_a_seasonal_forecast_serves_in_its_reach_and_past_years_after(source):
 def test_a_seasonal_forecast_that_was_not_out_is_not_used(source):
     # Out on the 25th, the January start is not there on the 20th: the one of December is, which still
     # reaches February.
-    rows, factory = ahead(source, JANUARY), seasonal_tests()
-    late = seasonal_table(source, factory, published_days=25)
-    one = scenarios.make(source, rows, JANUARY, "seasonal", late)[0]
+    rows, late = ahead(source, JANUARY), seasonal_table(source, published_days=25)
+    one = build_scenarios(source, rows, JANUARY, "seasonal", late)[0]
     other = late.copy(deep=True)
     other["tmax_anomaly_degC"].loc[{"forecast_reference_time": "2015-01-01"}] = 20
-    two = scenarios.make(source, rows, JANUARY, "seasonal", other)[0]
+    two = build_scenarios(source, rows, JANUARY, "seasonal", other)[0]
     np.testing.assert_array_equal(one.weather, two.weather)
     other["tmax_anomaly_degC"].loc[{"forecast_reference_time": "2014-12-01"}] = 20
-    assert (scenarios.make(source, rows, JANUARY, "seasonal", other)[0].weather != one.weather).any()
+    assert (build_scenarios(source, rows, JANUARY, "seasonal", other)[0].weather != one.weather).any()
 
 
 def test_a_hindcast_uses_every_other_public_year_and_of_its_own_what_was_seen(source):
     rows, _ = source.build([2012])
     date, seen = dt.date(2014, 10, 10), dt.date(2011, 12, 20)  # all seasons of 2014 are over
-    made, usable = scenarios.make(source, rows, date, seen=seen)
+    made, usable = build_scenarios(source, rows, date, season_as_of=seen)
     assert usable.all()
     assert made.years == (*range(2005, 2012), 2013, 2014)
     for k, row in enumerate(places(rows)):
@@ -370,10 +360,10 @@ def test_a_hindcast_uses_every_other_public_year_and_of_its_own_what_was_seen(so
         array.values[:, late] += 7
 
     other = changed(source, tmax_degC=after, precipitation_mm=after)
-    again, _ = scenarios.make(other, rows, date, seen=seen)
+    again, _ = build_scenarios(other, rows, date, season_as_of=seen)
     np.testing.assert_array_equal(again.weather, made.weather)
-    best, _ = scenarios.make(source, rows, date, "analogue", seen=seen)
-    again, _ = scenarios.make(other, rows, date, "analogue", seen=seen)
+    best, _ = build_scenarios(source, rows, date, "analogue", season_as_of=seen)
+    again, _ = build_scenarios(other, rows, date, "analogue", season_as_of=seen)
     np.testing.assert_array_equal(again.weather, best.weather)
     assert best.weather.shape[0] == scenarios.ANALOGUES
 
@@ -390,33 +380,33 @@ def test_law_no_month_published_after_as_of_is_in_any_scenario(source, seen):
 
     other = changed(source, tmax_degC=noise, tmin_degC=noise, precipitation_mm=noise)
     for method in ("climatology", "analogue"):
-        one, two = (scenarios.make(s, rows, JANUARY, method, seen=seen)[0] for s in (source, other))
+        one, two = (build_scenarios(s, rows, JANUARY, method, season_as_of=seen)[0] for s in (source, other))
         assert one.years == two.years
         for name in ("weather", "observed", "rain_so_far_pct", "tmax_so_far_anomaly_degC"):
             np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
     if not seen:
-        table = seasonal_table(source, seasonal_tests())
-        one, two = (scenarios.make(s, rows, JANUARY, "seasonal", table)[0] for s in (source, other))
+        table = seasonal_table(source)
+        one, two = (build_scenarios(s, rows, JANUARY, "seasonal", table)[0] for s in (source, other))
         np.testing.assert_array_equal(one.weather, two.weather)
 
 
 def test_what_cannot_be_made_says_why(source):
     rows = ahead(source, JANUARY)
     with pytest.raises(ConfigError, match="unknown scenarios 'ensemble'") as caught:
-        scenarios.make(source, rows, JANUARY, "ensemble")
+        build_scenarios(source, rows, JANUARY, "ensemble")
     assert "climatology, analogue, seasonal" in caught.value.hint
     with pytest.raises(MissingDataError, match="no seasonal forecasts") as caught:
-        scenarios.make(source, rows, JANUARY, "seasonal")
+        build_scenarios(source, rows, JANUARY, "seasonal")
     assert "yieldcast fetch seasonal" in caught.value.hint
     tables = source.tables
     short = replace(
         source, tables=Tables(tables.static, tables.weather.sel(time=slice("2014-06", None)), tables.yields)
     )
     with pytest.raises(MissingDataError, match="no past year has weather for the months of soybean 2015"):
-        scenarios.make(short, rows, JANUARY)
+        build_scenarios(short, rows, JANUARY)
 
 
 def test_hindcasts_take_years_spread_over_a_long_record():
     # 30 years, 4 wanted: positions 0, 29/3 = 9.67, 19.33, 29, rounded
-    assert scenarios._spread_out(list(range(1990, 2020)), 4) == [1990, 2000, 2009, 2019]
-    assert scenarios._spread_out([2011, 2013], 4) == [2011, 2013]
+    assert scenarios._evenly_spaced(list(range(1990, 2020)), 4) == [1990, 2000, 2009, 2019]
+    assert scenarios._evenly_spaced([2011, 2013], 4) == [2011, 2013]

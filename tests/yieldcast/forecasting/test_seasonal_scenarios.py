@@ -1,10 +1,11 @@
-"""The seasonal table's contract, and scenarios by hand-worked numbers; as_of is law here too."""
+"""Seasonal forecasts: checks of the table, weather of the members by hand, nothing published after as_of."""
 
 import datetime as dt
 
 import numpy as np
 import pytest
 import xarray as xr
+from factories import SEASONAL_ANOMALIES, SEASONAL_CODES, SEASONAL_DIMS, constant_seasonal, synthetic_seasonal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,49 +13,11 @@ from yieldcast.data import degree_days, schema
 from yieldcast.data.files import read_netcdf, write_netcdf
 from yieldcast.data.schema import check_seasonal
 from yieldcast.errors import LeakageError, MissingDataError, SchemaError
-from yieldcast.forecasting import scenarios
+from yieldcast.forecasting.seasonal_scenarios import seasonal_weather, start_fingerprint
 from yieldcast.publication import Publication
 
-CODES = [1100, 1200, 1300]
+CODES = SEASONAL_CODES
 PRELIMINARY = Publication(weather_months=0, weather_days=5)
-FIELD = ("forecast_reference_time", "lead_month", "member", "cell")
-ANOMALIES = ("tmax_anomaly_degC", "tmin_anomaly_degC")
-
-
-def table(starts=("2016-11", "2016-12"), leads=3, members=2, systems=None, seed=0):
-    """Three places in two cells per system; the third place has none."""
-    rng = np.random.default_rng(seed)
-    starts = np.array(starts, "datetime64[M]")
-    systems = systems or [51] * len(starts)
-    different = sorted(set(systems))
-    size = (len(starts), leads, members, 2 * len(different))
-    mine = np.array([[different.index(s) == c // 2 for c in range(size[3])] for s in systems])[:, None, None]
-
-    def field(low, high):
-        return np.where(mine, rng.uniform(low, high, size), np.nan).astype(np.float32)
-
-    cells = np.array([[2 * i, 2 * i + 1, -1] for i in range(len(different))], np.int32)
-    return xr.Dataset(
-        {
-            "tmax_anomaly_degC": (FIELD, field(-3, 3), {"units": "degC"}),
-            "tmin_anomaly_degC": (FIELD, field(-3, 3), {"units": "degC"}),
-            "precipitation_ratio": (FIELD, field(0, 2), {"units": "1"}),
-            "published": (FIELD[:1], starts.astype("datetime64[ns]") + np.timedelta64(6, "D")),
-            "start_system": (FIELD[:1], np.array(systems, np.int16)),
-            "cell_latitude_deg": ("cell", np.linspace(-12.5, -9.5, size[3])),
-            "cell_longitude_deg": ("cell", np.linspace(-57.5, -54.5, size[3])),
-            "municipality_cell": (("system", "municipality"), cells),
-        },
-        coords={
-            FIELD[0]: starts.astype("datetime64[ns]"),
-            "lead_month": np.arange(1, leads + 1, dtype=np.int16),
-            "member": np.arange(members, dtype=np.int16),
-            "cell": np.arange(size[3], dtype=np.int32),
-            "system": np.array(different, np.int16),
-            "municipality": np.array(CODES, np.int32),
-        },
-        attrs={"licence": "L", "attribution": "A", "hindcast_years": "1993-2016"},
-    )
 
 
 def weather(first="1993-01", months=288, codes=CODES, seed=1):
@@ -89,14 +52,8 @@ def flat(first="1993-01", months=288, jumps=()):
     return ds
 
 
-def constant(ds, tmax=0.0, tmin=0.0, ratio=1.0):
-    for name, value in zip((*ANOMALIES, "precipitation_ratio"), (tmax, tmin, ratio), strict=True):
-        ds[name] = ds[name].copy(data=np.where(np.isnan(ds[name].values), np.nan, value).astype(np.float32))
-    return ds
-
-
 def test_a_right_table_passes_and_survives_the_disk(tmp_path):
-    ds = table(systems=[5, 51])
+    ds = synthetic_seasonal(systems=[5, 51])
     assert check_seasonal(ds) is ds
     write_netcdf(tmp_path / "s.nc", ds)
     assert check_seasonal(read_netcdf(tmp_path / "s.nc")).equals(ds)
@@ -121,10 +78,10 @@ WRONG = {
     "no licence": (lambda ds: ds.assign_attrs(licence=""), "licence"),
     "no hindcast years": (lambda ds: ds.assign_attrs(hindcast_years="all"), "1993-2016"),
     "a start within a month": (
-        lambda ds: ds.assign_coords({FIELD[0]: ds[FIELD[0]].values + np.timedelta64(3, "D")}),
+        lambda ds: ds.assign_coords({SEASONAL_DIMS[0]: ds[SEASONAL_DIMS[0]].values + np.timedelta64(3, "D")}),
         "first of a month",
     ),
-    "starts out of order": (lambda ds: ds.isel({FIELD[0]: [1, 0]}), "sorted"),
+    "starts out of order": (lambda ds: ds.isel({SEASONAL_DIMS[0]: [1, 0]}), "sorted"),
     "leads from 2 on": (lambda ds: ds.isel(lead_month=slice(1, None)), "lead_month 1, 2, 3"),
     "out on the day it starts": (replaced("published", lambda v: v - np.timedelta64(6, "D")), "published"),
     "no day of release": (replaced("published", lambda v: np.full_like(v, "NaT")), "published"),
@@ -142,15 +99,18 @@ WRONG = {
 def test_a_wrong_table_is_refused(case):
     change, said = WRONG[case]
     with pytest.raises(SchemaError, match=said) as caught:
-        check_seasonal(change(table()))
+        check_seasonal(change(synthetic_seasonal()))
     assert caught.value.hint
     assert str(caught.value).startswith("seasonal: expected")
 
 
 def test_scenarios_by_hand():
     # Climatology 30, 20, 100; anomalies +2, -1; ratio 1.5. November to January.
-    ds = scenarios.scenarios(
-        constant(table(["2016-11"]), 2, -1, 1.5), flat(), dt.date(2016, 11, 20), PRELIMINARY
+    ds = seasonal_weather(
+        constant_seasonal(synthetic_seasonal(["2016-11"]), 2, -1, 1.5),
+        flat(),
+        dt.date(2016, 11, 20),
+        PRELIMINARY,
     )
     assert ds["tmax_degC"].dims == ("scenario", "municipality", "time")
     assert ds["tmax_degC"].shape == (2, 3, 3)
@@ -169,7 +129,9 @@ def test_scenarios_by_hand():
 def test_a_year_later_is_not_counted_twice():
     # The anomaly is measured from 1993-2016; that 2017-2020 were warm is part of it already.
     warm = flat(months=336, jumps=[(year, 33) for year in range(2017, 2021)])
-    ds = scenarios.scenarios(constant(table(["2020-12"]), 1), warm, dt.date(2020, 12, 20), PRELIMINARY)
+    ds = seasonal_weather(
+        constant_seasonal(synthetic_seasonal(["2020-12"]), 1), warm, dt.date(2020, 12, 20), PRELIMINARY
+    )
     assert (ds["tmax_degC"].values[:, :2] == 31).all()
     assert ds.attrs["climatology_years"] == "1993-2016"
 
@@ -179,21 +141,25 @@ def test_with_few_years_of_the_hindcast_all_known_years_count():
     # 2018 all months up to October 2018 are public. November and December: (30 + 30 + 34) / 3; January, known
     # in all four years: (30 + 30 + 34 + 34) / 4 = 32.
     short = flat("2015-01", 48, jumps=[(2017, 34), (2018, 34)])
-    ds = scenarios.scenarios(constant(table(["2018-11"])), short, dt.date(2018, 11, 10), PRELIMINARY)
+    ds = seasonal_weather(
+        constant_seasonal(synthetic_seasonal(["2018-11"])), short, dt.date(2018, 11, 10), PRELIMINARY
+    )
     np.testing.assert_allclose(ds["tmax_degC"].values[0, 0], [94 / 3, 94 / 3, 32], rtol=1e-6)
     assert ds.attrs["climatology_years"] == "2015-2018"
 
 
 def test_tmin_is_lowered_to_tmax():
     # tmax 30 - 8 = 22, tmin 20 + 8 = 28: tmin becomes 22, tmax stays
-    ds = scenarios.scenarios(constant(table(["2016-11"]), -8, 8), flat(), dt.date(2016, 11, 20), PRELIMINARY)
+    ds = seasonal_weather(
+        constant_seasonal(synthetic_seasonal(["2016-11"]), -8, 8), flat(), dt.date(2016, 11, 20), PRELIMINARY
+    )
     assert (ds["tmax_degC"].values[:, :2] == 22).all()
     assert (ds["tmin_degC"].values[:, :2] == 22).all()
 
 
 def test_every_number_comes_from_its_own_place_member_and_lead():
-    few, ours = table(["2016-11"], members=4), weather()
-    ds = scenarios.scenarios(few, ours, dt.date(2016, 11, 20), PRELIMINARY)
+    few, ours = synthetic_seasonal(["2016-11"], members=4), weather()
+    ds = seasonal_weather(few, ours, dt.date(2016, 11, 20), PRELIMINARY)
     # October 2016 is the last public month: November 1993-2015, December 1993-2015, January 1993-2016
     for place in (0, 1):
         for lead, (month, last) in enumerate(((11, 2015), (12, 2015), (1, 2016))):
@@ -209,28 +175,28 @@ def test_every_number_comes_from_its_own_place_member_and_lead():
 
 
 def test_the_newest_start_that_was_out():
-    few = table(["2016-10", "2016-11", "2016-12"])
+    few = synthetic_seasonal(["2016-10", "2016-11", "2016-12"])
     for day, start in ((6, "2016-10"), (7, "2016-11")):
-        ds = scenarios.scenarios(few, weather(), dt.date(2016, 11, day), PRELIMINARY)
+        ds = seasonal_weather(few, weather(), dt.date(2016, 11, day), PRELIMINARY)
         assert str(ds["forecast_reference_time"].values)[:7] == start
-    asked = scenarios.scenarios(
+    asked = seasonal_weather(
         few, weather(), dt.date(2016, 12, 20), PRELIMINARY, start=np.datetime64("2016-11")
     )
     assert str(asked["forecast_reference_time"].values)[:7] == "2016-11"
 
 
 def test_each_start_is_read_in_the_cells_of_its_system():
-    both = table(["2022-10", "2022-11"], systems=[5, 51])
+    both = synthetic_seasonal(["2022-10", "2022-11"], systems=[5, 51])
     for row, (day, first) in enumerate(((20, 0), (20, 2))):
-        ds = scenarios.scenarios(both, flat(), dt.date(2022, 10 + row, day), PRELIMINARY)
+        ds = seasonal_weather(both, flat(), dt.date(2022, 10 + row, day), PRELIMINARY)
         wanted = 30 + both["tmax_anomaly_degC"].values[row, :, :, first : first + 2]
         np.testing.assert_allclose(ds["tmax_degC"].values[:, :2], wanted.transpose(1, 2, 0), rtol=1e-5)
 
 
 def test_a_start_that_was_not_out_is_a_leak():
     with pytest.raises(LeakageError, match="2016-12"):
-        scenarios.scenarios(
-            table(), weather(), dt.date(2016, 12, 6), PRELIMINARY, start=np.datetime64("2016-12")
+        seasonal_weather(
+            synthetic_seasonal(), weather(), dt.date(2016, 12, 6), PRELIMINARY, start=np.datetime64("2016-12")
         )
 
 
@@ -238,23 +204,27 @@ def test_a_start_that_was_not_out_is_a_leak():
 def test_no_usable_start_says_what_to_do(day):
     # before the first is out, and after the last valid month (February 2017)
     with pytest.raises(MissingDataError, match="2016-11, 2016-12") as caught:
-        scenarios.scenarios(table(), weather(), day, PRELIMINARY)
+        seasonal_weather(synthetic_seasonal(), weather(), day, PRELIMINARY)
     assert "yieldcast fetch seasonal" in caught.value.hint
 
 
 def test_a_start_that_is_not_in_the_table_and_places_that_are_not():
     with pytest.raises(MissingDataError, match="2015-01") as caught:
-        scenarios.scenarios(
-            table(), weather(), dt.date(2016, 12, 20), PRELIMINARY, start=np.datetime64("2015-01")
+        seasonal_weather(
+            synthetic_seasonal(),
+            weather(),
+            dt.date(2016, 12, 20),
+            PRELIMINARY,
+            start=np.datetime64("2015-01"),
         )
     assert "yieldcast fetch seasonal" in caught.value.hint
     with pytest.raises(MissingDataError, match="none of the 2 municipalities"):
-        scenarios.scenarios(table(), weather(codes=[7, 8]), dt.date(2016, 12, 20), PRELIMINARY)
+        seasonal_weather(synthetic_seasonal(), weather(codes=[7, 8]), dt.date(2016, 12, 20), PRELIMINARY)
 
 
 def test_places_in_another_order_and_number_find_their_own():
-    few, ours = table(["2016-11"]), weather(codes=[1000, 1200, 1500])
-    ds = scenarios.scenarios(few, ours, dt.date(2016, 11, 20), PRELIMINARY)
+    few, ours = synthetic_seasonal(["2016-11"]), weather(codes=[1000, 1200, 1500])
+    ds = seasonal_weather(few, ours, dt.date(2016, 11, 20), PRELIMINARY)
     assert np.isnan(ds["tmax_degC"].values[:, [0, 2]]).all()
     own = ours["tmax_degC"].values[1, 10::12][:23].astype(np.float64).mean()
     anomaly = few["tmax_anomaly_degC"].values[0, 0, :, 1]
@@ -263,7 +233,7 @@ def test_places_in_another_order_and_number_find_their_own():
 
 STARTS = [f"{year}-{month:02d}" for year in (2015, 2016) for month in range(1, 13)]
 DECADES = weather("2004-01", 168)
-FORECASTS = table(STARTS, leads=6)
+FORECASTS = synthetic_seasonal(STARTS, leads=6)
 
 
 @settings(max_examples=60, deadline=None)
@@ -281,21 +251,46 @@ def test_law_nothing_published_after_as_of_changes_any_scenario(as_of, publicati
         noise[rng.random(noise.shape) < 0.2] = np.nan
         ours[name].values[:, late] = noise[:, late]
     late = forecasts["published"].values > np.datetime64(as_of)
-    for name in (*ANOMALIES, "precipitation_ratio"):
+    for name in (*SEASONAL_ANOMALIES, "precipitation_ratio"):
         forecasts[name].values[late] = rng.uniform(0, 5, forecasts[name].shape)[late]
-    before = scenarios.scenarios(FORECASTS, DECADES, as_of, publication)
-    after = scenarios.scenarios(forecasts, ours, as_of, publication)
+    before = seasonal_weather(FORECASTS, DECADES, as_of, publication)
+    after = seasonal_weather(forecasts, ours, as_of, publication)
     assert before.identical(after)
     # also when the later starts are not in the table at all, and the later weather is not there
-    known = scenarios.scenarios(forecasts.isel(forecast_reference_time=~late), ours, as_of, publication)
+    known = seasonal_weather(forecasts.isel(forecast_reference_time=~late), ours, as_of, publication)
     assert known.identical(before)
 
 
 def test_what_is_public_does_change_the_scenarios():
     # The law's test could pass with scenarios that never change.
     as_of, forecasts, ours = dt.date(2016, 6, 20), FORECASTS.copy(deep=True), DECADES.copy(deep=True)
-    before = scenarios.scenarios(FORECASTS, DECADES, as_of, PRELIMINARY)
+    before = seasonal_weather(FORECASTS, DECADES, as_of, PRELIMINARY)
     ours["tmax_degC"].loc[{"time": np.datetime64("2014-07-01", "ns")}] += 5
-    assert not scenarios.scenarios(FORECASTS, ours, as_of, PRELIMINARY).equals(before)
-    forecasts["tmax_anomaly_degC"].loc[{FIELD[0]: np.datetime64("2016-06-01", "ns")}] += 1
-    assert not scenarios.scenarios(forecasts, DECADES, as_of, PRELIMINARY).equals(before)
+    assert not seasonal_weather(FORECASTS, ours, as_of, PRELIMINARY).equals(before)
+    forecasts["tmax_anomaly_degC"].loc[{SEASONAL_DIMS[0]: np.datetime64("2016-06-01", "ns")}] += 1
+    assert not seasonal_weather(forecasts, DECADES, as_of, PRELIMINARY).equals(before)
+
+
+def test_the_fingerprint_is_of_the_newest_published_start():
+    # Starts of November and December 2016 are out on the 7th of their months.
+    table, day = synthetic_seasonal, dt.date(2016, 12, 6)
+    made = table(("2016-11", "2016-12"))
+    mark = start_fingerprint(made, day)
+    assert mark.startswith("2016-11 ")
+    assert start_fingerprint(made, dt.date(2016, 12, 7)).startswith("2016-12 ")
+    assert start_fingerprint(made, dt.date(2016, 11, 6)) == ""
+    # A start that is not out may be another or not there; an earlier one is not used.
+    assert start_fingerprint(made.isel(forecast_reference_time=[0]), day) == mark
+    later = made.copy(deep=True)
+    later["tmax_anomaly_degC"].loc[{"forecast_reference_time": "2016-12-01"}] = 5
+    assert start_fingerprint(later, day) == mark
+    later["tmax_anomaly_degC"].loc[{"forecast_reference_time": "2016-11-01", "member": 1}] = 5
+    assert start_fingerprint(later, day) != mark
+    # The table may grow by a start of another system, with a grid of its own.
+    one = table(("2016-11",), systems=[51], seed=4)
+    both = table(("2016-11", "2016-12"), systems=[51, 52], seed=5)
+    for name in ("tmax_anomaly_degC", "tmin_anomaly_degC", "precipitation_ratio"):
+        both[name].values[0, :, :, :2] = one[name].values[0]
+    assert start_fingerprint(both, day) == start_fingerprint(one, day)
+    both["municipality_cell"].values[0] = [1, 0, -1]  # the same cells, of other places
+    assert start_fingerprint(both, day) != start_fingerprint(one, day)

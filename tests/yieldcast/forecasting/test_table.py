@@ -9,9 +9,10 @@ import pytest
 import xarray as xr
 from factories import synthetic_forecast
 
+from yieldcast.data.files import fingerprint, read_netcdf
 from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.forecasting import table
-from yieldcast.forecasting.table import ARRAYS, ATTRIBUTES, QUANTILES, check_forecast, production_t
+from yieldcast.forecasting.table import ARRAYS, ATTRIBUTES, QUANTILES, Forecast, check_forecast, production_t
 
 
 @pytest.fixture
@@ -170,3 +171,65 @@ def test_files_that_are_no_forecast_are_refused(small_store, tmp_path):
     table.write_forecast(tmp_path / "weather.nc", small_store.tables.weather.load())
     with pytest.raises(SchemaError, match="expected the quantiles"):
         table.read_forecast(tmp_path / "weather.nc")
+
+
+# --- what a person sees -----------------------------------------------------------------------------------
+
+
+def test_a_forecast_shows_itself_at_a_glance(forecast, tmp_path):
+    table.write_forecast(tmp_path / "f.nc", forecast)
+    low, median, high = forecast["aggregate_yield_kg_ha"].values[0, [0, 3, 6]]
+    for shown in (forecast, table.read_forecast(tmp_path / "f.nc")):
+        assert type(shown) is Forecast
+        title, *rows = repr(shown).split("\n")
+        assert title == "Synthetic forecast: soybean 2018 as of 2017-11-15"
+        assert dict(re.split(r"\s{2,}", row.strip(), maxsplit=1) for row in rows) == {
+            "crop": "soybean",
+            "harvest year": "2018",
+            "as of": "2017-11-15",
+            "lead time": "6 months before the end of harvest",
+            "median of Brazil": f"{median:.0f} kg/ha, 90 % interval {low:.0f} to {high:.0f} kg/ha",
+            "municipalities": "60",
+            "aggregates": "all, MT, PR, RS",
+            "quantiles": "0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95",
+            "yields": "yield_kg_ha, aggregate_yield_kg_ha (kg/ha); other variables: .data_vars",
+            "members": "30",
+            "scenarios": "climatology: 2010-2017",
+            "weather known to": "2017-10",
+            "yields known to": "harvest year 2016",
+            "run": "RUN (0123456789ab), trained on 2010-2016",
+            "licence": "CC BY 4.0",
+        }
+        assert shown._repr_html_().count("<tr") == len(rows)
+
+
+def test_some_municipalities_of_a_forecast_are_a_forecast_other_parts_are_a_dataset(forecast):
+    some = forecast.sel(municipality=forecast["state"] == "MT")
+    assert type(some) is Forecast
+    assert "municipalities    20" in repr(some)
+    assert "median of all municipalities" in repr(forecast.assign_attrs(country=""))
+    for part in (
+        forecast.isel(municipality=0), forecast.isel(quantile=3), forecast.isel(aggregate=0),
+        forecast.isel(municipality=[]), forecast.drop_vars("probability_low"), forecast.drop_attrs(),
+        forecast.rename(municipality="place"), forecast.assign_coords(quantile=list("abcdefg")),
+        forecast[["yield_kg_ha"]], forecast.mean("municipality"),
+    ):  # fmt: skip
+        assert repr(part).startswith("<xarray.")
+        assert "xarray" in part._repr_html_()
+
+
+def test_names_are_escaped_in_html(forecast):
+    shown = forecast.assign_attrs(run="<script>alert(1)</script>", title="a < b & c")._repr_html_()
+    assert "<script" not in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    assert "a &lt; b &amp; c" in shown
+
+
+def test_a_forecast_holds_what_the_dataset_holds(forecast, tmp_path):
+    table.write_forecast(tmp_path / "f.nc", forecast)
+    read, plain = table.read_forecast(tmp_path / "f.nc"), read_netcdf(tmp_path / "f.nc")
+    assert type(plain) is xr.Dataset
+    assert read.identical(plain)
+    assert list(read.variables) == list(plain.variables)  # the order decides how it is written
+    assert read.encoding == plain.encoding
+    assert fingerprint(read) == fingerprint(plain) == fingerprint(forecast)

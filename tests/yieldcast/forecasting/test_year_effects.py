@@ -20,7 +20,7 @@ STATES = {1: "AA", 2: "BB"}
 AREA = {1: 100.0, 2: 300.0}
 
 
-def panel(own, first_year=2000, states=STATES) -> YieldHistory:
+def history(own, first_year=2000, states=STATES) -> YieldHistory:
     own = np.asarray(own, dtype=np.float64)
     years = np.arange(first_year, first_year + own.shape[1])
     table = xr.Dataset(
@@ -54,13 +54,15 @@ def rows(places, years, states=STATES) -> PlaceYears:
 
 def test_usual_spread_by_hand():
     places, years = zip(*SCALE, strict=True)
-    np.testing.assert_allclose(yield_sd(panel(OWN), rows(places, years), 1), list(SCALE.values()))
+    np.testing.assert_allclose(yield_sd(history(OWN), rows(places, years), 1), list(SCALE.values()))
 
 
 def test_usual_spread_of_a_place_without_three_years_is_its_states():
     # Place 3 has two values: it has the state's (m u + 5 a) / (m + 5) alone, with one place in the state.
     own = [[1000, 1200, 1100, NAN], [NAN, 500, 900, NAN]]
-    found = yield_sd(panel(own, states={1: "AA", 2: "AA"}), rows([1, 2], [2003, 2003], {1: "AA", 2: "AA"}), 1)
+    found = yield_sd(
+        history(own, states={1: "AA", 2: "AA"}), rows([1, 2], [2003, 2003], {1: "AA", 2: "AA"}), 1
+    )
     np.testing.assert_allclose(found, [100, 100])  # u = a = 10,000 for both
 
 
@@ -69,25 +71,25 @@ def test_usual_spread_has_floors():
     same, wild = np.full(9, 3000.0), 3000 + np.array([-900, 900] * 4 + [0.0])
     many = np.vstack([np.tile(same, (200, 1)), wild])
     states = dict.fromkeys(range(1, 202), "AA")
-    found = yield_sd(panel(many, states=states), rows(range(1, 202), [2009] * 201, states), 1)
+    found = yield_sd(history(many, states=states), rows(range(1, 202), [2009] * 201, states), 1)
     overall = wild.var(ddof=1) / 201
     assert found[0] == pytest.approx(math.sqrt(5 / 14 * overall))  # above a quarter of the root
     # in a state of its own kind nothing does (w = 5 a / 205): then a quarter of the root of a
     lone = {**states, 201: "BB"}
-    quiet = yield_sd(panel(many, states=lone), rows(range(1, 202), [2009] * 201, lone), 1)
+    quiet = yield_sd(history(many, states=lone), rows(range(1, 202), [2009] * 201, lone), 1)
     assert quiet[0] == pytest.approx(0.25 * math.sqrt(overall))
     assert quiet[200] == pytest.approx(math.sqrt((9 * 201 + 5 * (201 + 5) / 6) / 14 * overall))
     # nothing varies anywhere: one kg/ha, never 0, which errors are divided by
-    nothing = yield_sd(panel(many[:3], states=states), rows([1, 2, 3], [2009] * 3, states), 1)
+    nothing = yield_sd(history(many[:3], states=states), rows([1, 2, 3], [2009] * 3, states), 1)
     assert nothing.tolist() == [1, 1, 1]
     # nothing is known anywhere: a fifth of the level there is, else 1
-    short = yield_sd(panel([[1000, NAN], [3000, NAN]]), rows([1, 2], [2002, 2002]), 1)
+    short = yield_sd(history([[1000, NAN], [3000, NAN]]), rows([1, 2], [2002, 2002]), 1)
     np.testing.assert_allclose(short, 400)
-    assert yield_sd(panel([[NAN, 1], [NAN, 1]]), rows([1, 2], [2001, 2001]), 1).tolist() == [1, 1]
+    assert yield_sd(history([[NAN, 1], [NAN, 1]]), rows([1, 2], [2001, 2001]), 1).tolist() == [1, 1]
 
 
 def test_the_record_by_hand():
-    found = year_effects.year_effects_to(panel(OWN), STATES, 2004, 1, AREA, "all")
+    found = year_effects.year_effects_to(history(OWN), STATES, 2004, 1, AREA)
     assert found.years == (2003, 2004)
     first = -250 / SCALE[1, 2003]
     second = 500 / SCALE[1, 2004], 600 / SCALE[2, 2004]
@@ -109,7 +111,7 @@ def test_the_record_at_a_longer_lag():
     # Two years from the newest public year to the harvest: 2004 sees 2000 to 2002 and is the first.
     # Place 1: mean 1100, trend 1100 + 3 x 50 = 1250, line 1175, error 325; place 2: 600.
     # Variances 10,000 and 0, mean 5000: states (10,000 + 5 x 5000) / 6 and (0 + 5 x 5000) / 6.
-    found = year_effects.year_effects_to(panel(OWN), STATES, 2004, 2, AREA, "all")
+    found = year_effects.year_effects_to(history(OWN), STATES, 2004, 2, AREA)
     assert found.years == (2004,)
     variance = (3 * 10_000 + 5 * 35_000 / 6) / 8, 5 * 25_000 / 6 / 8
     np.testing.assert_allclose(
@@ -121,7 +123,7 @@ def test_one_odd_year_stands_out():
     rng = np.random.default_rng(1)
     own = 3000 + rng.normal(0, 30, (2, 14))
     own[:, 10] -= 900
-    found = year_effects.year_effects_to(panel(own), STATES, 2013, 1, AREA, "all")
+    found = year_effects.year_effects_to(history(own), STATES, 2013, 1, AREA)
     assert found.years == tuple(range(2003, 2014))
     odd = found.years.index(2010)
     assert found.effects.argmin() == odd
@@ -136,8 +138,8 @@ def test_places_without_three_years_before_do_not_count():
     # Place 3 begins in 2002: in 2003 and 2004 it has one and two years behind it.
     late = [*OWN, [NAN, NAN, 9000, 500, 7000]]
     states, area = {**STATES, 3: "BB"}, {**AREA, 3: 1000.0}
-    found = year_effects.year_effects_to(panel(late, states=states), states, 2004, 1, area, "all")
-    expected = year_effects.year_effects_to(panel(OWN), STATES, 2004, 1, AREA, "all")
+    found = year_effects.year_effects_to(history(late, states=states), states, 2004, 1, area)
+    expected = year_effects.year_effects_to(history(OWN), STATES, 2004, 1, AREA)
     np.testing.assert_allclose(found.effects, expected.effects)
     for name, effects in expected.aggregates.items():
         np.testing.assert_allclose(found.aggregates[name], effects)
@@ -153,11 +155,11 @@ def test_variance_needs_five_known_years():
 
 
 def test_areas_that_nobody_knows_leave_an_aggregate_without_a_record():
-    found = year_effects.year_effects_to(panel(OWN), STATES, 2004, 1, {1: 100.0}, "all")
+    found = year_effects.year_effects_to(history(OWN), STATES, 2004, 1, {1: 100.0})
     assert np.isnan(found.aggregates["BB"]).all()
     np.testing.assert_allclose(found.aggregates["all"], found.aggregates["AA"])
     np.testing.assert_allclose(
-        found.effects, year_effects.year_effects_to(panel(OWN), STATES, 2004, 1, AREA, "all").effects
+        found.effects, year_effects.year_effects_to(history(OWN), STATES, 2004, 1, AREA).effects
     )
 
 
@@ -171,8 +173,7 @@ def test_nothing_after_the_last_year_is_read(seed, lag, last):
     area = {code: float(code) for code in states}
     later = np.where(np.arange(2000, 2012) > last, rng.uniform(0, 9e4, own.shape), own)
     before, after = (
-        year_effects.year_effects_to(panel(o, states=states), states, last, lag, area, "all")
-        for o in (own, later)
+        year_effects.year_effects_to(history(o, states=states), states, last, lag, area) for o in (own, later)
     )
     assert before.years == after.years
     assert all(year <= last for year in before.years)
@@ -181,26 +182,26 @@ def test_nothing_after_the_last_year_is_read(seed, lag, last):
         np.testing.assert_array_equal(effects, after.aggregates[name])
     if before.years:  # and the last year itself is
         own[:, last - 2000] += 500
-        moved = year_effects.year_effects_to(panel(own, states=states), states, last, lag, area, "all")
+        moved = year_effects.year_effects_to(history(own, states=states), states, last, lag, area)
         assert before.years[-1] < last or moved.effects[-1] > before.effects[-1]
 
 
 def test_a_table_that_ends_before_the_newest_public_year_gives_what_it_has():
     # PAM of 2006 is out, but was not fetched.
-    found = year_effects.year_effects_to(panel(OWN), STATES, 2006, 1, AREA, "all")
+    found = year_effects.year_effects_to(history(OWN), STATES, 2006, 1, AREA)
     assert found.years == (2003, 2004)
 
 
 def test_a_crop_that_begins_later_than_the_table_has_the_same_record():
     # Another crop of the table begins in 1990; this one has no value before 2000.
     padded = np.hstack([np.full((2, 10), NAN), np.array(OWN, dtype=float), np.full((2, 3), NAN)])
-    found = year_effects.year_effects_to(panel(padded, 1990), STATES, 2007, 1, AREA, "all")
-    expected = year_effects.year_effects_to(panel(OWN), STATES, 2004, 1, AREA, "all")
+    found = year_effects.year_effects_to(history(padded, 1990), STATES, 2007, 1, AREA)
+    expected = year_effects.year_effects_to(history(OWN), STATES, 2004, 1, AREA)
     assert found.years == expected.years
     np.testing.assert_array_equal(found.effects, expected.effects)
 
 
 def test_no_record_at_all():
     for own, last in ((OWN, 2002), ([[NAN] * 4] * 2, 2003), (OWN, 1990)):
-        none = year_effects.year_effects_to(panel(own), STATES, last, 1, AREA, "all")
+        none = year_effects.year_effects_to(history(own), STATES, last, 1, AREA)
         assert (none.years, none.variance, none.aggregate_variance("all")) == ((), None, None)
