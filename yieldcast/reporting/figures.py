@@ -1,8 +1,9 @@
-"""Figures as files: matplotlib's object interface only, so that nothing global is touched."""
+"""Figures for files and notebooks, drawn without pyplot so that no global state changes."""
 
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -29,7 +30,7 @@ SKILL_SCORES = {
     "coverage90": ("share within the 90 % interval", "parte dentro do intervalo de 90 %"),
 }
 _LEAD = ("months before the end of harvest", "meses antes do fim da colheita")
-# Colours of Okabe and Ito (2008), which stay apart for all kinds of colour blindness; the marker tells too.
+# Colours of Okabe and Ito (2008), distinct for all kinds of colour blindness; the markers differ too.
 _MODEL_STYLES = (("#0072B2", "s"), ("#D55E00", "^"), ("#009E73", "v"), ("#CC79A7", "D"), ("#E69F00", "P"))
 
 
@@ -40,18 +41,20 @@ def scatter_png(
     title: str,
     lang: Literal["en", "pt"] = "en",
 ) -> Path:
-    """Predicted over observed yields as in Figure 2 of the paper: coloured by density, with the 1:1 line.
+    """Draw predicted against observed yields, coloured by density, with the 1:1 line.
+
+    As Figure 2 of Cunha and Silva (2020), doi:10.1109/LAGIRS48042.2020.9165608.
 
     Args:
-        path: file to write; appears whole or not at all.
+        path: file to write; written completely or not at all.
         prediction, target: (sample,) kg/ha, finite.
-        title: shown above.
+        title: shown above the figure.
         lang: language of the labels.
 
     Raises:
         ConfigError: matplotlib is not installed, or an unknown language.
-        SchemaError: shapes differ, no rows, or values that are not numbers.
-        MissingDataError: the disk refuses the file.
+        SchemaError: the shapes differ, there are no rows, or a value is not finite.
+        MissingDataError: the disk refuses.
     """
     if lang not in LABELS:
         raise ConfigError(f"expected a language of {', '.join(LABELS)}, received {lang!r}")
@@ -59,7 +62,7 @@ def scatter_png(
     if x.ndim != 1 or x.shape != y.shape or x.size == 0 or not np.isfinite([x, y]).all():
         raise SchemaError(
             f"expected finite predictions and targets of one shape, received {y.shape} and {x.shape}",
-            "Leave out the rows whose yield is not known.",
+            "Leave out rows without an observed yield.",
         )
     figure = _scatter(x, y, title, LABELS[lang])
     atomic_write(path, lambda temporary: figure.savefig(temporary, metadata={"Software": None}))
@@ -67,16 +70,16 @@ def scatter_png(
 
 
 def skill_png(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> Path:
-    """Skill by lead: RMSE and CRPS of the forecast and the baselines, and coverage of the 90 % interval.
+    """Draw RMSE and CRPS of the forecast and the baselines by lead, and the coverage of the 90 % interval.
 
     Args:
-        path: file to write; appears whole or not at all.
-        rows: of a backtest, one crop.
-        title: shown above.
+        path: file to write; written completely or not at all.
+        rows: rows of a backtest, all of one crop.
+        title: shown above the figure.
 
     Raises:
         ConfigError: matplotlib is not installed.
-        MissingDataError: the disk refuses the file.
+        MissingDataError: the disk refuses.
     """
     from yieldcast.evaluation import skill
 
@@ -148,6 +151,18 @@ def new_figure(size: tuple[float, float]) -> Figure:
     return _notebook_class(Figure)(figsize=size, dpi=150, layout="constrained")
 
 
+def put_title(figure: Figure, title: str) -> None:
+    """Write a title above all panels, from the left edge of the figure."""
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
+
+
+def put_footer(figure: Figure, notes: Sequence[str]) -> None:
+    """Write notes and sources below all panels in small grey letters, a paragraph each."""
+    width = int(figure.get_figwidth() * 18)  # letters of this size in a line
+    text = "\n".join(line for note in notes for line in textwrap.wrap(note, width))
+    figure.supxlabel(text, x=0.01, ha="left", fontsize=7, color="0.35", parse_math=False)
+
+
 @cache
 def _notebook_class(base: type[Figure]) -> type[Figure]:
     class NotebookFigure(base):  # type: ignore[valid-type, misc]
@@ -182,7 +197,7 @@ def _scatter(x: NDArray[np.float64], y: NDArray[np.float64], title: str, labels:
 def _density(
     x: NDArray[np.float64], y: NDArray[np.float64], ends: tuple[float, float], cells: int = 50
 ) -> NDArray[np.float64]:
-    """(sample,) number of rows in the same cell of a square grid over the axes."""
+    """(sample,) number of samples in the same cell of a square grid over the axes."""
     step = (ends[1] - ends[0]) / cells
     cell = (np.floor((x - ends[0]) / step) * cells + np.floor((y - ends[0]) / step)).astype(np.int64)
     _, index, count = np.unique(cell, return_inverse=True, return_counts=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from yieldcast.evaluation.skill import pool_by_lead
 from yieldcast.forecasting.table import QUANTILES, check_forecast
 from yieldcast.reporting import labels
 from yieldcast.reporting.choropleth import BORDER, NO_VALUE, draw_choropleth, read_polygons
-from yieldcast.reporting.figures import SKILL_SCORES, draw_skill, new_figure
+from yieldcast.reporting.figures import SKILL_SCORES, draw_skill, new_figure, put_footer, put_title
 from yieldcast.training.run_directory import Run
 
 if TYPE_CHECKING:
@@ -149,10 +148,10 @@ def map(
     bar.ax.set_yticklabels([labels.number(limit, 0, lang) for limit in limits.tolist()])
     keys = _map_keys("no_forecast" if len(values) == len(codes) else "unknown", lang)
     axes.legend(handles=keys, loc="lower left", frameon=False, fontsize=9)
-    _title(figure, labels.title(forecast.attrs, lang))
+    put_title(figure, labels.title(forecast.attrs, lang))
     lost = sum(code not in polygons for code in values)
     notes = [_word("not_drawn", lang, n=lost)] if lost else []
-    _footer(figure, [*notes, str(forecast.attrs["attribution"])])
+    put_footer(figure, [*notes, str(forecast.attrs["attribution"])])
     return figure
 
 
@@ -191,16 +190,6 @@ def _layer(forecast: xr.Dataset, value: str, previous: xr.Dataset | None, lang: 
     return _Layer("", _ORANGE_BLUE, change, True), _word("change", lang, date=day)
 
 
-def _title(figure: Figure, title: str) -> None:
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
-
-
-def _footer(figure: Figure, notes: Sequence[str]) -> None:
-    width = int(figure.get_figwidth() * 18)
-    text = "\n".join(line for note in notes for line in textwrap.wrap(note, width))
-    figure.supxlabel(text, x=0.01, ha="left", fontsize=7, color="0.35", parse_math=False)
-
-
 def skill_by_lead(
     rows: Sequence[Mapping[str, Any]] | Path | str, crop: str, score: str = "rmse_kg_ha", lang: str = "en"
 ) -> Figure:
@@ -231,7 +220,7 @@ def skill_by_lead(
     draw_skill(axes, pooled, score, lang)
     years = number_spans(year for row in pooled for year in row["harvest_years"])
     title = f"{_word('skill', lang, crop=name)}, {_word('years', lang, years=years)}"
-    _title(figure, _marked(title, synthetic, lang))
+    put_title(figure, _marked(title, synthetic, lang))
     model_legend(figure, axes, lang)
     return figure
 
@@ -297,10 +286,10 @@ def place(forecast: xr.Dataset, store: Store, municipality: int | str, lang: str
     axes.set(xlabel=_word("harvest_year", lang), ylabel=_word("yield", lang))
     axes.yaxis.set_major_formatter(lambda number, _: labels.number(number, 0, lang))
     name = f"{row['name'].item()} ({row['state'].item()})"
-    _title(figure, f"{name}\n{labels.title(about, lang)}")
+    put_title(figure, f"{name}\n{labels.title(about, lang)}")
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     notes = [] if bool(row["own_history"]) else [_word("state_baselines", lang)]
-    _footer(figure, [*notes, str(about["attribution"])])
+    put_footer(figure, [*notes, str(about["attribution"])])
     return figure
 
 
@@ -378,7 +367,7 @@ def learning_curves(run: Run, lang: str = "en") -> Figure:
     figure.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     title = _word("curves", lang, crop=labels.crop(run.identity.crop, lang).capitalize(), n=len(curves))
     years = _word("years", lang, years=number_spans(run.identity.train_years))
-    _title(figure, _marked(f"{title}, {years}", run.identity.synthetic, lang))
+    put_title(figure, _marked(f"{title}, {years}", run.identity.synthetic, lang))
     return figure
 
 
