@@ -1,4 +1,4 @@
-"""Growing degree days by one formula, from days (exact) or from monthly means (an approximation)."""
+"""Growing degree days by one formula, from daily values (exact) or from monthly means (an approximation)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 
 def quantities() -> dict[str, tuple[float, float]]:
-    """Variable name (``gdd_8_30_degC_day``) and limits of every different pair in `LIMITS`."""
+    """Variable name (``gdd_8_30_degC_day``) and limits (degC) of every different pair in `LIMITS`."""
     return {variables.degree_day_quantity(*pair).name: pair for pair in sorted(set(LIMITS.values()))}
 
 
@@ -42,21 +42,21 @@ def daily(
 def daily(tmax_degC: Any, tmin_degC: Any, base_degC: float, upper_degC: float | None) -> Any:
     """Degree days of each day: both temperatures clipped to the limits, averaged, minus the base.
 
-    The cap clips the temperature, never the difference: a day of 45/25 degC with the limits 10 and 35
+    The upper limit clips the temperatures, not the difference: a day of 45/25 degC with the limits 10 and 35
     gives (35 + 25) / 2 - 10 = 20 degC day. NaN stays NaN.
 
     Args:
-        tmax_degC: highest temperature of each day, any shape, plain or labelled (degC).
+        tmax_degC: highest temperature of each day, any shape, array or DataArray (degC).
         tmin_degC: lowest temperature of each day, same shape (degC).
-        base_degC: temperature below which nothing accumulates (degC).
-        upper_degC: temperature above which warmth adds nothing (degC), or None for no limit.
+        base_degC: temperature at and below which a day adds nothing (degC).
+        upper_degC: temperature above which a day adds no more (degC), or None for no limit.
 
     Returns:
-        degree days of each day, same shape, float64, within 0 and upper - base (degC day).
+        degree days of each day, same shape, float64, from 0 to upper - base (degC day).
 
     Source:
-        AquaCrop's method 2 (Raes et al. 2023, AquaCrop v7.1 Reference manual, growing degree
-        days); second interpretation in McMaster and Wilhelm 1997, doi:10.1016/S0168-1923(97)00027-0.
+        Method 2 of AquaCrop (Raes et al. 2023, AquaCrop v7.1 Reference manual, growing degree days), the
+        second interpretation in McMaster and Wilhelm 1997, doi:10.1016/S0168-1923(97)00027-0.
     """
     highest = _clip(tmax_degC, base_degC, upper_degC)
     lowest = _clip(tmin_degC, base_degC, upper_degC)
@@ -84,16 +84,17 @@ def from_monthly(
 ) -> Any:
     """Degree days of each month from the monthly means of tmax and tmin: an approximation.
 
-    The same formula on the means, times the days. Exact when no day of the month crosses a limit.
-    Otherwise wrong to a known side (Jensen's inequality): the formula is convex at the base, so months
-    around the base come out too low, and concave at the upper limit, so months around it too high.
+    The formula of `daily` on the means, times the number of days. It is exact when no day of the month
+    crosses a limit. Otherwise the sign of its error is known (Jensen's inequality): the formula is convex at
+    the base, so that months around the base are too low, and concave at the upper limit, so that months
+    around it are too high.
 
     Args:
-        tmax_degC: monthly mean of the daily maximum, any shape, plain or labelled (degC).
+        tmax_degC: monthly mean of the daily maximum, any shape, array or DataArray (degC).
         tmin_degC: monthly mean of the daily minimum, same shape (degC).
-        days_in_month: 28-31, broadcast against them.
-        base_degC: temperature below which nothing accumulates (degC).
-        upper_degC: temperature above which warmth adds nothing (degC), or None for no limit.
+        days_in_month: 28 to 31, broadcast to their shape.
+        base_degC: temperature at and below which a day adds nothing (degC).
+        upper_degC: temperature above which a day adds no more (degC), or None for no limit.
 
     Returns:
         degree days of each month, same shape (degC day).

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, netCDF without surprises, and fingerprints of contents."""
+"""Files and folders that are written completely or not at all, netCDF files, fingerprints and locks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ import xarray as xr
 
 from yieldcast.errors import MissingDataError
 
-_LEFTOVER = re.compile(r"\..+\.\d+\.tmp(\.\w+)?")  # the temporary names of `atomic_write`
+_LEFTOVER = re.compile(r"\..+\.\d+\.tmp(\.\w+)?")  # temporary names of `atomic_write`
+_UNFINISHED = ".writing-"  # start of the temporary names of `write_folder_atomically`
 
 
 def fingerprint(ds: xr.Dataset) -> str:
-    """SHA-256 over the contents of a dataset: the same for the same tables, whenever and however written.
+    """SHA-256 of the contents of a dataset: equal for equal tables, whenever and however they were written.
 
-    Counted in: names, dims, type, shape, values and units of all variables and coordinates. Left out:
-    order of the variables, other attributes, compression, byte order, which NaN.
+    It covers names, dims, type, shape, values and units of all variables and coordinates, but not the order
+    of the variables, other attributes, compression, byte order and the bits of a NaN.
     """
     digest = hashlib.sha256()
     for name in sorted(ds.variables, key=str):
@@ -52,63 +53,61 @@ def fingerprint(ds: xr.Dataset) -> str:
 
 
 def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file whole or not at all: temporary name in the same folder, fsync, replace.
+    """Write a file completely or not at all: to a temporary name in the same folder, fsync, replace.
 
     Args:
         path: the final name; its folder must exist.
-        write: writes to the temporary path that it is given (hidden, with the suffix of `path`).
+        write: writes to its argument, a temporary path (hidden, with the suffix of `path`).
 
     Raises:
         MissingDataError: the disk refuses (full, read-only, no permission, no such folder). The temporary
-            file is removed on any failure, and an earlier file under `path` stays as it was.
+            file is removed after any failure, and an earlier file at `path` is unchanged.
     """
-    # The process and a random number: processes of several hosts may share a number, and a folder.
-    mark = f"{os.getpid()}{secrets.randbelow(10**6):06d}"
-    temporary = path.with_name(f".{path.stem}.{mark}.tmp{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{_unique_number()}.tmp{path.suffix}")
     try:
         write(temporary)
         with open(temporary, "r+b") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        _sync(path.parent)
     except OSError as error:
         raise disk_error(path, error) from error
     finally:
-        with suppress(OSError):  # the folder itself is out of reach; the first error says so
+        with suppress(OSError):  # where the folder cannot be reached, the first error says so
             temporary.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files of writers that were killed; call it only while the folder is held (`alone`)."""
-    with suppress(OSError):  # they do no harm where they are
+    """Remove temporary files of killed processes; only while holding the folder's `exclusive_lock`."""
+    with suppress(OSError):  # they do no harm
         for file in folder.glob(".*.tmp*"):
             if _LEFTOVER.fullmatch(file.name):
                 file.unlink(missing_ok=True)
 
 
 def atomic_text(path: Path, text: str) -> None:
-    """`atomic_write` of a text in UTF-8."""
+    """Write a text in UTF-8 with `atomic_write`."""
     atomic_write(path, lambda temporary: _write_bytes(temporary, text.encode()))
 
 
 def write_netcdf(path: Path, ds: xr.Dataset) -> None:
-    """Write a dataset atomically and read it back before it takes its place.
+    """Write a dataset with `atomic_write`, after reading it back from the temporary file.
 
     Raises:
-        MissingDataError: as `atomic_write`, or what is read back differs.
+        MissingDataError: as `atomic_write`, or the contents read back differ.
     """
 
     def write(temporary: Path) -> None:
         _write_bytes(temporary, _netcdf_bytes(ds))
         if fingerprint(read_netcdf(temporary)) != fingerprint(ds):
-            raise OSError("it reads back differently than it was written")
+            raise OSError("the contents read back differ from those written")
 
     atomic_write(path, write)
 
 
 def _netcdf_bytes(ds: xr.Dataset) -> memoryview:
-    """The dataset as a compressed netCDF-4 file, texts and times in their plainest form."""
-    # Made in memory: HDF5 crashes the process (segmentation fault at exit) when the disk fills under it.
+    """The dataset as a compressed netCDF-4 file."""
+    # In memory: when the disk becomes full, HDF5 crashes the process (segmentation fault at exit).
     encoding: dict[str, dict[str, Any]] = {
         str(name): {"zlib": True, "complevel": 1}
         for name, array in ds.data_vars.items()
@@ -122,7 +121,7 @@ def _netcdf_bytes(ds: xr.Dataset) -> memoryview:
 
 @contextmanager
 def without_a_cluster() -> Iterator[None]:
-    """Where a Dask client is open, xarray asks its scheduler for a lock that fails on a file in memory."""
+    """Write netCDF files in memory while a Dask client is open: xarray's lock of the cluster would fail."""
     dask: Any = sys.modules.get("dask")
     if dask is None:
         yield
@@ -132,7 +131,7 @@ def without_a_cluster() -> Iterator[None]:
 
 
 def read_netcdf(file: Path) -> xr.Dataset:
-    """Read what `write_netcdf` wrote, texts as fixed-width unicode whatever the versions of the libraries."""
+    """Read a file of `write_netcdf`; texts are fixed-width Unicode with all versions of the libraries."""
     with open_hdf5(file) as opened:
         ds = opened.load()
     texts = {str(n): v.astype(str) for n, v in ds.variables.items() if v.dtype.kind in "OT"}
@@ -142,30 +141,15 @@ def read_netcdf(file: Path) -> xr.Dataset:
 
 
 def open_hdf5(file: Path) -> xr.Dataset:
-    """Open a netCDF-4 file lazily; raises whatever h5py and xarray raise on a damaged one."""
-    # Without this first look h5netcdf leaves a half-made object behind, which complains on stderr later.
+    """Open a netCDF-4 file lazily; on a damaged one h5py and xarray raise errors of many types."""
+    # h5netcdf alone leaves an incomplete object after an error, which writes to stderr when it is deleted.
     with h5py.File(file, "r") as handle:
         handle.attrs.get("_nc3_strict")
     return xr.open_dataset(file, engine="h5netcdf", decode_timedelta=False)
 
 
-def _write_bytes(path: Path, content: bytes | memoryview) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def make_folder(path: Path) -> None:
-    """Make a folder and its parents where they are not there yet; MissingDataError when the disk refuses."""
+    """Make a folder and its parents unless they exist; MissingDataError when the disk refuses."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -177,20 +161,21 @@ def disk_error(path: Path, error: OSError) -> MissingDataError:
     reason = error.strerror or str(error)
     return MissingDataError(
         f"cannot write {path}: {reason}",
-        "Free space on the disk, or choose a folder that you may write to. What was there before is intact.",
+        "Free space on the disk, or choose a folder that you may write to. Earlier files are unchanged.",
     )
 
 
 @contextmanager
 def exclusive_lock(path: Path, other: str) -> Iterator[None]:
-    """Hold a folder, so that a second writer is refused; the kernel lets go of it when a process dies.
+    """Lock a folder against other writers; the kernel removes the lock when the process ends.
 
     Args:
         path: a folder that exists.
-        other: who holds it when it is refused, e.g. "another import is writing the store".
+        other: start of the error when another process has the lock, e.g. "another import is writing the
+            store".
 
     Raises:
-        MissingDataError: somebody else holds it.
+        MissingDataError: another process has the lock.
     """
     try:
         import fcntl
@@ -203,7 +188,7 @@ def exclusive_lock(path: Path, other: str) -> Iterator[None]:
     except BlockingIOError:
         os.close(handle)
         raise MissingDataError(f"{other} {path}", "Wait until it ends, then try again.") from None
-    except OSError:  # a file system without locks: go on without
+    except OSError:  # a file system without locks: continue without one
         pass
     try:
         yield
@@ -211,22 +196,17 @@ def exclusive_lock(path: Path, other: str) -> Iterator[None]:
         os.close(handle)
 
 
-_UNFINISHED = ".writing-"
-
-
 def write_folder_atomically(path: Path, fill: Callable[[Path], None]) -> None:
-    """Make a folder that appears under its name only when all of it is on the disk.
+    """Write a folder that has its name only when all of its files are on the disk.
 
     Args:
-        path: of the folder, which must not be there; its parent must.
-        fill: writes the files into the hidden folder that it is given.
+        path: the folder, which must not exist; its parent must.
+        fill: writes the files into its argument, a hidden folder.
 
     Raises:
-        MissingDataError: the disk refuses. What `fill` raises is passed on; either way nothing is left.
+        MissingDataError: the disk refuses. Errors of `fill` are passed on. After any failure nothing is left.
     """
-    # The process and a random number: processes of several hosts may share a number, and a folder.
-    mark = f"{os.getpid()}{secrets.randbelow(10**6):06d}"
-    temporary = path.with_name(f"{_UNFINISHED}{path.name}-{mark}")
+    temporary = path.with_name(f"{_UNFINISHED}{path.name}-{_unique_number()}")
     try:
         temporary.mkdir()
         fill(temporary)
@@ -241,16 +221,26 @@ def write_folder_atomically(path: Path, fill: Callable[[Path], None]) -> None:
 
 
 def remove_unfinished(parent: Path) -> None:
-    """Remove what writers that were killed left behind; only while the parent is held (`disk.alone`)."""
+    """Remove incomplete folders of killed processes; only while holding the parent's `exclusive_lock`."""
     for place in parent.glob(f"{_UNFINISHED}*"):
         shutil.rmtree(place, ignore_errors=True)
 
 
 def file_facts(file: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file; OSError where it cannot be read."""
+    """Size (bytes) and SHA-256 of a file; OSError where it cannot be read."""
     with open(file, "rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     return {"bytes": file.stat().st_size, "sha256": digest}
+
+
+def _unique_number() -> str:
+    # Processes on several hosts may have the same process number and write into the same folder.
+    return f"{os.getpid()}{secrets.randbelow(10**6):06d}"
+
+
+def _write_bytes(path: Path, content: bytes | memoryview) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
 
 
 def _sync(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What each table of a store holds and lacks, as plain values that JSON can take."""
+"""What each table of a store contains and lacks, as values for JSON."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from yieldcast import variables
+from yieldcast.errors import MissingDataError
 
 
 def table_inventory(table: str, ds: xr.Dataset) -> dict[str, Any]:
@@ -17,8 +18,27 @@ def table_inventory(table: str, ds: xr.Dataset) -> dict[str, Any]:
         table: static, weather, yields or seasonal.
         ds: its contents.
     """
-    tell = {"static": _static, "weather": _weather, "yields": _yields, "seasonal": _seasonal}
-    return tell[table](ds)
+    describe = {"static": _static, "weather": _weather, "yields": _yields, "seasonal": _seasonal}
+    return describe[table](ds)
+
+
+def yields_of(yields: xr.Dataset, crop: str) -> xr.Dataset:
+    """The table of yields of one crop, dims (municipality, harvest_year).
+
+    Args:
+        yields: table of yields of all crops.
+        crop: the crop.
+
+    Raises:
+        MissingDataError: the table lacks the crop.
+    """
+    crops = yields["crop"].values.tolist()
+    if crop not in crops:
+        raise MissingDataError(
+            f"the store has no yields of {crop!r}; it has: {', '.join(crops)}",
+            f"Fetch or import yields of {crop}.",
+        )
+    return yields.sel(crop=crop)
 
 
 def _static(ds: xr.Dataset) -> dict[str, Any]:

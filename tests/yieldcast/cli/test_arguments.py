@@ -1,10 +1,10 @@
-"""What is typed on a command line; years, dates and months are tested with the commands that take them."""
+"""Options with several values; years and dates are tested with the commands that take them."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yieldcast.cli.arguments import parse_leads
+from yieldcast.cli.arguments import parse_leads, parse_months
 from yieldcast.errors import ConfigError
 
 
@@ -41,3 +41,23 @@ def test_a_backward_range_is_empty():
 @given(st.sets(st.integers(-99, 99), min_size=1))
 def test_any_leads_survive_being_typed(leads):
     assert parse_leads(",".join(map(str, leads)), "--leads") == tuple(sorted(leads))
+
+
+@pytest.mark.parametrize(
+    ("text", "months"),
+    [
+        ("2017-09", ["2017-09"]),
+        ("2017-11:2018-01", ["2017-11", "2017-12", "2018-01"]),
+        ("2018-01, 2017-09,2018-01", ["2017-09", "2018-01"]),
+    ],
+)
+def test_months_as_typed(text, months):
+    assert [str(month) for month in parse_months(text, "--starts")] == months
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2017", "2017-13", "2018-01:2017-12", "2017-09:", "17-09", "2017-09-01"]
+)
+def test_months_that_are_not(text):
+    with pytest.raises(ConfigError, match="--starts"):
+        parse_months(text, "--starts")

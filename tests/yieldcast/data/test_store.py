@@ -171,7 +171,7 @@ def table_file(store: Store, table: str) -> Path:
 
 def test_a_table_that_is_gone(store: Store) -> None:
     table_file(store, "yields").unlink()
-    with pytest.raises(SchemaError, match=r"damaged: yields-.*is not there"):
+    with pytest.raises(SchemaError, match=r"damaged: yields-.*is missing"):
         Store.open(store.path)
 
 
@@ -250,7 +250,7 @@ def test_two_imports_at_once(store: Store) -> None:
 PROGRAM = """
 import resource, signal, sys
 from pathlib import Path
-from yieldcast import synthetic
+from yieldcast.data import synthetic
 from yieldcast.errors import MissingDataError
 from yieldcast.data.store import Store
 new = synthetic.country(seed=2, municipalities=8, harvest_years=4)

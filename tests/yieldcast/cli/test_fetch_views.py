@@ -1,0 +1,37 @@
+"""What a terminal shows of a store that is being fetched."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+from rich.console import Console
+
+from yieldcast.cli.progress import fetch_progress
+from yieldcast.cli.views.store import status_view
+from yieldcast.data.store import Store
+
+
+def test_the_status_of_a_store_shows_missing_tables_and_all_sources(tmp_path, small):
+    screen = Console(width=200, record=True, file=io.StringIO())
+    store = Store.update(tmp_path, {"static": small.static}, {"places": {"source": "ibge"}})
+    screen.print(status_view(store.status()))
+    assert "yieldcast fetch weather" in (text := screen.export_text())
+    assert "missing" in text
+    store = Store.update(tmp_path, {"weather": small.weather}, {"weather": {"source": "era5"}})
+    screen.print(status_view(store.status()))
+    assert "yieldcast fetch weather" not in (text := screen.export_text())
+    assert "ibge, era5" in text
+
+
+def test_progress_shows_each_source_and_what_is_waited_for():
+    source = SimpleNamespace(name="era5", total=4, bytes=2_000_000, done=1)
+    source.waiting = {"tmax-2018": "queued at the CDS since 12:03"}
+    screen = Console(width=140, record=True, force_terminal=True, file=io.StringIO())
+    with fetch_progress(screen) as update:
+        update([source])
+        source.done = 4
+        update([source])
+    text = screen.export_text()
+    assert "era5" in text
+    assert "queued at the CDS since 12:03" in text
