@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow bench lint clean
+.PHONY: demo test test-slow bench docs lint clean
 demo: $(STAMP)
 	$(BIN)/yieldcast demo --out demo-output
 
@@ -19,6 +19,10 @@ test-slow: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python experiments/benchmarks/training.py
 
+# The pages of docs/ into docs/_build/html; a warning is an error.
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -30,8 +34,8 @@ $(STAMP): setup.cfg pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("yieldcast needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -c requirements.lock -e '.[dev]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -c requirements.lock -e '.[dev,docs]'
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) build demo-output *.egg-info
+	rm -rf $(VENV) build demo-output docs/_build *.egg-info

@@ -9,6 +9,7 @@ comments, which readers do not see, steer this:
     <!-- file: NAME -->            above a block: written to this file instead of being run
 """
 
+import json
 import os
 import re
 import shlex
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from typer.core import TyperGroup
+import yaml
 
 from yieldcast.cli.app import app
 from yieldcast.config import parse_settings
@@ -39,6 +40,7 @@ _FENCE = re.compile(r"(?P<ticks>`{3,}|:{3,})(?P<language>\{?[\w-]*\}?.*)")
 _LINK = re.compile(r"\]\((?P<target>[^()\s]+)\)")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _SECONDS = 900
+_POSITION = ("latitude_deg", "longitude_deg")
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,11 @@ def material(tmp_path_factory):
     """A folder with STORE, tables/ and, once a page asked for it, RUN."""
     folder = tmp_path_factory.mktemp("docs")
     tables = synthetic.country(municipalities=28, first_harvest_year=2007, harvest_years=12)
-    Store.write(folder / "STORE", tables, {})
+    places = (tables.static[n].values.tolist() for n in ("municipality", "name", "state", *_POSITION))
+    mesh = json.dumps(synthetic.synthetic_mesh(*places))
+    Store.write(folder / "STORE", tables, {}, mesh)
     synthetic.write_files(folder / "tables", tables)
+    (folder / "tables" / "boundaries.geojson").write_text(mesh, encoding="utf-8")
     return folder
 
 
@@ -190,9 +195,7 @@ def commands() -> dict[str, set[str]]:
         for child, inner in getattr(command, "commands", {}).items():
             yield from below(inner, [*words, child])
 
-    root = typer.main.get_command(app)
-    assert isinstance(root, TyperGroup)
-    return dict(below(root, []))
+    return dict(below(typer.main.get_command(app), []))
 
 
 def test_every_command_and_option_in_the_docs_exists():
@@ -227,3 +230,98 @@ def test_every_setting_in_a_toml_block_is_known():
         for block in blocks(page):
             if block.language == "toml" and "not run" not in block.marks:
                 parse_settings(tomllib.loads(block.text), f"{name(page)}:{block.line}")
+
+
+def table_rows(text: str) -> dict[str, list[str]]:
+    """The rows of the Markdown tables of a text by their first cell; of equal first cells the first row."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("|"):
+            first, *cells = [cell.strip(" `*") for cell in line.strip("|").split("|")]
+            found.setdefault(first, cells)
+    return found
+
+
+def pooled_rmse(crop: str) -> dict[str, dict[str, str]]:
+    """RMSE by lead and model, as the backtest's page has them."""
+    page = (ROOT / "experiments" / "results" / f"backtest-{crop}.md").read_text(encoding="utf-8")
+    section = page.split("## RMSE (kg/ha), pooled over harvest years")[1].split("\n## ")[0]
+    rows = table_rows(section)
+    models = rows.pop("months before the end of harvest")
+    return {lead: dict(zip(models, cells, strict=True)) for lead, cells in rows.items()}
+
+
+def test_the_scores_in_the_docs_are_those_of_the_backtests():
+    soybean, corn = pooled_rmse("soybean"), pooled_rmse("corn")
+    shown = table_rows((DOCS / "results" / "index.md").read_text(encoding="utf-8"))
+    names = {"yieldcast forecast": "forecast"}
+    models = ["yieldcast forecast", "last_public", "mean_5y_public", "trend_10y_public"]
+    for model in [*models, "boosted_history_public"]:
+        expected = [
+            by[lead][names.get(model, model)] for by in (soybean, corn) for lead in ("9", "6", "3", "0")
+        ]
+        assert shown[model] == expected, model
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    simple = [min(int(by["3"][m]) for m in models[1:]) for by in (soybean, corn)]
+    ours, trees = ([by["3"][m] for by in (soybean, corn)] for m in ("forecast", "boosted_history_public"))
+    assert (
+        f"RMSE {ours[0]} against {simple[0]} kg/ha for soybean, {ours[1]} against {simple[1]} for corn"
+        in readme
+    )
+    assert f"({trees[0]} and {trees[1]})" in readme
+
+
+def test_the_scores_against_the_paper_are_those_of_its_pages():
+    section = (DOCS / "results" / "index.md").read_text(encoding="utf-8").split("## Against the paper")[1]
+    shown = {line.split("`")[0]: cells for line, cells in table_rows(section).items()}
+    network = "dual-path network, {} noise, mean of seeds"
+    baselines = ("boosted_weather", "last_year", "boosted_history", "last_public", "mean_5y_public")
+    for crop, place in (("soybean", slice(0, 3)), ("corn", slice(3, 6))):
+        page = (ROOT / "experiments" / "results" / f"paper-{crop}-2018.md").read_text(encoding="utf-8")
+        noise, without = (table_rows(part) for part in page.split("noise layer: ")[1:3])
+        wanted = {name: noise[name] for name in (*baselines, "boosted_history_public")}
+        for label, rows in (("with", noise), ("no", without)):
+            (wanted[network.format(label)],) = (rows[n] for n in rows if n.startswith("dual_path"))
+        for line, cells in wanted.items():
+            assert shown[line][place] == [cell.strip("*") for cell in cells[1:4]], (crop, line)
+
+
+def test_the_reference_has_every_module():
+    named = {
+        m for page in DOCS.glob("reference/*.md") for m in re.findall(r"automodule:: (\S+)", page.read_text())
+    }
+    files = [f for top in ("yieldcast", "data_fetchers", "calendars") for f in (ROOT / top).rglob("*.py")]
+    modules = {".".join(f.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for f in files}
+    subpackages = {m for m in modules if m.startswith("data_fetchers.") and m.count(".") == 1}
+    assert modules - named <= {"yieldcast.__main__", "yieldcast.cli.views", *subpackages}
+    assert named <= modules
+
+
+def test_the_results_have_a_page_each():
+    pages = {page.stem for page in (DOCS / "results").glob("*.md")} - {"index"}
+    assert pages == {page.stem for page in (ROOT / "experiments" / "results").glob("*.md")}
+
+
+def test_the_container_files_use_commands_options_and_files_that_exist():
+    compose, known = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8")), commands()
+    for service in compose["services"].values():
+        words = [str(word) for word in service["command"]]
+        command = " ".join(words[:2]) if " ".join(words[:2]) in known else words[0]
+        assert set(filter(_OPTION.fullmatch, words)) <= known[command]
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, flags=re.MULTILINE)
+    allowed = (ROOT / ".dockerignore").read_text(encoding="utf-8")
+    for item in " ".join(copied).split():
+        assert (ROOT / item).exists()
+        assert f"!{item}\n" in allowed
+    assert re.search(r"^USER \d+$", dockerfile, flags=re.MULTILINE), "runs as root"
+
+
+def test_workflows_call_targets_that_exist_and_may_write_nothing_by_default():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for file in (ROOT / ".github" / "workflows").glob("*.yml"):
+        workflow = yaml.safe_load(file.read_text(encoding="utf-8"))
+        assert workflow["permissions"] == {"contents": "read"}
+        steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+        for target in re.findall(r"make ([a-z-]+)", " ".join(steps)):
+            assert f"\n{target}: " in makefile, file.name
