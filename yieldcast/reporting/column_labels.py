@@ -1,7 +1,7 @@
-"""The columns of a forecast table that people read: heading, unit and meaning, in English and Portuguese.
+"""Heading, unit and meaning of every column of the exported tables, in English and Portuguese.
 
-The keys are the names in files for machines (GeoPackage, GeoJSON): English in both languages, and different
-within their first ten characters, because a Shapefile made from them keeps no more.
+The keys are the column names in GeoPackage and GeoJSON: English in both languages, and different within their
+first ten characters, because a Shapefile made from them keeps only those.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class ColumnLabel(NamedTuple):
-    """What a column is called and what it means; `unit` is empty where there is none."""
+    """Unit (empty for none) of a column; its heading and its meaning in English and Portuguese."""
 
     unit: str
     heading: tuple[str, str]
@@ -52,10 +52,10 @@ _NAMES = {
         "",
         ("Country or state", "País ou UF"),
         (
-            "weighted by planted area; its interval is not the sum of those of the municipalities, whose "
-            "errors have a part in common",
-            "ponderado pela área plantada; o intervalo não é a soma dos intervalos dos municípios, cujos "
-            "erros têm uma parte em comum",
+            "weighted by planted area; its interval is not the sum of the municipalities' intervals, because "
+            "their errors are correlated",
+            "ponderado pela área plantada; o intervalo não é a soma dos intervalos dos municípios, porque os "
+            "erros são correlacionados",
         ),
     ),
     "state": ColumnLabel("", ("State", "UF"), ("state", "unidade da federação")),
@@ -70,8 +70,8 @@ _NAMES = {
         "",
         ("As of", "Data da edição"),
         (
-            "date of the issue: nothing published later was used",
-            "data da edição: nada publicado depois foi usado",
+            "date of the bulletin: nothing published later was used",
+            "data de referência do boletim: nada publicado depois dela foi usado",
         ),
     ),
     "synthetic": ColumnLabel(
@@ -83,7 +83,7 @@ _NAMES = {
         ),
     ),
     "municipalities": ColumnLabel(
-        "", ("Municipalities", "Municípios"), ("their number", "número de municípios")
+        "", ("Municipalities", "Municípios"), ("number of municipalities", "número de municípios")
     ),
 }
 _YIELDS = {
@@ -104,17 +104,20 @@ _YIELDS = {
     "width90_kg_ha": ColumnLabel(
         "kg/ha",
         ("Width of the 90 % interval", "Amplitude do intervalo de 90 %"),
-        ("95 % quantile less 5 % quantile", "quantil de 95 % menos quantil de 5 %"),
+        ("95 % quantile minus 5 % quantile", "quantil de 95 % menos quantil de 5 %"),
     ),
     "anomaly_kg_ha": ColumnLabel(
         "kg/ha",
         ("Departure from the five-year mean", "Anomalia em relação à média de cinco anos"),
-        ("forecast median less the mean of five years", "mediana prevista menos a média de cinco anos"),
+        ("forecast median minus the mean of five years", "mediana prevista menos a média de cinco anos"),
     ),
     "anomaly_pct": ColumnLabel(
         "%",
         ("Departure from the five-year mean", "Anomalia em relação à média de cinco anos"),
-        ("the same as a share of the mean of five years", "a mesma, em relação à média de cinco anos"),
+        (
+            "the same departure, in percent of the mean of five years",
+            "a mesma diferença, em porcentagem da média de cinco anos",
+        ),
     ),
     "prob_low_pct": ColumnLabel(
         "%",
@@ -133,13 +136,13 @@ _YIELDS = {
         ),
     ),
 }
-_REFERENCES = {
+_BASELINES = {
     "last_public_kg_ha": ColumnLabel(
         "kg/ha",
         ("Last public yield", "Último rendimento publicado"),
         (
-            "yield of the newest harvest year that was public on the date of the issue",
-            "rendimento do ano de colheita mais recente publicado até a data da edição",
+            "yield of the newest harvest year that was public on the date of the bulletin",
+            "rendimento do ano de colheita mais recente publicado até a data de referência",
         ),
     ),
     "mean_5y_kg_ha": ColumnLabel(
@@ -151,7 +154,7 @@ _REFERENCES = {
         "kg/ha",
         ("Trend of ten years", "Tendência de dez anos"),
         (
-            "line through ten public yields, drawn on to the harvest year",
+            "straight line fitted to ten public yields, extended to the harvest year",
             "reta ajustada a dez rendimentos publicados, prolongada até o ano da colheita",
         ),
     ),
@@ -159,7 +162,7 @@ _REFERENCES = {
         "",
         ("Own history", "Histórico próprio"),
         (
-            "no: the municipality lacks public yields, and its state stands in",
+            "no: the municipality has too few public yields; those of its state were used",
             "não: faltam rendimentos publicados do município; foram usados os da UF",
         ),
     ),
@@ -169,8 +172,8 @@ _SEASON = {
         "%",
         ("Season observed", "Parte da safra observada"),
         (
-            "share of the season's months whose weather was public on the date of the issue",
-            "parte dos meses da safra com dados meteorológicos publicados até a data da edição",
+            "share of the season's months whose weather was public on the date of the bulletin",
+            "parte dos meses da safra com dados meteorológicos publicados até a data de referência",
         ),
     ),
     "rain_pct": ColumnLabel(
@@ -185,7 +188,7 @@ _SEASON = {
         "°C",
         ("Maximum temperature so far, departure", "Temperatura máxima até agora, anomalia"),
         (
-            "observed months less the mean of the known years",
+            "observed months minus the mean of the known years",
             "meses observados menos a média dos anos conhecidos",
         ),
     ),
@@ -193,7 +196,7 @@ _SEASON = {
         "ha",
         ("Planted area", "Área plantada"),
         (
-            "last public planted area; harvested where the planted is not known",
+            "newest public planted area; harvested area where the planted area is not known",
             "última área plantada publicada; a colhida onde não se conhece a plantada",
         ),
     ),
@@ -204,16 +207,16 @@ _SEASON = {
         "",
         ("Season: first day", "Início da safra"),
         (
-            "first day of the months that the forecast looks at",
+            "first day of the months that the forecast uses",
             "primeiro dia dos meses considerados na previsão",
         ),
     ),
     "window_end": ColumnLabel(
         "",
         ("Season: last day", "Fim da safra"),
-        ("last day of the same", "último dia dos mesmos meses"),
+        ("last day of the same months", "último dia dos mesmos meses"),
     ),
     "latitude_deg": ColumnLabel("°", ("Latitude", "Latitude"), ("north is positive", "positiva ao norte")),
     "longitude_deg": ColumnLabel("°", ("Longitude", "Longitude"), ("east is positive", "positiva a leste")),
 }
-COLUMNS: Mapping[str, ColumnLabel] = {**_NAMES, **_YIELDS, **_REFERENCES, **_SEASON}
+COLUMNS: Mapping[str, ColumnLabel] = {**_NAMES, **_YIELDS, **_BASELINES, **_SEASON}

@@ -1,4 +1,4 @@
-"""A forecast in the formats that people and programs read: CSV, XLSX, GeoPackage, GeoJSON, CF netCDF."""
+"""Write one forecast in all formats: CSV, XLSX, GeoPackage, GeoJSON, CF netCDF."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ import xarray as xr
 from yieldcast.data.files import make_folder
 from yieldcast.errors import ConfigError
 from yieldcast.forecasting.table import check_forecast
-from yieldcast.reporting import geodata, labels, spreadsheets
-from yieldcast.reporting.geodata import Shapes, read_shapes, without_shape, write_geojson, write_gpkg
-from yieldcast.reporting.netcdf import write_cf
-from yieldcast.reporting.spreadsheets import write_csv, write_xlsx
+from yieldcast.reporting import geodata, labels, netcdf, spreadsheets
 
 FORMATS = ("csv", "xlsx", "gpkg", "geojson", "nc")
-_OF_PLACES = ("gpkg", "geojson")
+_WITH_BOUNDARIES = ("gpkg", "geojson")
 
 
 def write_all(
@@ -27,24 +24,24 @@ def write_all(
     formats: Sequence[str] | None = None,
     notice: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
-    """Write a forecast in several formats, each file whole or not at all.
+    """Write a forecast in several formats; each file is written completely or not at all.
 
     Args:
-        folder: made where it is not there; files of the same name are replaced.
-        forecast: a table as `forecast_table.check_forecast` asks for.
-        mesh: GeoJSON with the boundaries of the municipalities, or None where there are none.
+        folder: made if it does not exist; files of the same names are replaced.
+        forecast: a table as `forecasting.table.check_forecast` checks it.
+        mesh: GeoJSON with the boundaries of the municipalities, or None.
         lang: en or pt: separators, headings and words. netCDF and the names of attributes are English.
-        formats: of `FORMATS`; None for all that can be made here, the others being told to `notice`.
-        notice: hears what the reader should know: formats left out, municipalities without a boundary.
+        formats: names in `FORMATS`; None writes every format that is possible here.
+        notice: called with a message for each format left out, and for municipalities without a boundary.
 
     Returns:
-        The files written, in the order of `FORMATS`; csv is two.
+        The files written, in the order of `FORMATS`; csv gives two files.
 
     Raises:
-        ConfigError: an unknown language or format; a format asked for that needs a library or boundaries that
-            are not there.
-        SchemaError: the forecast or the mesh breaks its contract.
-        MissingDataError: no such mesh, or the disk refuses.
+        ConfigError: an unknown language or format, or a requested format that needs a library that is not
+            installed or boundaries that were not given.
+        SchemaError: the forecast or the mesh is not valid.
+        MissingDataError: the mesh does not exist, or the disk refuses.
     """
     labels.check(lang)
     check_forecast(forecast)
@@ -53,31 +50,31 @@ def write_all(
         raise ConfigError(f"expected formats of {', '.join(FORMATS)}, received {', '.join(unknown)}")
     make_folder(folder)
     shapes = None
-    if mesh is not None and set(wanted) & set(_OF_PLACES):
-        shapes = read_shapes(mesh)
-        if lost := without_shape(forecast, shapes):
+    if mesh is not None and set(wanted) & set(_WITH_BOUNDARIES):
+        shapes = geodata.read_shapes(mesh)
+        if lost := geodata.without_shape(forecast, shapes):
             notice(
                 f"{len(lost)} of {forecast.sizes['municipality']} municipalities have no boundary in the "
-                f"mesh and no geometry on maps: {', '.join(lost[:3])}{', ...' if len(lost) > 3 else ''}"
+                f"mesh, so maps do not show them: {', '.join(lost[:3])}{', ...' if len(lost) > 3 else ''}"
             )
-    lacks = {name: error for name in wanted if (error := _lack(name, shapes)) is not None}
-    for error in lacks.values():
+    impossible = {name: error for name in wanted if (error := _obstacle(name, shapes)) is not None}
+    for error in impossible.values():
         if formats is not None:
             raise error
         notice(f"left out: {error}. {error.hint}")
     return [
         file
         for name in FORMATS
-        if name in wanted and name not in lacks
+        if name in wanted and name not in impossible
         for file in _write(name, folder, forecast, shapes or {}, lang)
     ]
 
 
-def _lack(name: str, shapes: Shapes | None) -> ConfigError | None:
-    """Why a format cannot be made here."""
-    if name in _OF_PLACES and shapes is None:
+def _obstacle(name: str, shapes: geodata.Shapes | None) -> ConfigError | None:
+    """The error that prevents a format here, or None."""
+    if name in _WITH_BOUNDARIES and shapes is None:
         return ConfigError(
-            f"{name} needs the boundaries of the municipalities, and there are none",
+            f"{name} needs the boundaries of the municipalities, and none were given",
             "Fetch them with `yieldcast fetch places --store DIR`, or choose other formats.",
         )
     try:
@@ -87,14 +84,14 @@ def _lack(name: str, shapes: Shapes | None) -> ConfigError | None:
     return None
 
 
-def _write(name: str, folder: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -> list[Path]:
+def _write(name: str, folder: Path, forecast: xr.Dataset, shapes: geodata.Shapes, lang: str) -> list[Path]:
     path = folder / f"forecast.{name}"
     if name == "csv":
-        return write_csv(folder, forecast, lang)
+        return spreadsheets.write_csv(folder, forecast, lang)
     if name == "xlsx":
-        return [write_xlsx(path, forecast, lang)]
+        return [spreadsheets.write_xlsx(path, forecast, lang)]
     if name == "gpkg":
-        return [write_gpkg(path, forecast, shapes, lang)]
+        return [geodata.write_gpkg(path, forecast, shapes, lang)]
     if name == "geojson":
-        return [write_geojson(path, forecast, shapes, lang)]
-    return [write_cf(path, forecast)]
+        return [geodata.write_geojson(path, forecast, shapes, lang)]
+    return [netcdf.write_cf(path, forecast)]

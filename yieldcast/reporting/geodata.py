@@ -1,7 +1,7 @@
-"""A forecast with the boundaries of its municipalities, for maps: GeoPackage and GeoJSON in SIRGAS 2000.
+"""A forecast with the boundaries of its municipalities, for maps: GeoJSON and GeoPackage in SIRGAS 2000.
 
-Both have the same attributes under the same English names whatever the language (`labels_columns`), so that a
-style or a script made for one issue fits all others; a GeoPackage shows the reader's headings as well.
+Both formats have the same columns under the same English names (`column_labels.COLUMNS`) in every language:
+a style or a script made for one bulletin fits all others. A GeoPackage also holds the reader's headings.
 """
 
 from __future__ import annotations
@@ -25,11 +25,25 @@ from yieldcast.reporting.tables import Table, municipality_table
 
 LAYER = "municipalities"
 EPSG = 4674  # SIRGAS 2000, the legal datum of Brazil and that of IBGE's meshes
-# GeoJSON of 2008 had this member and RFC 7946 dropped it for WGS 84 alone. GDAL and with it QGIS read it, and
-# SIRGAS 2000 is what was asked for; who ignores it is wrong by less than a metre.
+# GeoJSON of 2008 had the member "crs"; RFC 7946 removed it and allows WGS 84 only. GDAL, and so QGIS, still
+# reads it. A program that ignores it places SIRGAS 2000 wrong by less than a metre.
 _CRS = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{EPSG}"}}
 _COORDINATE_DIGITS = 5  # 1 m
-Shapes = Mapping[int, Any]
+# Tables of the schema extension (GeoPackage 1.2, OGC 12-128r14, annex F.9). GDAL reads `name` as the
+# alternative name of a column, which QGIS shows instead of the column's own name.
+_SCHEMA_TABLES = """
+CREATE TABLE gpkg_data_columns (table_name TEXT NOT NULL, column_name TEXT NOT NULL, name TEXT, title TEXT,
+  description TEXT, mime_type TEXT, constraint_name TEXT,
+  CONSTRAINT pk_gdc PRIMARY KEY (table_name, column_name), CONSTRAINT gdc_tn UNIQUE (table_name, name));
+CREATE TABLE gpkg_data_column_constraints (constraint_name TEXT NOT NULL, constraint_type TEXT NOT NULL,
+  value TEXT, min NUMERIC, min_is_inclusive BOOLEAN, max NUMERIC, max_is_inclusive BOOLEAN, description TEXT,
+  CONSTRAINT gdcc_ntv UNIQUE (constraint_name, constraint_type, value));
+"""
+_SCHEMA_EXTENSION = [
+    (table, "gpkg_schema", "http://www.geopackage.org/spec121/#extension_schema", "read-write")
+    for table in ("gpkg_data_columns", "gpkg_data_column_constraints")
+]
+Shapes = Mapping[int, Any]  # municipality code -> GeoJSON geometry
 
 
 def read_shapes(mesh: Path) -> Shapes:
@@ -58,27 +72,27 @@ def read_shapes(mesh: Path) -> Shapes:
 
 
 def without_shape(forecast: xr.Dataset, shapes: Shapes) -> list[str]:
-    """Codes and names of the municipalities of a forecast that a mesh lacks."""
+    """Codes and names of the municipalities of a forecast that have no boundary in a mesh."""
     lost = [code not in shapes for code in forecast["municipality"].values.tolist()]
     codes, names = forecast["code"].values[lost], forecast["name"].values[lost]
     return [f"{code} {name}" for code, name in zip(codes, names, strict=True)]
 
 
 def write_geojson(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -> Path:
-    """Write a FeatureCollection, one municipality per line; ``geometry`` is null where the mesh has none.
+    """Write a FeatureCollection, one municipality per line; ``geometry`` is null if the mesh has none.
 
     Args:
         path: file to write.
         forecast: a checked table.
-        shapes: of `read_shapes`.
-        lang: en or pt, for the title.
+        shapes: result of `read_shapes`.
+        lang: en or pt, language of the title.
 
     Raises:
         ConfigError: an unknown language.
         MissingDataError: the disk refuses.
     """
     table = municipality_table(forecast)
-    columns = [machine_values(values) for values in table.values()]
+    columns = [_plain_values(values) for values in table.values()]
     codes = forecast["municipality"].values.tolist()
     lines = [
         _json(
@@ -91,14 +105,14 @@ def write_geojson(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -
         )
         for code, row in zip(codes, zip(*columns, strict=True), strict=True)
     ]
-    head = {"type": "FeatureCollection", "name": LAYER, "crs": _CRS, **issue_facts(forecast, lang)}
+    head = {"type": "FeatureCollection", "name": LAYER, "crs": _CRS, **_facts(forecast, lang)}
     body = ",\n".join(lines)
     atomic_text(path, f'{_json(head)[:-1]},"features":[\n{body}\n]}}\n')
     return path
 
 
-def issue_facts(forecast: xr.Dataset, lang: str) -> dict[str, Any]:
-    """What the file says of itself: the title in the reader's language, all else as the forecast has it."""
+def _facts(forecast: xr.Dataset, lang: str) -> dict[str, Any]:
+    """The attributes of the forecast as plain values, with the title in the reader's language."""
     plain = {
         str(name): value.item() if isinstance(value, np.generic) else value
         for name, value in forecast.attrs.items()
@@ -106,8 +120,8 @@ def issue_facts(forecast: xr.Dataset, lang: str) -> dict[str, Any]:
     return {**plain, "title": labels.title(forecast.attrs, lang)}
 
 
-def machine_values(values: Any) -> list[Any]:
-    """A column for machines: days as ISO 8601 texts, missing numbers as None."""
+def _plain_values(values: Any) -> list[Any]:
+    """A column as plain values: days as ISO 8601 texts, missing numbers as None."""
     if values.dtype.kind == "M":
         return [day.isoformat() for day in values.tolist()]
     return [None if value != value else value for value in values.tolist()]
@@ -121,24 +135,8 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-# The schema extension of GeoPackage (OGC 12-128r14, annex F.9): GDAL takes `name` for a field's alternative
-# name, which QGIS shows in place of the column's own.
-_SCHEMA_TABLES = """
-CREATE TABLE gpkg_data_columns (table_name TEXT NOT NULL, column_name TEXT NOT NULL, name TEXT, title TEXT,
-  description TEXT, mime_type TEXT, constraint_name TEXT,
-  CONSTRAINT pk_gdc PRIMARY KEY (table_name, column_name), CONSTRAINT gdc_tn UNIQUE (table_name, name));
-CREATE TABLE gpkg_data_column_constraints (constraint_name TEXT NOT NULL, constraint_type TEXT NOT NULL,
-  value TEXT, min NUMERIC, min_is_inclusive BOOLEAN, max NUMERIC, max_is_inclusive BOOLEAN, description TEXT,
-  CONSTRAINT gdcc_ntv UNIQUE (constraint_name, constraint_type, value));
-"""
-_SCHEMA_EXTENSION = [
-    (table, "gpkg_schema", "http://www.geopackage.org/spec121/#extension_schema", "read-write")
-    for table in ("gpkg_data_columns", "gpkg_data_column_constraints")
-]
-
-
 def check_library() -> None:
-    """Raise ConfigError where geopandas or pyogrio is not installed."""
+    """Raise ConfigError if geopandas or pyogrio is not installed."""
     try:
         import geopandas  # noqa: F401
         import pyogrio  # noqa: F401
@@ -150,17 +148,17 @@ def check_library() -> None:
 
 
 def write_gpkg(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -> Path:
-    """Write a GeoPackage of one layer, `LAYER`; a municipality that the mesh lacks has no geometry.
+    """Write a GeoPackage of one layer, `LAYER`; a municipality without a boundary has no geometry.
 
     Args:
         path: file to write.
         forecast: a checked table.
-        shapes: of `read_shapes`.
-        lang: en or pt, for the title and the headings that QGIS shows in place of names.
+        shapes: result of `read_shapes`.
+        lang: en or pt, language of the title and of the headings that QGIS shows instead of column names.
 
     Raises:
         ConfigError: geopandas or pyogrio is not installed, or an unknown language.
-        SchemaError: a boundary that is no polygon.
+        SchemaError: a boundary is not a polygon.
         MissingDataError: the disk refuses.
     """
     check_library()
@@ -168,27 +166,27 @@ def write_gpkg(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -> P
     import pyogrio
     import shapely
 
-    table, facts = municipality_table(forecast), issue_facts(forecast, lang)
-    here = [shapes.get(code) for code in forecast["municipality"].values.tolist()]
+    table, facts = municipality_table(forecast), _facts(forecast, lang)
+    found = [shapes.get(code) for code in forecast["municipality"].values.tolist()]
     try:
-        geometry = shapely.from_geojson([None if shape is None else json.dumps(shape) for shape in here])
+        geometry = shapely.from_geojson([None if shape is None else json.dumps(shape) for shape in found])
     except shapely.errors.GEOSException as error:
         raise SchemaError(f"mesh: expected polygons, received {error}", FETCH_AGAIN) from error
-    columns = {key: machine_values(values) for key, values in table.items()}
+    columns = {key: _plain_values(values) for key, values in table.items()}
     frame = geopandas.GeoDataFrame(columns, geometry=geometry, crs=f"EPSG:{EPSG}")
-    whole = io.BytesIO()  # in memory: a disk that fills under SQLite is not reported as one
+    buffer = io.BytesIO()  # in memory: SQLite would not report a full disk as such
     pyogrio.write_dataframe(
         frame,
-        whole,
+        buffer,
         driver="GPKG",
         layer=LAYER,
         geometry_type="MultiPolygon",
         promote_to_multi=True,
-        dataset_options={"VERSION": "1.2"},  # newer ones warn in the GDAL of Debian 12 and QGIS 3.22
+        dataset_options={"VERSION": "1.2"},  # GDAL of Debian 12 and QGIS 3.22 warn of newer versions
         layer_options={"IDENTIFIER": facts["title"], "DESCRIPTION": facts["attribution"]},
         layer_metadata={name: str(value) for name, value in facts.items()},
     )
-    content = _with_headings(whole.getvalue(), table, lang, forecast.attrs["as_of"])
+    content = _with_headings(buffer.getvalue(), table, lang, forecast.attrs["as_of"])
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(content)
@@ -198,9 +196,9 @@ def write_gpkg(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -> P
 
 
 def _with_headings(package: bytes, table: Table, lang: str, as_of: str) -> bytes:
-    """The GeoPackage with a heading and a meaning for every column, dated as the forecast is.
+    """The GeoPackage with a heading and a meaning for every column, and the forecast's date as time stamps.
 
-    Dated by the clock, the same forecast would be other bytes each time.
+    With the time of writing instead, the same forecast would give different bytes each time.
     """
     rows = [
         (LAYER, key, labels.column(key, lang), labels.column(key, lang), labels.meaning(key, lang))

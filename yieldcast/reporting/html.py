@@ -1,8 +1,8 @@
 """A forecast as one HTML file: map, tables, season, skill and method, in English and Portuguese, offline.
 
-Nothing in the file comes from elsewhere and nothing in it may open a connection: its Content-Security-Policy
-allows only the script and the style whose hashes it names. All texts of the data travel as JSON in a script
-element that browsers do not run, and reach the page as text nodes.
+The file loads nothing and opens no connection: its Content-Security-Policy allows only the script and the
+style whose hashes it lists. The data are JSON in a script element that browsers do not run; texts of the data
+are added to the page as text nodes, never parsed as HTML. ``web/README.md`` describes the page.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ import xarray as xr
 
 from yieldcast.data.files import atomic_text
 from yieldcast.errors import ConfigError
-from yieldcast.evaluation import skill as html_skill
+from yieldcast.evaluation.skill import longest_winning_lead, pool_by_lead
 from yieldcast.forecasting.table import ATTRIBUTES, QUANTILES, check_forecast, production_t
-from yieldcast.reporting import html_map
+from yieldcast.reporting import html_map, labels
 
-LANGUAGES = {"en": "en", "pt": "pt-BR"}
-# One script, in this order: later files use what earlier ones name.
+_LOCALES = {"en": "en", "pt": "pt-BR"}
+# Joined to one script in this order: each file uses names that earlier files define.
 SCRIPTS = (
     "i18n.js", "format.js", "data.js", "colours.js", "view.js", "map.js", "gestures.js", "search.js",
     "charts.js", "panel.js", "table.js", "tables.js", "skill.js", "sections.js", "main.js",
 )  # fmt: skip
-_PLACE = (  # variable, name in the page, digits after the point
+_PLACE_COLUMNS = (  # variable of the forecast, name in the page's data, digits after the decimal point
     ("yield_mean_kg_ha", "mean", 0), ("observed_share", "share", 3), ("probability_low", "low", 3),
     ("low_threshold_kg_ha", "threshold", 0), ("area_planted_ha", "area", 0),
     ("last_public_kg_ha", "last", 0), ("mean_5y_public_kg_ha", "mean5", 0),
     ("trend_10y_public_kg_ha", "trend", 0), ("own_history", "own", 0), ("rain_so_far_pct", "rain", 0),
     ("tmax_so_far_anomaly_degC", "tmax", 1),
 )  # fmt: skip
-_AGGREGATE = (
+_AGGREGATE_COLUMNS = (
     ("aggregate_yield_mean_kg_ha", "mean", 0), ("aggregate_observed_share", "share", 3),
     ("aggregate_area_planted_ha", "area", 0), ("aggregate_last_public_kg_ha", "last", 0),
     ("aggregate_mean_5y_public_kg_ha", "mean5", 0), ("aggregate_municipalities", "count", 0),
 )  # fmt: skip
-_ENDS = (QUANTILES.index(0.05), QUANTILES.index(0.50), QUANTILES.index(0.95))
-# What JSON may hold and a page must not meet: an end of the script element, and the two line ends of Unicode.
+_P05, _P50, _P95 = (QUANTILES.index(level) for level in (0.05, 0.50, 0.95))
+# Escaped in the JSON: what could end the script element, and the two line ends that are legal in JSON only.
 _UNSAFE = {ord(mark): f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
 
 
@@ -58,26 +58,25 @@ def write(
     skill: Sequence[Mapping[str, Any]] = (),
     lang: str = "en",
 ) -> Path:
-    """Write the report of a forecast, whole or not at all.
+    """Write the report of a forecast; the file is written completely or not at all.
 
     Args:
         path: the HTML file; its folder must exist.
-        forecast: a table that passes `check_forecast`.
-        mesh: GeoJSON of the municipalities (see `html_map.encode`); None leaves the map out.
-        previous: an earlier forecast of the same crop and harvest year; None leaves changes out.
-        skill: rows of ``yieldcast backtest --json``; none are shown as "no backtest".
-        lang: en or pt, the language the page opens in; it holds both.
+        forecast: a table as `forecasting.table.check_forecast` checks it.
+        mesh: GeoJSON of the municipalities (see `html_map.encode`); None leaves out the map.
+        previous: an earlier forecast of the same crop and harvest year; None leaves out the changes.
+        skill: rows of ``yieldcast backtest --json``; without rows the report says that there was no backtest.
+        lang: language in which the page opens, en or pt; the page holds both.
 
     Returns:
         `path`.
 
     Raises:
-        ConfigError: another language, or `previous` of another crop or harvest year.
-        MissingDataError: no such mesh, or the disk refuses.
-        SchemaError: a forecast, mesh or skill row that breaks its contract.
+        ConfigError: an unknown language, or `previous` of another crop or harvest year.
+        MissingDataError: the mesh does not exist, or the disk refuses.
+        SchemaError: the forecast, the mesh or a skill row is not valid.
     """
-    if lang not in LANGUAGES:
-        raise ConfigError(f"expected the language of a report to be en or pt, received {lang!r}")
+    labels.check(lang)
     data = {**contents(forecast, previous, skill), "lang": lang}
     data["mesh"] = html_map.encode(mesh) if mesh is not None else None
     atomic_text(path, _page(data))
@@ -87,14 +86,14 @@ def write(
 def contents(
     forecast: xr.Dataset, previous: xr.Dataset | None = None, skill: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
-    """Every number and text of the report, ready for JSON; arguments and errors as `write`.
+    """Every number and text of the report as plain values for JSON; arguments and errors as for `write`.
 
-    Yields are whole kg/ha, so that a median and its five-year mean differ by what a reader subtracts.
+    Yields are whole kg/ha, so that the page's differences are exactly those of the numbers that it shows.
     """
     check_forecast(forecast)
     if previous is not None:
         _check_same_season(forecast, check_forecast(previous))
-    table = html_skill.pool_by_lead(skill, str(forecast.attrs["crop"]))
+    pooled = pool_by_lead(skill, str(forecast.attrs["crop"]))
     return {
         "about": {name: _plain(forecast.attrs[name]) for name in ATTRIBUTES},
         "quantiles": list(QUANTILES),
@@ -102,10 +101,8 @@ def contents(
         "aggregates": _aggregates(forecast, previous),
         "previous": str(previous.attrs["as_of"]) if previous is not None else None,
         "skill": {
-            "rows": table,
-            "beats": {
-                score: html_skill.longest_winning_lead(table, score) for score in ("rmse_kg_ha", "crps_kg_ha")
-            },
+            "rows": pooled,
+            "beats": {score: longest_winning_lead(pooled, score) for score in ("rmse_kg_ha", "crps_kg_ha")},
         },
     }
 
@@ -122,10 +119,10 @@ def _check_same_season(forecast: xr.Dataset, previous: xr.Dataset) -> None:
 def _places(forecast: xr.Dataset, previous: xr.Dataset | None) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {"code": forecast["municipality"].values.tolist()}
     columns |= {name: [str(text) for text in forecast[name].values] for name in ("name", "state", "region")}
-    columns |= {short: _numbers(forecast[name].values, digits) for name, short, digits in _PLACE}
+    columns |= {short: _numbers(forecast[name].values, digits) for name, short, digits in _PLACE_COLUMNS}
     for k in range(len(QUANTILES)):
         columns[f"q{k}"] = _numbers(forecast["yield_kg_ha"].values[:, k])
-    for k in _ENDS:
+    for k in (_P05, _P50, _P95):
         columns[f"t{k}"] = _numbers(production_t(forecast).values[:, k])
     for name, short in (("window_start", "start"), ("window_end", "end")):
         columns[short] = [str(day) for day in forecast[name].values.astype("datetime64[D]")]
@@ -136,10 +133,10 @@ def _places(forecast: xr.Dataset, previous: xr.Dataset | None) -> dict[str, list
 def _aggregates(forecast: xr.Dataset, previous: xr.Dataset | None) -> dict[str, list[Any]]:
     names = [str(name) for name in forecast["aggregate"].values]
     columns: dict[str, list[Any]] = {"name": names}
-    columns |= {short: _numbers(forecast[name].values, digits) for name, short, digits in _AGGREGATE}
+    columns |= {short: _numbers(forecast[name].values, digits) for name, short, digits in _AGGREGATE_COLUMNS}
     for k in range(len(QUANTILES)):
         columns[f"q{k}"] = _numbers(forecast["aggregate_yield_kg_ha"].values[:, k])
-    for k in _ENDS:
+    for k in (_P05, _P50, _P95):
         columns[f"t{k}"] = _numbers(production_t(forecast, aggregate=True).values[:, k])
     columns["before"] = _before(forecast, previous, "aggregate", "aggregate_yield_kg_ha")
     states = forecast["state"].values.astype(str)
@@ -156,19 +153,19 @@ def _aggregates(forecast: xr.Dataset, previous: xr.Dataset | None) -> dict[str, 
 
 
 def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
-    """Mean of what is known, by planted area; the plain mean where no area is known."""
+    """Mean of the values that are not NaN, weighted by planted area; the plain mean if no area is known."""
     known = ~np.isnan(values)
     if not known.any():
         return float("nan")
-    heavy = weights[known] if weights[known].sum() > 0 else np.ones(int(known.sum()))
-    return float(np.average(values[known], weights=heavy))
+    used = weights[known] if weights[known].sum() > 0 else np.ones(int(known.sum()))
+    return float(np.average(values[known], weights=used))
 
 
 def _before(forecast: xr.Dataset, previous: xr.Dataset | None, dim: str, name: str) -> list[Any]:
-    """The medians of the previous forecast in the order of this one; None where it had none."""
+    """Medians of the previous forecast in the order of this one; None where it had none."""
     if previous is None:
         return [None] * forecast.sizes[dim]
-    medians = previous[name].values[:, _ENDS[1]]
+    medians = previous[name].values[:, _P50]
     known = dict(zip(previous[dim].values.tolist(), _numbers(medians), strict=True))
     return [known.get(key) for key in forecast[dim].values.tolist()]
 
@@ -193,7 +190,7 @@ def _page(data: Mapping[str, Any]) -> str:
     )
     packed = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Template((web / "report.html").read_text(encoding="utf-8")).substitute(
-        lang=LANGUAGES[data["lang"]], title=html.escape(str(data["about"]["title"])), policy=policy,
+        lang=_LOCALES[data["lang"]], title=html.escape(str(data["about"]["title"])), policy=policy,
         style=style, script=script, data=packed.translate(_UNSAFE),
     )  # fmt: skip
 

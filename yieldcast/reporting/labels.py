@@ -1,4 +1,4 @@
-"""What readers see by name in English and Portuguese: crops, lines, columns, dates and numbers."""
+"""Words, numbers and dates for readers, in English and Portuguese."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from yieldcast.reporting.column_labels import COLUMNS
 Lang = Literal["en", "pt"]
 LANGUAGES: tuple[Lang, ...] = ("en", "pt")
 _Pair = tuple[str, str]
-# PAM's names of the crops that we know how to fetch, without "em grão" and the like
+# The crops that can be fetched, in Portuguese as PAM names them, without additions such as "(em grão)"
 _CROPS: Mapping[str, _Pair] = {
     "soybean": ("soybean", "soja"),
     "corn": ("corn", "milho"),
@@ -32,32 +32,19 @@ _CROPS: Mapping[str, _Pair] = {
     "coffee": ("coffee", "café"),
     "orange": ("orange", "laranja"),
 }
-_LINES: Mapping[str, _Pair] = {
-    "forecast": ("this forecast", "esta previsão"),
-    "last_public": ("last public yield", "último rendimento publicado"),
-    "mean_5y_public": ("mean of five public years", "média de cinco anos publicados"),
-    "trend_10y_public": ("trend of ten public years", "tendência de dez anos publicados"),
-    "boosted_history_public": (
-        "boosted trees on weather and public yields",
-        "árvores de decisão (boosting) com clima e rendimentos publicados",
-    ),
-    "climatology": (
-        "climatology: own past yields",
-        "climatologia: rendimentos passados do próprio município",
-    ),
-}
 _SCENARIOS: Mapping[str, _Pair] = {
     "climatology": ("weather of every past year", "clima de todos os anos passados"),
     "analogue": ("weather of the most similar past years", "clima dos anos passados mais parecidos"),
     "seasonal": ("seasonal weather forecast (SEAS5)", "previsão climática sazonal (SEAS5)"),
 }
-_WHOLE: Mapping[str, _Pair] = {"Brazil": ("Brazil", "Brasil"), "": ("All", "Total")}
+_COUNTRIES: Mapping[str, _Pair] = {"Brazil": ("Brazil", "Brasil"), "": ("All", "Total")}
 _MONTHS: tuple[tuple[str, ...], ...] = (
     ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
      "November", "December"),
     ("janeiro", "fevereiro", "março", "abril", "maio", "junho", "julho", "agosto", "setembro", "outubro",
      "novembro", "dezembro"),
 )  # fmt: skip
+_PORTUGUESE_SIGNS = str.maketrans({",": ".", ".": ","})
 _TEXTS: Mapping[str, _Pair] = {
     "synthetic": ("synthetic data", "dados sintéticos"),
     "yes": ("yes", "sim"),
@@ -73,14 +60,14 @@ _TEXTS: Mapping[str, _Pair] = {
     "meaning": ("Meaning", "Significado"),
     "machine_name": ("Name in GeoPackage and GeoJSON", "Nome em GeoPackage e GeoJSON"),
 }
-# The attributes of a forecast, in the order in which they are told
+# The attributes of a forecast, in the order in which readers see them
 ATTRIBUTES: Mapping[str, _Pair] = {
     "title": ("Forecast", "Previsão"),
     "synthetic": ("Synthetic data", "Dados sintéticos"),
     "crop": ("Crop", "Cultura"),
     "harvest_year": ("Harvest year", "Ano da colheita"),
     "season": ("Season", "Safra"),
-    "as_of": ("As of (date of the issue)", "Data da edição"),
+    "as_of": ("As of (date of the bulletin)", "Data de referência do boletim"),
     "lead_months": ("Lead (months)", "Antecedência (meses)"),
     "country": ("Country", "País"),
     "last_public_harvest_year": ("Newest public harvest year", "Último ano de colheita publicado"),
@@ -110,74 +97,63 @@ def text(key: str, lang: str) -> str:
 
 
 def crop(name: str, lang: str) -> str:
-    """A crop as readers call it; one that is not known keeps its own name."""
+    """Name of a crop; an unknown crop is returned unchanged."""
     return _CROPS.get(name, (name, name))[_side(lang)]
 
 
-def line(name: str, lang: str) -> str:
-    """A model or reference line of the skill table; one that is not known keeps its own name."""
-    return _LINES.get(name, (name, name))[_side(lang)]
-
-
 def scenario(name: str, lang: str) -> str:
-    """Where the weather of the rest of the season comes from; an unknown method keeps its own name."""
+    """Where the weather of the rest of the season comes from; an unknown method is returned unchanged."""
     return _SCENARIOS.get(name, (name, name))[_side(lang)]
 
 
 def country(name: str, lang: str) -> str:
-    """A country as readers call it; one that is not known keeps its own name."""
-    return _WHOLE.get(name, (name, name))[_side(lang)]
+    """Name of a country; an unknown country is returned unchanged."""
+    return _COUNTRIES.get(name, (name, name))[_side(lang)]
 
 
 def aggregate(name: str, lang: str, of: str) -> str:
-    """An aggregate of the forecast table: the whole country by its name, a state by its own.
+    """Name of an aggregate of the forecast table, the country or a state.
 
     Args:
-        name: `forecast_table.ALL_MUNICIPALITIES` or a state.
+        name: `forecasting.table.ALL_MUNICIPALITIES` or a state.
         lang: en or pt.
         of: the forecast's attribute ``country``.
     """
-    return (
-        (country(of, lang) if of == "Brazil" else _WHOLE[""][_side(lang)])
-        if name == ALL_MUNICIPALITIES
-        else name
-    )
+    side = _side(lang)
+    if name != ALL_MUNICIPALITIES:
+        return name
+    return _COUNTRIES[of if of == "Brazil" else ""][side]
 
 
 def attribute(name: str, lang: str) -> str:
-    """An attribute of a forecast; one that is not known keeps its own name."""
+    """Name of an attribute of a forecast; an unknown attribute is returned unchanged."""
     return ATTRIBUTES.get(name, (name, name))[_side(lang)]
 
 
 def column(key: str, lang: str) -> str:
-    """The heading of a column with its unit, e.g. "Previsão: mediana (kg/ha)"; `COLUMNS` has the keys."""
+    """Heading of a column with its unit, e.g. "Previsão: mediana (kg/ha)"; keys as in `COLUMNS`."""
     unit, heading, _ = COLUMNS[key]
     return f"{heading[_side(lang)]} ({unit})" if unit else heading[_side(lang)]
 
 
 def meaning(key: str, lang: str) -> str:
-    """What a column holds, one sentence; `COLUMNS` has the keys."""
+    """Meaning of a column in one sentence; keys as in `COLUMNS`."""
     return COLUMNS[key].meaning[_side(lang)]
 
 
-def month(iso: str, lang: str, short: bool = False) -> str:
-    """A month for readers: "October 2017", "outubro de 2017"; short: "Oct 2017", "out/2017".
+def month(iso: str, lang: str) -> str:
+    """A month for readers: "October 2017", "outubro de 2017".
 
     Args:
         iso: the month or a day of it, ``2017-10`` or ``2017-10-15``.
         lang: en or pt.
-        short: three letters.
     """
-    year, number_ = int(iso[:4]), int(iso[5:7])
     side = _side(lang)
-    name = _MONTHS[side][number_ - 1]
-    if short:
-        return f"{name[:3]}{(' ', '/')[side]}{year}"
-    return f"{name}{(' ', ' de ')[side]}{year}"
+    return f"{_MONTHS[side][int(iso[5:7]) - 1]}{(' ', ' de ')[side]}{int(iso[:4])}"
 
 
 def date(day: dt.date, lang: str) -> str:
-    """A day: 2017-11-15 in English, where 11/15 and 15/11 are both in use; 15/11/2017 in Portuguese."""
+    """A day: 2017-11-15 in English, where 11/15 and 15/11 are both common; 15/11/2017 in Portuguese."""
     return (day.isoformat(), day.strftime("%d/%m/%Y"))[_side(lang)]
 
 
@@ -187,31 +163,28 @@ def season(harvest_year: int) -> str:
 
 
 def number(value: float, digits: int, lang: str, group: bool = True) -> str:
-    """A number as it is written in a language, "3,012.5" or "3.012,5"; an en dash where there is none.
+    """A number in the notation of a language, "3,012.5" or "3.012,5"; an en dash for NaN.
 
     Args:
-        value: NaN where missing.
-        digits: after the decimal sign.
+        value: NaN if missing.
+        digits: number of digits after the decimal sign.
         lang: en or pt.
-        group: whether thousands are set apart.
+        group: whether to separate thousands.
     """
     side = _side(lang)
     if math.isnan(value):
         return "–"
     written = f"{value:{',' if group else ''}.{digits}f}"
-    if not written.strip("-0.,"):  # what is rounded to nothing has no sign
+    if not written.strip("-0.,"):  # no sign before a zero
         written = written.removeprefix("-")
-    return written.translate(_COMMA) if side else written
-
-
-_COMMA = str.maketrans({",": ".", ".": ","})
+    return written.translate(_PORTUGUESE_SIGNS) if side else written
 
 
 def title(attrs: Mapping[str, Any], lang: str) -> str:
-    """One line that names a forecast, with the mark of synthetic data.
+    """Title of a forecast in one line; that of synthetic data says so.
 
     Args:
-        attrs: of a forecast table.
+        attrs: attributes of a forecast table.
         lang: en or pt.
     """
     name, year = crop(attrs["crop"], lang).capitalize(), int(attrs["harvest_year"])
@@ -225,13 +198,13 @@ def title(attrs: Mapping[str, Any], lang: str) -> str:
 
 
 def about(attrs: Mapping[str, Any], lang: str) -> list[tuple[str, str]]:
-    """Every attribute of a forecast as heading and value, first the known ones in the reader's words.
+    """Heading and value of every attribute of a forecast, the known attributes first.
 
     Args:
-        attrs: of a forecast table.
+        attrs: attributes of a forecast table.
         lang: en or pt.
     """
-    said = {
+    translated = {
         "title": title(attrs, lang),
         "synthetic": text("yes" if attrs["synthetic"] else "no", lang),
         "crop": crop(attrs["crop"], lang),
@@ -241,13 +214,13 @@ def about(attrs: Mapping[str, Any], lang: str) -> list[tuple[str, str]]:
         "scenarios": scenario(attrs["scenarios"], lang),
         "weather_known_to": month(attrs["weather_known_to"], lang) if attrs["weather_known_to"] else "–",
     }
-    known = {name: said.get(name, str(attrs.get(name, "–"))) for name in ATTRIBUTES}
+    known = {name: translated.get(name, str(attrs.get(name, "–"))) for name in ATTRIBUTES}
     others = {str(name): str(value) for name, value in attrs.items() if name not in known}
     return [(attribute(name, lang), value) for name, value in {**known, **others}.items()]
 
 
 def check(lang: str) -> None:
-    """Refuse a language that is not one of `LANGUAGES` with a ConfigError."""
+    """Raise ConfigError for a language that is not in `LANGUAGES`."""
     _side(lang)
 
 

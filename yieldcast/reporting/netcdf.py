@@ -1,4 +1,4 @@
-"""A forecast as netCDF by the CF conventions; `forecast_table.read` reads it back."""
+"""A forecast as netCDF that follows the CF conventions; `forecasting.table.read_forecast` reads it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from yieldcast.forecasting.table import check_forecast
 CONVENTIONS = "CF-1.11"
 _REFERENCE_TIME = "forecast_reference_time"
 _DAYS = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "int32"}
-_ABOUT: dict[str, dict[str, Any]] = {
+_CF_ATTRIBUTES: dict[str, dict[str, Any]] = {
     "municipality": {"long_name": "IBGE code of the municipality"},
     "quantile": {"long_name": "probability of a yield at or below the value", "units": "1"},
     "aggregate": {"long_name": "all municipalities, or a state"},
@@ -30,10 +30,10 @@ _ABOUT: dict[str, dict[str, Any]] = {
 
 
 def write_cf(path: Path, forecast: xr.Dataset) -> Path:
-    """Write the table of a forecast as netCDF-4 by CF 1.11, and read it back before it takes its place.
+    """Write the table of a forecast as netCDF-4 (CF 1.11); the file is read back before it gets its name.
 
-    Beside what the table holds: what CF asks for (names, history, source, references) and the date of the
-    issue as the scalar coordinate ``forecast_reference_time``. English in both languages.
+    The file holds the whole table, the attributes that CF requires (names, history, source, references) and
+    the date of the bulletin as the scalar coordinate ``forecast_reference_time``. Its texts are English.
 
     Args:
         path: file to write.
@@ -56,13 +56,13 @@ def write_cf(path: Path, forecast: xr.Dataset) -> Path:
 
 
 def as_cf(forecast: xr.Dataset) -> xr.Dataset:
-    """The table with the attributes and encodings that CF 1.11 asks for; values, names and dims stay."""
+    """The table with the attributes and encodings of CF 1.11; values, names and dims do not change."""
     ds = forecast.copy().drop_encoding()
     day = np.datetime64(ds.attrs["as_of"], "ns")
     ds = ds.assign_coords({_REFERENCE_TIME: ((), day, {"standard_name": _REFERENCE_TIME})})
-    ds[_REFERENCE_TIME].attrs["long_name"] = "date of the issue: nothing published later was used"
-    for name, about in _ABOUT.items():
-        ds[name].attrs |= about
+    ds[_REFERENCE_TIME].attrs["long_name"] = "date of the bulletin: nothing published later was used"
+    for name, attributes in _CF_ATTRIBUTES.items():
+        ds[name].attrs |= attributes
     flags: dict[str, Any] = {
         "flag_values": np.array([0, 1], dtype=np.int8),
         "flag_meanings": "of_its_state of_its_own",
@@ -80,18 +80,19 @@ def _global_attributes(attrs: dict[str, Any]) -> dict[str, Any]:
         f"weather of the rest of the season: {attrs['scenarios']}",
         "history": f"{attrs['made_with']}: forecast as of {attrs['as_of']}, run {attrs['run_id']}",
         "references": "Cunha & Silva 2020, doi:10.1109/LAGIRS48042.2020.9165608",
-        "comment": f"{mark}Quantiles are calibrated. An aggregate is no sum of municipalities: their errors "
-        "have a part in common. Production is area_planted_ha times yield_kg_ha / 1000 (t).",
+        "comment": f"{mark}Quantiles are calibrated. The interval of an aggregate is not the sum of the "
+        "municipalities' intervals, because their errors are correlated. Production is area_planted_ha times "
+        "yield_kg_ha / 1000 (t).",
         "license": attrs["licence"],
     }
 
 
 def _set_encoding(ds: xr.Dataset) -> None:
-    """Say how each variable is stored.
+    """Set how each variable is stored.
 
-    CF allows no fill value in coordinates (2.5.1), and no coordinate variable of texts (2.4): labels as an
-    array of characters have a second dim, so they are an auxiliary coordinate, which has to be named (6.1).
-    Programs older than CF 1.8 read texts in no other form.
+    CF allows neither fill values in coordinates (CF 1.11, section 2.5.1) nor coordinate variables of texts
+    (2.4). Texts are stored as arrays of characters, the only form that programs older than CF 1.8 read. These
+    have a second dim, so they are auxiliary coordinates, which must be named in ``coordinates`` (6.1).
     """
     for name, array in ds.coords.items():
         ds[name].encoding = {"dtype": "S1"} if array.dtype.kind == "U" else {"_FillValue": None}

@@ -1,6 +1,6 @@
-"""The columns of the exported tables, as bare arrays under the names of `labels_columns`.
+"""The columns of the exported tables, as arrays under the keys of `column_labels.COLUMNS`.
 
-Rounded once, here, so that the same number stands in every format.
+Values are rounded here, once, so that every format shows the same number.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from yieldcast.forecasting.table import ALL_MUNICIPALITIES, QUANTILES, productio
 from yieldcast.reporting import labels
 from yieldcast.reporting.column_labels import COLUMNS
 
-# key -> text, whole numbers, yes or no, days (datetime64[D]) or numbers (float64, NaN where missing)
+# key -> (row,) texts, integers, booleans, days (datetime64[D]) or numbers (float64, NaN where missing)
 Table = dict[str, NDArray[Any]]
-# By unit; all else has one. Whole hectares and tonnes as PAM has them; 0.0001 degrees are 11 m.
+# Digits after the decimal sign by unit; 1 for any other. PAM has whole hectares and tonnes; 0.0001° is 11 m.
 _DIGITS = {"ha": 0, "t": 0, "°": 4}
 _P05, _P50, _P95 = (QUANTILES.index(q) for q in (0.05, 0.50, 0.95))
 
 
 def digits(key: str) -> int:
-    """How many digits after the decimal sign a column of numbers keeps."""
+    """Number of digits after the decimal sign of a column of numbers."""
     return _DIGITS.get(COLUMNS[key].unit, 1)
 
 
 def municipality_table(forecast: xr.Dataset) -> Table:
-    """One row per municipality: names, quantiles, risk, reference lines, season, area and production.
+    """One row per municipality: names, quantiles, risk, baselines, season, area and production.
 
     Args:
         forecast: a checked table.
@@ -54,7 +54,7 @@ def municipality_table(forecast: xr.Dataset) -> Table:
     }
     return _rounded(
         names
-        | _issue(forecast, forecast.sizes["municipality"])
+        | _bulletin(forecast, forecast.sizes["municipality"])
         | _yields(got["yield_kg_ha"], got["yield_mean_kg_ha"], got["mean_5y_public_kg_ha"])
         | risk
         | _production(forecast, aggregate=False)
@@ -63,15 +63,15 @@ def municipality_table(forecast: xr.Dataset) -> Table:
 
 
 def aggregate_table(forecast: xr.Dataset) -> Table:
-    """One row for the whole country and one per state, with the columns that an aggregate has.
+    """One row for the country and one per state; only the columns that aggregates have.
 
     Args:
         forecast: a checked table.
     """
     got = {name: array.values for name, array in forecast.variables.items()}
-    whole = got["aggregate"] == ALL_MUNICIPALITIES
+    is_country = got["aggregate"] == ALL_MUNICIPALITIES
     names = {
-        "level": np.where(whole, "country", "state"),
+        "level": np.where(is_country, "country", "state"),
         "aggregate": got["aggregate"].astype(str),
         "municipalities": got["aggregate_municipalities"],
     }
@@ -83,7 +83,7 @@ def aggregate_table(forecast: xr.Dataset) -> Table:
     }
     return _rounded(
         names
-        | _issue(forecast, len(whole))
+        | _bulletin(forecast, len(is_country))
         | _yields(
             got["aggregate_yield_kg_ha"],
             got["aggregate_yield_mean_kg_ha"],
@@ -95,29 +95,29 @@ def aggregate_table(forecast: xr.Dataset) -> Table:
 
 
 def localised(table: Table, lang: str, country: str) -> Table:
-    """The table with crop, level, country and yes or no as readers of a language say them.
+    """The table with crop, level, country and booleans in the words of a language.
 
     Args:
-        table: of one of the functions above.
+        table: result of `municipality_table` or `aggregate_table`.
         lang: en or pt.
-        country: the forecast's attribute.
+        country: the forecast's attribute ``country``.
     """
-    said = {
+    words = {
         "crop": lambda name: labels.crop(name, lang),
         "level": lambda name: labels.text(name, lang),
         "aggregate": lambda name: labels.aggregate(name, lang, country),
     }
     out = dict(table)
     for key, values in table.items():
-        if key in said:
-            out[key] = np.array([said[key](str(value)) for value in values])
+        if key in words:
+            out[key] = np.array([words[key](str(value)) for value in values])
         elif values.dtype.kind == "b":
             out[key] = np.where(values, labels.text("yes", lang), labels.text("no", lang))
     return out
 
 
-def _issue(forecast: xr.Dataset, rows: int) -> Table:
-    """What makes every row say by itself which forecast it belongs to."""
+def _bulletin(forecast: xr.Dataset, rows: int) -> Table:
+    """Columns that identify the forecast in every row."""
     attrs = forecast.attrs
     return {
         "crop": np.full(rows, attrs["crop"]),
@@ -146,13 +146,13 @@ def _yields(quantiles: NDArray[Any], mean: NDArray[Any], mean_5y: NDArray[Any]) 
 
 
 def _production(forecast: xr.Dataset, aggregate: bool) -> Table:
-    # in float64: a float32 holds tonnes to seven digits only
+    # in float64: a float32 has seven digits, too few for tonnes
     values = production_t(forecast.drop_vars("own_history").astype(np.float64), aggregate).values
     return {"prod_p50_t": values[:, _P50], "prod_p05_t": values[:, _P05], "prod_p95_t": values[:, _P95]}
 
 
 def _rounded(table: Table) -> Table:
-    """Numbers as float64 with the digits of their column; adding zero takes the sign off -0."""
+    """Numbers as float64 with the digits of their column; adding zero turns -0 into 0."""
     return {
         key: np.round(values.astype(np.float64), digits(key)) + 0.0 if values.dtype.kind == "f" else values
         for key, values in table.items()

@@ -1,4 +1,4 @@
-"""The report in headless Chromium, as readers meet it: at the desk and on the phone."""
+"""The report in headless Chromium, at desktop and phone size."""
 
 import json
 import os
@@ -37,12 +37,12 @@ MODELS = ("forecast", "last_public", "mean_5y_public", "boosted_history_public",
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium; without it these tests are skipped, unless YIELDCAST_CHROMIUM says that it must be there."""
+    """Chromium; without it these tests are skipped, unless YIELDCAST_CHROMIUM names one."""
     named = os.environ.get("YIELDCAST_CHROMIUM")
     names = [named] if named else ["chromium", "chromium-browser", "google-chrome"]
     found = next((path for name in names if (path := shutil.which(name))), None)
     if named and found is None:
-        pytest.fail(f"YIELDCAST_CHROMIUM names {named}, which is no program here")
+        pytest.fail(f"YIELDCAST_CHROMIUM names {named}, which is not installed")
     if found is None:
         pytest.skip("needs a Chromium: install chromium, or name one in YIELDCAST_CHROMIUM")
     if not named:
@@ -56,7 +56,7 @@ def browser():
 
 
 class Reader:
-    """A page in a window of its own, without network, that keeps what it complains of and asks for."""
+    """A page in a new window without network; records the messages of its console and its requests."""
 
     def __init__(self, browser, size):
         self.context = browser.new_context(
@@ -71,8 +71,8 @@ class Reader:
 
     @contextmanager
     def opens(self, path, complaints=()):
-        """The page with a report; at the end nothing but `complaints` stands on the console, and nothing but
-        the file was asked for."""
+        """The page with a report; at the end its console may hold only `complaints`, and only the file may
+        have been requested."""
         self.said, self.asked = [], []
         self.page.goto(path.as_uri())
         self.page.wait_for_selector('html[data-ready="1"]', state="attached")
@@ -90,7 +90,7 @@ def opened(browser, path, size="desk", complaints=()):
 
 
 def country(count, detail, undrawn=0, unforecast=8, seed=2):
-    """Codes, names, states and places of a country of three states, and its mesh.
+    """Codes, names and states of the municipalities of a country of three states, and its mesh.
 
     The last `unforecast` of each state have no forecast, the first `undrawn` of the country no polygon.
     """
@@ -116,7 +116,7 @@ def country(count, detail, undrawn=0, unforecast=8, seed=2):
 
 
 def skill_rows():
-    """The forecast beats the best line from four months on; 2016 is its worst year."""
+    """Rows of a backtest: the forecast wins from a lead of five months on; 2016 is its worst year."""
     rows = []
     for year in (2015, 2016, 2017):
         for lead in range(9):
@@ -175,7 +175,7 @@ def desk(readers, made):
 
 
 def settle(page):
-    """Two frames on, and the sharp picture after a gesture drawn."""
+    """Wait until the map is drawn again after a gesture."""
     page.evaluate("""new Promise((done) =>
         setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 150))""")
 
@@ -186,7 +186,7 @@ def at(page, code):
 
 
 def point(page, code):
-    """Point at a municipality, or touch it: the name and the labelled numbers that appear beside it."""
+    """Point at a municipality, or touch it; returns the name and the labelled numbers that appear."""
     place = at(page, code)
     if page.size == "phone":
         page.touchscreen.tap(place["x"], place["y"])
@@ -288,12 +288,12 @@ def test_zoom_by_wheel_fingers_buttons_and_keys(page, made):
     page.keyboard.press("+")
     assert zoom() > 1.2
     page.keyboard.press("ArrowLeft")
-    assert page.locator(".tip").is_visible()  # what lies in the middle
+    assert page.locator(".tip").is_visible()  # of the municipality in the centre
     page.keyboard.press("0")
     assert zoom() == pytest.approx(1)
 
 
-def test_the_wheel_scrolls_the_page_where_there_is_nothing_to_zoom_out_of(desk, made):
+def test_the_wheel_scrolls_the_page_when_the_whole_country_is_shown(desk, made):
     place = at(desk, made[1]["municipality"].values[40])
     before = desk.evaluate("scrollY")
     desk.mouse.move(place["x"], place["y"])
@@ -369,7 +369,7 @@ def simulated(colour, kind):
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
-def test_classes_stay_apart_for_colour_blind_readers(desk):
+def test_colour_blind_readers_can_tell_classes_apart(desk):
     palettes, grey = desk.evaluate("[yieldcastReport.palettes, yieldcastReport.noForecast]")
     assert set(palettes) == {"median", "change", "departure", "low", "width"}
     for kind in ("none", "protan", "deutan", "tritan"):
@@ -423,8 +423,8 @@ def test_the_language_switches_and_the_choice_stays(page, made):
     median = whole(forecast["aggregate_yield_kg_ha"].values[0, 3], "pt")
     for words in (
         "Soja: previsão de rendimento, colheita 2018", "safra 2017/18", "Dados sintéticos", "Desempenho",
-        "15 de novembro de 2017", f"{median} kg/ha", "edição de 15 de outubro de 2017", "Mapa dos municípios",
-        "Rio Grande do Sul",
+        "15 de novembro de 2017", f"{median} kg/ha", "boletim de 15 de outubro de 2017",
+        "Mapa dos municípios", "Rio Grande do Sul",
     ):  # fmt: skip
         assert words in text, words
     assert "Yield" not in text.replace("yieldcast", "")
@@ -515,7 +515,7 @@ def test_the_policy_of_the_page_stops_scripts_and_connections(browser, made):
         assert page.evaluate("typeof window.hacked") == "undefined"
 
 
-def test_everything_is_reached_by_tab_with_the_focus_to_be_seen(desk):
+def test_everything_is_reached_by_tab_with_a_visible_focus(desk):
     reached = []
     for _ in range(70):
         desk.keyboard.press("Tab")
@@ -564,7 +564,7 @@ def test_season_and_skill(desk):
     assert "Sept 2017 – May 2018" in season
     skill = desk.locator("#skill").inner_text().replace("\xa0", " ")
     # 400 + 25 x lead against 540 of the best line: lower up to lead 5 (525)
-    assert "RMSE: the forecast beats the best reference line from 5 months before the harvest on." in skill
+    assert "RMSE: the forecast beats the best baseline from 5 months before the harvest on." in skill
     assert "lower RMSE at 6 of 9 leads" in skill
     assert "80 % of the outcomes of 2016 fell inside the 90 % interval" in skill
     assert desk.locator("#skill svg.lead-chart").count() == 3
@@ -588,7 +588,7 @@ def test_how_it_was_made(desk):
         assert words in text, words
 
 
-def test_nothing_hangs_over_the_side(page):
+def test_nothing_is_wider_than_the_window(page):
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     assert (
         page.evaluate("""[...document.querySelectorAll("button, select, input")]
@@ -601,14 +601,14 @@ def test_nothing_hangs_over_the_side(page):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_without_mesh_previous_issue_and_backtest_the_rest_works(browser, tmp_path, size):
+def test_without_mesh_previous_bulletin_and_backtest_the_rest_works(browser, tmp_path, size):
     forecast = synthetic_forecast(as_of="2017-08-15")
     path = html.write(tmp_path / "r.html", forecast, None, lang="pt")
     with opened(browser, path, size) as page:
         text = page.locator("body").inner_text()
         assert "Sem mapa" in text
-        assert "primeira edição: nada a comparar" in text
-        assert "Nenhum teste retrospectivo acompanha esta edição" in text
+        assert "primeiro boletim: nada a comparar" in text
+        assert "Nenhum teste retrospectivo acompanha este boletim" in text
         assert "Nenhum mês da safra é público ainda" in text
         assert page.locator("canvas").count() == 0
         assert page.locator('#places th[data-key="change"]').count() == 0
@@ -617,7 +617,7 @@ def test_without_mesh_previous_issue_and_backtest_the_rest_works(browser, tmp_pa
         assert page.locator("#chosen").inner_text() == "Sintético 007"
 
 
-def test_without_a_previous_issue_its_layer_is_not_offered(browser, made, tmp_path):
+def test_without_a_previous_bulletin_its_layer_is_not_offered(browser, made, tmp_path):
     _, forecast, _, mesh = made
     (tmp_path / "mesh.geojson").write_text(json.dumps(mesh))
     real = forecast.assign_attrs(synthetic=0)
@@ -633,7 +633,7 @@ def test_without_a_previous_issue_its_layer_is_not_offered(browser, made, tmp_pa
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A report of 5,570 municipalities with more corners than Brazil's: (path, a code of the middle)."""
+    """A report of 5,570 municipalities with more corners than Brazil's: (path, a code, number of shapes)."""
     folder = tmp_path_factory.mktemp("large")
     codes, names, states, mesh = country(5570, detail=7, unforecast=1)
     assert sum(len(f["geometry"]["coordinates"][0]) for f in mesh["features"]) > 206_615
@@ -642,7 +642,7 @@ def large(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def brazil(tmp_path_factory, brazil_files):
-    """The same of the real boundaries."""
+    """The same with the real boundaries."""
     mesh = json.loads((brazil_files / "municipalities.geojson").read_text())
     about = sorted(
         (int(f["properties"]["code"]), *(f["properties"][k] for k in ("name", "uf")))
@@ -668,7 +668,7 @@ def test_a_whole_country_is_small_and_opens_in_three_seconds(browser, request, w
     path, code, polygons = request.getfixturevalue(which)
     assert path.stat().st_size < 4_000_000  # 15 MB are allowed
     best = np.inf
-    for _ in range(3):  # what else the machine does meanwhile is not the page's
+    for _ in range(3):  # the best of three: other processes may slow the machine down
         start = time.perf_counter()
         with opened(browser, path, size) as page:
             page.evaluate("(code) => yieldcastReport.colourAt(code)", code)  # waits for the picture
@@ -700,7 +700,7 @@ def test_one_municipality_of_which_little_is_known(readers, tmp_path, size):
             known = layer in ("width", "median")
             assert ("not known (1)" in page.locator(".legend").inner_text()) != known
             assert (colours_at(page, [5_100_001]) == [[0xD3, 0xD6, 0xDA]]) != known
-        assert "RMSE: there is no reference line to compare with." in page.locator("#skill").inner_text()
+        assert "RMSE: there is no baseline to compare with." in page.locator("#skill").inner_text()
         page.locator("#places tbody button").click()
         text = page.locator("#panel").inner_text()
         assert "NaN" not in text + page.locator("body").inner_text()

@@ -1,6 +1,6 @@
-// Small drawings in SVG: the fan of one forecast, the range of a row, lines of skill by lead.
+// Charts in SVG: the quantiles of one forecast, the interval of a table row, scores by lead.
 
-// Three to six round numbers within a range.
+// About `wanted` round numbers within a range, as axis ticks.
 function ticks(low, high, wanted = 5) {
   const step = roundStep(Math.max(high - low, 1e-9) / wanted);
   const out = [];
@@ -16,17 +16,17 @@ const SIGNS = {
 };
 const sign = (name) => svg("svg", { viewBox: "0 0 14 14", class: "sign", "aria-hidden": "true" }, SIGNS[name](7, -2.5));
 
-const REFERENCES = { last: "colLast", mean5: "colMean5", trend: "trend" };
+const BASELINES = { last: "colLast", mean5: "colMean5", trend: "trend" };
 
-// The quantiles of one row as nested bars (90, 80, 50 %), its median, and the reference lines beneath.
+// The quantiles of one row as nested bars (90, 80 and 50 % intervals), its median, and the baselines below.
 function fan(row, name) {
   const width = 340,
     left = 16,
     right = width - 16,
     top = 8,
     tall = 34;
-  const references = Object.keys(REFERENCES).filter((key) => row[key] !== null && row[key] !== undefined);
-  const shown = [row.q0, row.q6, row.threshold ?? row.q3, ...references.map((key) => row[key])];
+  const baselines = Object.keys(BASELINES).filter((key) => row[key] !== null && row[key] !== undefined);
+  const shown = [row.q0, row.q6, row.threshold ?? row.q3, ...baselines.map((key) => row[key])];
   const low = Math.min(...shown),
     high = Math.max(...shown),
     room = Math.max((high - low) * 0.06, 10);
@@ -38,7 +38,7 @@ function fan(row, name) {
     name,
     `${t("median")} ${kgHa(row.q3)}`,
     `${t("interval90")} ${range(row.q0, row.q6, "kg/ha")}`,
-    ...references.map((key) => `${t(REFERENCES[key])} ${kgHa(row[key])}`),
+    ...baselines.map((key) => `${t(BASELINES[key])} ${kgHa(row[key])}`),
   ].join("; ");
   return svg(
     "svg",
@@ -50,7 +50,7 @@ function fan(row, name) {
     row.threshold
       ? svg("line", { x1: x(row.threshold), x2: x(row.threshold), y1: top - 6, y2: axis, class: "threshold" })
       : "",
-    references.map((key) => SIGNS[key](x(row[key]), top + tall)),
+    baselines.map((key) => SIGNS[key](x(row[key]), top + tall)),
     svg("line", { x1: left, x2: right, y1: axis, y2: axis, class: "axis" }),
     ticks(low - room, high + room).map((at) =>
       svg("text", { x: x(at), y: axis + 15, "text-anchor": "middle" }, number(at)),
@@ -58,7 +58,7 @@ function fan(row, name) {
   );
 }
 
-// 5 to 95 % of one row with its median and five-year mean, on the scale of all rows of the table.
+// The 90 and 50 % intervals, median and five-year mean of one row, on the scale of all rows of the table.
 function rangeBar(row, [low, high]) {
   const x = (value) => 3 + ((value - low) / (high - low || 1)) * 134;
   return svg(
@@ -79,8 +79,9 @@ const share = (value) =>
     svg("rect", { width: 100 * value, height: 8, class: "share-part" }),
   );
 
-// Lines over lead, the longest lead at the left so that time runs to the right.
-// lines: [{name, kind, points: [[lead, value]]}]; options: title, note, show(value), floor, ceiling, level, marked.
+// Scores by lead, the longest lead at the left so that time runs to the right.
+// lines: [{name, kind, points: [[lead, value]]}]. options: title, note; show(value) for titles, tick(value) for the
+// axis; floor and ceiling, values that the axis must include; level, a value to mark; marked, a lead to mark.
 function leadChart(lines, options) {
   const width = 400,
     height = 230,
@@ -134,7 +135,7 @@ function leadChart(lines, options) {
               class: "now",
               "text-anchor": x(options.marked) > width / 2 ? "end" : "start",
             },
-            t("thisIssue"),
+            t("thisBulletin"),
           ),
         ]
       : "",
@@ -156,7 +157,7 @@ function leadChart(lines, options) {
   );
 }
 
-// A shape of its own for every line: colour alone tells nothing apart.
+// A different marker for every model, because colour alone is not enough for colour-blind readers.
 function marker(kind, x, y) {
   const shapes = {
     forecast: () => svg("circle", { cx: x, cy: y, r: 4.2 }),

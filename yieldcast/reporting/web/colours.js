@@ -1,6 +1,6 @@
-// What the map can show, in which colours and classes. Sequential palettes rise or fall steadily in lightness,
-// the diverging one falls to both sides of zero. Neighbouring classes, and every class and the grey of "no
-// forecast", stay apart for all three kinds of colour blindness (tests simulate them after Machado et al. 2009).
+// Layers of the map, their palettes and classes. The lightness of sequential palettes rises or falls steadily; that
+// of the diverging one falls to both sides of zero. All classes, and the grey of "no forecast", can be told apart
+// with all three kinds of colour blindness (the tests simulate them after Machado et al. 2009).
 const VIRIDIS = [
   "#440154",
   "#482878",
@@ -13,12 +13,15 @@ const VIRIDIS = [
   "#b5de2b",
   "#fde725",
 ];
-const MAGMA = ["#fcfdbf", "#fec98d", "#fd9567", "#f1605d", "#cd4071", "#9f2f7f", "#721f81", "#440f76", "#180f3d"]; // turned: wide is dark
+// reversed: wide intervals are dark
+const MAGMA = ["#fcfdbf", "#fec98d", "#fd9567", "#f1605d", "#cd4071", "#9f2f7f", "#721f81", "#440f76", "#180f3d"];
 const YLORBR = ["#fff7bc", "#fee391", "#fec44f", "#fe9929", "#ec7014", "#cc4c02", "#993404", "#662506"];
-const ORBU = ["#5a2a04", "#9c4a08", "#d9821f", "#f9c36b", "#8ec4ea", "#4a93cf", "#1f63a8", "#08306b"]; // no pale middle: it would look like the grey
+// no pale middle, which would look like the grey
+const ORBU = ["#5a2a04", "#9c4a08", "#d9821f", "#f9c36b", "#8ec4ea", "#4a93cf", "#1f63a8", "#08306b"];
 const NO_FORECAST = "#d3d6da";
 
-// Layers: value of a municipality, palette, unit; a diverging one has zero in its middle.
+// Layers: value(municipality), palette, unit, show(value) for texts, tick(value) for the legend. A diverging layer has
+// zero in the middle of its palette.
 const LAYERS = {
   median: {
     label: "layerMedian",
@@ -67,7 +70,7 @@ const LAYERS = {
 const layerNames = () => Object.keys(LAYERS).filter((name) => name !== "change" || hasPrevious);
 
 const channels = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
-// Colour at a share 0..1 of a palette, between its anchors.
+// Colour at a position 0..1 of a palette, interpolated between its entries.
 function shade(palette, share) {
   const at = Math.min(Math.max(share, 0), 1) * (palette.length - 1);
   const low = channels(palette[Math.floor(at)]),
@@ -76,13 +79,13 @@ function shade(palette, share) {
   return `#${mixed.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
 }
 
-// The next of 1, 2, 2.5, 5 times a power of ten from above, so that legends and axes show round numbers.
+// The smallest of 1, 2, 2.5, 5 times a power of ten that is not below `rough`: steps for legends and axes.
 function roundStep(rough) {
   const power = 10 ** Math.floor(Math.log10(rough));
   return [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * 0.9999) * power;
 }
 
-// Limits between classes: round numbers over the middle 96 % of the values, so that few extremes take no colours.
+// Limits between classes: round numbers over the middle 96 % of the values, so that extremes do not take up colours.
 function classBreaks(layer, values) {
   if (layer.breaks) return layer.breaks;
   const sorted = [...values].sort((a, b) => a - b);
@@ -100,7 +103,7 @@ function classBreaks(layer, values) {
   return breaks.length ? breaks : [low];
 }
 
-// Classes of a layer: limits, one colour for each class, the class of every shape (-1 without a number).
+// Classes of a layer: limits, one colour and size per class, and the class of every shape (-1 without a number).
 function classes(name) {
   const layer = LAYERS[name];
   const values = SHAPES.map((shape) => (shape.place ? layer.value(shape.place) : null));

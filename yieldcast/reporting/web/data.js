@@ -1,4 +1,4 @@
-// The numbers of the report: columns become one object per municipality and aggregate, the mesh its rings.
+// The data of the report: one object per municipality and aggregate from the columns, and the unpacked boundaries.
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const ABOUT = DATA.about;
 
@@ -28,7 +28,7 @@ function bytes(text) {
   return out;
 }
 
-// LEB128: seven bits to a byte, lowest first; the eighth says that more follow.
+// LEB128: seven bits in each byte, lowest first; the eighth bit is 1 if more bytes follow.
 function varints(stream) {
   const out = [];
   let value = 0,
@@ -46,8 +46,8 @@ function varints(stream) {
 }
 const zigzag = (n) => (n % 2 ? -(n + 1) / 2 : n / 2);
 
-// Municipalities of the mesh, in steps of its grid: rings as flat x, y (y to the south, as on a screen; x
-// squeezed by the cosine of the middle latitude), and for each corner whether an edge of a state begins there.
+// Municipalities of the mesh, in grid steps: rings as flat arrays x, y (y points south, as on a screen; x is scaled
+// by the cosine of the middle latitude), and for each corner whether an edge of a state begins there. See html_map.py.
 function decodeMesh(mesh) {
   const counts = varints(bytes(mesh.counts)),
     corners = varints(bytes(mesh.corners));

@@ -1,4 +1,4 @@
-// Elements, sentences, numbers and dates. All text reaches the page as text nodes: nothing is parsed as HTML.
+// Makes elements, texts, numbers and dates. All text is added as text nodes: nothing is parsed as HTML.
 let lang = "en";
 
 function t(key, filling = {}) {
@@ -7,7 +7,7 @@ function t(key, filling = {}) {
   return pair[LANGUAGES.indexOf(lang)].replace(/\{(\w+)\}/g, (_, name) => String(filling[name]));
 }
 
-// A word of the data that readers know by another name: crops, countries, lines; others stay as they are.
+// The reader's name of a crop, country, model or kind of scenarios; unknown ones are returned unchanged.
 function word(kind, value) {
   const key = `${kind}_${value}`;
   return Object.hasOwn(TEXTS, key) ? t(key) : String(value);
@@ -52,7 +52,7 @@ function tonnes(value) {
   return value >= 1e6 ? withUnit(number(value / 1e6, 1), "Mt") : withUnit(number(value), "t");
 }
 
-// A day or a month such as 2017-11-15 or 2017-10; anything else is shown as it came.
+// A day (2017-11-15) or a month (2017-10) in words; any other text is returned unchanged.
 function date(text, style = "long") {
   const found = /^(\d{4})-(\d{2})(?:-(\d{2}))?$/.exec(text ?? "");
   if (!found) return String(text ?? "");
@@ -61,7 +61,7 @@ function date(text, style = "long") {
   const day = Date.UTC(Number(found[1]), Number(found[2]) - 1, Number(found[3] ?? 1));
   return new Intl.DateTimeFormat(LOCALES[lang], options).format(day);
 }
-// Whole months are named as months.
+// From one day to another; by months if both are whole.
 function span(start, end) {
   if (!start || !end) return "–";
   const after = new Date(`${end}T00:00:00Z`).getTime() + 24 * 3600 * 1000;

@@ -1,5 +1,5 @@
-// Mouse, touch, pen, wheel and keyboard on the map. With the whole country in sight one finger and the wheel
-// downwards scroll the page; once zoomed in they move the map.
+// Mouse, touch, pen, wheel and keyboard on the map. While the whole country is visible, dragging with one finger and
+// turning the wheel down scroll the page; when zoomed in, they move the map and zoom out.
 function listen(map, onChoose) {
   const { base, view } = map,
     pointers = new Map();
@@ -41,20 +41,20 @@ function listen(map, onChoose) {
   });
   base.addEventListener("pointerup", (event) => {
     const [x, y] = place(event),
-      alone = pointers.size === 1;
+      single = pointers.size === 1;
     pointers.delete(event.pointerId);
-    if (!alone || travelled > 6) return;
+    if (!single || travelled > 6) return;
     const shape = map.pointAt(x, y);
     if (shape) onChoose(shape, false);
   });
   base.addEventListener("pointercancel", (event) => pointers.delete(event.pointerId));
   base.addEventListener("pointerleave", (event) => {
-    if (event.pointerType !== "touch") map.hideTip(); // a lifted finger leaves too: its numbers stay
+    if (event.pointerType !== "touch") map.hideTip(); // lifting a finger also fires this; the numbers stay
   });
   base.addEventListener(
     "wheel",
     (event) => {
-      if (event.deltaY > 0 && !view.zoomed) return; // nothing to zoom out of: the page scrolls
+      if (event.deltaY > 0 && !view.zoomed) return; // already zoomed out: the page scrolls
       event.preventDefault();
       const pixels = event.deltaY * (event.deltaMode === 1 ? 18 : 1);
       view.zoom(Math.exp(-Math.min(Math.max(pixels, -240), 240) / 260), ...place(event));

@@ -1,4 +1,4 @@
-// Every sentence of the report: key: [English, Portuguese]. {name} stands for what is filled in.
+// Every text of the report, key: [English, Portuguese]. `t` replaces {name} by a value.
 const LANGUAGES = ["en", "pt"];
 const LOCALES = { en: "en-GB", pt: "pt-BR" };
 const TEXTS = {
@@ -24,9 +24,9 @@ const TEXTS = {
   median: ["Median yield", "Rendimento mediano"],
   interval90: ["90 % interval", "Intervalo de 90 %"],
   to: ["{low} to {high}", "{low} a {high}"],
-  change: ["Change from the previous issue", "Mudança desde a edição anterior"],
-  sinceIssue: ["issue of {date}", "edição de {date}"],
-  noPrevious: ["first issue: nothing to compare with", "primeira edição: nada a comparar"],
+  change: ["Change from the previous bulletin", "Mudança desde o boletim anterior"],
+  sinceBulletin: ["bulletin of {date}", "boletim de {date}"],
+  noPrevious: ["first bulletin: nothing to compare with", "primeiro boletim: nada a comparar"],
   departure: ["Departure from the five-year mean", "Anomalia: diferença da média de cinco anos"],
   meanIs: ["mean of five public years {value}", "média de cinco anos públicos {value}"],
   production: ["Production", "Produção"],
@@ -42,11 +42,11 @@ const TEXTS = {
   ],
   layer: ["Show", "Mostrar"],
   layerMedian: ["Median yield", "Rendimento mediano"],
-  layerChange: ["Change from the previous issue", "Mudança desde a edição anterior"],
+  layerChange: ["Change from the previous bulletin", "Mudança desde o boletim anterior"],
   layerDeparture: ["Departure from the five-year mean", "Anomalia (diferença da média de cinco anos)"],
   layerLow: ["Probability of a low yield", "Probabilidade de rendimento baixo"],
   layerWidth: ["Width of the 90 % interval", "Largura do intervalo de 90 %"],
-  layerNote_change: ["this issue minus that of {date}", "esta edição menos a de {date}"],
+  layerNote_change: ["this bulletin minus that of {date}", "este boletim menos o de {date}"],
   layerNote_departure: [
     "median minus the mean of the five newest public harvests",
     "mediana menos a média das cinco últimas colheitas públicas",
@@ -86,8 +86,8 @@ const TEXTS = {
   // one municipality
   details: ["Details", "Detalhes"],
   choose: [
-    "Choose a municipality on the map or by name to see its forecast beside its own past.",
-    "Escolha um município no mapa ou pelo nome para ver a previsão ao lado do seu passado.",
+    "Choose a municipality on the map or by name to see its forecast and its past yields.",
+    "Escolha um município no mapa ou pelo nome para ver a previsão e os rendimentos passados.",
   ],
   municipality: ["Municipality", "Município"],
   state: ["State", "UF"],
@@ -102,8 +102,8 @@ const TEXTS = {
   ofNormal: ["{value} of normal", "{value} do normal"],
   tmaxAnomaly: ["Max. temperature, anomaly", "Temperatura máx., anomalia"],
   notOwn: [
-    "The municipality has too few public yields of its own: its reference lines are its state's.",
-    "O município tem poucos rendimentos públicos próprios: as referências são as da sua UF.",
+    "The municipality has too few public yields of its own: the baselines are those of its state.",
+    "O município tem poucos rendimentos publicados: as referências são as da sua UF.",
   ],
   close: ["Close", "Fechar"],
   showOnMap: ["Show on the map", "Mostrar no mapa"],
@@ -111,8 +111,8 @@ const TEXTS = {
   tablesTitle: ["Country and states", "País e UFs"],
   placesTitle: ["Municipalities", "Municípios"],
   aggregateNote: [
-    "Weighted by planted area. A state's interval is its own: it is not the sum of its municipalities' intervals, because a bad season is bad for neighbours too.",
-    "Ponderado pela área plantada. O intervalo de uma UF é próprio: não é a soma dos intervalos dos municípios, porque um ano ruim é ruim também para os vizinhos.",
+    "Weighted by planted area. A state's interval is computed for the state as a whole: it is not the sum of its municipalities' intervals, because the errors of neighbours are correlated.",
+    "Ponderado pela área plantada. O intervalo de uma UF é calculado para a UF inteira: não é a soma dos intervalos dos municípios, porque os erros de vizinhos são correlacionados.",
   ],
   filter: ["Filter", "Filtrar"],
   filterHint: ["name or abbreviation", "nome ou sigla"],
@@ -153,23 +153,23 @@ const TEXTS = {
   // skill
   skillTitle: ["Skill so far", "Desempenho até aqui"],
   skillNone: [
-    "No backtest was given with this issue, so nothing is said here about its skill.",
-    "Nenhum teste retrospectivo acompanha esta edição; por isso nada se diz aqui sobre o desempenho.",
+    "No backtest was given with this bulletin, so its skill is not shown.",
+    "Nenhum teste retrospectivo acompanha este boletim; por isso o desempenho não é mostrado.",
   ],
   skillNote: [
-    "Forecasts made again for harvests {years} with only what was public at each date, pooled over years by number of municipalities. Reference lines at the same date stand beside them.",
-    "Previsões refeitas para as colheitas {years} só com o que era público em cada data, reunidas por número de municípios. Ao lado estão as linhas de referência na mesma data.",
+    "Forecasts recomputed for harvests {years} with only what was public on each date; means over the years are weighted by number of municipalities. Baselines on the same dates are shown for comparison.",
+    "Previsões refeitas para as colheitas {years} só com o que estava publicado em cada data; médias ponderadas pelo número de municípios. As referências nas mesmas datas servem de comparação.",
   ],
   beats: [
-    "{score}: the forecast beats the best reference line from {lead} before the harvest on.",
+    "{score}: the forecast beats the best baseline from {lead} before the harvest on.",
     "{score}: a previsão supera a melhor referência a partir de {lead} antes da colheita.",
   ],
   beatsNever: [
-    "{score}: the forecast does not beat the best reference line at the shortest lead.",
-    "{score}: a previsão não supera a melhor referência no menor prazo.",
+    "{score}: the forecast does not beat the best baseline at the shortest lead.",
+    "{score}: a previsão não supera a melhor referência na menor antecedência.",
   ],
   beatsUnknown: [
-    "{score}: there is no reference line to compare with.",
+    "{score}: there is no baseline to compare with.",
     "{score}: não há referência com que comparar.",
   ],
   beatsOf: ["It has the lower {score} at {won} of {n} leads.", "Tem o menor {score} em {won} de {n} prazos."],
@@ -181,8 +181,8 @@ const TEXTS = {
   month1: ["1 month", "1 mês"],
   lead: ["Lead", "Prazo"],
   leadAxis: ["months to harvest", "meses até a colheita"],
-  thisIssue: ["this issue", "esta edição"],
-  model: ["Line", "Linha"],
+  thisBulletin: ["this bulletin", "este boletim"],
+  model: ["Model", "Modelo"],
   years: ["Harvests", "Colheitas"],
   n: ["n", "n"],
   rmse: ["RMSE", "RMSE"],
@@ -190,7 +190,7 @@ const TEXTS = {
   rmseIs: ["typical error", "erro típico"],
   crpsIs: ["error of the whole distribution", "erro da distribuição inteira"],
   coverage: ["Coverage of the 90 % interval", "Cobertura do intervalo de 90 %"],
-  coverageIs: ["share of outcomes inside; 90 % is meant", "parte dos resultados dentro; o alvo é 90 %"],
+  coverageIs: ["share of outcomes inside; the target is 90 %", "parte dos resultados dentro; o alvo é 90 %"],
   colCoverage: ["Coverage", "Cobertura"],
   colWorst: ["Worst year", "Pior ano"],
   worstLine: ["worst year", "pior ano"],
@@ -205,8 +205,8 @@ const TEXTS = {
   methodTitle: ["How this was made", "Como foi feito"],
   meansTitle: ["What the numbers mean", "O que os números significam"],
   meansInterval: [
-    "90 % interval: if the past is a guide, nine harvests in ten fall inside it and one in twenty below it. It counts for one municipality or one state; neighbours miss together, so in a bad year far more than one in ten fall outside.",
-    "Intervalo de 90 %: se o passado serve de guia, nove em cada dez colheitas caem dentro dele e uma em vinte abaixo. Vale para um município ou uma UF; vizinhos erram juntos, e num ano ruim muito mais que um em dez fica fora.",
+    "90 % interval: if the past is a guide, nine harvests in ten fall inside it and one in twenty below it. It holds for one municipality or one state; the errors of neighbours are correlated, so in a bad year far more than one in ten fall outside.",
+    "Intervalo de 90 %: se o passado serve de guia, nove em cada dez colheitas caem dentro dele e uma em vinte abaixo. Vale para um município ou uma UF; os erros de vizinhos são correlacionados, e num ano ruim muito mais que um em dez fica fora.",
   ],
   meansMedian: [
     "Median: half of the outcomes are expected above it and half below.",
@@ -225,10 +225,10 @@ const TEXTS = {
     "Produção: rendimento previsto sobre a última área plantada pública. A área em si não é prevista.",
   ],
   meansLimits: [
-    "Limits: the forecast knows weather, place and past yields. It knows no pest, price, flood of a single field, new variety or change of area, and a season outside all known years is outside its experience.",
-    "Limites: a previsão conhece o tempo, o lugar e os rendimentos passados. Não conhece pragas, preços, a enchente de um só talhão, variedades novas nem mudança de área, e uma safra fora de todos os anos conhecidos está fora da sua experiência.",
+    "Limits: the forecast uses weather, place and past yields. It does not know pests, prices, floods of single fields, new varieties or changes of area, and a season unlike all known years is unlike anything that it was trained on.",
+    "Limitações: a previsão usa as condições meteorológicas, o lugar e os rendimentos passados. Não conhece pragas, preços, alagamentos localizados, variedades novas nem mudanças de área, e uma safra diferente de todos os anos conhecidos está fora do que o modelo já viu.",
   ],
-  factsTitle: ["Facts of this issue", "Dados desta edição"],
+  factsTitle: ["Facts of this bulletin", "Dados deste boletim"],
   factTitle: ["Title", "Título"],
   factAsOf: ["As of", "Data de referência"],
   factKnown: ["Weather known to", "Tempo conhecido até"],
@@ -240,14 +240,14 @@ const TEXTS = {
   factRun: ["Run", "Execução"],
   factCalibration: ["Calibration", "Calibração"],
   calibrated: [
-    "on forecasts made again for whole harvest years: {years}",
+    "on forecasts recomputed for whole harvest years: {years}",
     "em previsões refeitas de anos de colheita inteiros: {years}",
   ],
   factInputs: ["Made from", "Feito de"],
   factMade: ["Made with", "Feito com"],
   factLicence: ["Licence", "Licença"],
   factAttribution: ["Data and attribution", "Dados e atribuição"],
-  factPrevious: ["Previous issue", "Edição anterior"],
+  factPrevious: ["Previous bulletin", "Boletim anterior"],
   offline: [
     "This file holds everything it shows and opens no connection.",
     "Este arquivo contém tudo o que mostra e não abre nenhuma conexão.",

@@ -1,4 +1,4 @@
-// The page as a whole: built anew for each language; map, layer and chosen municipality stay as they are.
+// The whole page: rebuilt when the language changes; map, layer and chosen municipality are kept.
 const state = { chosen: null, layer: "median" };
 const map = SHAPES.length ? new MunicipalMap() : null;
 const panel = el("aside", { id: "panel" });
@@ -142,7 +142,7 @@ if (map) {
   map.fit();
 }
 const probe = el("canvas", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
-// For tests and scripts: where a municipality stands in the window, what colour it has there, how many are drawn.
+// For tests and debugging, see README.md.
 window.yieldcastReport = {
   polygons: SHAPES.length,
   get drawn() {

@@ -1,4 +1,4 @@
-// The map: one canvas with the municipalities, one above it with what is pointed at and chosen.
+// The map: one canvas with the municipalities, and one above it that marks the hovered and the chosen one.
 const BORDER = "rgba(20, 32, 38, 0.75)",
   RIM = "rgba(255, 255, 255, 0.55)",
   SEA = "#f4f7f8";
@@ -20,7 +20,7 @@ class MunicipalMap {
     new ResizeObserver(() => this.fit()).observe(this.node);
   }
 
-  // The outlines of states as runs of sides; a side between two states is kept by one of them only.
+  // The outlines of states as connected sides; a side between two states is drawn once.
   stateEdges() {
     const path = new Path2D(),
       seen = new Set();
@@ -64,7 +64,7 @@ class MunicipalMap {
     this.draw();
   }
 
-  // While a gesture runs the last picture is moved and stretched; the sharp one follows when it rests.
+  // During a gesture the last picture is moved and scaled; the map is drawn again when the gesture pauses.
   moved() {
     this.hideTip();
     this.node.classList.toggle("zoomed", this.view.zoomed);
@@ -100,7 +100,7 @@ class MunicipalMap {
     this.later = requestAnimationFrame(() => this.draw());
   }
 
-  // Draws every municipality in sight, class by class; `drawn` counts them over the whole country.
+  // Draws every visible municipality, class by class.
   draw() {
     clearTimeout(this.rest);
     if (!this.density) return;
@@ -123,7 +123,7 @@ class MunicipalMap {
     this.drawMarks();
   }
 
-  // Fills; the same colour along the sides closes the hairlines that smoothing leaves between neighbours.
+  // Fills, and strokes in the same colour to close the hairlines that smoothing leaves between neighbours.
   paint(context, pixel) {
     const groups = new Map();
     const inSight = [];
@@ -205,7 +205,7 @@ class MunicipalMap {
     }
   }
 
-  // Points at what lies under a pixel and shows its numbers there.
+  // Marks the municipality under a pixel and shows its numbers there.
   pointAt(px, py) {
     this.hovered = shapeAt(...this.view.toMap(px, py));
     this.drawMarks();
@@ -216,7 +216,7 @@ class MunicipalMap {
     return this.hovered;
   }
 
-  // Beside the point where there is room; on a narrow map in the half where the point is not.
+  // Places the numbers beside the point if there is room, otherwise in the half of the map without the point.
   placeTip(px, py) {
     const { offsetWidth: width, offsetHeight: height } = this.tip,
       room = this.view;

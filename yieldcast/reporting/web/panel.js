@@ -1,5 +1,5 @@
-// The numbers of one municipality: the short ones beside the pointer, all of them in the panel.
-const line = (label, value) => el("div", {}, el("dt", {}, label), el("dd", {}, value));
+// The numbers of one municipality: a few beside the pointer, all of them in the panel.
+const entry = (label, value) => el("div", {}, el("dt", {}, label), el("dd", {}, value));
 
 function tipContent(shape) {
   const { place } = shape;
@@ -15,19 +15,19 @@ function tipContent(shape) {
     el(
       "dl",
       {},
-      line(t("median"), kgHa(place.q3)),
-      line(t("interval90"), range(place.q0, place.q6, "kg/ha")),
-      line(t("colMean5"), kgHa(place.mean5)),
-      line(t("last"), kgHa(place.last)),
-      hasPrevious ? line(t("colChange"), signedKgHa(place.change)) : "",
-      line(t("low"), percent(place.low)),
-      line(t("colObserved"), percent(place.share)),
-      line(t("area"), hectares(place.area)),
+      entry(t("median"), kgHa(place.q3)),
+      entry(t("interval90"), range(place.q0, place.q6, "kg/ha")),
+      entry(t("colMean5"), kgHa(place.mean5)),
+      entry(t("last"), kgHa(place.last)),
+      hasPrevious ? entry(t("colChange"), signedKgHa(place.change)) : "",
+      entry(t("low"), percent(place.low)),
+      entry(t("colObserved"), percent(place.share)),
+      entry(t("area"), hectares(place.area)),
     ),
   ];
 }
 
-// Fills the panel with one municipality ({code, name, state, place}), or with what to do when there is none.
+// Fills the panel with one municipality ({code, name, state, place}); without one, with a hint and the country.
 function fillPanel(panel, chosen, actions) {
   if (!chosen) {
     panel.replaceChildren(
@@ -35,7 +35,7 @@ function fillPanel(panel, chosen, actions) {
       el("p", { class: "quiet" }, t("choose")),
       el("h4", {}, aggregateName(COUNTRY)),
       fan(COUNTRY, aggregateName(COUNTRY)),
-      references(COUNTRY),
+      baselineList(COUNTRY),
     );
     return;
   }
@@ -53,14 +53,14 @@ function fillPanel(panel, chosen, actions) {
 const placeOf = ({ state, place, code }) =>
   [STATE_NAMES[state] ?? state, place?.region, `IBGE ${code}`].filter(Boolean).join(" · ");
 
-const references = (row) =>
+const baselineList = (row) =>
   el(
     "dl",
-    { class: "refs" },
-    Object.entries(REFERENCES)
+    { class: "baselines" },
+    Object.entries(BASELINES)
       .filter(([key]) => row[key] !== undefined)
       .map(([key, label]) =>
-        line(
+        entry(
           [sign(key), t(label)],
           [
             kgHa(row[key]),
@@ -75,27 +75,27 @@ function numbersOf(place) {
   return [
     el("p", { class: "big" }, kgHa(place.q3), el("span", { class: "quiet" }, ` ${t("median").toLowerCase()}`)),
     fan(place, place.name),
-    references(place),
+    baselineList(place),
     place.own ? "" : el("p", { class: "note" }, t("notOwn")),
     el(
       "dl",
       {},
-      line(t("interval90"), range(place.q0, place.q6, "kg/ha")),
-      line(t("intervalOf", { share: percent(0.8) }), range(place.q1, place.q5, "kg/ha")),
-      line(t("intervalOf", { share: percent(0.5) }), range(place.q2, place.q4, "kg/ha")),
-      line(t("mean"), kgHa(place.mean)),
-      hasPrevious ? line(t("colChange"), signedKgHa(place.change)) : "",
-      line(t("low"), percent(place.low)),
-      line(t("threshold"), kgHa(place.threshold)),
-      line(t("area"), hectares(place.area)),
-      line(
+      entry(t("interval90"), range(place.q0, place.q6, "kg/ha")),
+      entry(t("intervalOf", { share: percent(0.8) }), range(place.q1, place.q5, "kg/ha")),
+      entry(t("intervalOf", { share: percent(0.5) }), range(place.q2, place.q4, "kg/ha")),
+      entry(t("mean"), kgHa(place.mean)),
+      hasPrevious ? entry(t("colChange"), signedKgHa(place.change)) : "",
+      entry(t("low"), percent(place.low)),
+      entry(t("threshold"), kgHa(place.threshold)),
+      entry(t("area"), hectares(place.area)),
+      entry(
         t("production"),
         place.t3 === null ? "–" : `${tonnes(place.t3)} (${tonnes(place.t0)} – ${tonnes(place.t6)})`,
       ),
-      line(t("windowDates"), span(place.start, place.end)),
-      line(t("colObserved"), observed),
-      line(t("rain"), place.rain === null ? "–" : t("ofNormal", { value: percent(place.rain / 100) })),
-      line(t("tmaxAnomaly"), withUnit(number(place.tmax, 1, true), "°C")),
+      entry(t("windowDates"), span(place.start, place.end)),
+      entry(t("colObserved"), observed),
+      entry(t("rain"), place.rain === null ? "–" : t("ofNormal", { value: percent(place.rain / 100) })),
+      entry(t("tmaxAnomaly"), withUnit(number(place.tmax, 1, true), "°C")),
     ),
   ].filter(Boolean);
 }

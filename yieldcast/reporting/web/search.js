@@ -1,7 +1,7 @@
-// Finding a municipality by name, with or without accents: a text field with a list under it (ARIA combobox).
+// Finds a municipality by name, with or without accents: a text field with a list under it (ARIA combobox).
 const MOST_FOUND = 12;
 
-// What can be found: every municipality of the mesh, and those with a forecast that the mesh does not hold.
+// Every municipality of the mesh, and those with a forecast that are not in the mesh.
 const FINDABLE = [
   ...SHAPES.map(({ code, name, state, place }) => ({ code, name, state, place })),
   ...PLACES.filter((place) => !SHAPES.some((shape) => shape.place === place)).map((place) => ({
@@ -12,7 +12,7 @@ const FINDABLE = [
   })),
 ].map((found) => ({ ...found, plain: plain(found.name) }));
 
-// Names that begin with the text come first, then those with a word that does, then the rest.
+// Names that begin with the text come first, then names with a word that begins with it, then the rest.
 function find(text) {
   const wanted = plain(text).trim();
   if (!wanted) return [];

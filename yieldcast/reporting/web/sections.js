@@ -1,4 +1,4 @@
-// The parts of the page around map and tables: header, headline, legend, season, method.
+// Sections of the page other than map and tables: header, headline, legend, season, method.
 const cropName = () => word("crop", ABOUT.crop);
 const season = () => `${ABOUT.harvest_year - 1}/${String(ABOUT.harvest_year).slice(2)}`;
 const isSynthetic = () => Number(ABOUT.synthetic) !== 0;
@@ -91,7 +91,7 @@ function headline() {
       card(
         t("change"),
         el("span", { class: direction(COUNTRY.change) }, signedKgHa(COUNTRY.change)),
-        hasPrevious ? t("sinceIssue", { date: date(DATA.previous) }) : t("noPrevious"),
+        hasPrevious ? t("sinceBulletin", { date: date(DATA.previous) }) : t("noPrevious"),
       ),
       card(
         t("production"),
@@ -107,9 +107,10 @@ function headline() {
   );
 }
 
-// The classes of the layer as a strip with its limits, and above each class how many municipalities it holds.
+// The classes of the layer as a coloured strip with their limits; the bar above a class is its number of
+// municipalities.
 function legend(node, { layer, breaks, colours, sizes, without, unknown }, name) {
-  const still = Math.max(breaks.indexOf(0), 0); // narrow screens show every other limit, this one among them
+  const kept = Math.max(breaks.indexOf(0), 0); // narrow screens show every other limit, always including this one
   const most = Math.max(...sizes, 1),
     note = t(`layerNote_${name}`, { date: date(DATA.previous, "short") });
   const strip = colours.map((colour, k) => {
@@ -123,7 +124,7 @@ function legend(node, { layer, breaks, colours, sizes, without, unknown }, name)
       { title: `${limits}: ${t("histogram", { n: number(sizes[k]) })}` },
       bar,
       swatch,
-      k < breaks.length ? el("span", { class: (k - still) % 2 ? "limit minor" : "limit" }, layer.tick(breaks[k])) : "",
+      k < breaks.length ? el("span", { class: (k - kept) % 2 ? "limit minor" : "limit" }, layer.tick(breaks[k])) : "",
     );
   });
   const grey = el("span", { class: "swatch none" });
@@ -159,7 +160,7 @@ function seasonSection() {
   ];
 }
 
-// Texts that are JSON inside are shown as their pairs; others as they came.
+// The object in a text that holds JSON, otherwise null.
 function parsed(text) {
   try {
     const value = JSON.parse(text);
@@ -177,8 +178,8 @@ function calibration() {
   const value = parsed(ABOUT.calibration);
   if (!value) return ABOUT.calibration || "–";
   const { years, ...rest } = value;
-  const said = Array.isArray(years) ? t("calibrated", { years: yearSpan(years) }) : "";
-  return [said, pairs(rest)].filter(Boolean).join("; ") || "–";
+  const sentence = Array.isArray(years) ? t("calibrated", { years: yearSpan(years) }) : "";
+  return [sentence, pairs(rest)].filter(Boolean).join("; ") || "–";
 }
 
 function inputs() {
@@ -228,7 +229,7 @@ function methodSection() {
       el(
         "dl",
         { class: "facts" },
-        facts.map(([label, value]) => line(label, String(value))),
+        facts.map(([label, value]) => entry(label, String(value))),
       ),
     ),
   );

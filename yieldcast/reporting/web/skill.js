@@ -1,4 +1,4 @@
-// Skill by lead: three charts, what they say in a sentence, and all numbers.
+// Skill by lead: three charts, their result in sentences, and all numbers in a table.
 const SKILL = DATA.skill.rows;
 const skillModels = () =>
   [...new Set(SKILL.map((row) => row.model))].sort(

@@ -70,7 +70,7 @@ class DataTable {
 
   sortBy(key) {
     const column = this.columns.find((one) => one.key === key);
-    // Names begin at A, numbers at the largest; a second time turns the order round.
+    // First A to Z for texts and largest first for numbers; a second click reverses the order.
     const falling = this.sort.key === key ? !this.sort.falling : !column.text;
     this.change({ sort: { key, falling } });
   }
@@ -87,7 +87,7 @@ class DataTable {
     return kept
       .map((row) => [column.value(row), row])
       .sort(([a], [b]) => {
-        if (missing(a) || missing(b)) return missing(a) - missing(b); // unknown stays last in either order
+        if (missing(a) || missing(b)) return missing(a) - missing(b); // missing values come last in both orders
         return turn * (typeof a === "string" ? a.localeCompare(b, LOCALES[lang]) : a - b);
       })
       .map(([, row]) => row);

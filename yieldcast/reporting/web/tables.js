@@ -1,4 +1,4 @@
-// The tables of the country and its states, of municipalities, and of the season so far.
+// The three tables: country and states, municipalities, season so far.
 const column = (key, label, show, more = {}) => ({
   key,
   label,

@@ -1,11 +1,11 @@
-// Where the map is: the part of the country in sight, zooming about a point, and what lies under a point.
+// The visible part of the country: panning, zooming about a point, and the shape at a point.
 class View {
   constructor(box) {
     this.box = box;
     this.width = 1;
     this.height = 1;
-    this.scale = 1; // pixels per step of the mesh's grid
-    this.x = 0; // what stands in the left upper corner, in steps of the grid
+    this.scale = 1; // pixels per grid step
+    this.x = 0; // the upper left corner of the window, in grid steps
     this.y = 0;
     this.whole = 1; // scale at which the whole country fits
   }
@@ -38,7 +38,7 @@ class View {
     return this.scale > this.whole * 1.01;
   }
 
-  // The country's box may not leave the window: its edge comes no further than the centre.
+  // Keeps the country in the window: the centre stays inside the country's box.
   centreOn(x, y) {
     const [x0, y0, x1, y1] = this.box;
     const inside = this.zoomed
@@ -58,7 +58,7 @@ class View {
     this.centreOn(x + (this.width / 2 - px) / this.scale, y + (this.height / 2 - py) / this.scale);
   }
 
-  // Shows a box with some of its surroundings.
+  // Shows a box with some space around it.
   show([x0, y0, x1, y1]) {
     const fits = Math.min(this.width / (x1 - x0 || 1), this.height / (y1 - y0 || 1)) / 4;
     this.scale = Math.min(Math.max(fits, this.whole), this.whole * 60);
@@ -72,7 +72,8 @@ class View {
   }
 }
 
-// Where a horizontal line meets the sides of a shape, from west to east; between the first two it is inside.
+// The x where a horizontal line crosses the sides of a shape, from west to east; it is inside between the first and the
+// second, the third and the fourth, and so on.
 function crossings(shape, y) {
   const found = [];
   for (const { points } of shape.rings) {
@@ -90,7 +91,7 @@ function shapeAt(x, y) {
   return SHAPES.find((shape) => holds(shape) && crossings(shape, y).filter((cut) => cut < x).length % 2) ?? null;
 }
 
-// A point well inside a shape: the middle of its longest stretch along one of a few lines.
+// A point well inside a shape: the middle of the longest piece of 15 horizontal lines that lies inside it.
 function innerPoint(shape) {
   const largest = shape.rings.reduce((a, b) => (area(b.box) > area(a.box) ? b : a)).box;
   let best = [-1, 0, 0];

@@ -1,0 +1,87 @@
+"""GeoJSON and GeoPackage of a forecast with hand-worked numbers."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import geopandas
+import pyogrio
+import pytest
+
+from yieldcast.errors import SchemaError
+from yieldcast.reporting import labels
+from yieldcast.reporting.geodata import read_shapes, write_geojson, write_gpkg
+
+
+def test_departures_of_nothing_and_from_nothing(tmp_path, forecast):
+    ds = forecast.copy(deep=True)
+    ds["mean_5y_public_kg_ha"][0] = 2600.5 + 0.03  # rounded, the departure is 0 and not -0
+    ds["mean_5y_public_kg_ha"][1] = 0.0
+    write_geojson(tmp_path / "a.geojson", ds, {}, "en")
+    text = (tmp_path / "a.geojson").read_text(encoding="utf-8")
+    first, second, *_ = (feature["properties"] for feature in json.loads(text)["features"])
+    assert "-0.0," not in text
+    assert (first["anomaly_kg_ha"], first["anomaly_pct"]) == (0.0, 0.0)
+    assert second["anomaly_kg_ha"] == second["yield_p50_kg_ha"]
+    assert second["anomaly_pct"] is None  # no share of nothing
+
+
+@pytest.mark.parametrize("lang", labels.LANGUAGES)
+def test_gpkg(tmp_path, forecast, mesh, lang, expected):
+    path = write_gpkg(tmp_path / "a.gpkg", forecast, read_shapes(mesh), lang)
+    frame = geopandas.read_file(path)
+    assert frame.crs.to_epsg() == 4674
+    assert list(frame["code"]) == [str(code) for code in expected.codes]
+    assert list(frame["name"]) == expected.names  # no apostrophe: nothing in a GIS evaluates it
+    # the same names and values in both languages
+    assert {key: frame[key][0] for key in expected.first} == expected.first
+    missing = (*expected.missing, "geometry")
+    assert [key for key in frame if frame[key].isna()[3]] == [key for key in frame if key in missing]
+    assert set(frame.geometry[:3].geom_type) == {"MultiPolygon"}
+    assert frame.geometry[0].area == pytest.approx(1.0, abs=1e-4)
+    assert frame.geometry[1].area == pytest.approx(2.0)
+    assert frame.geometry[0].bounds == pytest.approx((-50.12346, -25, -49.12346, -24), abs=1e-9)
+    info = pyogrio.read_info(path)
+    assert info["layer_name"] == "municipalities"
+    assert info["layer_metadata"]["as_of"] == "2017-11-15"
+    assert info["layer_metadata"]["licence"] == "CC BY 4.0"
+    assert info["layer_metadata"]["IDENTIFIER"] == labels.title(forecast.attrs, lang)
+
+
+def test_gpkg_shows_headings_in_the_language_of_the_reader(tmp_path, forecast, mesh, expected):
+    path = write_gpkg(tmp_path / "a.gpkg", forecast, read_shapes(mesh), "pt")
+    _, table = pyogrio.read_arrow(path)  # GDAL's own view: what QGIS shows as alias and comment
+    for key in expected.first:
+        told = {k.decode(): v.decode() for k, v in table.schema.field(key).metadata.items()}
+        assert told["GDAL:OGR:alternative_name"] == labels.column(key, "pt")
+        assert told["GDAL:OGR:comment"] == labels.meaning(key, "pt")
+    with sqlite3.connect(path) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+    database.close()
+
+
+@pytest.mark.parametrize("lang", labels.LANGUAGES)
+def test_geojson(tmp_path, forecast, mesh, lang, expected):
+    path = write_geojson(tmp_path / "a.geojson", forecast, read_shapes(mesh), lang)
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    assert whole["crs"]["properties"]["name"] == "urn:ogc:def:crs:EPSG::4674"
+    assert whole["title"] == labels.title(forecast.attrs, lang)
+    assert (whole["as_of"], whole["synthetic"], whole["members"]) == ("2017-11-15", 1, 30)
+    first, *_, last = whole["features"]
+    assert first["id"] == 4100001
+    assert {key: first["properties"][key] for key in expected.first} == expected.first
+    assert first["geometry"]["coordinates"][0][0] == [-50.12346, -25.0]  # longitude first, five digits
+    assert last["geometry"] is None
+    assert {key for key, value in last["properties"].items() if value is None} == set(expected.missing)
+    frame = geopandas.read_file(path)
+    assert frame.crs.to_epsg() == 4674
+    assert list(frame["name"]) == expected.names
+    assert list(frame.geometry.isna()) == [False, False, False, True]
+
+
+def test_a_polygon_that_is_none_is_refused(tmp_path, forecast):
+    ring = [[0.0, 0.0], [1.0, 1.0]]
+    with pytest.raises(SchemaError, match="mesh: expected polygons"):
+        write_gpkg(tmp_path / "a.gpkg", forecast, {4100001: {"type": "Polygon", "coordinates": [ring]}}, "en")
