@@ -9,7 +9,7 @@ import xarray as xr
 from rich.console import Console
 
 from yieldcast.evaluation.metrics import Score
-from yieldcast.evaluation.scores import Evaluation, Reference
+from yieldcast.evaluation.scores import BaselineScore, Evaluation
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES, assemble
 
 _Z = np.array([-1.6449, -1.2816, -0.6745, 0.0, 0.6745, 1.2816, 1.6449])  # of the standard normal
@@ -209,7 +209,7 @@ def synthetic_evaluation(seeds=30, crop="soybean", scale=1.0):
     }
     return Evaluation(
         crop, tuple(range(2011, 2018)), (2018,), tuple(range(1, seeds + 1)), members,
-        one(0.45, 14.9, 600, 19), {name: Reference(*values) for name, values in baselines.items()},
+        one(0.45, 14.9, 600, 19), {name: BaselineScore(*values) for name, values in baselines.items()},
     )  # fmt: skip
 
 
