@@ -16,6 +16,7 @@ copyright = "2026, the yieldcast founders"
 version = release = installed("yieldcast")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+default_role = "py:obj"  # `Store` in a docstring links where there is such a name
 exclude_patterns = ["_build", "reference/_commands.md"]
 myst_heading_anchors = 3
 myst_enable_extensions = ["deflist", "colon_fence"]
@@ -34,6 +35,7 @@ html_title = f"yieldcast {release}"
 html_static_path = ["_static"]
 html_css_files = ["docs.css"]
 html_show_sourcelink = False
+html_sidebars = {page: [] for page in ("index", "quickstart", "architecture", "glossary")}
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
