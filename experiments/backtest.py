@@ -1,4 +1,4 @@
-"""The results file of a backtest: skill by lead, coverage year by year, states, and what cut seasons change.
+"""The results file of a backtest: skill by lead time, interval coverage by year, states.
 
     yieldcast backtest --store STORE --crop soybean --test-years 2014:2018 --json skill.json --out WORK
     python experiments/backtest.py --folder WORK --crop soybean \\
@@ -9,37 +9,36 @@ from __future__ import annotations
 
 import argparse
 import csv
-import datetime as dt
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from yieldcast.data.files import atomic_text
-from yieldcast.errors import YieldcastError
-from yieldcast.evaluation.skill import FORECAST_MODEL, longest_winning_lead, pool_by_lead
+from results_file import heading, markdown_table, write
+from yieldcast.cli.terminal import short_errors
+from yieldcast.data.files import make_folder
+from yieldcast.errors import MissingDataError
+from yieldcast.evaluation.skill import (
+    CLIMATOLOGY,
+    FORECAST_MODEL,
+    pool_by_lead,
+    skill_by_state,
+    winning_leads,
+)
 from yieldcast.reporting.figures import skill_png
-from yieldcast.training.run_directory import versions
-
-
-def grid(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    rule = ["---", *["--:"] * (len(heads) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, rule, *lines))
 
 
 def by_lead(rows: list[dict[str, Any]], crop: str, score: str) -> str:
-    """A score of every model at every lead, pooled over years."""
+    """A score of every model by lead, pooled over harvest years, as a Markdown table."""
     found = {(row["lead_months"], row["model"]): row for row in pool_by_lead(rows, crop)}
     models = list(dict.fromkeys(model for _, model in found))
     leads = sorted({lead for lead, _ in found}, reverse=True)
     lines = [[str(lead), *(_number(found[lead, m][score]) for m in models)] for lead in leads]
-    return grid(["months before the end of harvest", *models], lines)
+    return markdown_table(["months before the end of harvest", *models], lines)
 
 
 def by_year(rows: list[dict[str, Any]], score: str, models: Sequence[str], digits: int = 0) -> str:
-    """A score year by year, lead by lead, of some models."""
+    """A score of some models by lead and harvest year, as a Markdown table."""
     years = sorted({row["harvest_year"] for row in rows})
     leads = sorted({row["lead_months"] for row in rows}, reverse=True)
     found = {(r["lead_months"], r["harvest_year"], r["model"]): r[score] for r in rows}
@@ -47,11 +46,11 @@ def by_year(rows: list[dict[str, Any]], score: str, models: Sequence[str], digit
         [str(lead), *(" / ".join(_number(found.get((lead, y, m)), digits) for m in models) for y in years)]
         for lead in leads
     ]
-    return grid(["months before the end of harvest", *map(str, years)], lines)
+    return markdown_table(["months before the end of harvest", *map(str, years)], lines)
 
 
 def reliability(folder: Path, mark: str) -> str:
-    """Share of the yields below each quantile of our forecast, and the width, pooled over casts by n."""
+    """Share of the yields below each quantile of the forecast, and mean width, pooled over harvest years."""
     with open(folder / f"{mark}reliability.csv", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["model"] == FORECAST_MODEL]
     levels = [key for key in rows[0] if key.startswith("0.")]
@@ -61,24 +60,21 @@ def reliability(folder: Path, mark: str) -> str:
         total = sum(int(row["n"]) for row in own)
         means = [sum(int(r["n"]) * float(r[key]) for r in own) / total for key in (*levels, "width90_kg_ha")]
         lines.append([str(lead), *(f"{100 * x:.0f}" for x in means[:-1]), f"{means[-1]:.0f}"])
-    return grid(
+    return markdown_table(
         ["months before the end of harvest", *(f"{100 * float(q):.0f} %" for q in levels), "width kg/ha"],
         lines,
     )
 
 
 def states(folder: Path, mark: str) -> str:
-    """For each state from which lead the forecast beats the best reference line by RMSE."""
+    """For each state up to which lead the forecast beats the best baseline by RMSE."""
     with open(folder / f"{mark}by-state.csv", encoding="utf-8") as file:
         rows = [_typed(row) for row in csv.DictReader(file)]
     lines = []
-    for state in sorted({row["state"] for row in rows}):
-        own = [row for row in rows if row["state"] == state]
-        beats = longest_winning_lead(pool_by_lead(own, own[0]["crop"]), "rmse_kg_ha")
-        won = sum(one["won"] for one in beats["best"])
-        lead = "-" if beats["lead_months"] is None else str(beats["lead_months"])
-        lines.append([state, str(max(r["n"] for r in own)), f"{won} of {len(beats['best'])}", lead])
-    return grid(["state", "most rows in a year", "leads won", "ahead from (months)"], lines)
+    for one in skill_by_state(rows):
+        won, lead = f"{len(one.leads.won)} of {one.leads.compared}", one.leads.from_lead
+        lines.append([one.state, str(one.rows_in_a_year), won, "-" if lead is None else str(lead)])
+    return markdown_table(["state", "most rows in a year", "leads won", "better up to lead (months)"], lines)
 
 
 def _typed(row: dict[str, str]) -> dict[str, Any]:
@@ -94,75 +90,97 @@ def _number(value: float | None, digits: int = 0) -> str:
 
 
 def sentence(rows: list[dict[str, Any]], crop: str) -> str:
-    """From which lead the forecast beats the best reference line."""
-    told = []
+    """Up to which lead the forecast beats the best baseline."""
+    pooled, sentences = pool_by_lead(rows, crop), []
     for score, name in (("rmse_kg_ha", "RMSE"), ("crps_kg_ha", "CRPS (against climatology)")):
-        beats = longest_winning_lead(pool_by_lead(rows, crop), score)
-        won, lead = [one["lead_months"] for one in beats["best"] if one["won"]], beats["lead_months"]
-        start = (
-            f"from {lead} months before the end of harvest on"
-            if lead is not None
-            else "not up to the harvest"
+        leads = winning_leads(pooled, score)
+        which = (
+            f"at all leads up to {leads.from_lead} months before the end of harvest"
+            if leads.from_lead is not None
+            else "not at the shortest lead"
         )
-        told.append(
-            f"{name}: ahead of the best reference line {start} ({len(won)} of {len(beats['best'])} leads)."
+        sentences.append(
+            f"{name}: better than the best baseline {which} ({len(leads.won)} of {leads.compared} leads)."
         )
-    return " ".join(told)
+    return " ".join(sentences)
 
 
-def main() -> int:
-    """Write the file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    add = parser.add_argument
-    add("--folder", type=Path, required=True, help="of yieldcast backtest --out")
-    add("--crop", required=True)
-    add("--command", default="yieldcast backtest ...", help="the command that made the folder")
-    add("--beside", type=Path, help="folder of another backtest, whose forecast stands beside this one's")
-    add("--beside-label", default="other")
-    add("--write", type=Path, default=Path("experiments/results"))
-    add("--note", type=Path, required=True, help="text file: what a reader must know of the data")
-    given = parser.parse_args()
-    mark = "" if (given.folder / "backtest.json").is_file() else "synthetic-"
-    rows = json.loads((given.folder / f"{mark}backtest.json").read_text(encoding="utf-8"))
-    stem = f"{mark}backtest-{given.crop}"
-    ours = [row for row in rows if row["model"] == FORECAST_MODEL]
-    both = (FORECAST_MODEL, "climatology")
-    parts = [
-        f"# Skill by lead: {given.crop}",
-        f"Date: {dt.date.today()}. Commands:\n\n```\n{given.command}\npython {' '.join(sys.argv)}\n```",
-        f"Made with {', '.join(f'{k} {v}' for k, v in versions().items())}.",
+def backtest_rows(folder: Path, mark: str) -> list[dict[str, Any]]:
+    """The scores that `yieldcast backtest` wrote into its folder.
+
+    Raises:
+        MissingDataError: no such file.
+    """
+    path = folder / f"{mark}backtest.json"
+    try:
+        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingDataError(f"no file {path}: {error.strerror}", "Run yieldcast backtest first.") from None
+    return rows
+
+
+def document(given: argparse.Namespace, rows: list[dict[str, Any]], mark: str, figure: Path) -> list[str]:
+    """All parts of the results file."""
+    rmse, models = "rmse_kg_ha", (FORECAST_MODEL, "boosted_history_public", "mean_5y_public")
+    return [
+        *heading(f"Skill by lead: {given.crop}", given.command),
         given.note.read_text(encoding="utf-8").strip(),
         sentence(rows, given.crop),
-        f"![skill by lead]({stem}.png)",
-        "## RMSE (kg/ha), pooled over harvest years\n\n" + by_lead(rows, given.crop, "rmse_kg_ha"),
-        "## RMSE (kg/ha) year by year: forecast / boosted_history_public / mean_5y_public\n\n"
-        + by_year(rows, "rmse_kg_ha", (FORECAST_MODEL, "boosted_history_public", "mean_5y_public")),
-        "## CRPS (kg/ha), pooled; of lines without uncertainty the absolute error\n\n"
-        + by_lead(rows, given.crop, "crps_kg_ha"),
-        "## Share within the 90 % interval, year by year: forecast / climatology\n\n"
-        + by_year(rows, "coverage90", both, 2),
-        "## Share of yields below each quantile of the forecast, and mean width of the 90 % interval\n\n"
-        + reliability(given.folder, mark),
-        "## States, by RMSE\n\n" + states(given.folder, mark),
+        f"![skill by lead]({figure.name})",
+        "## RMSE (kg/ha), pooled over harvest years",
+        by_lead(rows, given.crop, rmse),
+        f"## RMSE (kg/ha) year by year: {' / '.join(models)}",
+        by_year(rows, rmse, models),
+        "## CRPS (kg/ha), pooled; the absolute error for models without quantiles",
+        by_lead(rows, given.crop, "crps_kg_ha"),
+        "## Share within the 90 % interval, year by year: forecast / climatology",
+        by_year(rows, "coverage90", (FORECAST_MODEL, CLIMATOLOGY), 2),
+        "## Share of yields below each quantile of the forecast, and mean width of the 90 % interval",
+        reliability(given.folder, mark),
+        "## States, by RMSE",
+        states(given.folder, mark),
     ]
-    if given.beside is not None:
-        other = json.loads((given.beside / f"{mark}backtest.json").read_text(encoding="utf-8"))
-        theirs = [{**row, "model": given.beside_label} for row in other if row["model"] == FORECAST_MODEL]
-        parts.append(
-            f"## RMSE (kg/ha) of the forecast as above and {given.beside_label}\n\n"
-            + by_lead([*ours, *theirs], given.crop, "rmse_kg_ha") + "\n\nYear by year, in the same order:\n\n"
-            + by_year([*ours, *theirs], "rmse_kg_ha", (FORECAST_MODEL, given.beside_label))
-        )  # fmt: skip
-    given.write.mkdir(parents=True, exist_ok=True)
-    try:
-        skill_png(given.write / f"{stem}.png", rows, f"{given.crop}: skill by lead")
-        atomic_text(given.write / f"{stem}.md", "\n\n".join(parts) + "\n")
-    except YieldcastError as error:
-        print(f"Error: {error}\nHint: {error.hint}", file=sys.stderr)
-        return error.exit_code
-    print(f"written: {given.write / stem}.md")
-    return 0
+
+
+def comparison(given: argparse.Namespace, rows: list[dict[str, Any]], mark: str) -> list[str]:
+    """RMSE of the forecast of another backtest next to this one."""
+    label, rmse = given.beside_label, "rmse_kg_ha"
+    ours, others = (
+        [row for row in all_rows if row["model"] == FORECAST_MODEL]
+        for all_rows in (rows, backtest_rows(given.beside, mark))
+    )
+    both = [*ours, *({**row, "model": label} for row in others)]
+    return [
+        f"## RMSE (kg/ha) of the forecast as above and {label}",
+        by_lead(both, given.crop, rmse),
+        "Year by year, in the same order:",
+        by_year(both, rmse, (FORECAST_MODEL, label)),
+    ]
+
+
+def main() -> None:
+    """Write the results file and its figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    add = parser.add_argument
+    add("--folder", type=Path, required=True, help="folder of yieldcast backtest --out")
+    add("--crop", required=True)
+    add("--command", default="yieldcast backtest ...", help="the command that made the folder")
+    add("--beside", type=Path, help="folder of another backtest; its forecast is compared with this one's")
+    add("--beside-label", default="other", help="name of the other forecast")
+    add("--write", type=Path, default=Path("experiments/results"), help="folder of the results file")
+    add("--note", type=Path, required=True, help="text file: what a reader must know of the data")
+    given = parser.parse_args()
+    with short_errors():
+        mark = "" if (given.folder / "backtest.json").is_file() else "synthetic-"
+        rows = backtest_rows(given.folder, mark)
+        path = given.write / f"{mark}backtest-{given.crop}.md"
+        parts = document(given, rows, mark, path.with_suffix(".png"))
+        parts += comparison(given, rows, mark) if given.beside is not None else []
+        make_folder(given.write)
+        skill_png(path.with_suffix(".png"), rows, f"{given.crop}: skill by lead")
+        write(path, parts)
+    print(f"written: {path}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,29 +1,30 @@
-"""Pieces of yieldcast/evaluation.py, yieldcast/verification.py."""
+"""Scores of predictions and of quantile forecasts, from arrays to numbers."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numpy.typing import ArrayLike, NDArray
 
 from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.forecasting.risk import quantile_at
 
+Floats = NDArray[np.float64]
+_LEVELS = (np.arange(99) + 1) / 100
+
 
 @dataclass(frozen=True)
 class Score:
-    """How far predictions are from the truth.
+    """Agreement of predictions with yields.
 
     Args:
         n: number of rows.
-        r: Pearson correlation, -1..1, NaN when a side is constant.
-        mape_pct: mean absolute percentage error over the rows with a positive yield, NaN without any.
+        r: Pearson correlation, -1 to 1; NaN if predictions or yields are constant.
+        mape_pct: mean absolute percentage error (%) over the rows with a positive yield; NaN without any.
         rmse_kg_ha: root mean squared error.
-        bias_kg_ha: mean of prediction - target; positive = forecasts too high.
+        bias_kg_ha: mean of prediction - yield; positive if predictions are too high.
     """
 
     n: int
@@ -34,14 +35,14 @@ class Score:
 
 
 def score(prediction: ArrayLike, target: ArrayLike) -> Score:
-    """Score predictions against yields.
+    """Score predictions against harvested yields.
 
     Args:
         prediction, target: (sample,) kg/ha, finite; targets 0 or more.
 
     Raises:
         MissingDataError: no rows.
-        SchemaError: shapes differ, a value is not a number, or a target is negative.
+        SchemaError: the shapes differ, a value is not finite, or a target is negative.
     """
     forecast, truth = np.asarray(prediction, dtype=np.float64), np.asarray(target, dtype=np.float64)
     if forecast.ndim != 1 or forecast.shape != truth.shape:
@@ -55,7 +56,7 @@ def score(prediction: ArrayLike, target: ArrayLike) -> Score:
         if unknown:
             raise SchemaError(
                 f"expected finite numbers, received {unknown} rows of {values.size} without a {name}",
-                "Leave out the rows whose yield is not known (SampleSet.take) before scoring.",
+                "Remove the rows without a known yield (SampleSet.take) before scoring.",
             )
     if (truth < 0).any():
         raise SchemaError(f"expected yields of 0 kg/ha or more, received {truth.min():g}")
@@ -70,32 +71,31 @@ def score(prediction: ArrayLike, target: ArrayLike) -> Score:
     )
 
 
-def _pearson(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+def _pearson(a: Floats, b: Floats) -> float:
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return math.nan
-    # unit length first: squares of yields near the limits of float64 would overflow or vanish
+    # Scaled to a largest departure of 1: squares of extreme values would overflow or vanish in float64.
     x, y = ((v - v.mean()) / np.abs(v - v.mean()).max() for v in (a, b))
     return float(np.clip((x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum()), -1.0, 1.0))
 
 
-def _strict(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-Floats = npt.NDArray[np.float64]
-_LEVELS = (np.arange(99) + 1) / 100
+def finite_or_none(value: float) -> float | None:
+    """The value; None if it is NaN or infinite, which strict JSON does not have."""
+    return value if math.isfinite(value) else None
 
 
 def crps(quantiles: Floats, target: Floats) -> Floats:
-    """(row,) continuous ranked probability score in kg/ha of quantile forecasts.
+    """Continuous ranked probability score (CRPS) of quantile forecasts.
 
-    Twice the mean pinball loss over the levels 1 to 99 % (Gneiting & Raftery 2007, JASA 102:359, Section 4.2
-    and eq. 40 for one quantile), with the distribution between and beyond the given quantiles as in
-    `risk.quantile_at`.
+    Computed as twice the mean pinball loss over the levels 1 to 99 % (Gneiting & Raftery 2007, JASA 102:359,
+    Section 4.2 and eq. 40 for one quantile); `risk.quantile_at` gives the quantiles at these levels.
 
     Args:
         quantiles: (row, quantile) at `QUANTILES`, kg/ha.
         target: (row,) kg/ha.
+
+    Returns:
+        (row,) kg/ha, 0 or more; lower is better.
     """
     values = quantile_at(quantiles, _LEVELS)
     error = target[:, None] - values
@@ -103,11 +103,11 @@ def crps(quantiles: Floats, target: Floats) -> Floats:
     return result
 
 
-def covered_90(quantiles: Floats, target: Floats) -> npt.NDArray[np.bool_]:
-    """(row,) whether the target lies in the 90 % interval, ends included."""
+def covered_90(quantiles: Floats, target: Floats) -> NDArray[np.bool_]:
+    """(row,) True where the target is within the 90 % interval, ends included."""
     return np.asarray((target >= quantiles[:, 0]) & (target <= quantiles[:, -1]))
 
 
 def reliability(quantiles: Floats, target: Floats) -> Floats:
-    """(quantile,) share of the targets at or below each quantile; a reliable forecast has its levels."""
+    """(quantile,) share of the targets at or below each quantile; equal to the levels if reliable."""
     return np.asarray((target[:, None] <= quantiles).mean(axis=0), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Scores of the network's members, of their mean and of the reference lines, all on the same rows."""
+"""Scores of the members, of their mean (the ensemble) and of the baselines, all on the same rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yieldcast.errors import MissingDataError, SchemaError
-from yieldcast.evaluation.metrics import Score, _strict, score
+from yieldcast.evaluation.metrics import Score, finite_or_none, score
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.splits import check_order
 from yieldcast.models.baselines import Baseline, History
@@ -22,8 +22,15 @@ NETWORK, ENSEMBLE = "dual_path", "ensemble_mean"
 
 
 @dataclass(frozen=True)
-class Row:
-    """A line of the results: its score, and over the members the spread and the best (None elsewhere)."""
+class ScoreRow:
+    """One row of the table of scores; spread and best are over the members (None for other rows).
+
+    Args:
+        model, kind: name, and what it is.
+        score: of the model; for the network the mean over its members.
+        r_sd, mape_sd: standard deviation over the members (n - 1).
+        r_max, mape_min: best member.
+    """
 
     model: str
     kind: Kind
@@ -34,15 +41,17 @@ class Row:
     mape_min: float | None = None
 
     def to_json(self) -> dict[str, str | int | float | None]:
-        """Flat and strict: what is not a number becomes null."""
+        """All values by name; NaN becomes None."""
         values = asdict(self)
         flat = {"model": self.model, "kind": self.kind, **values.pop("score"), **values}
-        return {key: _strict(value) for key, value in flat.items()}
+        return {
+            key: finite_or_none(value) if isinstance(value, float) else value for key, value in flat.items()
+        }
 
 
 @dataclass(frozen=True)
-class Reference:
-    """The score of a reference line, the yields it read, and how many rows had none of their own."""
+class BaselineScore:
+    """Score of a baseline, the yields it used, and how many rows had no yields of their own to use."""
 
     score: Score
     history: History
@@ -51,14 +60,14 @@ class Reference:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything scored on one set of rows.
+    """Scores of all models on the same rows.
 
     Args:
         crop: crop name.
         train_years, test_years: harvest years, ascending.
-        seeds, members: seed and score of every member, in order.
+        seeds, members: seed and score of every member, in the same order.
         ensemble: score of the mean of the members' predictions.
-        references: name -> reference line.
+        baselines: name -> score of the baseline.
     """
 
     crop: str
@@ -67,29 +76,29 @@ class Evaluation:
     seeds: tuple[int, ...]
     members: tuple[Score, ...]
     ensemble: Score
-    references: Mapping[str, Reference]
+    baselines: Mapping[str, BaselineScore]
 
     @property
-    def network(self) -> Row:
-        """Means over the members, with their standard deviation (n - 1) and the best of them."""
+    def network(self) -> ScoreRow:
+        """Mean scores over the members, with their standard deviation (n - 1) and the best member."""
         r, mape, rmse, bias = (
             np.array([getattr(m, name) for m in self.members], dtype=np.float64)
             for name in ("r", "mape_pct", "rmse_kg_ha", "bias_kg_ha")
         )
         means = (float(values.mean()) for values in (r, mape, rmse, bias))
-        return Row(
+        return ScoreRow(
             NETWORK, "network", Score(self.ensemble.n, *means),
             r_sd=_sd(r), r_max=_best(r, np.max), mape_sd=_sd(mape), mape_min=_best(mape, np.min),
         )  # fmt: skip
 
     @property
-    def rows(self) -> tuple[Row, ...]:
-        """The network, the ensemble, then the reference lines."""
-        references = (Row(name, "reference", line.score) for name, line in self.references.items())
-        return (self.network, Row(ENSEMBLE, "ensemble", self.ensemble), *references)
+    def rows(self) -> tuple[ScoreRow, ...]:
+        """The network, the ensemble, then the baselines."""
+        baselines = (ScoreRow(name, "reference", one.score) for name, one in self.baselines.items())
+        return (self.network, ScoreRow(ENSEMBLE, "ensemble", self.ensemble), *baselines)
 
     def to_json(self) -> dict[str, Any]:
-        """A document for `json.dumps(..., allow_nan=False)`; units are in the names."""
+        """All scores, for `json.dumps(..., allow_nan=False)`; units are in the names."""
         return {
             "crop": self.crop,
             "train_years": list(self.train_years),
@@ -99,12 +108,12 @@ class Evaluation:
         }
 
     def members_csv(self) -> str:
-        """One line per member: seed, n, r, mape_pct, rmse_kg_ha, bias_kg_ha; empty where not a number."""
+        """One row per member: seed, n, r, mape_pct, rmse_kg_ha, bias_kg_ha; empty instead of NaN."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("seed", "n", "r", "mape_pct", "rmse_kg_ha", "bias_kg_ha"))
         for seed, member in zip(self.seeds, self.members, strict=True):
-            values = (_strict(value) for value in asdict(member).values())
+            values = (finite_or_none(value) for value in asdict(member).values())
             writer.writerow((seed, *("" if value is None else value for value in values)))
         return text.getvalue()
 
@@ -114,23 +123,23 @@ def evaluate(
     train_years: Sequence[int],
     members: NDArray[np.floating[Any]],
     test: SampleSet,
-    lines: Mapping[str, Baseline],
+    baselines: Mapping[str, Baseline],
     seeds: Sequence[int] | None = None,
 ) -> Evaluation:
-    """Score the members, their mean and the reference lines on the rows of `test`.
+    """Score the members, their mean and the baselines on the rows of `test`.
 
     Args:
         crop: crop name.
-        train_years: harvest years the members were trained on.
+        train_years: harvest years on which the members were trained.
         members: (member, sample) predictions in kg/ha.
-        test: rows with known yields, every year later than every training year.
-        lines: reference lines for the same rows.
-        seeds: (member,) for the report; counted from 1 when None.
+        test: rows with known yields, of years later than every training year.
+        baselines: name -> baseline predictions for the same rows.
+        seeds: (member,) seeds to report; 1, 2, ... if None.
 
     Raises:
-        LeakageError: a training year is as late as a test year; names the years.
+        LeakageError: a training year is not before every test year; the message lists them.
         MissingDataError: no rows or no members.
-        SchemaError: shapes that do not fit, or values that are not numbers.
+        SchemaError: shapes that do not match, or values that are not finite.
     """
     check_order(train_years, test.harvest_year)
     if members.ndim != 2 or members.shape[1] != len(test):
@@ -148,9 +157,9 @@ def evaluate(
         seeds=names,
         members=tuple(score(member, target) for member in members),
         ensemble=score(members.mean(axis=0, dtype=np.float64), target),
-        references={
-            name: Reference(score(line.prediction, target), line.history, line.fallback_rows)
-            for name, line in lines.items()
+        baselines={
+            name: BaselineScore(score(one.prediction, target), one.history, one.fallback_rows)
+            for name, one in baselines.items()
         },
     )
 
@@ -160,17 +169,21 @@ def evaluate_years(
     train_years: Sequence[int],
     members: NDArray[np.floating[Any]],
     test: SampleSet,
-    lines: Mapping[str, Baseline],
+    baselines: Mapping[str, Baseline],
     seeds: Sequence[int] | None = None,
 ) -> dict[int, Evaluation]:
-    """`evaluate` for every test year by itself, with the same arguments and errors."""
-    evaluate(crop, train_years, members, test, lines, seeds)
+    """`evaluate` for each test year separately; same arguments and errors.
+
+    Returns:
+        harvest year -> scores.
+    """
+    evaluate(crop, train_years, members, test, baselines, seeds)
     years = {}
     for year in np.unique(test.harvest_year):
         rows = test.harvest_year == year
         own = {
-            name: replace(line, prediction=line.prediction[rows], fallback=line.fallback[rows])
-            for name, line in lines.items()
+            name: replace(one, prediction=one.prediction[rows], fallback=one.fallback[rows])
+            for name, one in baselines.items()
         }
         years[int(year)] = evaluate(crop, train_years, members[:, rows], test.take(rows), own, seeds)
     return years

@@ -1,4 +1,8 @@
-"""Skill by lead: rows of the backtest pooled over harvest years; the lead from which the forecast wins."""
+"""Skill by lead time: scores of a backtest pooled over years, and the leads at which the forecast wins.
+
+The rows are those of ``yieldcast backtest --json``, see `Skill`: the forecast and its baselines by harvest
+year and lead time, the number of months before the end of harvest.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +16,108 @@ import numpy as np
 import numpy.typing as npt
 
 from yieldcast.errors import SchemaError
-from yieldcast.evaluation.metrics import Floats, covered_90, crps, score
+from yieldcast.evaluation.metrics import Floats, covered_90, crps, finite_or_none, score
 from yieldcast.forecasting.table import QUANTILES
 
+FORECAST_MODEL, CLIMATOLOGY = "forecast", "climatology"  # names in the rows; other names are baselines
 _NEEDED = {"crop", "harvest_year", "lead_months", "model", "n"}
 
 
-def pool_by_lead(rows: Iterable[Mapping[str, Any]], crop: str) -> list[dict[str, Any]]:
-    """One row per lead and model, the longest lead first and our forecast before the reference lines.
+@dataclass(frozen=True)
+class Skill:
+    """Scores of one model at one lead time; the fields are the keys of ``yieldcast backtest --json``.
 
     Args:
-        rows: of ``yieldcast backtest --json``; those of other crops are left out.
+        crop, harvest_year, lead_months: season, and months before the end of harvest.
+        model: "forecast", "climatology" or the name of a baseline.
+        n: number of rows scored.
+        r, mape_pct, rmse_kg_ha: of the point forecast (the mean), see `metrics.Score`; None instead of NaN.
+        crps_kg_ha: continuous ranked probability score; the mean absolute error of a model without quantiles.
+        coverage90: share of the rows within the 90 % interval, 0 to 1; None without quantiles.
+    """
+
+    crop: str
+    harvest_year: int
+    lead_months: int
+    model: str
+    n: int
+    r: float | None
+    mape_pct: float | None
+    rmse_kg_ha: float
+    crps_kg_ha: float
+    coverage90: float | None
+
+
+def skill(
+    about: tuple[str, int, int], model: str, point: Floats, target: Floats, quantiles: Floats | None = None
+) -> Skill:
+    """Score one model.
+
+    Args:
+        about: crop, harvest year, lead time in months.
+        model: its name.
+        point: (row,) point forecast in kg/ha.
+        target: (row,) harvested yield in kg/ha, 0 or more.
+        quantiles: (row, quantile) at `QUANTILES` in kg/ha; None for a model without quantiles.
+
+    Raises:
+        MissingDataError, SchemaError: see `metrics.score`.
+    """
+    scored = score(point, target)
+    if quantiles is None:
+        loss, coverage = float(np.abs(point - target).mean()), None
+    else:
+        loss, coverage = float(crps(quantiles, target).mean()), float(covered_90(quantiles, target).mean())
+    return Skill(
+        *about,
+        model,
+        scored.n,
+        finite_or_none(scored.r),
+        finite_or_none(scored.mape_pct),
+        scored.rmse_kg_ha,
+        loss,
+        coverage,
+    )
+
+
+def climatology(window: Floats, states: npt.NDArray[np.str_], min_values: int = 5) -> Floats:
+    """The climatology baseline: quantiles of each municipality's public yields.
+
+    A municipality with fewer than `min_values` values gets the quantiles of all values of its state; if these
+    are too few as well, those of all rows.
+
+    Args:
+        window: (row, year) public yields in kg/ha, at most ten years; NaN = no value.
+        states: (row,) state of each row.
+        min_values: values that a municipality, or a state, needs for quantiles of its own.
+
+    Returns:
+        (row, quantile) kg/ha at `QUANTILES`.
+    """
+    result = np.empty((len(window), len(QUANTILES)))
+    result[:] = np.nanquantile(window, QUANTILES)
+    for state in np.unique(states):
+        mine = states == state
+        if np.isfinite(window[mine]).sum() >= min_values:
+            result[mine] = np.nanquantile(window[mine], QUANTILES)
+    own = np.isfinite(window).sum(axis=1) >= min_values
+    if own.any():
+        result[own] = np.nanquantile(window[own], QUANTILES, axis=1).T
+    return result
+
+
+def pool_by_lead(rows: Iterable[Mapping[str, Any]], crop: str) -> list[dict[str, Any]]:
+    """Pool the scores over harvest years.
+
+    Args:
+        rows: of ``yieldcast backtest --json``; rows of other crops are left out.
         crop: of the forecast.
 
     Returns:
-        model, lead_months, harvest_years, n, rmse_kg_ha (root of the mean square over all rows of all
-        years), crps_kg_ha and coverage90 (means weighted by n), worst_coverage90 and its worst_year; a
-        score that is missing in any year is None.
+        one row per lead and model, the longest lead first and the forecast before the baselines: model,
+        lead_months, harvest_years, n, rmse_kg_ha (root of the mean square over all rows of all years),
+        crps_kg_ha and coverage90 (means weighted by n), worst_coverage90 (lowest of any year) and its
+        worst_year. A score that is missing in any year is None.
 
     Raises:
         SchemaError: a row without crop, harvest_year, lead_months, model or n.
@@ -38,7 +127,7 @@ def pool_by_lead(rows: Iterable[Mapping[str, Any]], crop: str) -> list[dict[str,
         if lost := sorted(_NEEDED - set(row)):
             raise SchemaError(
                 f"skill: expected rows with {sorted(_NEEDED)}, received one without {lost}",
-                "Make them again: yieldcast backtest ... --json FILE",
+                "Write them again: yieldcast backtest ... --json FILE",
             )
         if row["crop"] == crop and row["n"]:
             groups[int(row["lead_months"]), str(row["model"])].append(row)
@@ -74,17 +163,19 @@ def _mean(rows: Sequence[Mapping[str, Any]], score: str, power: int = 1) -> floa
 
 
 def longest_winning_lead(table: Sequence[Mapping[str, Any]], score: str) -> dict[str, Any]:
-    """The longest lead from which the forecast has the lower score at every lead down to the shortest.
+    """The longest lead from which the forecast beats the best baseline at every lead down to the shortest.
+
+    Only baselines scored in the same harvest years are compared. By CRPS only those with quantiles are: the
+    CRPS of a point forecast is its absolute error, and quantiles of any width around it would improve that.
 
     Args:
-        table: of `pooled`.
+        table: of `pool_by_lead`.
         score: rmse_kg_ha or crps_kg_ha.
 
     Returns:
-        lead_months, or None where it loses at the shortest lead or nothing can be compared; `best`: per lead
-        the best reference line and whether the forecast won. Only lines scored in the same harvest years
-        are compared, and by CRPS only those with uncertainty of their own: the score of a line without any
-        is its absolute error, which every spread improves on.
+        lead_months: the lead; None if the forecast does not win at the shortest lead or nothing can be
+        compared. best: for each lead compared, the best baseline (lead_months, model, value) and whether the
+        forecast won (a lower score; equal scores are no win).
     """
     by_lead: dict[int, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for row in table:
@@ -112,83 +203,72 @@ def _comparable(row: Mapping[str, Any], ours: Mapping[str, Any], score: str) -> 
     return fair and row["harvest_years"] == ours["harvest_years"] and row[score] is not None
 
 
-FORECAST_MODEL, CLIMATOLOGY = "forecast", "climatology"
+@dataclass(frozen=True)
+class WinningLeads:
+    """Lead times at which the forecast has a lower score than the best baseline.
+
+    Args:
+        score: rmse_kg_ha or crps_kg_ha.
+        from_lead: see `longest_winning_lead`; None if the forecast does not win at the shortest lead.
+        won: leads at which it wins, ascending.
+        compared: number of leads at which there is a baseline to compare with.
+    """
+
+    score: str
+    from_lead: int | None
+    won: tuple[int, ...]
+    compared: int
+
+
+def winning_leads(table: Sequence[Mapping[str, Any]], score: str) -> WinningLeads:
+    """The leads at which the forecast beats the best baseline; arguments as `longest_winning_lead`."""
+    found = longest_winning_lead(table, score)
+    won = tuple(one["lead_months"] for one in found["best"] if one["won"])
+    return WinningLeads(score, found["lead_months"], won, len(found["best"]))
 
 
 @dataclass(frozen=True)
-class Skill:
-    """One line of a backtest; its fields are the keys of `yieldcast backtest --json`.
+class StateSkill:
+    """RMSE of the forecast and of the best baseline in one state.
 
     Args:
-        crop, harvest_year, lead_months, model: what was forecast, when, and with what.
-        n: rows scored.
-        r, mape_pct, rmse_kg_ha: of the point forecast (the mean), see `evaluation.Score`.
-        crps_kg_ha: continuous ranked probability score; of a line without uncertainty its absolute error.
-        coverage90: share of the rows within the 90 % interval, None without one.
+        state: name.
+        rows: number of rows scored, the most at any lead.
+        rows_in_a_year: the most in any harvest year.
+        longest, shortest: RMSE (kg/ha) of forecast and best baseline at the longest and the shortest lead;
+            NaN without a baseline to compare with.
+        leads: where the forecast has the lower RMSE.
     """
 
-    crop: str
-    harvest_year: int
-    lead_months: int
-    model: str
-    n: int
-    r: float | None
-    mape_pct: float | None
-    rmse_kg_ha: float
-    crps_kg_ha: float
-    coverage90: float | None
+    state: str
+    rows: int
+    rows_in_a_year: int
+    longest: tuple[float, float]
+    shortest: tuple[float, float]
+    leads: WinningLeads
 
 
-def skill(
-    about: tuple[str, int, int], model: str, point: Floats, target: Floats, quantiles: Floats | None = None
-) -> Skill:
-    """Score one model on some rows.
+def skill_by_state(rows: Iterable[Mapping[str, Any]]) -> list[StateSkill]:
+    """RMSE of the forecast beside the best baseline for each state, by name.
 
     Args:
-        about: crop, harvest year, lead in months.
-        model: its name.
-        point: (row,) kg/ha.
-        target: (row,) kg/ha, 0 or more.
-        quantiles: (row, quantile) kg/ha; None for a line without uncertainty.
+        rows: of one crop by state, with the keys of `Skill` and ``state``.
     """
-    scored = score(point, target)
-    if quantiles is None:
-        loss, coverage = float(np.abs(point - target).mean()), None
-    else:
-        loss, coverage = float(crps(quantiles, target).mean()), float(covered_90(quantiles, target).mean())
-    return Skill(
-        *about,
-        model,
-        scored.n,
-        _strict(scored.r),
-        _strict(scored.mape_pct),
-        scored.rmse_kg_ha,
-        loss,
-        coverage,
+    by_state: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_state[str(row["state"])].append(row)
+    return [_state_skill(state, by_state[state]) for state in sorted(by_state)]
+
+
+def _state_skill(state: str, rows: Sequence[Mapping[str, Any]]) -> StateSkill:
+    pooled = pool_by_lead(rows, str(rows[0]["crop"]))
+    best = {one["lead_months"]: one["value"] for one in longest_winning_lead(pooled, "rmse_kg_ha")["best"]}
+    ours = [row for row in pooled if row["model"] == FORECAST_MODEL]
+    longest, shortest = (
+        (float(row["rmse_kg_ha"]), float(best.get(row["lead_months"], math.nan)))
+        for row in (ours[0], ours[-1])
     )
-
-
-def climatology(window: Floats, states: npt.NDArray[np.str_], least: int = 5) -> Floats:
-    """(row, quantile) each place's own public yields as a forecast; the reference with uncertainty.
-
-    Places with fewer than `least` values take all values of their state, then of all places.
-
-    Args:
-        window: (row, year) kg/ha, NaN = no value; the public years, at most ten.
-        states: (row,).
-        least: values that a distribution of one's own takes.
-    """
-    result = np.empty((len(window), len(QUANTILES)))
-    result[:] = np.nanquantile(window, QUANTILES)
-    for state in np.unique(states):
-        mine = states == state
-        if np.isfinite(window[mine]).sum() >= least:
-            result[mine] = np.nanquantile(window[mine], QUANTILES)
-    own = np.isfinite(window).sum(axis=1) >= least
-    if own.any():
-        result[own] = np.nanquantile(window[own], QUANTILES, axis=1).T
-    return result
-
-
-def _strict(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return StateSkill(
+        state, max(row["n"] for row in ours), max(int(row["n"]) for row in rows), longest, shortest,
+        winning_leads(pooled, "rmse_kg_ha"),
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Scores of forecasts with uncertainty, by hand and against closed forms."""
+"""Scores of point and quantile forecasts: by hand, against closed forms, scipy and scikit-learn."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
-from sklearn.metrics import mean_pinball_loss
+from scipy.stats import pearsonr
+from sklearn.metrics import mean_absolute_percentage_error, mean_pinball_loss, root_mean_squared_error
 
-from yieldcast.evaluation.metrics import covered_90, crps, reliability
-from yieldcast.evaluation.skill import climatology, skill
+from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.evaluation.metrics import covered_90, crps, reliability, score
 from yieldcast.forecasting.risk import probability_below, quantile_at
 from yieldcast.forecasting.table import QUANTILES
 
-NAN = np.nan
 Z = stats.norm.ppf(QUANTILES)
+TARGET = np.array([1000.0, 2000.0, 4000.0])
 
 
 def normal_crps(mean: float, sd: float, y: float) -> float:
@@ -90,51 +91,71 @@ def test_a_reliable_forecast_has_its_levels():
     np.testing.assert_allclose(reliability(np.tile(Z, (50_000, 1)), target), QUANTILES, atol=0.005)
 
 
-def test_skill_by_hand():
-    point, target = np.array([2000.0, 3000, 4000]), np.array([2100.0, 3000, 3700])
-    line = skill(("soybean", 2018, 3), "last_public", point, target)
-    # squares 100^2, 0, 300^2; percent 100/2100, 0, 300/3700; without uncertainty the absolute error
-    assert line.rmse_kg_ha == pytest.approx(math.sqrt(100_000 / 3))
-    assert line.mape_pct == pytest.approx(100 * (100 / 2100 + 300 / 3700) / 3)
-    assert line.crps_kg_ha == pytest.approx(400 / 3)
-    assert line.coverage90 is None
-    assert line.r == pytest.approx(np.corrcoef(point, target)[0, 1])
-    assert (line.crop, line.harvest_year, line.lead_months, line.model, line.n) == (
-        "soybean", 2018, 3, "last_public", 3,
-    )  # fmt: skip
-    quantiles = point[:, None] + 100 * Z  # 90 % interval: 164 either side
-    ours = skill(("soybean", 2018, 3), "forecast", point, target, quantiles)
-    assert ours.coverage90 == pytest.approx(2 / 3)
-    assert ours.crps_kg_ha == pytest.approx(
-        np.mean([normal_crps(p, 100, t) for p, t in zip(point, target, strict=True)]), rel=0.02
-    )
-    assert ours.rmse_kg_ha == line.rmse_kg_ha
+# --- point forecasts --------------------------------------------------------------------------------------
 
 
-def test_what_is_not_a_number_is_none_in_the_json():
-    flat = skill(("soybean", 2018, 3), "x", np.full(3, 2000.0), np.array([0.0, 0, 0]))
-    assert (flat.r, flat.mape_pct) == (None, None)
+def test_score_by_hand():
+    # errors 100, -200, 400: bias 100; squares 10000 + 40000 + 160000 = 210000, / 3 = 70000, root 264.575;
+    # percent 10, 10, 10. r: targets - 7000/3 = (-4000, -1000, 5000)/3; predictions 1100, 1800, 4400, mean
+    # 7300/3, minus it (-4000, -1900, 5900)/3; products 16 + 1.9 + 29.5 = 47.4 (1e6/9); squares 42 and
+    # 16 + 3.61 + 34.81 = 54.42; r = 47.4 / sqrt(2285.64) = 47.4 / 47.80837 = 0.991458
+    got = score(np.array([1100.0, 1800.0, 4400.0]), TARGET)
+    assert got.n == 3
+    assert got.bias_kg_ha == pytest.approx(100)
+    assert got.rmse_kg_ha == pytest.approx(264.575131)
+    assert got.mape_pct == pytest.approx(10)
+    assert got.r == pytest.approx(0.991458, abs=1e-6)
 
 
-def test_climatology_by_hand():
-    own = np.arange(100.0, 1100, 100)  # 100 ... 1000: quantile p at position 9 p
-    few = np.array([5000.0, 6000, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN])
-    none = np.full(10, NAN)
-    found = climatology(np.array([own, few, none, few]), np.array(["AA", "AA", "BB", "CC"]))
-    np.testing.assert_allclose(found[0], [145, 190, 325, 550, 775, 910, 955])
-    # place 2: the twelve values of its state, 100 ... 1000, 5000, 6000: quantile p at position 11 p
-    np.testing.assert_allclose(found[1], [155, 210, 375, 650, 925, 4600, 5450])
-    # BB has none and CC two, so all fourteen: 100 ... 1000, 5000, 5000, 6000, 6000: position 13 p
-    everywhere = np.quantile([*own, 5000, 6000, 5000, 6000], QUANTILES)
-    np.testing.assert_allclose(found[2:], [everywhere] * 2)
-    assert everywhere[3] == 750  # position 6.5: between 700 and 800
+yield_values = st.floats(1, 250_000).map(lambda v: round(v, 3))
 
 
-def test_a_state_with_enough_values_serves_places_that_have_none_of_five():
-    pairs = np.full((3, 10), NAN)
-    pairs[:, :2] = [[1, 2], [3, 4], [5, 6]]
-    found = climatology(pairs, np.array(["AA"] * 3))
-    np.testing.assert_allclose(found, [np.quantile([1, 2, 3, 4, 5, 6], QUANTILES)] * 3)
-    # with five values of its own, its own
-    pairs[0, :5] = 9
-    assert climatology(pairs, np.array(["AA"] * 3))[0].tolist() == [9] * 7
+@settings(deadline=None)  # the first call imports scipy and scikit-learn
+@given(st.lists(st.tuples(yield_values, yield_values), min_size=2, max_size=50))
+def test_score_against_scipy_and_scikit_learn(pairs):
+    prediction, target = np.array(pairs).T
+    got = score(prediction, target)
+    assert got.mape_pct == pytest.approx(100 * mean_absolute_percentage_error(target, prediction))
+    assert got.rmse_kg_ha == pytest.approx(root_mean_squared_error(target, prediction))
+    assert got.bias_kg_ha == pytest.approx(np.mean(prediction) - np.mean(target), abs=1e-6)
+    if np.ptp(prediction) < 1e-3 or np.ptp(target) < 1e-3:
+        assert math.isnan(got.r) == (np.ptp(prediction) == 0 or np.ptp(target) == 0)
+    else:
+        assert got.r == pytest.approx(pearsonr(prediction, target).statistic, abs=1e-7)
+        # r does not know the level or the unit, so it can hide a bias: that is why bias is scored too
+        assert score(prediction * 3 + 500, target).r == pytest.approx(got.r, abs=1e-7)
+
+
+def test_constant_forecasts_have_no_correlation_and_zero_yields_no_percentage():
+    got = score(np.full(3, 2000.0), TARGET)
+    assert math.isnan(got.r)
+    assert got.mape_pct == pytest.approx((100 + 0 + 50) / 3)
+    assert math.isnan(score(TARGET, np.full(3, 2000.0)).r)
+    assert math.isnan(score([1.0], [1.0]).r)
+    # 0 kg/ha is a yield for RMSE (|500|, |100| -> sqrt(130000)) but not for MAPE (100 of 1000 = 10 %)
+    zero = score([500.0, 1100.0], [0.0, 1000.0])
+    assert (zero.mape_pct, zero.rmse_kg_ha) == (pytest.approx(10), pytest.approx(math.sqrt(130_000)))
+    assert math.isnan(score([500.0], [0.0]).mape_pct)
+
+
+def test_a_shuffled_forecast_is_worth_nothing():
+    rng = np.random.default_rng(0)
+    target = rng.gamma(20, 150, 4000)
+    assert abs(score(rng.permutation(target), target).r) < 4 / math.sqrt(4000)
+    assert score(target, target).r == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "target", "error", "message"),
+    [
+        ([1.0, np.nan, np.inf], TARGET, SchemaError, "2 rows of 3 without a prediction"),
+        (TARGET, [1.0, np.nan, 2.0], SchemaError, "1 rows of 3 without a target"),
+        (TARGET[:2], TARGET, SchemaError, r"shapes \(2,\) and \(3,\)"),
+        (TARGET[None], TARGET[None], SchemaError, "shapes"),
+        (TARGET, -TARGET, SchemaError, "received -4000"),
+        ([], [], MissingDataError, "received none"),
+    ],
+)
+def test_score_refuses(prediction, target, error, message):
+    with pytest.raises(error, match=message):
+        score(prediction, target)

@@ -76,7 +76,7 @@ def skill_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Group:
         table = _by_lead(title + name, models)
         for lead in leads:
             table.add_row(str(lead), *_scores([found.get((model, lead)) for model in models], score))
-        parts += [table, Text(_sentence(skill.longest_winning_lead(pooled, score), score) + "\n")]
+        parts += [table, Text(_sentence(skill.winning_leads(pooled, score)) + "\n")]
     spread = [model for model in (FORECAST_MODEL, CLIMATOLOGY) if model in models]
     heads = [head for model in spread for head in (model, "worst year")]
     table = _by_lead(title + "coverage of the 90 % interval", heads)
@@ -113,16 +113,14 @@ def _coverage(row: Mapping[str, Any] | None) -> tuple[str, str]:
     return f"{100 * row['coverage90']:.0f} %", f"{100 * row['worst_coverage90']:.0f} % ({row['worst_year']})"
 
 
-def _sentence(beats: Mapping[str, Any], score: str) -> str:
-    name = score.split("_", maxsplit=1)[0].upper()
+def _sentence(leads: skill.WinningLeads) -> str:
+    name = leads.score.split("_", maxsplit=1)[0].upper()
     # CRPS compares only with baselines that have intervals, see `skill.longest_winning_lead`
-    baseline = "best baseline" + (" that has intervals" if score == "crps_kg_ha" else "")
-    lead = beats["lead_months"]
-    if lead is None:
-        won = [one["lead_months"] for one in beats["best"] if one["won"]]
-        some = f" It does at {', '.join(map(str, won))} months." if won else ""
+    baseline = "best baseline" + (" that has intervals" if leads.score == "crps_kg_ha" else "")
+    if leads.from_lead is None:
+        some = f" It does at {', '.join(map(str, leads.won))} months." if leads.won else ""
         return f"{name}: the forecast does not beat the {baseline} at the shortest lead.{some}"
-    return f"{name}: the forecast beats the {baseline} at all leads up to {lead} months."
+    return f"{name}: the forecast beats the {baseline} at all leads up to {leads.from_lead} months."
 
 
 def states_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Table:
@@ -137,16 +135,8 @@ def states_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Table:
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
     for head in ("state", "rows", "longest", "shortest", "better up to lead (months)"):
         table.add_column(head, justify="left" if head == "state" else "right")
-    for state in sorted({str(row["state"]) for row in rows}):
-        own = [row for row in rows if row["state"] == state]
-        pooled = skill.pool_by_lead(own, str(own[0]["crop"]))
-        beats = skill.longest_winning_lead(pooled, "rmse_kg_ha")
-        ours = [row for row in pooled if row["model"] == FORECAST_MODEL]
-        best = {one["lead_months"]: one["value"] for one in beats["best"]}
-        ends = [
-            f"{r['rmse_kg_ha']:.0f} / {best.get(r['lead_months'], float('nan')):.0f}"
-            for r in (ours[0], ours[-1])
-        ]
-        lead = beats["lead_months"]
-        table.add_row(state, str(max(row["n"] for row in ours)), *ends, "-" if lead is None else str(lead))
+    for state in skill.skill_by_state(rows):
+        ends = (f"{ours:.0f} / {best:.0f}" for ours, best in (state.longest, state.shortest))
+        lead = state.leads.from_lead
+        table.add_row(state.state, str(state.rows), *ends, "-" if lead is None else str(lead))
     return table

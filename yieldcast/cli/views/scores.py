@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from yieldcast.evaluation.scores import Evaluation, Row
+from yieldcast.evaluation.scores import Evaluation, ScoreRow
 
 HEADINGS = {
     "network": "Network",
@@ -50,7 +50,7 @@ def evaluation_table(evaluation: Evaluation, synthetic: bool, notes: Sequence[st
         for name, cells in rows:
             table.add_row(f" {name}", *(_highlight(cell) for cell in cells))
     meanings = [MEANING[history] for history, _ in _sections(evaluation) if history in MEANING]
-    lines = [BEST, *meanings, *([FALLBACK] if evaluation.references else [])]
+    lines = [BEST, *meanings, *([FALLBACK] if evaluation.baselines else [])]
     return Group(table, *(Text(line, style="dim") for line in lines), *(Text(note) for note in notes))
 
 
@@ -105,7 +105,7 @@ def years_text(years: Sequence[int]) -> str:
 
 def _sections(evaluation: Evaluation) -> list[tuple[str, list[tuple[str, list[str]]]]]:
     """Sections in the order shown, each with rows of a name and cells; "*" ends the best of a column."""
-    network, ensemble, *references = evaluation.rows
+    network, ensemble, *baselines = evaluation.rows
     best = _best(evaluation.rows)
     seeds = len(evaluation.seeds)
     rows = [(f"{network.model}, mean of {seeds_text(evaluation)}", _cells(network, best))]
@@ -116,14 +116,14 @@ def _sections(evaluation: Evaluation) -> list[tuple[str, list[tuple[str, list[st
     sections = {"network": [*rows, (ensemble.model, _cells(ensemble, best))]}
     for history in ("none", "hindsight", "public"):
         sections[history] = [
-            (row.model, _cells(row, best, evaluation.references[row.model].fallback_rows))
-            for row in references
-            if evaluation.references[row.model].history == history
+            (row.model, _cells(row, best, evaluation.baselines[row.model].fallback_rows))
+            for row in baselines
+            if evaluation.baselines[row.model].history == history
         ]
     return [(history, lines) for history, lines in sections.items() if lines]
 
 
-def _cells(row: Row, best: Sequence[float], fallback: int | None = None) -> list[str]:
+def _cells(row: ScoreRow, best: Sequence[float], fallback: int | None = None) -> list[str]:
     score = row.score
     values = (score.r, score.mape_pct, score.rmse_kg_ha, score.bias_kg_ha)
     keys = (-score.r, score.mape_pct, score.rmse_kg_ha, abs(score.bias_kg_ha))
@@ -133,7 +133,7 @@ def _cells(row: Row, best: Sequence[float], fallback: int | None = None) -> list
     return [*cells, "" if fallback is None else str(fallback)]
 
 
-def _best(rows: Sequence[Row]) -> tuple[float, ...]:
+def _best(rows: Sequence[ScoreRow]) -> tuple[float, ...]:
     """The lowest -r, MAPE, RMSE and absolute bias over the rows, NaN ignored."""
     scores = [row.score for row in rows]
     keys = np.array([(-s.r, s.mape_pct, s.rmse_kg_ha, abs(s.bias_kg_ha)) for s in scores])
