@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,20 @@ NO_VALUE = "#d3d6da"  # as in web/colours.js
 BORDER = "#333333"
 _GRID_DEG = 1e-5  # about 1 m: corners that two municipalities share fall on one point
 _CLASSES = 8
+
+
+class Choropleth(NamedTuple):
+    """What `draw_choropleth` drew, for a colour bar and a legend.
+
+    Args:
+        coloured: the municipalities with a value, in the order of their codes.
+        limits: between the classes.
+        has_borders: whether borders of states were found: neighbours must share their corners.
+    """
+
+    coloured: PathCollection
+    limits: Floats
+    has_borders: bool
 
 
 def read_polygons(mesh: Path) -> dict[int, list[Rings]]:
@@ -50,7 +64,7 @@ def draw_choropleth(
     values: Mapping[int, float],
     colours: str | Sequence[str],
     around_zero: bool = False,
-) -> tuple[PathCollection, Floats]:
+) -> Choropleth:
     """Colour municipalities by class, those without a value grey, and draw the borders of states.
 
     Args:
@@ -59,10 +73,6 @@ def draw_choropleth(
         values: finite, by code.
         colours: name of a matplotlib colour map, or colours from low to high.
         around_zero: whether the classes are symmetric around zero.
-
-    Returns:
-        the coloured municipalities, in the order of their codes, for a colour bar; and the limits between
-        their classes.
     """
     from matplotlib.collections import LineCollection
 
@@ -75,10 +85,10 @@ def draw_choropleth(
     for collection, name in ((others, "no value"), (coloured, "values")):
         collection.set_gid(name)
         axes.add_collection(collection)
-    borders = LineCollection(_state_borders(polygons), colors=BORDER, linewidths=0.5, gid="state borders")
-    axes.add_collection(borders)
+    borders = _state_borders(polygons)
+    axes.add_collection(LineCollection(borders, colors=BORDER, linewidths=0.5, gid="state borders"))
     _frame(axes, polygons)
-    return coloured, limits
+    return Choropleth(coloured, limits, bool(borders))
 
 
 def class_limits(values: Floats, around_zero: bool = False) -> Floats:

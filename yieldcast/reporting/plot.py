@@ -51,8 +51,8 @@ _WORDS = {
     "unknown": ("no forecast, or not known", "sem previsão, ou não conhecida"),
     "border": ("state border", "divisa estadual"),
     "not_drawn": (
-        "{n} municipalities have a forecast and no boundaries: not shown",
-        "{n} municípios têm previsão e não têm limites: não aparecem",
+        "Municipalities with a forecast and without boundaries, not shown: {n}",
+        "Municípios com previsão e sem limites, que não aparecem: {n}",
     ),
     "change": ("Change of the median since {date} (kg/ha)", "Mudança da mediana desde {date} (kg/ha)"),
     "skill": ("{crop}: skill by lead time", "{crop}: desempenho por antecedência"),
@@ -143,11 +143,11 @@ def map(
     polygons = read_polygons(Path(boundaries))
     figure = new_figure((8.0, 6.6))
     axes = figure.add_subplot()
-    coloured, limits = draw_choropleth(axes, polygons, values, layer.colours, layer.around_zero)
-    bar = figure.colorbar(coloured, ax=axes, label=label, shrink=0.7, ticks=limits)
-    bar.ax.set_yticklabels([labels.number(limit, 0, lang) for limit in limits.tolist()])
+    drawn = draw_choropleth(axes, polygons, values, layer.colours, layer.around_zero)
+    bar = figure.colorbar(drawn.coloured, ax=axes, label=label, shrink=0.7, ticks=drawn.limits)
+    bar.ax.set_yticklabels([labels.number(limit, 0, lang) for limit in drawn.limits.tolist()])
     keys = _map_keys("no_forecast" if len(values) == len(codes) else "unknown", lang)
-    axes.legend(handles=keys, loc="lower left", frameon=False, fontsize=9)
+    axes.legend(handles=keys if drawn.has_borders else keys[:1], loc="lower left", frameon=False, fontsize=9)
     put_title(figure, labels.title(forecast.attrs, lang))
     lost = sum(code not in polygons for code in values)
     notes = [_word("not_drawn", lang, n=lost)] if lost else []
