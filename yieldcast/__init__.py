@@ -16,7 +16,7 @@ _HOME = {
     "FORECAST_SETTINGS": "yieldcast.config",
     "Publication": "yieldcast.publication",
     "SampleSet": "yieldcast.features.samples",
-    "build_samples": "yieldcast.features.samples",
+    "build_samples": "yieldcast.features.source",
     "cut_seasons": "yieldcast.features.seasons",
     "Run": "yieldcast.training.run_directory",
     "train_run": "yieldcast.training.pipeline",

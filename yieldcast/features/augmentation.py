@@ -1,9 +1,9 @@
-"""Seasons cut at a random month and filled with another year's weather: how a network meets a forecast.
+"""Data augmentation: training seasons cut at a random month and completed with the weather of another year.
 
-Before the harvest only the first months of a season are known; the rest comes from scenarios. A network that
-is trained on whole seasons alone trusts months that a forecast can only guess. Here each training row is
-put together anew for every batch: a month to cut at, another year to take the rest from, and which of the
-possible lags of the yield history.
+Before the harvest only the first months of a season are known; scenarios complete it. A network trained only
+on complete seasons would rely on months that a forecast does not know. Therefore each training row is mixed
+anew for every batch: the month to cut at, the year of the other months, and one of the possible lags of the
+yield history are drawn at random.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ import numpy as np
 import numpy.typing as npt
 
 from yieldcast.errors import ConfigError
-from yieldcast.features.samples import SampleSet, Source
+from yieldcast.features.samples import SampleSet
+from yieldcast.features.source import Source
 
 Tensor = Any
-DRAWS = 4  # random numbers per row: whether it is cut, where, the other year, the lag
+DRAWS = 4  # random numbers per row: whether it is cut, the month, the other year, the lag
 
 
 @dataclass(frozen=True)
 class SeasonMixer:
-    """What seasons are put together from; one copy for all members.
+    """Weather and static inputs from which training seasons are mixed; shared by all members.
 
     Args:
-        bank: (place, year, step, variable) monthly weather, nothing accumulated, no NaN in `fills` years.
-        normal: (place, step, variable) taken off after accumulating; zeros where inputs are values.
-        place, year: (sample,) where each row's own season stands in the bank.
-        fills: (k,) years of the bank that may fill a season; a row's own year is never drawn for it.
+        bank: (place, year, step, variable) monthly weather, not accumulated; no NaN in the years `fills`.
+        normal: (place, step, variable) climatology subtracted after accumulating; zeros if inputs are values.
+        place, year: (sample,) position of the season of each row in the bank.
+        fills: (k,) positions of the years that may complete a season; never the year of the row itself.
         static: (lag, sample, feature), the static inputs with the yield history at each possible lag.
         accumulated: position of the variable that is summed from planting on.
     """
@@ -43,14 +44,14 @@ class SeasonMixer:
     accumulated: int
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What `mix_seasons` takes beside the target."""
+        """The arrays that `mix_seasons` needs, by name."""
         summed = np.arange(self.bank.shape[-1]) == self.accumulated
-        # A row's place among the fills; one past the end where its own year cannot fill.
+        # Position of the year of each row in `fills`; one past the end if it is not one of them.
         own = np.searchsorted(self.fills, self.year)
-        there = self.fills[np.minimum(own, len(self.fills) - 1)] == self.year
+        found = self.fills[np.minimum(own, len(self.fills) - 1)] == self.year
         return {
             "bank": self.bank, "normal": self.normal, "place": self.place, "year": self.year,
-            "fills": self.fills, "own_fill": np.where(there, own, len(self.fills)).astype(np.int32),
+            "fills": self.fills, "own_fill": np.where(found, own, len(self.fills)).astype(np.int32),
             "static": self.static, "summed": summed.astype(np.float32),
         }  # fmt: skip
 
@@ -59,16 +60,16 @@ def mix_seasons(data: dict[str, Tensor], rows: Tensor, drawn: Tensor, share: flo
     """Weather (member, row, step, variable) and static inputs (member, row, feature) of a batch.
 
     Args:
-        data: of `SeasonMixer.arrays`.
-        rows: (member, row) int32.
-        drawn: (member, row, `DRAWS`) in 0..1.
-        share: of the rows that are cut; the others keep their whole season.
+        data: from `SeasonMixer.arrays`.
+        rows: (member, row) int32, positions of training rows.
+        drawn: (member, row, `DRAWS`) random numbers from 0 to 1.
+        share: share of the rows that are cut; the others keep their whole season.
     """
-    from keras import ops  # not at the top: a forecast's inputs are worked out without TensorFlow
+    from keras import ops  # not at the top: the inputs of a forecast are computed without TensorFlow
 
     steps, fills, lags = int(data["bank"].shape[2]), int(data["fills"].shape[0]), int(data["static"].shape[0])
     place, year = (ops.take(data[name], rows, axis=0) for name in ("place", "year"))
-    known = _whole(drawn[..., 1], steps)  # months known of those that are cut: 0 to steps - 1
+    known = _whole(drawn[..., 1], steps)  # months that cut rows keep: 0 to steps - 1
     known = ops.where(drawn[..., 0] < share, known, steps)
     own = ops.take(data["own_fill"], rows, axis=0)
     other = _whole(drawn[..., 2], fills - ops.cast(own < fills, "int32"))
@@ -85,7 +86,7 @@ def mix_seasons(data: dict[str, Tensor], rows: Tensor, drawn: Tensor, share: flo
 
 
 def accumulate(weather: Tensor, summed: Tensor) -> Tensor:
-    """Some variables summed from the first month on.
+    """Some variables summed from the first month on (`weather.accumulate_in_place` for tensors).
 
     Args:
         weather: (..., step, variable).
@@ -97,23 +98,23 @@ def accumulate(weather: Tensor, summed: Tensor) -> Tensor:
 
 
 def _whole(drawn: Tensor, count: Tensor) -> Tensor:
-    """Numbers in 0..1 to whole numbers from 0 to count - 1."""
+    """Numbers from 0 to 1 as whole numbers from 0 to count - 1."""
     from keras import ops
 
     return ops.minimum(ops.cast(drawn * ops.cast(count, "float32"), "int32"), count - 1)
 
 
 def season_mixer(source: Source, rows: SampleSet, lags: tuple[int, ...], share: float) -> SeasonMixer:
-    """What the seasons of training rows are put together from, see `season_cuts`.
+    """The mixer of the seasons of training rows.
 
     Args:
-        source: tables and settings the rows were built from.
-        rows: training rows with whole seasons.
-        lags: of the yield history, `history.possible_lags`; one entry where there is no history.
-        share: of the rows that are to be cut.
+        source: tables and settings from which the rows were built.
+        rows: training rows with complete seasons.
+        lags: from `yield_history.possible_lags`; not used without a yield history.
+        share: share of the rows to cut, `training.season_cuts`.
 
     Raises:
-        ConfigError: fewer than two years of weather to fill seasons with.
+        ConfigError: fewer than two years of weather to complete seasons with.
     """
     codes, place = np.unique(rows.municipality, return_inverse=True)
     first = int(source.tables.weather["time"].dt.year.values[0])
@@ -122,7 +123,7 @@ def season_mixer(source: Source, rows: SampleSet, lags: tuple[int, ...], share: 
     season = source.cut(np.repeat(index, len(years)), np.tile(years, len(codes)), None)
     bank = season["weather"].values.reshape(len(codes), len(years), season.sizes["step"], -1)
     fills = np.flatnonzero(np.isfinite(bank).all(axis=(0, 2, 3)))
-    if share == 0:  # nothing is filled: any year will do
+    if share == 0:  # no season is completed
         fills = np.arange(len(years))
     elif len(fills) < 2:
         raise ConfigError(

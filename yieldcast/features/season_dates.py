@@ -1,4 +1,4 @@
-"""Pieces of yieldcast/dates.py."""
+"""Calendar of the settings, main season window of a crop, and lead time of a forecast."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from yieldcast.data.store import Tables
 from yieldcast.errors import MissingDataError
 
 
-def calendar_for(settings: DataSettings, static: xr.Dataset | None = None) -> calendars.Calendar:
-    """The user's calendar, or Brazil's, with the user's own month counts.
+def calendar_for(settings: DataSettings, static: xr.Dataset | None = None) -> Calendar:
+    """The calendar of the settings, or the Brazilian one, with the window lengths of the settings.
 
     Args:
         settings: `calendar` and `months`.
-        static: places, whose state-to-region map serves a user's calendar.
+        static: table of places; a calendar of the settings may use its regions.
     """
     if settings.calendar is None:
         calendar = calendars.brazil()
@@ -35,16 +35,13 @@ def calendar_for(settings: DataSettings, static: xr.Dataset | None = None) -> ca
 def lead_months(
     calendar: Calendar, crop: str, tables: Tables, harvest_year: int, as_of: dt.date, newest: int
 ) -> int:
-    """Months from `as_of` to the end of harvest: to the window's last month where most of the crop grows.
-
-    States' windows end in different months; the month by which half of the last public harvested area (of
-    the places, where no area is known) has ended its window decides.
+    """Lead time of a forecast: months from `as_of` to the last month of the `main_window`.
 
     Args:
         calendar, crop: give the windows.
-        tables: places, and the areas.
+        tables: places, yields and areas.
         harvest_year: the season.
-        as_of: the date of the forecast.
+        as_of: date of the forecast.
         newest: newest public harvest year.
     """
     end = main_window(calendar, crop, tables, harvest_year, newest)[1]
@@ -54,7 +51,14 @@ def lead_months(
 def main_window(
     calendar: Calendar, crop: str, tables: Tables, harvest_year: int, newest: int
 ) -> tuple[np.datetime64, np.datetime64]:
-    """First and last month of the window where most of the crop grows; arguments as for `lead_months`.
+    """First and last month of the main window of a crop, the area-weighted median over the states.
+
+    Windows of states begin and end in different months. Places are ordered by the first month of their
+    window; the one at which half of the harvested area of the newest public year is reached gives the main
+    window. Without areas all places with a public yield count equally.
+
+    Args:
+        calendar, crop, tables, harvest_year, newest: as for `lead_months`.
 
     Raises:
         MissingDataError: no yield was public.
@@ -71,7 +75,7 @@ def main_window(
     if not weight.any():
         raise MissingDataError(
             f"expected {crop} yields of harvest year {newest} or before, the newest public; received none",
-            "Add earlier years of yields, or ask for a later year.",
+            "Add earlier years of yields, or forecast a later year.",
         )
     static = tables.static.sel(municipality=table["municipality"].values[weight > 0])
     states, weight = static["state"].values.astype(str), weight[weight > 0]

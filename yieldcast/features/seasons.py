@@ -1,8 +1,8 @@
-"""Monthly weather to season windows as known on a date: the only place where weather is cut.
+"""Monthly weather cut to season windows as known on a date; nothing else reads the weather of a season.
 
-`as_of` is law. A value whose publication date lies after `as_of` is NaN here, so nothing that is
-computed later can see it. `as_of=None` means hindsight: the tables as they stand. (The history of
-yields is cut in `panel`, by the same rule.)
+Values that were published after the date `as_of` are NaN here, so that nothing computed later can use them.
+With ``as_of=None`` (hindsight) all values of the tables are used. `yield_history` applies the same rule to
+yields.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def known_weather(weather: xr.Dataset, as_of: dt.date | None, publication: Publi
 
     Args:
         weather: dims (municipality, time), time = month start.
-        as_of: the date of the forecast, or None for hindsight.
+        as_of: date of the forecast, or None for hindsight.
         publication: delays after which a month is public.
     """
     if as_of is None:
@@ -33,18 +33,26 @@ def known_weather(weather: xr.Dataset, as_of: dt.date | None, publication: Publi
 
 
 def is_public(months: np.ndarray, as_of: dt.date | None, publication: Publication) -> np.ndarray:
-    """Whether the weather of each month (datetime64[M], any shape) was public on `as_of`."""
-    different, place = np.unique(months, return_inverse=True)
-    first_days = different.astype("datetime64[D]").tolist()
-    public = [as_of is None or publication.weather_public(day) <= as_of for day in first_days]
-    return np.array(public, dtype=bool)[place].reshape(months.shape)
+    """Whether the weather of each month was public on `as_of`: `Publication.weather_public` for arrays.
+
+    Args:
+        months: datetime64[M], any shape.
+        as_of: date of the forecast, or None for hindsight: all months are public.
+        publication: delays after which a month is public.
+    """
+    if as_of is None:
+        return np.ones(months.shape, dtype=bool)
+    first_days = (months + (1 + publication.weather_months)).astype(
+        "datetime64[D]"
+    ) + publication.weather_days
+    return np.asarray(first_days <= np.datetime64(as_of, "D"))
 
 
 def climatology(known: xr.Dataset) -> xr.Dataset:
-    """Mean of each calendar month over the years that are known, dims (municipality, month 1..12).
+    """Mean of each calendar month over the known years, dims (municipality, month 1..12), NaN without any.
 
     Args:
-        known: weather as `known_weather` gives it, so that no later year enters.
+        known: weather from `known_weather`, so that values published later do not enter.
     """
     months = known["time"].dt.month.values
     tables: dict[str, tuple[tuple[str, str], np.ndarray]] = {}
@@ -82,23 +90,23 @@ def cut_seasons(
     variables: Sequence[str] | None = None,
     pairs: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> xr.Dataset:
-    """Cut the season window of every (municipality, harvest year), as known on `as_of`.
+    """Weather of the season window of every municipality and harvest year, as known on `as_of`.
 
     Args:
         weather: dims (municipality, time), time = month start, any variables.
-        static: the places, with `state` per municipality (the calendar's key).
+        static: the places, with `state` per municipality (the key of the calendar).
         calendar: gives the first month per state and harvest year, and the number of months.
         crop: a crop of the calendar.
-        harvest_years: the years to cut; every municipality is cut in every year.
-        as_of: nothing published after this date is seen; None for hindsight.
+        harvest_years: the harvest years, each for all municipalities.
+        as_of: values published after this date are NaN; None for hindsight.
         publication: publication delays; the defaults of `Publication` when None.
-        variables: which of `weather`'s variables, in this order; all when None.
-        pairs: cut only these rows instead: indices into `static.municipality` and harvest years.
+        variables: names of variables of `weather`, in the order wanted; all when None.
+        pairs: (index into `static.municipality`, harvest year) of each row, instead of `harvest_years`.
 
     Returns:
-        `weather` (sample, step, variable) float32 and `observed` (same dims, bool); a value that is
-        not public, or not in the table, is NaN and not observed; `public` (sample, step) tells which
-        months were. Coordinates: municipality, harvest_year, state and window_end (last day) per sample,
+        `weather` (sample, step, variable) float32 and `observed` (same dims, bool): a value that was not
+        public or is missing in the table is NaN and not observed; `public` (sample, step), whether the month
+        was public. Coordinates: municipality, harvest_year, state and window_end (last day) per sample,
         month (sample, step), variable.
 
     Raises:
@@ -140,7 +148,7 @@ def _gather(known: xr.Dataset, codes: np.ndarray, months: np.ndarray, names: Seq
     if len(codes) and not found.any():
         raise MissingDataError(
             f"none of the {len(np.unique(codes))} municipalities has weather",
-            "Check that places and weather use the same codes (yieldcast status shows both).",
+            "Check that places and weather have the same codes (yieldcast status shows both).",
         )
     # Months are contiguous (schema.check_weather), so a month's position is its distance to the first.
     column = (months - known["time"].values[0].astype("datetime64[M]")).astype(np.int64)
@@ -154,7 +162,7 @@ def _gather(known: xr.Dataset, codes: np.ndarray, months: np.ndarray, names: Seq
 
 
 def find(labels: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Position of each wanted label, and whether it is there (where not, the position means nothing)."""
+    """Position of each wanted label in `labels`, arbitrary if it is absent, and whether it is present."""
     order = np.argsort(labels)
     row = order[np.clip(np.searchsorted(labels, wanted, sorter=order), 0, len(labels) - 1)]
     return row, labels[row] == wanted

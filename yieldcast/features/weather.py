@@ -1,9 +1,10 @@
-"""What the network is fed beside raw weather: degree days, and climatology where a month is unknown."""
+"""Weather inputs that are computed: degree days, months filled with climatology, anomalies."""
 
 from __future__ import annotations
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from yieldcast.data import degree_days
 from yieldcast.errors import ConfigError
@@ -16,16 +17,16 @@ def limits(crop: str, chosen: dict[str, tuple[float, float]]) -> tuple[float, fl
 
     Args:
         crop: crop name.
-        chosen: the user's own limits, which win over `degree_days.LIMITS`.
+        chosen: limits from the settings, which replace those of `degree_days.LIMITS`.
 
     Raises:
-        ConfigError: neither knows the crop.
+        ConfigError: neither has the crop.
     """
     known = {**degree_days.LIMITS, **chosen}
     if crop not in known:
         raise ConfigError(
             f"no degree-day limits for {crop!r}; known: {', '.join(sorted(known))}",
-            f"Give them in the config file: [data.degree_days] {crop} = [base, upper] in degC.",
+            f"Add them to the config file: [data.degree_days] {crop} = [base, upper] in degC.",
         )
     return known[crop]
 
@@ -33,8 +34,8 @@ def limits(crop: str, chosen: dict[str, tuple[float, float]]) -> tuple[float, fl
 def with_degree_days(weather: xr.Dataset, base_degC: float, upper_degC: float) -> tuple[xr.Dataset, str]:
     """The weather table with monthly degree days of these limits, and the name of that variable.
 
-    A column computed from daily values at import (for the limits of `degree_days.LIMITS`) is exact and
-    is used when there is one; otherwise the formula is applied to the monthly means
+    If the table has the variable (an import computes it from daily values for the limits of
+    `degree_days.LIMITS`), it is exact and is used; otherwise the formula is applied to the monthly means
     (`degree_days.from_monthly`, an approximation).
 
     Args:
@@ -51,13 +52,13 @@ def with_degree_days(weather: xr.Dataset, base_degC: float, upper_degC: float) -
 
 
 def fill_with_climatology(season: xr.Dataset, climate: xr.Dataset) -> xr.Dataset:
-    """The season with every month that is not public yet replaced by that calendar month's known mean.
+    """The season with the climatology in all months that are not public yet.
 
-    A gap in a month that was public stays a gap: it is the table's, not the date's.
+    Values missing in months that were public stay missing.
 
     Args:
-        season: from `seasons.cut`.
-        climate: from `seasons.climatology` of the same known weather: never of later years.
+        season: from `seasons.cut_seasons`.
+        climate: from `seasons.climatology` of the weather known on the same date.
     """
     values = season["weather"].values.copy()
     row, found = find(climate["municipality"].values, season["municipality"].values)
@@ -69,12 +70,12 @@ def fill_with_climatology(season: xr.Dataset, climate: xr.Dataset) -> xr.Dataset
 
 
 def without_normal(season: xr.Dataset, climate: xr.Dataset, summed: str) -> xr.Dataset:
-    """The season as departures from each place's own climate (K, mm, degree days).
+    """The season as anomalies: departures from the climatology of each municipality (K, mm, degC day).
 
     Args:
-        season: dims (sample, step, variable), `summed` accumulated already.
+        season: dims (sample, step, variable), with `summed` accumulated.
         climate: from `seasons.climatology`.
-        summed: the variable whose normal is accumulated before it is taken off.
+        summed: the variable whose climatology is accumulated before it is subtracted.
     """
     normal = normals(climate, season["municipality"].values, season["month"].values, season, summed)
     return season.assign(weather=(season["weather"].dims, season["weather"].values - normal))
@@ -83,32 +84,40 @@ def without_normal(season: xr.Dataset, climate: xr.Dataset, summed: str) -> xr.D
 def normals(
     climate: xr.Dataset, municipality: np.ndarray, months: np.ndarray, season: xr.Dataset, summed: str
 ) -> np.ndarray:
-    """Mean weather of windows, (sample, step, variable) float32, `summed` accumulated; NaN where unknown.
+    """Climatology of season windows, (sample, step, variable) float32; NaN where unknown.
 
     Args:
         climate: from `seasons.climatology`.
         municipality: (sample,) codes.
         months: (sample, step) datetime64.
-        season: whose coordinate `variable` gives the order.
+        season: its coordinate `variable` gives names and order.
         summed: the variable to accumulate.
     """
     row, found = find(climate["municipality"].values, municipality)
     month = months.astype("datetime64[M]").astype(np.int64) % 12  # months since January 1970
     names = [str(name) for name in season["variable"].values]
     values = np.stack([climate[name].values[row[:, None], month] for name in names], axis=-1)
-    position = names.index(summed)
-    values[..., position] = np.cumsum(values[..., position], axis=1)
+    accumulate_in_place(values, names.index(summed))
     return np.where(found[:, None, None], values, np.nan).astype(np.float32)
 
 
 def accumulate(season: xr.Dataset, name: str) -> xr.Dataset:
-    """The season with one variable summed from planting on, as the paper feeds degree days (Section 3).
+    """The season with one variable summed from planting on, as the degree days of the paper (Section 3).
 
     Args:
         season: dims (sample, step, variable), in order of steps.
         name: the variable to accumulate; NaN from the first unknown month on.
     """
     values = season["weather"].values.copy()
-    position = list(season["variable"].values).index(name)
-    values[..., position] = np.cumsum(values[..., position], axis=1)
+    accumulate_in_place(values, list(season["variable"].values).index(name))
     return season.assign(weather=(season["weather"].dims, values))
+
+
+def accumulate_in_place(weather: NDArray[np.floating], position: int) -> None:
+    """Replace one variable by its sums from the first month on (`augmentation.accumulate` for tensors).
+
+    Args:
+        weather: (..., step, variable), changed in place.
+        position: of the variable.
+    """
+    weather[..., position] = np.cumsum(weather[..., position], axis=-1)

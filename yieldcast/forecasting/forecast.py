@@ -118,7 +118,7 @@ class ForecastPlan:
         seasonal = store.seasonal if scenarios == "seasonal" and "seasonal" in store else None
         self.tables: Tables = store.tables
         self.forecaster = Forecaster(run, self.tables, as_of, scenarios, seasonal)
-        self.history: YieldHistory = self.forecaster.source.panel
+        self.history: YieldHistory = self.forecaster.source.history
         self.newest = min(self.publication.last_public_harvest_year(as_of), harvest_year - 1)
 
     def forecast(

@@ -27,7 +27,8 @@ from yieldcast.data.files import atomic_write, make_folder
 from yieldcast.data.store import Tables
 from yieldcast.errors import MissingDataError, RunError
 from yieldcast.features import yield_history
-from yieldcast.features.samples import SampleSet, Source
+from yieldcast.features.samples import SampleSet
+from yieldcast.features.source import Source
 from yieldcast.forecasting.scenarios import Scenarios, build_scenarios
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.forecasting.year_effects import yield_sd
@@ -160,7 +161,7 @@ class Forecaster:
         progress: Progress = ignore_progress,
     ) -> RawForecasts:  # fmt: skip
         yields = members.predict(scenarios.weather, rows.static, progress).reshape(-1, len(rows))
-        history = self.source.panel
+        history = self.source.history
         lags = yield_history.lag(rows, rows.window_end, self.run.settings.data.publication(), date)
         naive, fallback = history.naive(history.rows(rows, lags), np.full(len(rows), np.nan))
         return RawForecasts(

@@ -12,8 +12,8 @@ from yieldcast.data.inventory import yields_of
 from yieldcast.data.store import Tables
 from yieldcast.errors import LeakageError, MissingDataError
 from yieldcast.features import yield_history
-from yieldcast.features.samples import Source
 from yieldcast.features.season_dates import calendar_for
+from yieldcast.features.source import Source
 from yieldcast.training.run_directory import Run
 
 # Share of the municipalities with a yield that must have weather; a training year must represent the country

@@ -15,8 +15,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from yieldcast.errors import ConfigError, MissingDataError
-from yieldcast.features.samples import SampleSet, Source
+from yieldcast.features.samples import SampleSet
 from yieldcast.features.seasons import find
+from yieldcast.features.source import Source
+from yieldcast.features.weather import accumulate_in_place
 from yieldcast.forecasting.seasonal_scenarios import seasonal_weather
 from yieldcast.variables import WEATHER
 
@@ -122,8 +124,7 @@ def build_scenarios(
             years, fills = [years[k] for k in chosen], fills[chosen]
         labels = tuple(map(str, years))
     whole = np.where(observed[None, :, :, None], own[None], fills).astype(np.float32)
-    position = season["variable"].values.tolist().index(source.weather[1])
-    whole[..., position] = np.cumsum(whole[..., position], axis=2)
+    accumulate_in_place(whole, season["variable"].values.tolist().index(source.weather[1]))
     whole -= source.normals(season, as_of)[None]
     scenarios = Scenarios(method, labels, tuple(years), whole, observed, rain, warmth)
     # Without a climatology a municipality has no anomalies.
@@ -182,9 +183,9 @@ def _so_far(own: Floats, fills: Floats, observed: Bools) -> tuple[Floats, Floats
     some, seen = count > 0, observed[:, :, None]
     mine = np.where(seen, own, 0.0).sum(axis=1)
     past = np.where(seen[None], fills, 0.0).sum(axis=2)  # NaN where a year lacks an observed month
-    there = np.isfinite(past)
-    normal = np.where(there, past, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-    some = some & there.any(axis=0).all(axis=1)
+    known = np.isfinite(past)
+    normal = np.where(known, past, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    some = some & known.any(axis=0).all(axis=1)
     rain_column, warm_column = WEATHER.index("precipitation_mm"), WEATHER.index("tmax_degC")
     usual = normal[:, rain_column]
     rain = np.where(some & (usual > 0), 100.0 * mine[:, rain_column] / np.maximum(usual, 1e-6), np.nan)
@@ -199,10 +200,10 @@ def _analogues(own: Floats, fills: Floats, observed: Bools, states: npt.NDArray[
     in standard deviations over the past years of that municipality and month. All municipalities of a state
     get the same years, so that a scenario stays a map of weather that occurred.
     """
-    there = np.isfinite(fills)  # the first year of a table may not have all months of this season
-    count = np.maximum(there.sum(axis=0), 1)
-    middle = np.where(there, fills, 0.0).sum(axis=0) / count
-    spread = np.sqrt((np.where(there, fills - middle, 0.0) ** 2).sum(axis=0) / count)
+    known = np.isfinite(fills)  # the first year of a table may not have all months of this season
+    count = np.maximum(known.sum(axis=0), 1)
+    middle = np.where(known, fills, 0.0).sum(axis=0) / count
+    spread = np.sqrt((np.where(known, fills - middle, 0.0) ** 2).sum(axis=0) / count)
     difference = (fills - own[None]) / np.where(spread > 0, spread, 1.0)
     squared = np.where(observed[None, :, :, None], difference, 0.0) ** 2
     squared = np.where(np.isfinite(squared), squared, 4.0)  # two standard deviations for a missing month

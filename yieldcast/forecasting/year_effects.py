@@ -14,7 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from yieldcast.features import yield_history
-from yieldcast.features.yield_history import TREND_MIN_YEARS, TREND_YEARS, HasPlaceAndYear, YieldHistory
+from yieldcast.features.yield_history import (
+    TREND_MIN_YEARS,
+    TREND_YEARS,
+    HasPlaceAndYear,
+    PlaceYears,
+    YieldHistory,
+    window_variance,
+)
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES
 
 Floats = npt.NDArray[np.float64]
@@ -22,15 +29,6 @@ PRIOR_YEARS = 5.0  # weight of the state's variance in that of a municipality, i
 PRIOR_PLACES = 5.0  # weight of the country's variance in that of a state, in municipalities (our choice)
 MIN_SD = 0.25  # smallest standard deviation, as a share of the country's (our choice)
 MIN_RECORD_YEARS = 5  # a variance between harvest years needs at least so many (our choice)
-
-
-@dataclass(frozen=True)
-class PlaceYears:
-    """Municipality, state and harvest year of some rows, (row,) each; see `HasPlaceAndYear`."""
-
-    municipality: npt.NDArray[np.int32]
-    state: npt.NDArray[np.str_]
-    harvest_year: npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True)
@@ -127,9 +125,7 @@ def yield_sd(history: YieldHistory, rows: HasPlaceAndYear, lags: npt.NDArray[np.
     placed = history.rows(rows, lags)
     own = history.window(history.own, placed.municipality, placed.last_year, TREND_YEARS)
     known = np.isfinite(own)
-    count = known.sum(axis=1)
-    level = np.where(known, own, 0.0).sum(axis=1) / np.maximum(count, 1)
-    variance = np.where(known, (own - level[:, None]) ** 2, 0.0).sum(axis=1) / np.maximum(count - 1, 1)
+    variance, count = window_variance(own)
     enough = count >= TREND_MIN_YEARS
     # If no municipality has a variance, a fifth of the mean yield is used as the standard deviation.
     guess = (0.2 * own[known].mean()) ** 2 if known.any() else 1.0

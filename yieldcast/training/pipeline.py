@@ -10,9 +10,11 @@ import calendars
 from yieldcast.config import Settings
 from yieldcast.data.files import atomic_text, exclusive_lock, make_folder
 from yieldcast.data.store import Store, Tables, is_synthetic
-from yieldcast.features import augmentation, samples, weather, yield_history
+from yieldcast.features import augmentation, weather, yield_history
 from yieldcast.features.augmentation import SeasonMixer
+from yieldcast.features.samples import SampleSet
 from yieldcast.features.season_dates import calendar_for
+from yieldcast.features.source import Source, build_samples
 from yieldcast.training import trainer
 from yieldcast.training.model_card import model_card
 from yieldcast.training.run_directory import Identity, Run, versions
@@ -67,7 +69,7 @@ def train_run(
     )  # first: with several hosts, TensorFlow must connect them before it runs
     tables = store.tables
     calendar = calendar_for(settings.data, tables.static)
-    rows, dropped = samples.build_samples(tables, calendar, crop, train_years, settings.data)
+    rows, dropped = build_samples(tables, calendar, crop, train_years, settings.data)
     trainer.check_trainable(rows)
     mixer = _mixer(tables, calendar, crop, rows, settings)
     for reason in dropped:
@@ -127,11 +129,11 @@ def _keep_source(run: Run, build: str, notice: Notice) -> None:
 
 
 def _mixer(
-    tables: Tables, calendar: calendars.Calendar, crop: str, rows: samples.SampleSet, settings: Settings
+    tables: Tables, calendar: calendars.Calendar, crop: str, rows: SampleSet, settings: Settings
 ) -> SeasonMixer | None:
     """Source of mixed training seasons; None where each row keeps its own season and history."""
     if settings.training.season_cuts == 0 and not settings.data.yield_history:
         return None
-    source = samples.Source(tables, calendar, crop, settings.data, int(rows.harvest_year.max()))
+    source = Source(tables, calendar, crop, settings.data, int(rows.harvest_year.max()))
     lags = yield_history.possible_lags(calendar, crop, rows.state, settings.data.publication())
     return augmentation.season_mixer(source, rows, lags, settings.training.season_cuts)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from yieldcast.config import DataSettings
 from yieldcast.data.store import Tables
 from yieldcast.errors import MissingDataError
-from yieldcast.features import samples, seasons
-from yieldcast.features import weather as features
+from yieldcast.features import seasons
+from yieldcast.features.source import Source, build_samples, known_at_window_end
+from yieldcast.features.weather import accumulate, fill_with_climatology, with_degree_days
 from yieldcast.models import baselines
 from yieldcast.publication import Publication
 
@@ -75,6 +76,22 @@ def test_as_of_masks_what_was_not_published(calendar):
         assert season["observed"].values[0, :, 0].sum() == known
 
 
+@pytest.mark.parametrize("weather", [(0, 5), (1, 0), (3, 0), (3, 17), (0, 0), (14, 45)])
+def test_public_months_follow_the_rule_of_a_single_month(weather):
+    # `is_public` applies `Publication.weather_public` to arrays: both give the same on every day.
+    publication = Publication(*weather)
+    months = np.arange("2011-01", "2014-03", dtype="datetime64[M]")
+    for day in range(0, 900, 1 if weather[0] < 2 else 7):
+        as_of = dt.date(2011, 6, 1) + dt.timedelta(days=day)
+        rule = [publication.weather_public(m) <= as_of for m in months.astype("datetime64[D]").tolist()]
+        np.testing.assert_array_equal(seasons.is_public(months, as_of, publication), rule)
+    square = months[:36].reshape(6, 6)
+    found = seasons.is_public(square, as_of, publication)
+    assert (found.shape, found.dtype) == ((6, 6), np.dtype(bool))
+    np.testing.assert_array_equal(found.ravel(), rule[:36])
+    assert seasons.is_public(square, None, publication).all()
+
+
 def test_places_in_any_order_find_their_own_weather(calendar):
     weather = table([10, 20, 30], "2009-01", 120).isel(municipality=[2, 0, 1])
     season = seasons.cut_seasons(
@@ -91,14 +108,11 @@ def test_no_place_with_weather_is_an_error(calendar):
 
 
 def inputs_as_of(tables: Tables, calendar, as_of: dt.date) -> list[np.ndarray]:
-    """Everything that a forecast on `as_of` may see, after every step that touches it.
-
-    Rows and training rows are chosen from the untouched tables, as a forecaster's list of places would be.
-    """
-    weather, name = features.with_degree_days(tables.weather, 5, 30)
+    """The weather that a forecast on `as_of` may use, after every step that computes with it."""
+    weather, name = with_degree_days(tables.weather, 5, 30)
     season = seasons.cut_seasons(weather, tables.static, calendar, "soybean", [2014, 2015], as_of=as_of)
     climate = seasons.climatology(seasons.known_weather(weather, as_of, Publication()))
-    filled = features.accumulate(features.fill_with_climatology(season, climate), name)
+    filled = accumulate(fill_with_climatology(season, climate), name)
     return [season["weather"].values, season["observed"].values, filled["weather"].values]
 
 
@@ -136,17 +150,17 @@ def test_law_no_value_published_after_as_of_changes_any_output(small, calendar, 
 
 
 def public_baselines(tables: Tables, rows, train, calendar, as_of: dt.date | None) -> list[np.ndarray]:
-    """The samples' weather and every public reference line, on the date that `evaluate` would use."""
+    """The weather of the samples and every public baseline, on the date that `evaluate` would use."""
     data = DataSettings()
     if as_of is None:
-        dated = samples.known_at_window_end(rows, tables, calendar, "soybean", data)
+        dated = known_at_window_end(rows, tables, calendar, "soybean", data)
     else:
         place = np.searchsorted(tables.static["municipality"].values, rows.municipality)
-        source = samples.Source(tables, calendar, "soybean", data, 2016)
+        source = Source(tables, calendar, "soybean", data, 2016)
         season, _ = source.season(place, rows.harvest_year, as_of)
         dated = replace(rows, dynamic=season["weather"].values)
     places, states = (tables.static[name].values.tolist() for name in ("municipality", "state"))
-    lines = baselines.all_baselines(
+    found = baselines.all_baselines(
         train,
         dated,
         tables.yields,
@@ -156,14 +170,14 @@ def public_baselines(tables: Tables, rows, train, calendar, as_of: dt.date | Non
         as_of,
         dated,
     )
-    return [dated.dynamic, *(line.prediction for name, line in lines.items() if line.history == "public")]
+    return [dated.dynamic, *(one.prediction for one in found.values() if one.history == "public")]
 
 
 @settings(LAW, max_examples=6)
 @given(as_of=st.dates(dt.date(2015, 2, 1), dt.date(2016, 12, 31)), seed=st.integers(0, 2**32 - 1))
-def test_law_holds_for_samples_and_public_lines(small, calendar, as_of, seed):
-    rows, _ = samples.build_samples(small, calendar, "soybean", [2016], DataSettings())
-    train, _ = samples.build_samples(small, calendar, "soybean", [2012, 2013], DataSettings())
+def test_law_holds_for_samples_and_public_baselines(small, calendar, as_of, seed):
+    rows, _ = build_samples(small, calendar, "soybean", [2016], DataSettings())
+    train, _ = build_samples(small, calendar, "soybean", [2012, 2013], DataSettings())
     changed = with_the_future_changed(small, as_of, seed)
     before, after = (public_baselines(t, rows, train, calendar, as_of) for t in (small, changed))
     assert len(before) == 5
@@ -172,8 +186,8 @@ def test_law_holds_for_samples_and_public_lines(small, calendar, as_of, seed):
 
 
 def test_law_holds_for_the_default_date_the_end_of_each_window(small, calendar):
-    rows, _ = samples.build_samples(small, calendar, "soybean", [2016], DataSettings())
-    train, _ = samples.build_samples(small, calendar, "soybean", [2012, 2013], DataSettings())
+    rows, _ = build_samples(small, calendar, "soybean", [2016], DataSettings())
+    train, _ = build_samples(small, calendar, "soybean", [2012, 2013], DataSettings())
     for day in np.unique(rows.window_end):
         mine = rows.take(rows.window_end == day)
         changed = with_the_future_changed(small, day.item(), seed=3)
@@ -183,7 +197,7 @@ def test_law_holds_for_the_default_date_the_end_of_each_window(small, calendar):
 
 
 def test_a_value_that_is_public_does_change_the_output(small, calendar):
-    # The law's test could pass with outputs that never change: they do change for public values.
+    # The tests of the law would pass with outputs that never change; those of public values do.
     weather = small.weather.copy(deep=True)
     month = np.datetime64("2013-12", "ns")
     weather["tmax_degC"].loc[{"time": month}] += 3

@@ -84,7 +84,7 @@ def test_a_hindcast_is_of_the_members_that_left_the_year_out(made, forecaster, f
     np.testing.assert_allclose(mine.quantiles_kg_ha, np.quantile(cast, QUANTILES, axis=0), rtol=1e-4)
     np.testing.assert_allclose(mine.mean_kg_ha, np.mean(cast, axis=0), rtol=1e-4)
     np.testing.assert_allclose(mine.observed_share, weather.observed.mean(axis=1))
-    np.testing.assert_array_equal(mine.scale_kg_ha, yield_sd(source.panel, rows, 2))
+    np.testing.assert_array_equal(mine.scale_kg_ha, yield_sd(source.history, rows, 2))
     np.testing.assert_allclose(mine.naive_kg_ha[0], rows.static[:, -9], rtol=1e-6)  # last_public_kg_ha
 
 

@@ -12,7 +12,7 @@ from yieldcast.config import DataSettings
 from yieldcast.data.schema import check_seasonal
 from yieldcast.data.store import Tables
 from yieldcast.errors import ConfigError, MissingDataError
-from yieldcast.features import samples
+from yieldcast.features.source import Source
 from yieldcast.forecasting import scenarios
 from yieldcast.forecasting.scenarios import build_scenarios
 from yieldcast.forecasting.seasonal_scenarios import seasonal_weather
@@ -25,7 +25,7 @@ JANUARY = dt.date(2015, 1, 20)  # December 2014, out on 6 January, is the newest
 @pytest.fixture(scope="module")
 def source(forecast_store, calendar):
     """Yields of 2005 to 2016, weather of 2004 to 2016, as values."""
-    return samples.Source(forecast_store.tables, calendar, "soybean", ERA5T, 2013)
+    return Source(forecast_store.tables, calendar, "soybean", ERA5T, 2013)
 
 
 def changed(source, **weather):

@@ -11,9 +11,9 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yieldcast.features.yield_history import YieldHistory
+from yieldcast.features.yield_history import PlaceYears, YieldHistory
 from yieldcast.forecasting import year_effects
-from yieldcast.forecasting.year_effects import PlaceYears, YearEffectRecord, yield_sd
+from yieldcast.forecasting.year_effects import YearEffectRecord, yield_sd
 
 NAN = np.nan
 STATES = {1: "AA", 2: "BB"}

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from yieldcast.config import DataSettings, NetworkSettings, TrainingSettings
-from yieldcast.features import samples
+from yieldcast.features.source import build_samples
 from yieldcast.features.yield_history import HISTORY_BASELINE
 from yieldcast.models.dual_path import build_network, model_inputs, scaled_model
 from yieldcast.models.scaling import Scaling, base_column
@@ -29,7 +29,7 @@ SETTINGS = NetworkSettings(lstm_units=(5, 3), static_units=(4, 3), head_units=(6
 
 @pytest.fixture(scope="module")
 def rows(small, calendar):
-    found = samples.build_samples(small, calendar, "soybean", range(2011, 2015), DataSettings())[0]
+    found = build_samples(small, calendar, "soybean", range(2011, 2015), DataSettings())[0]
     found.static[3, 0] = np.nan  # a place without soil
     return replace(found, dynamic=found.dynamic[:, :5])  # five months compile faster than nine
 

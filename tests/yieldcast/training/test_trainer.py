@@ -15,7 +15,7 @@ from yieldcast.data.files import exclusive_lock
 from yieldcast.data.store import Store, Tables
 from yieldcast.data.synthetic import country, foreign
 from yieldcast.errors import ConfigError, MissingDataError, RunError, SchemaError
-from yieldcast.features import samples
+from yieldcast.features.source import build_samples
 from yieldcast.training.run_directory import Run
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -30,7 +30,7 @@ YEARS = range(2011, 2015)
 
 @pytest.fixture(scope="module")
 def rows(small, calendar):
-    return samples.build_samples(small, calendar, "soybean", YEARS, DataSettings())[0]
+    return build_samples(small, calendar, "soybean", YEARS, DataSettings())[0]
 
 
 def weights(run: Run, seed: int) -> list[np.ndarray]:
