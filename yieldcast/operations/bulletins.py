@@ -1,8 +1,8 @@
 """Bulletins on disk: every forecast that was published, kept complete and never overwritten.
 
 ``BULLETINS/<crop>-<harvest year>/<as_of>/`` holds one bulletin; a second, different forecast as of the same
-date is ``<as_of>-2``. A bulletin is written to a hidden folder beside its final place, which is renamed when
-all files are on the disk: a process that is killed at any moment leaves no incomplete bulletin.
+date is ``<as_of>-2``. A bulletin is written to a hidden folder, which gets its name when all files are on
+the disk: a process that is killed at any moment leaves no incomplete bulletin.
 ``issue.json`` lists every file with its SHA-256 and holds a SHA-256 of its own contents (``seal``), so that
 damage is found before a new forecast is compared with the bulletin.
 """
@@ -43,7 +43,7 @@ Notice = Callable[[str], None]
 
 
 def _ignore(text: str) -> None:
-    """Drop a message that nobody asked for."""
+    """Ignore a message."""
 
 
 @dataclass(frozen=True)

@@ -161,18 +161,18 @@ def test_a_damaged_bulletin_is_reported_and_passed_over(two, damage):
     with pytest.raises(SchemaError, match=text) as caught:
         Bulletin.open(hurt).forecast()
     assert caught.value.hint
-    told = []
-    assert newest(two, "soybean", 2018, notice=told.append).name == "2017-09-15"
-    assert [text in line and str(hurt) in line for line in told] == [True]
+    notices = []
+    assert newest(two, "soybean", 2018, notice=notices.append).name == "2017-09-15"
+    assert [text in line and str(hurt) in line for line in notices] == [True]
 
 
 def test_a_damaged_bulletin_is_neither_compared_with_nor_overwritten(two):
     hurt = two / "soybean-2018" / "2017-10-15"
     (hurt / "forecast.nc").unlink()
-    before, told = contents(hurt), []
-    again = write_bulletin(two, forecast(as_of="2017-10-15"), notice=told.append)
+    before, notices = contents(hurt), []
+    again = write_bulletin(two, forecast(as_of="2017-10-15"), notice=notices.append)
     assert (again.name, again.manifest["previous"]) == ("2017-10-15-2", "2017-09-15")
-    assert any("forecast.nc cannot be read" in line for line in told)
+    assert any("forecast.nc cannot be read" in line for line in notices)
     assert contents(hurt) == before
 
 

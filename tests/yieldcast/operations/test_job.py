@@ -43,13 +43,15 @@ def job(store, tmp_path):
 def carry(runs, job):
     """Carry a job out with the newest suitable run."""
 
-    def call(fetch=None, told=None, **changes):
+    def call(fetch=None, notices=None, **changes):
         changed = replace(job, **changes)
 
         def run_for(store):
             return suitable_run(runs, store, changed.crop, changed.as_of, 6)
 
-        return carry_out(changed, run_for, fetch=fetch, notice=(told if told is not None else []).append)
+        return carry_out(
+            changed, run_for, fetch=fetch, notice=(notices if notices is not None else []).append
+        )
 
     return call
 
@@ -90,8 +92,8 @@ def test_a_season_of_bulletins(carry, job):
     assert "yields of 2014" in second.summary
     median = [ds["yield_kg_ha"].sel(quantile=0.5) for ds in (second.bulletin.forecast(), made)]
     moved = (median[0] - median[1]).values  # of the municipalities in both
-    told = [change for change in changes["municipalities"]["median_change_kg_ha"] if change is not None]
-    assert told == pytest.approx(moved, abs=0.06)
+    written = [change for change in changes["municipalities"]["median_change_kg_ha"] if change is not None]
+    assert written == pytest.approx(moved, abs=0.06)
 
 
 @pytest.mark.slow
@@ -121,12 +123,12 @@ def test_other_scenarios_and_revised_weather_are_something_new(carry, job, store
 
 def test_a_failed_fetch_does_not_stop_a_forecast_that_has_something_new(carry):
     lost = FetchError("the service is down", "Later.")
-    told = []
-    done = carry(lambda store: lost, told)
+    notices = []
+    done = carry(lambda store: lost, notices)
     assert done.new
     assert done.trouble is lost
     assert done.bulletin.manifest["notes"] == ["The fetch was incomplete: the service is down"]
-    assert any("the service is down" in line for line in told)
+    assert any("the service is down" in line for line in notices)
     # nothing new to forecast from: now the scheduler must see the failure
     with pytest.raises(FetchError, match="the service is down"):
         carry(lambda store: lost)
@@ -176,11 +178,18 @@ def prepare(runs, store, tmp_path, forecast_settings):
     file.write_text(json.dumps(content))
 
     def call(opened=store, seeds=6, settings=forecast_settings):
-        epochs, told = [], []
+        epochs, notices = [], []
         run = trained_run(
-            folder, opened, "soybean", SEPTEMBER, seeds, settings, progress=epochs.append, notice=told.append
+            folder,
+            opened,
+            "soybean",
+            SEPTEMBER,
+            seeds,
+            settings,
+            progress=epochs.append,
+            notice=notices.append,
         )
-        return run.path.name, {epoch.seed for epoch in epochs}, " ".join(told)
+        return run.path.name, {epoch.seed for epoch in epochs}, " ".join(notices)
 
     call.folder = folder
     return call
@@ -197,9 +206,9 @@ def revised(store, tmp_path):
 def test_a_finished_run_is_taken_as_it_is_also_when_yields_were_revised(prepare, revised):
     before = contents(prepare.folder)
     assert prepare() == ("soybean-to-2013", set(), "")
-    name, trained, told = prepare(revised)
+    name, trained, notices = prepare(revised)
     assert (name, trained) == ("soybean-to-2013", set())
-    assert "the store's yields changed since" in told
+    assert "the store's yields changed since" in notices
     assert contents(prepare.folder) == before
 
 
@@ -210,16 +219,16 @@ def test_a_run_goes_on_and_another_training_goes_beside_it(prepare, revised):
     # one more member: the same run goes on
     assert prepare(seeds=3)[:2] == ("soybean-to-2013", {3})
     # not finished, and its data are others now: it stays as it is
-    name, trained, told = prepare(revised, seeds=4)
+    name, trained, notices = prepare(revised, seeds=4)
     assert (name, trained) == ("soybean-to-2013-2", {1, 2, 3, 4})
-    assert "holds another training" in told
+    assert "holds another training" in notices
     assert prepare(revised, seeds=4)[:2] == ("soybean-to-2013-2", set())
     assert Run.open(prepare.folder / "soybean-to-2013").seeds() == [1, 2, 3]
     # a damaged one is left alone too; the one before it will do for fewer members
     (prepare.folder / "soybean-to-2013-2" / "run.json").write_text("{")
-    name, trained, told = prepare(revised, seeds=2)
+    name, trained, notices = prepare(revised, seeds=2)
     assert (name, trained) == ("soybean-to-2013", set())
-    assert "soybean-to-2013-2 is damaged" in told
+    assert "soybean-to-2013-2 is damaged" in notices
     assert prepare(revised, seeds=4)[0] == "soybean-to-2013-3"
 
 

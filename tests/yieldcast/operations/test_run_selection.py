@@ -1,4 +1,4 @@
-"""Which run and which season a job takes, on a small synthetic country."""
+"""The run and the season that a job takes, on a small synthetic country."""
 
 import datetime as dt
 import json
@@ -18,7 +18,7 @@ DAY = dt.date
 
 @pytest.fixture(scope="module")
 def mato_grosso(small, tmp_path_factory):
-    """Soybean of MT alone, whose window is September to May; corn is on the table without a value."""
+    """Soybean of MT alone, whose window is September to May; corn is in the yields without a value."""
     codes = small.static["municipality"].values[small.static["state"].values == "MT"]
     tables = [table.sel(municipality=codes) for table in small]
     tables[2] = tables[2].reindex(crop=["corn", "soybean"])
@@ -82,7 +82,7 @@ def test_a_crop_without_a_public_yield_is_refused(mato_grosso, calendar, crop, a
 
 @pytest.fixture(scope="module")
 def trained(calendar, tmp_path_factory):
-    """A run directory of two members, trained on 2012 to 2014; nobody looks into them here."""
+    """A run directory of two members, trained on 2012 to 2014; their contents do not matter here."""
     path = tmp_path_factory.mktemp("runs") / "soybean-to-2014"
     marks = {"calendar": calendar.fingerprint(), "rows": "r"}
     identity = Identity("soybean", (2012, 2013, 2014), 9, 60, ("tmax_degC",), ("clay_pct_0cm",), marks, True)
@@ -95,7 +95,7 @@ def trained(calendar, tmp_path_factory):
 
 
 def _copy(trained, runs, name, **identity):
-    """A copy of the run that says something else of itself."""
+    """A copy of the run with other values in its identity."""
     path = shutil.copytree(trained, runs / name)
     content = json.loads((path / "run.json").read_text())
     content["identity"] |= identity
@@ -103,7 +103,7 @@ def _copy(trained, runs, name, **identity):
     return path
 
 
-def test_the_newest_run_that_nobody_trained_on_the_future(trained, small_store, tmp_path):
+def test_the_newest_run_not_trained_on_the_future(trained, small_store, tmp_path):
     for name, identity in {
         "soybean-to-2013": {"train_years": [2012, 2013]},
         "soybean-to-2014": {},

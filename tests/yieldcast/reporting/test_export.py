@@ -28,9 +28,9 @@ def test_a_forecast_from_the_disk_is_exported_as_one_just_made(tmp_path, forecas
     read = table.read_forecast(write_cf(tmp_path / "forecast.nc", forecast))
     formats = ["csv", "gpkg"]
     made = export.write_all(tmp_path / "a", forecast, mesh, "pt", formats)
-    told = export.write_all(tmp_path / "b", read, mesh, "pt", [*formats, "xlsx", "geojson"])
-    assert [file.read_bytes() for file in told[:2]] == [file.read_bytes() for file in made[:2]]
-    assert geopandas.read_file(told[3]).equals(geopandas.read_file(made[2]))
+    exported = export.write_all(tmp_path / "b", read, mesh, "pt", [*formats, "xlsx", "geojson"])
+    assert [file.read_bytes() for file in exported[:2]] == [file.read_bytes() for file in made[:2]]
+    assert geopandas.read_file(exported[3]).equals(geopandas.read_file(made[2]))
 
 
 def test_write_all(tmp_path, forecast, mesh):

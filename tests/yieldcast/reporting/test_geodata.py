@@ -53,9 +53,9 @@ def test_gpkg_shows_headings_in_the_language_of_the_reader(tmp_path, forecast, m
     path = write_gpkg(tmp_path / "a.gpkg", forecast, read_shapes(mesh), "pt")
     _, table = pyogrio.read_arrow(path)  # GDAL's own view: what QGIS shows as alias and comment
     for key in expected.first:
-        told = {k.decode(): v.decode() for k, v in table.schema.field(key).metadata.items()}
-        assert told["GDAL:OGR:alternative_name"] == labels.column(key, "pt")
-        assert told["GDAL:OGR:comment"] == labels.meaning(key, "pt")
+        metadata = {k.decode(): v.decode() for k, v in table.schema.field(key).metadata.items()}
+        assert metadata["GDAL:OGR:alternative_name"] == labels.column(key, "pt")
+        assert metadata["GDAL:OGR:comment"] == labels.meaning(key, "pt")
     with sqlite3.connect(path) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert database.execute("PRAGMA foreign_key_check").fetchall() == []

@@ -98,7 +98,7 @@ def test_the_season_of_a_state_is_the_mean_by_planted_area(forecast):
         assert data[short][2] == pytest.approx(expected, abs=0.051)
 
 
-def test_before_the_season_nothing_is_known_of_it(tmp_path):
+def test_before_the_season_its_weather_is_missing(tmp_path):
     early = synthetic_forecast(as_of="2017-08-15")
     data = embedded(html.write(tmp_path / "r.html", early, None))
     assert set(data["places"]["rain"]) == set(data["aggregates"]["tmax"]) == {None}
@@ -106,7 +106,7 @@ def test_before_the_season_nothing_is_known_of_it(tmp_path):
     assert data["previous"] is None
 
 
-def test_areas_that_nobody_knows_leave_plain_means(forecast):
+def test_unknown_areas_give_plain_means(forecast):
     unknown = forecast.copy(deep=True)
     unknown["area_planted_ha"].values[:] = np.nan
     data = html.contents(unknown)

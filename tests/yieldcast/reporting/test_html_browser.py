@@ -233,18 +233,18 @@ def test_pointing_shows_the_numbers_of_that_municipality(page, made):
     _, forecast, previous, mesh = made
     for code in forecast["municipality"].values[[1, 2, 30, 60, -1]]:
         row = forecast.sel(municipality=code)
-        name, told = point(page, code)
+        name, numbers = point(page, code)
         q = row["yield_kg_ha"].values
         change = np.rint(q[3]) - np.rint(previous["yield_kg_ha"].sel(municipality=code, quantile=0.5).item())
         assert name == f"{row['name'].values} {row['state'].values}"
-        assert told["Median yield"] == f"{whole(q[3])} kg/ha"
-        assert told["90 % interval"] == f"{whole(q[0])} to {whole(q[6])} kg/ha"
-        assert told["Five-year mean"] == f"{whole(row['mean_5y_public_kg_ha'])} kg/ha"
-        assert told["Last public yield"] == f"{whole(row['last_public_kg_ha'])} kg/ha"
-        assert told["Change"] == f"{change:+,.0f} kg/ha".replace("-", "−")
-        assert told["Season observed"] == f"{row['observed_share'].item():.0%}".replace("%", " %")
+        assert numbers["Median yield"] == f"{whole(q[3])} kg/ha"
+        assert numbers["90 % interval"] == f"{whole(q[0])} to {whole(q[6])} kg/ha"
+        assert numbers["Five-year mean"] == f"{whole(row['mean_5y_public_kg_ha'])} kg/ha"
+        assert numbers["Last public yield"] == f"{whole(row['last_public_kg_ha'])} kg/ha"
+        assert numbers["Change"] == f"{change:+,.0f} kg/ha".replace("-", "−")
+        assert numbers["Season observed"] == f"{row['observed_share'].item():.0%}".replace("%", " %")
         area = row["area_planted_ha"].item()
-        assert told["Planted area"] == ("–" if np.isnan(area) else f"{whole(area)} ha")
+        assert numbers["Planted area"] == ("–" if np.isnan(area) else f"{whole(area)} ha")
     grey = next(
         f["properties"]
         for f in mesh["features"]
@@ -692,8 +692,8 @@ def test_one_municipality_of_which_little_is_known(readers, tmp_path, size):
     rows = [row for row in skill_rows() if row["lead_months"] == 6 and row["model"] == "forecast"]
     path = html.write(tmp_path / "r.html", forecast, tmp_path / "mesh.geojson", skill=rows)
     with readers[size].opens(path) as page:
-        _, told = point(page, 5_100_001)
-        assert [told[label] for label in ("Five-year mean", "P(low yield)", "Planted area")] == ["–"] * 3
+        _, numbers = point(page, 5_100_001)
+        assert [numbers[label] for label in ("Five-year mean", "P(low yield)", "Planted area")] == ["–"] * 3
         for layer in ("departure", "low", "width", "median"):
             page.select_option("#layer", layer)
             settle(page)

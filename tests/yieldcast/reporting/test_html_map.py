@@ -101,7 +101,7 @@ def test_edges_of_states_are_the_sides_that_no_neighbour_in_the_state_shares(tmp
     shapes = {41_00001: square(0, 0), 41_00002: square(0, 1), 51_00001: square(1, 0), 51_00002: square(1, 1)}
     decoded = decode(html_map.encode(write(tmp_path / "m.geojson", shapes)))
     marks = {code: sum(mark for *_, mark in rings[0]) for code, rings in decoded.items()}
-    assert marks == dict.fromkeys(shapes, 0)  # six in eight of all sides are edges: then none is told apart
+    assert marks == dict.fromkeys(shapes, 0)  # six in eight of all sides are edges: then none is marked
     shapes |= {41_00000 + k: square(-k, y) for k, y in ((3, 0), (4, 0), (5, 0), (6, 0))}
     shapes |= {41_00010 + k: square(-k, 1) for k in (3, 4, 5, 6)}
     shapes |= {41_00020 + k: square(-k, 2) for k in (3, 4, 5, 6)}

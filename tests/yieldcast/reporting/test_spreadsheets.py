@@ -16,7 +16,7 @@ from yieldcast.reporting.spreadsheets import write_csv, write_xlsx
 
 
 def read_csv(path: Path, lang: str) -> list[dict[str, str]]:
-    """Rows by the names for machines."""
+    """Rows of a CSV file by the keys of `COLUMNS`."""
     names = {labels.column(key, lang): key for key in COLUMNS}
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file, delimiter=";" if lang == "pt" else ","))
@@ -102,7 +102,7 @@ def test_csv_of_country_and_states(tmp_path, forecast):
         ("  =1", "'  =1"),
         ("\t=1", "'\t'=1"),
         ("＝1", "'＝1"),
-        ("x;=1", "x;'=1"),  # a cell of its own where the file is read with the other separator
+        ("x;=1", "x;'=1"),  # a new cell if the file is read with the other separator
         ("x,-1", "x,'-1"),
         ("x\n=1", "x\n'=1"),
         ("Mogi-Guaçu", "Mogi-Guaçu"),
@@ -174,9 +174,9 @@ def test_xlsx_explains_itself(tmp_path, forecast, lang, units, about):
     assert explained["prob_low_pct"] == (
         labels.column("prob_low_pct", lang), "%", labels.meaning("prob_low_pct", lang),
     )  # fmt: skip
-    told = dict(book[about].values)
-    assert told[labels.attribute("attribution", lang)] == "x" * 900
-    assert told[labels.attribute("licence", lang)] == "CC BY 4.0"
-    assert told[labels.attribute("synthetic", lang)] == labels.text("no", lang)
+    facts = dict(book[about].values)
+    assert facts[labels.attribute("attribution", lang)] == "x" * 900
+    assert facts[labels.attribute("licence", lang)] == "CC BY 4.0"
+    assert facts[labels.attribute("synthetic", lang)] == labels.text("no", lang)
     (row,) = [cell.row for cell in book[about]["B"] if cell.value == "x" * 900]
     assert book[about].row_dimensions[row].height == 15 * 9  # 900 characters in a column of 110
