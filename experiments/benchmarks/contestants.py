@@ -1,6 +1,7 @@
-"""The contestants of the benchmark that need Keras: model.fit in a loop over seeds, and yieldcast's training.
+"""Worker of training.py, not a script of its own: the contestants that need Keras.
 
-One process each, started by `training.py`. Nothing here imports TensorFlow or JAX by itself.
+These are Keras `model.fit` in a loop over seeds and the training of yieldcast, each in a process of its own.
+Keras alone decides whether TensorFlow or JAX is imported.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ from yieldcast.training.run_directory import Identity, Run, versions
 
 
 class _NoTensorFlow:
-    """Import hook: with JAX, Keras would import TensorFlow where it is installed, only to seed it too.
+    """Import hook that hides TensorFlow from Keras when it runs on JAX.
 
-    Without it, time and memory are those of a host that has JAX alone.
+    Keras would import an installed TensorFlow only to set its seed. Hidden, time and memory are those of a
+    host that has JAX alone.
     """
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
@@ -58,7 +60,7 @@ if keras.backend.backend() == "jax":
 
 
 def sample_set(arrays: Mapping[str, Any]) -> SampleSet:
-    """The rows as yieldcast takes them; places and years, which training does not look at, are made up."""
+    """The rows as a `SampleSet` with invented municipalities and years, which training does not use."""
     count, variables, features = len(arrays[TARGET]), arrays[WEATHER].shape[-1], arrays[STATIC].shape[-1]
     return SampleSet(
         arrays[WEATHER], arrays[STATIC], arrays[TARGET],
@@ -70,7 +72,7 @@ def sample_set(arrays: Mapping[str, Any]) -> SampleSet:
 
 
 def fit_loop(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Keras `model.fit` for one seed after the other; "keras-tuned" hands it a whole epoch at a time."""
+    """Keras `model.fit`, one seed after the other; "keras-tuned" runs a whole epoch per call."""
     rows, settings = sample_set(rows_of(task)), parse_settings(task["settings"], "the job")
     tuned = task["contestant"] == "keras-tuned"
     return loop_result([_fit_seed(rows, settings, seed, tuned) for seed in range(1, task["members"] + 1)])
@@ -95,7 +97,7 @@ def _fit_seed(rows: SampleSet, settings: Settings, seed: int, tuned: bool) -> tu
 
 
 def ours(task: Mapping[str, Any]) -> dict[str, Any]:
-    """yieldcast's own training, as `yieldcast train` calls it."""
+    """The training of yieldcast, as `yieldcast train` runs it."""
     rows, settings = sample_set(rows_of(task)), parse_settings(task["settings"], "the job")
     calendar, events = calendars.brazil(), list[Event]()
     identity = Identity(
@@ -103,14 +105,14 @@ def ours(task: Mapping[str, Any]) -> dict[str, Any]:
         {"calendar": calendar.fingerprint(), "rows": "made for the benchmark"}, synthetic=not task["data"],
     )  # fmt: skip
 
-    def told(epoch: trainer.Epoch) -> None:
+    def record_epoch(epoch: trainer.Epoch) -> None:
         events.append(Event(time.perf_counter(), get_ident(), epoch.seed, epoch.finished))
 
     seeds = range(1, task["members"] + 1)
     with tempfile.TemporaryDirectory() as folder:
         run = Run.start(Path(folder) / "run", identity, settings, calendar)
         devices, began = choose_devices(), time.perf_counter()
-        trainer.train(rows, run, seeds, devices, block=task["block"], progress=told)
+        trainer.train(rows, run, seeds, devices, block=task["block"], progress=record_epoch)
         whole, record = time.perf_counter() - began, run.records()[0]
     share, epoch = steady_seconds(events)
     plan = " x ".join(str(record[name]) for name in ("lanes", "replicas", "block"))
@@ -119,7 +121,7 @@ def ours(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def machine(task: Mapping[str, Any]) -> dict[str, Any]:
-    """The device that Keras's backend found, and versions."""
+    """The device that the backend of Keras found, and versions."""
     kind = choose_devices().kind
     return {
         "kind": kind,
@@ -150,7 +152,7 @@ def _device_name() -> str:
 
 
 def device_mib() -> float | None:
-    """Largest memory in use on the first device that is not a CPU; None on a CPU."""
+    """Peak memory of the first accelerator, MiB; None on a CPU."""
     if choose_devices().kind == "CPU":
         return None
     if keras.backend.backend() == "jax":
@@ -173,7 +175,7 @@ CONTESTANTS = {
 
 
 def main() -> None:
-    """Run what the parent asks for."""
+    """Run the job that the parent process passes as JSON."""
     task = task_of_this_process()
     result = CONTESTANTS[task["contestant"]](task)
     answer({**result, "device_mib": device_mib()})

@@ -1,7 +1,7 @@
-"""How fast answers of the services become tables: a year of ERA5 over Brazil, a year of PAM.
+"""Time from answers of the services to tables: a year of ERA5 over Brazil, a year of PAM.
 
-The answers are made here in the services' shapes (161 x 161 cells x 366 days in a zip; 5 crops x 5,571
-municipalities x 4 variables in three answers); the boundaries are real when --mesh is given.
+The answers are generated in the shapes that the services send (161 x 161 cells x 366 days in a zip; 5 crops x
+5,571 municipalities x 4 variables in three answers). With --mesh the boundaries are real.
 
     python experiments/benchmarks/fetching.py [--mesh municipalities.geojson] [--out FILE.md]
 """
@@ -49,24 +49,24 @@ def answer(file: Path, name: str, step: str, mean: float, spread: float) -> Path
     return file
 
 
-def shelf_of_a_year(folder: Path) -> tuple[RequestCache, Era5, list[Request]]:
-    """Daily extremes and monthly rain of a year, checked and put away as a fetch does it."""
-    era5, shelf = Era5(Cds(), area=(6.0, -74.0, -34.0, -34.0)), RequestCache(folder / "era5")
-    parts, _ = era5.weather_requests([2020], dt.date(2026, 11, 21), shelf)
-    shelf.make()
-    for part in parts:
-        rain, low = part.name.startswith("precipitation"), part.name.startswith("tmin")
-        target = shelf.temporary(part)
+def cache_of_a_year(folder: Path) -> tuple[RequestCache, Era5, list[Request]]:
+    """Daily extremes and monthly rain of a year, checked and stored as by a fetch."""
+    era5, cache = Era5(Cds(), area=(6.0, -74.0, -34.0, -34.0)), RequestCache(folder / "era5")
+    requests, _ = era5.weather_requests([2020], dt.date(2026, 11, 21), cache)
+    cache.make()
+    for request in requests:
+        rain, low = request.name.startswith("precipitation"), request.name.startswith("tmin")
+        target = cache.temporary(request)
         if rain:
             answer(target, "tp", "M", 0.004, 0.001)
         else:
             answer(target, "t2m", "D", 285 if low else 305, 1)
-        shelf.commit(part, {"fetched": timestamp(), **era5.check(part, target)})
-    return shelf, era5, parts
+        cache.commit(request, {"fetched": timestamp(), **era5.check(request, target)})
+    return cache, era5, requests
 
 
 def mesh_of(file: Path | None) -> dict[str, Any]:
-    """Boundaries with ``properties.code``; squares where no file is given."""
+    """Boundaries with ``properties.code``; random squares without a file."""
     if file is not None:
         mesh: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         for feature in mesh["features"]:
@@ -87,7 +87,7 @@ def mesh_of(file: Path | None) -> dict[str, Any]:
 
 
 def monthly(file: Path, place: zonal.Place) -> np.ndarray:
-    """One variable and year: the answer on disk to means by municipality and month."""
+    """Means by municipality and month of one variable and year, from the answer on disk."""
     with netcdf.reading(file) as [ds]:
         daily = zonal.take(ds["t2m"].values, place)
         starts = np.flatnonzero(ds["valid_time"].dt.day.values == 1)
@@ -95,7 +95,7 @@ def monthly(file: Path, place: zonal.Place) -> np.ndarray:
 
 
 def year_of_pam() -> list[bytes]:
-    """Three answers of SIDRA with 111,420 values."""
+    """Three answers of SIDRA with 111,420 values in all."""
     header = {"NC": "", "NN": "", "MC": "", "MN": "", "V": "Valor"}
     labels = ("Município", "Ano", "Variável", "Produto das lavouras temporárias")
     for i, label in enumerate(labels, 1):
@@ -117,7 +117,7 @@ def year_of_pam() -> list[bytes]:
 
 
 def timed(work: Callable[[], Any]) -> float:
-    """Median seconds of some rounds."""
+    """Median seconds of `ROUNDS` calls."""
     seconds = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
@@ -129,8 +129,8 @@ def timed(work: Callable[[], Any]) -> float:
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--mesh", type=Path, help="GeoJSON with the municipalities' codes")
-    parser.add_argument("--out", type=Path, help="write the table here too")
+    parser.add_argument("--mesh", type=Path, help="GeoJSON with the codes of the municipalities")
+    parser.add_argument("--out", type=Path, help="also write the table to this file")
     given = parser.parse_args()
     mesh = mesh_of(given.mesh)
     codes = np.array(sorted(int(f["properties"]["code"]) for f in mesh["features"]), dtype=np.int32)
@@ -151,13 +151,13 @@ def main() -> None:
             ),
             f"weights of {len(codes):,} polygons, the first time (one reading)": first,
         }
-        shelf, era5, parts = shelf_of_a_year(folder)
+        cache, era5, requests = cache_of_a_year(folder)
         static = xr.Dataset(
             {"latitude_deg": ("municipality", lat), "longitude_deg": ("municipality", lon)},
             {"municipality": np.arange(5571, dtype=np.int32)},
         )
         lines["a year's table of 5,571 centroids: tmax, tmin, rain, degree days of daily values"] = timed(
-            lambda: table.read_weather(shelf, era5, parts, static, "centroid", None)
+            lambda: table.read_weather(cache, era5, requests, static, "centroid", None)
         )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     bodies = year_of_pam()
@@ -169,13 +169,13 @@ def main() -> None:
             "# From answers to tables",
             "",
             f"{dt.date.today()}, `{command}`, "
-            f"medians of {ROUNDS} rounds; boundaries: {boundaries}; answers made in the services' shapes.",
+            f"medians of {ROUNDS} rounds; boundaries: {boundaries}; generated answers.",
             "",
             "| what | s |",
             "|---|--:|",
             *(f"| {what} | {seconds:.2f} |" for what, seconds in lines.items()),
             "",
-            f"Peak memory of the process after the weather (making the answer included): {peak:.2f} GB.",
+            f"Peak memory of the process after the weather (generated answer included): {peak:.2f} GB.",
         ]
     )
     print(text)

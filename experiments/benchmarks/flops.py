@@ -1,4 +1,7 @@
-"""The arithmetic floor of an epoch: its floating-point operations, and how fast the machine multiplies."""
+"""Worker of training.py, not a script of its own: the arithmetic lower bound of an epoch.
+
+Counts the floating-point operations of an epoch, and measures how fast the machine multiplies matrices.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ Array = npt.NDArray[np.float32]
 
 LARGE = (1024, 1024, 1024)
 LARGE_GPU = (8192, 8192, 8192)
-SECONDS = 0.5  # each shape is timed that long
+SECONDS = 0.5  # time to measure each shape
 
 
 def network_shape(units: int) -> tuple[int, int, int]:
-    """A product like those of an LSTM layer over nine months of a batch: (2520, u) x (u, 4u)."""
+    """Shape of a product of an LSTM layer over nine months of a batch of 280: (2520, u) x (u, 4u)."""
     return 2520, units, 4 * units
 
 
@@ -31,7 +34,7 @@ def multiply_adds(
 
     Args:
         lstm, static, head: units of the layers.
-        steps: months; at the first, the state is zero and is not multiplied.
+        steps: months; in the first one the state is zero and is not multiplied.
         variables: of the weather.
         features: of soil and place.
     """
@@ -49,12 +52,12 @@ def multiply_adds(
 
 
 def epoch_flops(row: int, fit_rows: int, held_rows: int) -> int:
-    """Operations of one epoch: two per multiplication and addition, backward twice the forward pass.
+    """Operations of one epoch: two per multiply-add; a backward pass costs two forward passes.
 
     Args:
         row: `multiply_adds` of a row.
-        fit_rows: rows to fit, forward and backward.
-        held_rows: rows to validate on, forward.
+        fit_rows: rows to fit, with a forward and a backward pass.
+        held_rows: rows to validate on, with a forward pass.
     """
     return 2 * row * (3 * fit_rows + held_rows)
 
@@ -62,12 +65,12 @@ def epoch_flops(row: int, fit_rows: int, held_rows: int) -> int:
 def gemm_rate(shape: tuple[int, int, int], gpu: bool = False) -> float:
     """Operations per second of float32 matrix products, the median of many timings.
 
-    On the CPU every core multiplies its own arrays, one thread each: products this small gain nothing
-    from being shared by cores.
+    On the CPU every core multiplies its own arrays in one thread, because products this small are not faster
+    when several cores share them.
 
     Args:
         shape: (rows, inner, columns).
-        gpu: on the GPU of Keras's backend, not on the cores.
+        gpu: measure the GPU of the Keras backend instead of the cores.
     """
     rows, inner, columns = shape
     flops = 2 * rows * inner * columns
@@ -110,7 +113,7 @@ def _on_gpu(a: Array, b: Array) -> Callable[[int], None]:
 
 
 def main() -> None:
-    """Measure both shapes for the units asked for."""
+    """Measure both shapes for the units of the job."""
     task = task_of_this_process()
     gpu = task["device"] == "GPU"
     large = LARGE_GPU if gpu else LARGE

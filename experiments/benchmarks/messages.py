@@ -1,4 +1,7 @@
-"""What all processes of the benchmark share. Imports only NumPy, because the one with torch has no more."""
+"""What the processes of training.py share: jobs, rows, answers, timings.
+
+Imports only NumPy, because the interpreter with torch may have nothing else.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ VALIDATED_AT_ONCE = 1024  # rows; as in our own validation pass
 
 
 class Size(NamedTuple):
-    """How large the training rows are."""
+    """Size of the training rows."""
 
     rows: int
     steps: int
@@ -39,12 +42,12 @@ class Job:
 
     Args:
         contestant: "keras", "keras-tuned", "keras-cores", "torch", "torch-cores", "ours", "gemm" or
-            "machine"; "-cores" is a process for every core.
+            "machine"; "-cores" means one process per core.
         units: of every layer.
         members: seeds to train.
         epochs: of each member.
-        block: members per block, ours only; None takes the default.
-        times: how often the rows are repeated.
+        block: members per block, for "ours" only; None takes the default.
+        times: number of copies of the rows.
     """
 
     contestant: str
@@ -61,19 +64,19 @@ class Job:
         return f"{self.contestant}{f', {self.units} units' if self.units else ''}{many}{more}"
 
 
-Results = dict[Job, list[dict[str, Any]]]  # what the processes of each job answered
+Results = dict[Job, list[dict[str, Any]]]  # answers of the processes of each job
 
 
 def task_of_this_process() -> dict[str, Any]:
-    """What the parent asks of this child: the fields of a `Job`, and "settings", "size", "data", "core"."""
+    """The job that the parent passes as JSON: fields of `Job`, and "settings", "size", "data", "core"."""
     task: dict[str, Any] = json.loads(sys.argv[1])
     if task["core"] is not None:
-        os.sched_setaffinity(0, {task["core"]})  # before a framework counts the cores
+        os.sched_setaffinity(0, {task["core"]})  # before TensorFlow or torch counts the cores
     return task
 
 
 def answer(result: Mapping[str, Any]) -> None:
-    """Give the parent the result: the last line of stdout."""
+    """Send the result to the parent, as the last line of stdout."""
     print(
         json.dumps(
             {**result, "peak_mib": peak_mib(), "tensorflow": sys.modules.get("tensorflow") is not None}
@@ -82,7 +85,7 @@ def answer(result: Mapping[str, Any]) -> None:
 
 
 def rows_of(task: Mapping[str, Any]) -> dict[str, Any]:
-    """The training rows: those of the file "data", else synthetic ones, repeated "times" times."""
+    """The training rows: from the file "data", or synthetic ones, copied "times" times."""
     if task["data"]:
         with np.load(task["data"]) as kept:
             arrays = dict(kept)
@@ -94,7 +97,7 @@ def rows_of(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def synthetic_rows(size: Size) -> dict[str, Any]:
-    """Random numbers of the size of real rows: training costs what it costs on those."""
+    """Random numbers in the size of real rows; training them costs the same time."""
     draw = np.random.default_rng(0).standard_normal
     return {
         WEATHER: draw((size.rows, size.steps, size.variables), np.float32),
@@ -104,7 +107,7 @@ def synthetic_rows(size: Size) -> dict[str, Any]:
 
 
 def split(rows: int, share: float, seed: int) -> tuple[Any, Any]:
-    """Positions of rows to fit and of rows to validate on, drawn at random."""
+    """Positions of the rows to fit and of the rows to validate on, drawn at random."""
     order = np.random.default_rng(seed).permutation(rows)
     held = round(share * rows)
     return order[held:], order[:held]
@@ -119,7 +122,7 @@ def cores() -> list[int]:
 def peak_mib() -> float:
     """Largest resident memory of this process so far."""
     status = Path("/proc/self/status")
-    if status.is_file():  # Linux: there ru_maxrss starts at what the parent process held
+    if status.is_file():  # on Linux, ru_maxrss of a child starts at the memory of its parent
         found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
         if found:
             return int(found[1]) / 1024
@@ -128,13 +131,13 @@ def peak_mib() -> float:
 
 
 def loop_result(seeds: Sequence[tuple[float, Sequence[float]]]) -> dict[str, float]:
-    """Seconds per seed and epoch of a loop over seeds, without every seed's first epoch.
+    """Seconds per seed and epoch of a loop over seeds, without the first epoch of each seed.
 
     Args:
-        seeds: for each, the clock when it was begun and when each of its epochs ended; 2 epochs or more.
+        seeds: for each seed the time of its start and the times when its epochs ended; 2 epochs or more.
 
     Returns:
-        "seconds", the median epoch; "startup", the median first epoch (building, compiling) less that.
+        "seconds": the median epoch; "startup": the median first epoch (building, compiling) minus "seconds".
     """
     epochs = [b - a for _, ends in seeds for a, b in itertools.pairwise(ends)]
     steady = statistics.median(epochs)
@@ -143,37 +146,37 @@ def loop_result(seeds: Sequence[tuple[float, Sequence[float]]]) -> dict[str, flo
 
 @dataclass(frozen=True)
 class Event:
-    """An epoch of a member has ended.
+    """The end of an epoch of a member.
 
     Args:
-        clock: when.
-        lane: the thread that trains the member.
-        seed: the member.
-        finished: it was the last; the member was saved before the clock was read.
+        clock: time of the end, seconds.
+        thread: number of the thread that trains the member.
+        seed: of the member.
+        finished: whether it was the last epoch; the member was then saved before the time was taken.
     """
 
     clock: float
-    lane: int
+    thread: int
     seed: int
     finished: bool
 
 
 def steady_seconds(events: Sequence[Event]) -> tuple[float | None, float | None]:
-    """(seconds per seed and epoch, seconds of a lane's epoch), the medians over all epochs that count.
+    """(seconds per seed and epoch, seconds of an epoch of a block), medians over all epochs that count.
 
-    An epoch lasts from one event of a member to its next. Left out are a member's first epoch, which may
-    compile, and its last, which saves. In a member's epoch every other member of its block ends one too,
-    and the lanes that have not ended by then work beside it.
+    An epoch lasts from one event of a member to its next one. The first epoch of a member, which may compile,
+    and the last one, which saves, do not count. During an epoch of a member every other member of its block
+    ends one too, and the threads that still have events to come work at the same time.
     """
     clocks: dict[int, list[float]] = {}
     for event in events:
-        clocks.setdefault(event.lane, []).append(event.clock)
+        clocks.setdefault(event.thread, []).append(event.clock)
     before: dict[int, float] = {}
     shares, epochs = [], []
     for event in events:
         if event.seed in before and not event.finished:
-            lane, begun = clocks[event.lane], before[event.seed]
-            block = bisect_right(lane, event.clock) - bisect_right(lane, begun)
+            thread, begun = clocks[event.thread], before[event.seed]
+            block = bisect_right(thread, event.clock) - bisect_right(thread, begun)
             busy = sum(other[-1] >= event.clock for other in clocks.values())
             epochs.append(event.clock - begun)
             shares.append(epochs[-1] / (block * busy))

@@ -1,4 +1,4 @@
-"""What readers see of the benchmark: tables on the screen, Markdown and a figure as files."""
+"""Output of the training benchmark: tables on the screen, a Markdown file and a figure."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from tables import NAMES, PLAN, Findings, Lines, digits, name_of, ratio, tables
 
 from yieldcast.data.files import atomic_text, atomic_write
 
-READING = "## Reading\n"  # what a person wrote below it is kept
-BUSY = 0.5  # load average of a machine that is not quiet
+READING = "## Reading\n"  # text below it was written by a person and is kept
+BUSY = 0.5  # load average above which other work disturbs the times
 HOW = """\
-- Every number is from a process of its own, and the contestants took turns: {repeats} rounds, their median.
+- Every number comes from a separate process, and the contestants took turns: medians of {repeats} rounds.
   Every seed ran {epochs} epochs.
-- Seconds per seed and epoch are those of a steady epoch (median), validation included: not the first, which
-  compiles, and for (c) not a member's last, which saves it. For (c) the time between two epochs of a member
-  is divided by the lanes at work times the members of its block.
-- (a2) hands the framework a whole epoch per call. (a3) and (b2) are (a) and (b) in one process per core, each
-  with a core and seeds of its own; their memory is the sum.
-- Spread is the highest less the lowest of the rounds, in percent of the median.
-- Start-up, in seconds, is the first epoch less a steady one: building, compiling. A loop pays it for every
-  seed, (c) once for all (and once more for each smaller block at the end of a run).
+- Seconds per seed and epoch are the median of steady epochs, validation included: without the first epoch,
+  which compiles, and for (c) without the last epoch of a member, which saves it. For (c) the time between two
+  epochs of a member is divided by the number of busy threads times the members of its block.
+- (a2) runs a whole epoch per call of the framework. (a3) and (b2) are (a) and (b) in one process per core,
+  each with its own core and seeds; their memory is the sum.
+- Spread is the difference between the slowest and the fastest round, in percent of the median.
+- Start-up, in seconds, is the first epoch minus a steady one: building and compiling. A loop needs it for
+  every seed, (c) once for all seeds (and once more for each smaller block at the end of a run).
 - The last column divides by the seconds of (c) with the most members.
 - Peak MiB is the largest resident memory of the process, libraries included.
-- The floor is the arithmetic alone: two operations per multiplication and addition of the matrix products,
-  the backward pass twice the forward pass, at the rate of float32 products measured in the same run
-  ({where}). No elementwise work, no memory traffic, no random numbers."""
+- The floor is a lower bound from arithmetic alone: two operations per multiply-add of the matrix products,
+  a backward pass as two forward passes, at the rate of float32 products measured in the same run ({where}).
+  Elementwise operations, memory traffic and random numbers are not counted."""
 
 
 def show(found: Findings, screen: Console) -> None:
-    """All tables on the screen."""
+    """Print all tables and notes."""
     for title, head, lines in tables(found):
         screen.print(_table(title, head, lines))
     for note in notes(found):
@@ -56,7 +56,7 @@ def _table(title: str, head: Sequence[str], lines: Lines) -> Table:
 
 
 def markdown_table(head: Sequence[str], lines: Lines) -> str:
-    """A table in Markdown; numbers to the right."""
+    """A Markdown table; columns of numbers are aligned to the right."""
     marks = ["--:" if first[:1].isdecimal() or first == "-" else "---" for first in lines[0]]
     rows = [list(head), *lines]
     text = [f"| {' | '.join(row)} |" for row in rows]
@@ -64,7 +64,7 @@ def markdown_table(head: Sequence[str], lines: Lines) -> str:
 
 
 def notes(found: Findings) -> list[str]:
-    """What a reader must know beside the tables."""
+    """Sentences that a reader of the tables must know."""
     lines = []
     if not any(job.contestant == "torch" for job in found.lines):
         lines.append(
@@ -72,13 +72,13 @@ def notes(found: Findings) -> list[str]:
         )
     if found.machine["load"] > BUSY:
         lines.append(
-            f"Other work was under way at the start (load average {found.machine['load']:.1f}): the numbers, "
-            "above all those of (b), whose threads wait for each other, say little."
+            f"Other work was running at the start (load average {found.machine['load']:.1f}): the numbers "
+            "are not reliable, above all those of (b), whose threads wait for each other."
         )
     lines += [f"Failed and left out: {job}: {reason}" for job, reason in found.failed.items()]
     if found.machine["kind"] == "CPU":
         return lines
-    lines.append("The block-size table is for CPUs and was left out.")
+    lines.append("The table of block sizes is for CPUs and was left out.")
     for units in found.units():
         ours = {job.members: job for job in found.contestants(units) if job.contestant == "ours"}
         one, many = (found.middle(ours.get(count), "seconds") for count in (1, max(ours)))
@@ -88,12 +88,12 @@ def notes(found: Findings) -> list[str]:
 
 
 def write(found: Findings, folder: Path) -> list[Path]:
-    """The results as Markdown, and the figure where matplotlib is installed; the files written."""
+    """Write the Markdown file, and the figure if matplotlib is installed; returns the files written."""
     path, figure = folder / "benchmark-training.md", folder / "benchmark-training.png"
     drawn = find_spec("matplotlib") is not None
     if drawn:
         _draw(found, figure)
-    where, many = "all cores, each its own product", found.size
+    where, many = "every core with its own product", found.size
     if found.machine["kind"] != "CPU":
         where = "on the GPU, at the framework's default precision"
     parts = [
@@ -101,11 +101,11 @@ def write(found: Findings, folder: Path) -> list[Path]:
         *_head(found.command, found.machine, found.torch),
         f"Data: {many.rows:,} {found.data}, {many.steps} months, {many.variables} variables, "
         f"{many.features} static features. Network: two LSTM, two static and one head layer of the same "
-        "width, noise 0.3; batch 280 and all else as by default.",
+        "width, noise 0.3; batch 280 and otherwise the defaults.",
         HOW.format(repeats=found.repeats, epochs=found.epochs, where=where),
         *(f"## {title}\n\n{markdown_table(head, lines)}" for title, head, lines in tables(found)),
         *notes(found),
-        f"![seconds per seed and epoch]({figure.name})" if drawn else "No figure: there is no matplotlib.",
+        f"![seconds per seed and epoch]({figure.name})" if drawn else "No figure without matplotlib.",
     ]  # fmt: skip
     return [_write_text(path, parts), *([figure] if drawn else [])]
 
@@ -114,7 +114,7 @@ def write_large(
     job: Job, result: Mapping[str, Any], size: Size, command: str, machine: Mapping[str, Any],
     folder: Path, screen: Console,
 ) -> Path:  # fmt: skip
-    """Show and write what many rows cost."""
+    """Print and write the time and memory of many rows."""
     title = "One epoch of many rows"
     head = ("rows", "members", "units", PLAN, "seconds", "seconds/member", "peak MiB", "device MiB")
     line = [
@@ -128,7 +128,7 @@ def write_large(
         *_head(command, machine, ""),
         f"Data: synthetic, {size.steps} months, {size.variables} variables, {size.features} static features. "
         "One epoch of (c), building, compiling and saving included; on a CPU the members are spread over one "
-        "lane per core.",
+        "thread per core.",
         markdown_table(head, [line]),
     ]
     return _write_text(folder / "benchmark-training-large.md", parts)
@@ -153,7 +153,7 @@ def _write_text(path: Path, parts: Sequence[str]) -> Path:
 
 
 def cpu_model() -> str:
-    """The processor's name."""
+    """Name of the processor."""
     info = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.+)", info.read_text()) if info.is_file() else None
     return found[1].strip() if found else platform.processor() or platform.machine()
@@ -191,7 +191,7 @@ def _draw(found: Findings, path: Path) -> None:
 
 
 def _colours(contestants: Sequence[str]) -> list[str]:
-    """One hue per contestant; ours darker with more members."""
+    """One colour per contestant; yieldcast in blue, darker with more members."""
     hues = dict(zip(NAMES, ("0.45", "0.62", "0.78", "#cc7a29", "#e6b07f", ""), strict=True))
     ours, blues = contestants.count("ours"), []
     for k in range(ours):

@@ -1,4 +1,4 @@
-"""Runs the benchmark's jobs, each in a process of its own: peak memory and compiling are its own too."""
+"""Runs each job of the training benchmark in a separate process, so that memory and compiling are its own."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SCRIPTS = {
     "torch-cores": "torch_loop.py",
     "gemm": "flops.py",
 }
-PER_CORE = ("keras-cores", "torch-cores")  # a process for every core, side by side
+PER_CORE = ("keras-cores", "torch-cores")  # one process per core, all at the same time
 
 
 def settings_of(units: int, epochs: int) -> Settings:
-    """The defaults, with one width for all layers and a fixed number of epochs."""
+    """The default settings with one width for all layers and a fixed number of epochs."""
     return Settings.model_validate(
         {
             "network": {"lstm_units": [units] * 2, "static_units": [units] * 2, "head_units": [units]},
@@ -39,13 +39,13 @@ def settings_of(units: int, epochs: int) -> Settings:
 
 
 class Processes:
-    """Runs jobs in processes, one at a time, and keeps what they answer.
+    """Runs jobs in processes, one at a time, and keeps their answers.
 
     Args:
-        size: of the rows; synthetic ones are made so.
-        data: file with real ones, "" when there is none.
-        torch_python: interpreter of the torch child.
-        screen: where progress is told.
+        size: of the rows, also of synthetic ones.
+        data: file with real rows, or "".
+        torch_python: interpreter of the process with torch.
+        screen: where to print progress.
     """
 
     def __init__(self, size: Size, data: str, torch_python: str, screen: Console) -> None:
@@ -55,7 +55,7 @@ class Processes:
         self.failed: dict[Job, str] = {}
 
     def run(self, schedule: Sequence[Job]) -> None:
-        """Run jobs in order; one that failed is not tried again."""
+        """Run jobs in order; a job that failed is not run again."""
         for position, job in enumerate(schedule, 1):
             if job in self.failed:
                 continue
@@ -78,14 +78,14 @@ class Processes:
             children = list(pool.map(_finished, commands))
         failed = [child for child in children if child.returncode]
         if failed:
-            said = failed[0].stderr.strip().splitlines() or ["nothing was said"]
-            self.failed[job] = f"exit code {failed[0].returncode}: {said[-1][:200]}"
+            lines = failed[0].stderr.strip().splitlines() or ["no error message"]
+            self.failed[job] = f"exit code {failed[0].returncode}: {lines[-1][:200]}"
         else:
             answers = [json.loads(child.stdout.splitlines()[-1]) for child in children]
             self.results.setdefault(job, []).append(together(answers))
 
     def machine(self) -> dict[str, Any]:
-        """The device that Keras finds, and versions."""
+        """The device that Keras finds, versions, and the load of the machine before the start."""
         job, load = Job("machine"), os.getloadavg()[0]
         self.run([job])
         if job in self.failed:
@@ -100,7 +100,7 @@ def _finished(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def together(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The answer of processes that ran side by side: seconds shared, memory added up."""
+    """One answer for processes that ran at the same time: seconds divided by their number, memory added."""
     if len(answers) == 1:
         return answers[0]
     seconds, startup = (statistics.median(each[key] for each in answers) for key in ("seconds", "startup"))
@@ -113,7 +113,7 @@ def together(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def torch_version(python: str) -> str | None:
-    """Version of torch in that interpreter; None where it cannot be imported."""
+    """Version of torch in an interpreter; None if it cannot be imported there."""
     try:
         child = _finished([python, "-c", "import numpy, torch; print(torch.__version__)"])
     except OSError as error:

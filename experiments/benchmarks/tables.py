@@ -1,4 +1,4 @@
-"""Tables of the benchmark, from what its processes answered."""
+"""Tables of the training benchmark, from the answers of its processes."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Findings:
-    """What was measured.
+    """All measurements of one benchmark.
 
     Args:
-        command: as typed.
+        command: the command that was typed.
         machine: answer of the job "machine".
-        torch: its version, "" without.
-        data: what the rows are.
+        torch: version of torch, "" without it.
+        data: description of the rows.
         size: of the rows.
-        epochs, repeats: of every seed; of every line of the contest.
+        epochs, repeats: epochs of every seed, and processes of every contestant.
         lines, by_rows, by_members, by_block: jobs of each table.
         results: answers of each job.
-        failed: what went wrong.
+        failed: reason of each job that failed.
     """
 
     command: str
@@ -55,20 +55,20 @@ class Findings:
     failed: Mapping[Job, str]
 
     def middle(self, job: Job | None, key: str) -> float | None:
-        """Median over a job's repeats; None when it gave nothing."""
+        """Median over the repeats of a job; None without an answer."""
         values = [result[key] for result in self.results.get(job, []) if result.get(key)] if job else []
         return statistics.median(values) if values else None
 
     def units(self) -> list[int]:
-        """Widths of the contest."""
+        """Widths of the network."""
         return sorted({job.units for job in self.lines})
 
     def contestants(self, units: int) -> list[Job]:
-        """Jobs of a width, without its floor."""
+        """Jobs of a width, without the one that measures its floor."""
         return [job for job in self.lines if job.units == units and job.contestant != "gemm"]
 
     def most(self, units: int) -> Job:
-        """Our training with the most members: what the others are compared with."""
+        """The training of yieldcast with the most members, with which the others are compared."""
         return max(self.contestants(units), key=lambda job: (job.contestant == "ours", job.members))
 
     def flops(self, units: int) -> int:
@@ -100,7 +100,7 @@ def ratio(value: float | None, other: float | None) -> str:
 
 
 def name_of(job: Job) -> str:
-    """A contestant as readers see it."""
+    """Name of a contestant in the tables."""
     if job.contestant != "ours":
         return NAMES[job.contestant]
     return f"{NAMES['ours']}, {job.members} member{'s' if job.members > 1 else ''}"
@@ -110,7 +110,7 @@ CONTEST = ("units", "contestant", "seconds", "spread %", "start-up", "peak MiB",
 
 
 def contest_lines(found: Findings) -> Lines:
-    """One line per contestant and width, and two floors."""
+    """One row per contestant and width, and the two floors."""
     lines = []
     for units in found.units():
         best = found.middle(found.most(units), "seconds")
@@ -128,13 +128,13 @@ def contest_lines(found: Findings) -> Lines:
 
 
 def ratio_head() -> list[str]:
-    """(a)/(c) and so on, then (c) over both floors."""
+    """Headings: (a)/(c) and so on, then (c) divided by both floors."""
     letters = [name.split()[0] for kind, name in NAMES.items() if kind != "ours"]
     return ["units", *(f"{letter}/(c)" for letter in letters), "(c)/floor, network's", "(c)/floor, large"]
 
 
 def ratio_lines(found: Findings) -> Lines:
-    """How many times our seconds, with the most members, the others take."""
+    """Seconds of the others divided by those of yieldcast with the most members."""
     lines = []
     for units in found.units():
         jobs = {job.contestant: job for job in found.contestants(units)}
@@ -149,7 +149,7 @@ FLOOR = ("units", "MFLOP per epoch", "network's products", "GFLOP/s", "large pro
 
 
 def floor_lines(found: Findings) -> Lines:
-    """Operations of one member's epoch, and rates of products given as rows x inner x columns."""
+    """Operations of one epoch of a member, and rates of matrix products (rows x inner x columns)."""
     lines = []
     for units in found.units():
         job = Job("gemm", units)
@@ -162,12 +162,12 @@ def floor_lines(found: Findings) -> Lines:
     return lines
 
 
-PLAN = "lanes x devices x block"
+PLAN = "threads x devices x block"
 OURS = ("units", "rows", "members", PLAN, "seconds", "peak MiB", "device MiB")
 
 
 def own_lines(found: Findings, jobs: Sequence[Job]) -> Lines:
-    """Our training at several sizes."""
+    """The training of yieldcast at several sizes."""
     lines = []
     for job in jobs:
         plan = found.results[job][0]["plan"] if found.results.get(job) else "-"
@@ -182,11 +182,11 @@ def own_lines(found: Findings, jobs: Sequence[Job]) -> Lines:
 
 
 def tables(found: Findings) -> list[Titled]:
-    """(title, head, lines) of everything measured."""
+    """(title, headings, rows) of all tables."""
     own = {
-        "Growth with rows, one process a line": found.by_rows,
+        "Growth with rows, one process per row": found.by_rows,
         "Growth with members": found.by_members,
-        "Block size, all lanes busy, one process a line": found.by_block,
+        "Block size, all threads busy, one process per row": found.by_block,
     }
     whole: list[Titled] = [
         ("Seconds per seed and epoch", CONTEST, contest_lines(found)),
@@ -198,6 +198,6 @@ def tables(found: Findings) -> list[Titled]:
 
 
 def without_device(title: str, head: Sequence[str], lines: Lines) -> Titled:
-    """The table without the column of the device's memory, which a CPU does not have."""
+    """The table without the column of device memory, which a CPU does not have."""
     kept = [k for k, name in enumerate(head) if name != "device MiB"]
     return title, [head[k] for k in kept], [[line[k] for k in kept] for line in lines]

@@ -1,8 +1,8 @@
-"""A PyTorch loop over seeds for the benchmark: the network of `yieldcast.models.dual_path`, trained likewise.
+"""Worker of training.py, not a script of its own: a PyTorch loop over seeds.
 
-Imports only NumPy and torch, so that it runs in an interpreter without TensorFlow. It is written to be
-fast: inputs are scaled once, rows are shuffled by index without a DataLoader, Adam is the fused one, and
-an epoch reads its losses back once.
+Trains the network of `yieldcast.models.dual_path` with the same settings. Imports only NumPy and torch, so
+that it runs in an interpreter without TensorFlow. It is written for speed: inputs are scaled once, rows are
+shuffled by index without a DataLoader, Adam is the fused version, and losses are read once per epoch.
 """
 
 from __future__ import annotations

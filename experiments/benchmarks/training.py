@@ -1,12 +1,13 @@
-"""Benchmark of training: seconds per seed and epoch of three contestants, side by side in one run.
+"""Benchmark of training: seconds per seed and epoch of three contestants, measured in turns.
 
-    (a)  Keras model.fit in a loop over seeds; (a2) handed a whole epoch at a time; (a3) in a process per core
-    (b)  a PyTorch loop over seeds, where torch can be imported; (b2) in a process per core
+    (a)  Keras model.fit in a loop over seeds; (a2) a whole epoch per call; (a3) in one process per core
+    (b)  a PyTorch loop over seeds, if torch can be imported; (b2) in one process per core
     (c)  yieldcast: all seeds as one program
 
-beside the arithmetic floor, then how (c) grows with rows and members, and the best block on a CPU.
-Every measurement has a process of its own, and contestants take turns, so that whatever else the machine
-does hits all alike. Nothing else should run meanwhile: about 20 minutes on two cores.
+It also measures a lower bound from arithmetic (floor), the growth of (c) with rows and members, and the best
+block size on a CPU. Every measurement runs in a separate process, and the contestants take turns, so that
+other work of the machine slows all of them equally. Run nothing else during it: about 20 minutes on two
+cores.
 
     python experiments/benchmarks/training.py [--store STORE] [--torch-python PYTHON]
     python experiments/benchmarks/training.py --large       # instead: 30 members, a million rows, one epoch
@@ -21,9 +22,9 @@ or on JAX, where (a) runs on JAX as well:
     pip install '.[report]' 'jax[cuda12]'
     KERAS_BACKEND=jax python experiments/benchmarks/training.py
 
-For (b), give torch an environment of its own, as both frameworks bring CUDA libraries; it needs numpy and
-torch only: python -m venv TORCH, TORCH/bin/pip install numpy torch, then --torch-python TORCH/bin/python.
-Results: benchmark-training.md and .png in experiments/results, or wherever --write says.
+For (b), install torch into a separate environment, because both frameworks bring CUDA libraries; it needs
+numpy and torch only: python -m venv TORCH, TORCH/bin/pip install numpy torch, then --torch-python
+TORCH/bin/python. Results: benchmark-training.md and .png in experiments/results, or in the folder --write.
 """
 
 from __future__ import annotations
@@ -45,9 +46,11 @@ from rich.console import Console
 from tables import Findings
 
 import calendars
-from yieldcast import Store, build
+from yieldcast import Store, build_samples
+from yieldcast.cli.terminal import short_errors
 from yieldcast.config import DataSettings
 from yieldcast.data.files import make_folder
+from yieldcast.data.store import is_synthetic
 from yieldcast.errors import ConfigError, YieldcastError
 
 PARTS = ("growth", "blocks", "torch", "cores")
@@ -61,7 +64,7 @@ Schedule = tuple[list[Job], list[Job], list[Job], list[Job]]
 def contest(
     units: int, members: Sequence[int], epochs: int, *, with_torch: bool, per_core: bool
 ) -> list[Job]:
-    """The contestants of one width, and its floor."""
+    """Jobs of the contestants of one width, and of its floor."""
     looped = ["keras", "keras-tuned", *(["keras-cores"] if per_core else [])]
     if with_torch:
         looped += ["torch", *(["torch-cores"] if per_core else [])]
@@ -73,13 +76,13 @@ def contest(
 
 
 def growth(units: int, members: Sequence[int], epochs: int, workers: int) -> tuple[list[Job], list[Job]]:
-    """Our training with more rows, and with more members.
+    """Jobs of the training of yieldcast with more rows, and with more members.
 
     Args:
         units: width.
-        members: those of the contest; growth goes as far.
+        members: numbers of members of the contest; growth ends at the largest.
         epochs: of each member.
-        workers: members when rows grow.
+        workers: number of members while the rows grow.
     """
     counts = sorted({*members, *(m for m in GROWTH_MEMBERS if m <= max(members))})
     by_rows = [Job("ours", units, workers, epochs, times=times) for times in GROWTH_ROWS]
@@ -87,12 +90,12 @@ def growth(units: int, members: Sequence[int], epochs: int, workers: int) -> tup
 
 
 def blocks(units: Sequence[int], epochs: int) -> list[Job]:
-    """Our training with every block size, all cores busy."""
+    """Jobs of the training of yieldcast with every block size, all cores busy."""
     return [Job("ours", width, len(cores()) * size, epochs, block=size) for width in units for size in BLOCKS]
 
 
 def jobs(given: argparse.Namespace, with_torch: bool, on_cpu: bool) -> Schedule:
-    """Jobs of the contest, of growth with rows and with members, and of the blocks."""
+    """Jobs of the contest, of growth with rows, of growth with members, and of the block sizes."""
     units, members = numbers("--units", given.units), numbers("--members", given.members)
     skipped = parts("--skip", given.skip)
     per_core = "cores" not in skipped and on_cpu and len(cores()) > 1 and hasattr(os, "sched_setaffinity")
@@ -107,8 +110,8 @@ def jobs(given: argparse.Namespace, with_torch: bool, on_cpu: bool) -> Schedule:
 
 
 def compare(given: argparse.Namespace, screen: Console) -> list[Path]:
-    """The benchmark; returns the files written."""
-    check_least("--epochs", given.epochs, 3)  # the first and the last do not count
+    """Run the benchmark; returns the files written."""
+    check_least("--epochs", given.epochs, 3)  # the first and the last epoch do not count
     check_least("--repeats", given.repeats, 1)
     torch = None if "torch" in parts("--skip", given.skip) else torch_version(given.torch_python)
     jobs(given, with_torch=False, on_cpu=True)  # refuses bad options before anything is run
@@ -129,9 +132,9 @@ def compare(given: argparse.Namespace, screen: Console) -> list[Path]:
 
 
 def large(given: argparse.Namespace, screen: Console) -> list[Path]:
-    """All members in one block on many rows, for one epoch; returns the file written."""
+    """Train all members in one block on many rows for one epoch; returns the file written."""
     if given.store is not None or given.rows is not None:
-        raise ConfigError("--large makes its own rows", "Leave --store and --rows out: --large ROWS.")
+        raise ConfigError("--large uses synthetic rows", "Leave --store and --rows out: --large ROWS.")
     check_least("--large", given.large, 100)
     units, members = numbers("--units", given.units), max(numbers("--members", given.members))
     make_folder(given.write)
@@ -147,7 +150,7 @@ def large(given: argparse.Namespace, screen: Console) -> list[Path]:
 
 
 def training_rows(given: argparse.Namespace, folder: Path) -> tuple[Size, str, str]:
-    """(size, file or "", what they are): the store's soybean rows, or synthetic ones."""
+    """(size, file or "", description) of the rows: soybean of the store, or synthetic ones."""
     if given.store is None:
         size = SOYBEAN if given.rows is None else SOYBEAN._replace(rows=given.rows)
         check_least("--rows", size.rows, 20)
@@ -155,18 +158,18 @@ def training_rows(given: argparse.Namespace, folder: Path) -> tuple[Size, str, s
     if given.rows is not None:
         raise ConfigError("--rows is for synthetic rows", "Leave --store or --rows out.")
     store, settings = Store.open(given.store), DataSettings()
-    samples, _ = build(store.tables, calendars.brazil(), "soybean", list(YEARS), settings)
+    samples, _ = build_samples(store.tables, calendars.brazil(), "soybean", list(YEARS), settings)
     file = folder / "rows.npz"
     arrays = {WEATHER: samples.dynamic, STATIC: samples.static, TARGET: samples.target_kg_ha}
     np.savez(file, **arrays)
-    made = "synthetic" if store.tables.weather.attrs.get("synthetic", 0) else "real"
+    made = "synthetic" if is_synthetic(store.tables) else "real"
     said = f"{made} soybean rows of {YEARS[0]} to {YEARS[-1]} (`{samples.fingerprint()[:12]}`)"
     steps, variables = samples.dynamic.shape[1:]
     return Size(len(samples), steps, variables, samples.static.shape[1]), str(file), said
 
 
 def numbers(option: str, text: str) -> list[int]:
-    """Numbers from "16,32,64", in order, each once."""
+    """Numbers from text such as "16,32,64", ascending, each once."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and 1 <= int(part) <= 4096 for part in parts):
         raise ConfigError(
@@ -176,7 +179,7 @@ def numbers(option: str, text: str) -> list[int]:
 
 
 def parts(option: str, text: str) -> set[str]:
-    """Names of parts from "growth,torch"."""
+    """Names of parts from text such as "growth,torch"."""
     named = {part.strip() for part in text.split(",") if part.strip()}
     if named - set(PARTS):
         raise ConfigError(
@@ -192,7 +195,7 @@ def check_least(option: str, value: int, least: int) -> None:
 
 
 def command() -> str:
-    """What was typed, without where things lie on this machine."""
+    """The command that was typed, with absolute paths shortened to their last part."""
     typed = []
     for word in sys.argv[1:]:
         name, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
@@ -202,32 +205,30 @@ def command() -> str:
     return prefix + shlex.join(["python", "experiments/benchmarks/training.py", *typed])
 
 
-def main() -> int:
-    """Measure, show, write."""
+def main() -> None:
+    """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--store", type=Path, help="take its soybean rows; synthetic ones if none")
-    parser.add_argument("--rows", type=int, help=f"synthetic rows, {SOYBEAN.rows:,} if not given")
+    parser.add_argument("--store", type=Path, help="train its soybean rows; default: synthetic rows")
+    parser.add_argument("--rows", type=int, help=f"number of synthetic rows; default: {SOYBEAN.rows:,}")
     parser.add_argument("--units", default="16,32,64", help="widths of all layers")
     parser.add_argument("--members", default="1,10,30", help="numbers of members of (c)")
-    parser.add_argument("--epochs", type=int, default=4, help="of every seed, 3 or more")
+    parser.add_argument("--epochs", type=int, default=4, help="epochs of every seed, 3 or more")
     parser.add_argument("--repeats", type=int, default=3, help="processes per contestant and width")
     parser.add_argument("--torch-python", default=sys.executable, help="interpreter that has torch")
     parser.add_argument("--skip", default="", help=f"parts to leave out: {','.join(PARTS)}")
-    parser.add_argument("--write", type=Path, default=Path("experiments/results"), help="folder")
+    parser.add_argument(
+        "--write", type=Path, default=Path("experiments/results"), help="folder of the results"
+    )
     parser.add_argument(
         "--large", type=int, nargs="?", const=LARGE.rows, metavar="ROWS",
-        help=f"only this: the most members in one block, that many rows ({LARGE.rows:,})",
+        help=f"instead: the most members in one block on that many rows (default: {LARGE.rows:,})",
     )  # fmt: skip
     given = parser.parse_args()
     screen = Console(markup=False, highlight=False)
-    try:
+    with short_errors():
         written = (compare if given.large is None else large)(given, screen)
         print(f"written: {', '.join(map(str, written))}")
-    except YieldcastError as error:
-        print(f"Error: {error}\nHint: {error.hint}", file=sys.stderr)
-        return error.exit_code
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

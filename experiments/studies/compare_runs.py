@@ -1,8 +1,8 @@
-"""Do two runs of the same job differ by more than their seeds do?
+"""Tests whether two runs of the same training differ by more than their seeds do.
 
-Scores every member of both runs on the same rows and tests r, MAPE and RMSE with the two-sided
-Mann-Whitney U test, which asks whether a member of one run tends to score higher than one of the other.
-It is how the stacked trainer is held against the plain loop over seeds that it replaced:
+Scores every member of both runs on the same rows and compares r, MAPE and RMSE with the two-sided
+Mann-Whitney U test: does a member of one run tend to score higher than a member of the other? Used to compare
+the stacked trainer with the loop over seeds that it replaced:
 
     git worktree add ../loop ac6bd0b     # the last commit with the loop; train 5 seeds there
     python experiments/studies/compare_runs.py RUN LOOP_RUN --store STORE --test-years 2018
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -20,10 +19,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from scipy import stats
 
-from calendars import CalendarError
 from yieldcast import Store, evaluate_run
 from yieldcast.cli.arguments import parse_years
-from yieldcast.errors import ConfigError, YieldcastError
+from yieldcast.cli.terminal import short_errors
+from yieldcast.errors import ConfigError
 from yieldcast.evaluation.metrics import Score
 from yieldcast.training.run_directory import Run
 
@@ -31,11 +30,11 @@ MEASURES = ("r", "mape_pct", "rmse_kg_ha")
 
 
 def table(ours: list[Score], theirs: list[Score], names: tuple[str, str]) -> list[str]:
-    """Markdown rows: mean and standard deviation over members of both, and the p value.
+    """Rows of a Markdown table: mean and standard deviation over the members of both runs, and the p value.
 
     Args:
         ours, theirs: scores of the members of each run.
-        names: what to call the two.
+        names: of the two runs.
     """
     heads = " | ".join(f"{n} ({len(s)} seeds)" for n, s in zip(names, (ours, theirs), strict=True))
     lines = [
@@ -53,15 +52,15 @@ def table(ours: list[Score], theirs: list[Score], names: tuple[str, str]) -> lis
     return lines
 
 
-def main() -> int:
+def main() -> None:
     """Score both runs and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs=2, metavar="RUN")
+    parser.add_argument("runs", type=Path, nargs=2, metavar="RUN", help="run directories")
     parser.add_argument("--store", type=Path, required=True)
-    parser.add_argument("--test-years", default="2018")
-    parser.add_argument("--names", nargs=2, default=("first", "second"))
+    parser.add_argument("--test-years", default="2018", help="harvest years, e.g. 2017:2018")
+    parser.add_argument("--names", nargs=2, default=("first", "second"), help="names in the table")
     given = parser.parse_args()
-    try:
+    with short_errors():
         store, scores = Store.open(given.store), list[list[Score]]()
         for path in given.runs:
             result = evaluate_run(Run.open(path), store, parse_years(given.test_years, "--test-years"))
@@ -69,14 +68,10 @@ def main() -> int:
         if min(map(len, scores)) < 3:
             raise ConfigError(
                 f"expected at least 3 members in each run, found {[len(s) for s in scores]}",
-                "A test between runs needs seeds: train more.",
+                "Train more seeds of both runs.",
             )
-    except (YieldcastError, CalendarError) as error:
-        print(f"Error: {error}\nHint: {error.hint}", file=sys.stderr)
-        return error.exit_code
     print("\n".join(table(scores[0], scores[1], tuple(given.names))))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

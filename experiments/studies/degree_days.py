@@ -1,7 +1,7 @@
-"""How wrong degree days from monthly means are: measured on daily temperatures.
+"""The error of degree days computed from monthly means, measured on daily temperatures.
 
-Takes a daily netCDF of tmax_degC and tmin_degC, dims (place, time), and compares, per crop, the sum over
-each month's days (exact) with the same formula applied to the month's means.
+Reads a daily netCDF of tmax_degC and tmin_degC, dims (place, time). For each crop it compares the sum over
+the days of each month (exact) with the same formula applied to the monthly means.
 
     python experiments/studies/degree_days.py --daily DAILY.nc
 """
@@ -31,7 +31,7 @@ def errors(daily: xr.Dataset, base_degC: float, upper_degC: float) -> tuple[np.n
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--daily", type=Path, required=True)
+    parser.add_argument("--daily", type=Path, required=True, help="netCDF of daily temperatures")
     given = parser.parse_args()
     daily = xr.open_dataset(given.daily, engine="h5netcdf")
     print("| crop | base, upper degC | mean degC day per month | bias % | RMSE degC day | max degC day |")

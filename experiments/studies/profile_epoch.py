@@ -1,6 +1,6 @@
-"""Where an epoch of one member goes on one core of a CPU, by kind of XLA operation.
+"""Time of one training epoch of one member on one CPU core, by kind of XLA operation, as a Markdown table.
 
-Run it pinned to a core, so that the times add up to the clock; it prints a Markdown table:
+Run it on a single core, so that the times of the operations add up to the time of the epoch:
 
     taskset -c 0 python experiments/studies/profile_epoch.py --store STORE --units 32
 """
@@ -12,7 +12,6 @@ import collections
 import os
 import re
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,10 +22,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 
 import calendars
-from calendars import CalendarError
 from yieldcast import Settings, Store, build_samples
+from yieldcast.cli.terminal import short_errors
 from yieldcast.config import DataSettings
-from yieldcast.errors import YieldcastError
 from yieldcast.features.samples import SampleSet
 from yieldcast.models import stacked
 from yieldcast.training.devices import choose_devices
@@ -34,7 +32,7 @@ from yieldcast.training.epoch import EpochProgram
 from yieldcast.training.member import Member, stack
 from yieldcast.training.run_directory import Identity, Run
 
-KINDS = {  # the first that matches, in this order
+KINDS = {  # kind: pattern of the names of operations; the first that matches counts
     "matrix products": r"^dot",
     "LSTM gates and their gradients": r"(add_divide|tanh|subtract_multiply|multiply_add|multiply_bitcast)",
     "joining gate gradients": r"^concat_",
@@ -46,7 +44,7 @@ KINDS = {  # the first that matches, in this order
 
 
 def epoch_of_one(rows: SampleSet, settings: Settings) -> Callable[[], None]:
-    """A compiled epoch of one member, ready to be called."""
+    """A function that runs a compiled epoch of one member."""
     identity = Identity("", (), rows.dynamic.shape[1], len(rows), (), (), {}, False)
     devices = choose_devices("default")
     with tempfile.TemporaryDirectory() as nothing:
@@ -64,16 +62,16 @@ def epoch_of_one(rows: SampleSet, settings: Settings) -> Callable[[], None]:
 
 def seconds(call: Callable[[], None], times: int = 7) -> float:
     """Median seconds of a call."""
-    found = []
+    measured = []
     for _ in range(times):
         began = time.perf_counter()
         call()
-        found.append(time.perf_counter() - began)
-    return statistics.median(found)
+        measured.append(time.perf_counter() - began)
+    return statistics.median(measured)
 
 
 def by_kind(call: Callable[[], None]) -> dict[str, float]:
-    """Seconds by kind of operation, from TensorFlow's profiler; outer events are left out."""
+    """Seconds by kind of operation, from TensorFlow's profiler; events that contain others are skipped."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     with tempfile.TemporaryDirectory() as folder:
@@ -91,30 +89,26 @@ def by_kind(call: Callable[[], None]) -> dict[str, float]:
     return dict(found)
 
 
-def main() -> int:
+def main() -> None:
     """Profile and time an epoch."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--store", type=Path, required=True)
-    parser.add_argument("--units", type=int, default=32)
+    parser.add_argument("--store", type=Path, required=True, help="its soybean rows of 2011 to 2017 are used")
+    parser.add_argument("--units", type=int, default=32, help="units of every layer (default: %(default)s)")
     given = parser.parse_args()
     units = given.units
     settings = Settings.model_validate(
         {"network": {"lstm_units": [units] * 2, "static_units": [units] * 2, "head_units": [units]}}
     )
-    try:
+    with short_errors():
         tables = Store.open(given.store).tables
         rows, _ = build_samples(tables, calendars.brazil(), "soybean", range(2011, 2018), DataSettings())
-    except (YieldcastError, CalendarError) as error:
-        print(f"Error: {error}\nHint: {error.hint}", file=sys.stderr)
-        return error.exit_code
     call = epoch_of_one(rows, settings)
     kinds = by_kind(call)
     print(f"{len(rows)} rows, {units} units\n\n| operations | ms | share % |\n|---|--:|--:|")
     for kind, value in sorted(kinds.items(), key=lambda item: -item[1]):
         print(f"| {kind} | {value * 1e3:.1f} | {100 * value / sum(kinds.values()):.0f} |")
     print(f"\nAn epoch: {seconds(call):.3f} s")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,7 +1,7 @@
-"""Validation study: how wide the network should be, and which rows should stop its training.
+"""Validation study: the width of the network, and the rows that decide when its training stops.
 
-Trains on harvest years before each validation year and scores that year; the test year of the results
-(2018) is never touched. Every combination is an ordinary run, so a stopped study continues.
+Trains on the harvest years before each validation year and scores that year; the test year of the results
+(2018) is not used. Every combination is an ordinary run, so a study that was stopped can be continued.
 
     python experiments/studies/units.py --store STORE --out RUNS --write experiments/results/units-study.md
 """
@@ -17,14 +17,15 @@ from pathlib import Path
 import numpy as np
 
 from yieldcast import Settings, Store, train_run
+from yieldcast.cli.terminal import short_errors
 from yieldcast.data.files import atomic_text
 from yieldcast.evaluation.metrics import score
-from yieldcast.features.samples import build_samples
+from yieldcast.features.source import build_samples
 from yieldcast.models.dual_path import predict
 from yieldcast.training.run_directory import Run
 
 FIRST_YEAR = 2011
-READING = "## Reading\n"  # what a person wrote below it is kept
+READING = "## Reading\n"  # text below it was written by a person and is kept
 
 
 def settings_of(units: int, validation: str) -> Settings:
@@ -38,7 +39,7 @@ def settings_of(units: int, validation: str) -> Settings:
 
 
 def scores_of(run: Run, store: Store, year: int) -> tuple[float, float, float, float]:
-    """Mean over members of r and RMSE (kg/ha), and the same of the members' mean."""
+    """Mean over members of r and of RMSE (kg/ha), then r and RMSE of the ensemble mean."""
     rows, _ = build_samples(store.tables, run.calendar(), run.identity.crop, [year], run.settings.data)
     members = [predict(run.load_member(seed), rows) for seed in run.seeds()]
     each = [score(member, rows.target_kg_ha) for member in members]
@@ -47,18 +48,8 @@ def scores_of(run: Run, store: Store, year: int) -> tuple[float, float, float, f
     return r, rmse, mean.r, mean.rmse_kg_ha
 
 
-def main() -> None:
-    """Train what is missing, then print and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--store", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
-    parser.add_argument("--write", type=Path, help="Markdown file for the table")
-    parser.add_argument("--crop", default="soybean")
-    parser.add_argument("--units", default="16,32,64")
-    parser.add_argument("--validation", default="random,last_year")
-    parser.add_argument("--years", default="2016,2017")
-    parser.add_argument("--seeds", type=int, default=2, help="at least; all that a run holds are scored")
-    given = parser.parse_args()
+def study(given: argparse.Namespace) -> None:
+    """Train and score every combination of the options."""
     store = Store.open(given.store)
     lines = [
         "| validation rows | units | year scored | seeds | r | RMSE kg/ha "
@@ -91,6 +82,22 @@ def main() -> None:
         written = given.write.read_text(encoding="utf-8") if given.write.is_file() else ""
         reading = written.partition(READING)[2]
         atomic_text(given.write, "\n".join([*head, *lines]) + "\n\n" + READING + reading)
+
+
+def main() -> None:
+    """Train the missing runs, then print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--write", type=Path, help="Markdown file for the table")
+    parser.add_argument("--crop", default="soybean")
+    parser.add_argument("--units", default="16,32,64")
+    parser.add_argument("--validation", default="random,last_year")
+    parser.add_argument("--years", default="2016,2017")
+    parser.add_argument("--seeds", type=int, default=2, help="fewest members of a run; all are scored")
+    given = parser.parse_args()
+    with short_errors():
+        study(given)
 
 
 if __name__ == "__main__":

@@ -38,29 +38,29 @@ def test_a_loop_leaves_the_first_epoch_of_every_seed_out():
     assert result == {"seconds": 1.0, "startup": 4.0}
 
 
-def test_an_epoch_of_ours_is_shared_by_its_block_and_by_the_lanes_at_work():
-    def lane(name, seeds, ends):
-        """Members of one block, told at (almost) the same time."""
+def test_an_epoch_of_ours_is_shared_by_its_block_and_by_the_busy_threads():
+    def thread(name, seeds, ends):
+        """Events of the members of one block, at (almost) the same times."""
         return [
             Event(end + 0.001 * k, name, seed, end == ends[-1])
             for end in ends
             for k, seed in enumerate(seeds)
         ]
 
-    # Lane 1: two members, epochs of 2 s after a first one of 8 s and before a last one of 9 s.
-    alone = lane(1, [1, 2], [8, 10, 12, 21])
+    # Thread 1: two members, epochs of 2 s after a first one of 8 s and before a last one of 9 s.
+    alone = thread(1, [1, 2], [8, 10, 12, 21])
     assert steady_seconds(alone) == pytest.approx((1.0, 2.0))
-    # Lane 2 works beside it all the time: each second counts for two lanes.
-    beside = lane(2, [3, 4], [9, 11, 13, 30])
+    # Thread 2 works all the time too: each second counts for two threads.
+    beside = thread(2, [3, 4], [9, 11, 13, 30])
     assert steady_seconds(sorted([*alone, *beside], key=lambda e: e.clock)) == pytest.approx((0.5, 2.0))
-    # A lane that has ended no longer counts.
-    ended = lane(2, [3], [1, 2])
+    # A thread that has ended no longer counts.
+    ended = thread(2, [3], [1, 2])
     assert steady_seconds(sorted([*alone, *ended], key=lambda e: e.clock)) == pytest.approx((1.0, 2.0))
-    assert steady_seconds(lane(1, [1], [5])) == (None, None)
+    assert steady_seconds(thread(1, [1], [5])) == (None, None)
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--units", "16,x"], "--units"),
         (["--members", "0"], "--members"),
@@ -70,30 +70,34 @@ def test_an_epoch_of_ours_is_shared_by_its_block_and_by_the_lanes_at_work():
         (["--large", "--rows", "500"], "--large"),
     ],
 )
-def test_bad_options_are_one_line_and_a_hint(options, said, monkeypatch, capsys, tmp_path):
+def test_bad_options_are_one_line_and_a_hint(options, message, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys, "argv", ["training.py", *options, "--write", str(tmp_path)])
-    assert script.main() == 2
+    with pytest.raises(SystemExit) as ended:
+        script.main()
+    assert ended.value.code == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
-    assert said in lines[0]
+    assert message in lines[0]
     assert lines[1].startswith("Hint: ")
 
 
-def test_a_store_that_is_not_there_is_missing_data(monkeypatch, capsys, tmp_path):
+def test_a_missing_store_exits_3(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys, "argv", ["x", "--store", str(tmp_path / "none"), "--write", str(tmp_path)])
-    assert script.main() == 3
+    with pytest.raises(SystemExit) as ended:
+        script.main()
+    assert ended.value.code == 3
     assert "none" in capsys.readouterr().err
 
 
-def test_the_command_tells_nothing_of_this_machine(monkeypatch):
+def test_the_command_shows_no_path_of_this_machine(monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     monkeypatch.setattr(
         sys, "argv", ["/home/me/b.py", "--store", "/data/store", "--write=/tmp/out", "--rows", "9"]
     )
-    told = "python experiments/benchmarks/training.py --store store --write=out --rows 9"
-    assert script.command() == told
+    expected = "python experiments/benchmarks/training.py --store store --write=out --rows 9"
+    assert script.command() == expected
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert script.command() == f"KERAS_BACKEND=jax {told}"
+    assert script.command() == f"KERAS_BACKEND=jax {expected}"
 
 
 def test_synthetic_rows_are_the_same_every_time():
@@ -104,14 +108,14 @@ def test_synthetic_rows_are_the_same_every_time():
 
 
 def findings(kind: str) -> Findings:
-    """Made-up answers of one width: (a) 0.8 s, (a2) failed, (c) 0.2 s alone and 0.1 s of 30 members."""
+    """Invented answers of one width: (a) 0.8 s, (a2) failed, (c) 0.2 s alone and 0.1 s of 30 members."""
     machine = {"kind": kind, "device": "", "backend": "jax", "versions": {"keras": "3"}, "load": 0.0}
     lines = script.contest(16, [1, 30], 4, with_torch=False, per_core=False)
-    told = {"startup": 2.0, "peak_mib": 900.0, "device_mib": None, "plan": "1 x 1 x 30"}
+    answer = {"startup": 2.0, "peak_mib": 900.0, "device_mib": None, "plan": "1 x 1 x 30"}
     results = {
-        Job("keras", 16, 2, 4): [{"seconds": s, **told} for s in (0.8, 0.6, 0.9)],
-        Job("ours", 16, 1, 4): [{"seconds": 0.2, **told}],
-        Job("ours", 16, 30, 4): [{"seconds": 0.1, **told}],
+        Job("keras", 16, 2, 4): [{"seconds": s, **answer} for s in (0.8, 0.6, 0.9)],
+        Job("ours", 16, 1, 4): [{"seconds": 0.2, **answer}],
+        Job("ours", 16, 30, 4): [{"seconds": 0.1, **answer}],
         Job("gemm", 16): [{"small_rate": 1e10, "large_rate": 1e11, "large_edge": 1024}],
     }
     failed = {Job("keras-tuned", 16, 2, 4): "exit code 1: no"}
@@ -191,6 +195,6 @@ def test_ours_runs_on_jax_without_tensorflow():
         [sys.executable, str(SCRIPTS / "contestants.py"), json.dumps(task)],
         check=True, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": "jax"},
     )  # fmt: skip
-    told = json.loads(child.stdout.splitlines()[-1])
-    assert told["seconds"] > 0
-    assert told["tensorflow"] is False
+    answer = json.loads(child.stdout.splitlines()[-1])
+    assert answer["seconds"] > 0
+    assert answer["tensorflow"] is False

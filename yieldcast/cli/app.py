@@ -24,8 +24,8 @@ from yieldcast.cli.arguments import (
     parse_date,
     parse_years,
 )
-from yieldcast.cli.terminal import DEBUG, INTERRUPTED, console, fail, load_tensorflow
-from yieldcast.errors import ConfigError, YieldcastError
+from yieldcast.cli.terminal import DEBUG, INTERRUPTED, console, fail, load_tensorflow, short_errors
+from yieldcast.errors import ConfigError
 
 app = typer.Typer(
     name="yieldcast",
@@ -285,22 +285,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: what follows ``yieldcast`` on the command line; None takes it from `sys.argv`.
     """
-    from calendars import CalendarError
-
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = DEBUG in given
     try:
-        app([argument for argument in given if argument != DEBUG], prog_name="yieldcast")
-    except (YieldcastError, CalendarError) as error:
-        if debug:
-            raise
-        fail(str(error), error.hint, error.exit_code)
+        with short_errors():
+            app([argument for argument in given if argument != DEBUG], prog_name="yieldcast")
     except SystemExit as ended:
         if ended.code != INTERRUPTED:
             raise
         fail("stopped", "What was done is kept; the same command goes on from there.", INTERRUPTED)
     except Exception as error:
-        if debug:
+        if DEBUG in sys.argv:
             raise
         fail(
             f"unexpected {type(error).__name__}: {error}",

@@ -204,18 +204,18 @@ def doctor(
 def _order(
     what: What, years: str | None, crops: str | None, states: str | None, starts: str | None, today: dt.date
 ) -> FetchOrder:
-    from data_fetchers.fetching.order import DEFAULT_CROPS, TARGETS, FetchOrder
+    from data_fetchers.fetching.order import ALL_TABLES, DEFAULT_CROPS, FetchOrder
     from data_fetchers.fetching.plans import seasonal_default
 
-    targets = TARGETS if what is What.all else (what.value,)
-    if years is None and {"yields", "weather"} & set(targets):
+    tables = ALL_TABLES if what is What.all else (what.value,)
+    if years is None and {"yields", "weather"} & set(tables):
         raise ConfigError(f"fetch {what.value}: --years is not given", "For example --years 2009:2018.")
     wanted = tuple(parse_years(years, "--years")) if years else ()
     months = tuple(parse_months(starts, "--starts")) if starts else ()
-    if "seasonal" in targets and not months:
+    if "seasonal" in tables and not months:
         months = seasonal_default(wanted, today)
     return FetchOrder(
-        targets=tuple(targets), years=wanted, starts=months,
+        tables=tuple(tables), years=wanted, starts=months,
         crops=_list(crops, str.lower) or DEFAULT_CROPS, states=_list(states, str.upper),
     )  # fmt: skip
 

@@ -42,7 +42,7 @@ EXIT_CODES = (
     "no bulletin was written, 5 malformed contents or data from after the date, 6 no usable run, "
     "130 stopped by Ctrl-C or SIGTERM."
 )
-_FIRST = {"en": "This is the first bulletin of the season.", "pt": "Esta é a primeira edição da safra."}
+_FIRST = {"en": "This is the first bulletin of the season.", "pt": "Este é o primeiro boletim da safra."}
 
 BulletinsOption = Annotated[
     Path | None,
@@ -288,11 +288,11 @@ def fetch_orders(store: Store, job: Job, publication: Publication) -> list[Fetch
     if yields is not None:
         first, last = int(store.yields["harvest_year"].min()), publication.last_public_harvest_year(job.as_of)
         crops = tuple(dict.fromkeys([*store.yields["crop"].values.astype(str).tolist(), job.crop]))
-        orders.append(replace(common, targets=("yields",), years=tuple(range(first, last + 1)), crops=crops))
+        orders.append(replace(common, tables=("yields",), years=tuple(range(first, last + 1)), crops=crops))
     if weather is not None:
         first = int(store.weather["time"].dt.year.min())
         years = tuple(range(first, job.as_of.year + 1))
-        orders.append(replace(common, targets=("weather",), years=years, **weather))
+        orders.append(replace(common, tables=("weather",), years=years, **weather))
     if not orders:
         raise ConfigError(
             f"weather and yields of the store {store.path} come from your own tables, not from a service",
@@ -300,7 +300,7 @@ def fetch_orders(store: Store, job: Job, publication: Publication) -> list[Fetch
         )
     if job.scenarios == "seasonal":
         starts = seasonal_default((job.as_of.year,), job.as_of)
-        orders.append(replace(common, targets=("seasonal",), starts=starts))
+        orders.append(replace(common, tables=("seasonal",), starts=starts))
     return orders
 
 

@@ -1,4 +1,4 @@
-"""The terminal: a console, TensorFlow without its start-up lines, and how a command ends early."""
+"""The terminal: a console, TensorFlow without its start-up lines, errors and interruptions."""
 
 from __future__ import annotations
 
@@ -64,6 +64,23 @@ def exit_during_fetch(screen: Console) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(INTERRUPTED)
+
+
+@contextmanager
+def short_errors() -> Iterator[None]:
+    """Within the block an error raised on purpose ends the process: message, hint and its exit code.
+
+    With --debug on the command line the error is passed on, with its traceback.
+    """
+    from calendars import CalendarError
+    from yieldcast.errors import YieldcastError
+
+    try:
+        yield
+    except (YieldcastError, CalendarError) as error:
+        if DEBUG in sys.argv:
+            raise
+        fail(str(error), error.hint, error.exit_code)
 
 
 def fail(message: str, hint: str, code: int) -> NoReturn:

@@ -50,7 +50,7 @@ def stop_at(move):
 
 
 def stop(when, path):
-    if when in os.environ and fnmatch.fnmatch(path, os.environ[when]):
+    if when in os.environ and fnmatch.fnmatch(os.fsdecode(path), os.environ[when]):
         open(os.environ["STOPPED"], "w").close()
         time.sleep(600)
 
@@ -175,7 +175,7 @@ def test_a_second_copy_ends_with_3(place):
     held.mkdir(parents=True)
     with exclusive_lock(held, "held"):
         _, err = place.run("preseason", "2015-09-15", check=3)
-    assert "another copy of this job is at work" in err
+    assert "another copy of this job is running" in err
     assert not place.runs.exists()
 
 

@@ -46,7 +46,7 @@ def show_plan(order: FetchOrder, store: Path, today: dt.date, screen: Console) -
         size = sum(sizes.of(request) for request in left)
         count = len(leaves(planned, context))
         cells = (count, count - len(left), len(left))
-        table.add_row(planned.target, planned.source.name, *(f"{n:,}" for n in cells), f"{size / 1e6:,.1f}")
+        table.add_row(planned.table, planned.source.name, *(f"{n:,}" for n in cells), f"{size / 1e6:,.1f}")
     for target, text in later.items():
         table.add_row(target, "", "", "", "", text)
     screen.print(table)
