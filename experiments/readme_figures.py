@@ -18,7 +18,6 @@ import argparse
 import datetime as dt
 import io
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +26,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import xarray as xr
 
-from calendars import CalendarError
-from yieldcast import FORECAST_SETTINGS, Run, Store, YieldcastError, forecast, plot, train_run
+from results_file import made_with
+from yieldcast import FORECAST_SETTINGS, Run, Store, forecast, plot, train_run
+from yieldcast.cli.terminal import short_errors
 from yieldcast.data.files import atomic_text, atomic_write, make_folder
 from yieldcast.errors import SchemaError
 from yieldcast.evaluation.skill import pool_by_lead
@@ -124,7 +124,7 @@ Date: {dt.date.today()}. Command:
 python experiments/readme_figures.py --store STORE --work WORK {chosen} --seeds {given.seeds}
 ```
 
-Made with {", ".join(f"{name} {version}" for name, version in run.made_with.items())}.
+{made_with(run.made_with)}.
 
 {given.note.read_text(encoding="utf-8").strip()}
 
@@ -143,7 +143,7 @@ nothing was computed anew.
 """
 
 
-def main() -> int:
+def main() -> None:
     """Both figures and their document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add = parser.add_argument
@@ -157,7 +157,7 @@ def main() -> int:
     add("--note", type=Path, default=RESULTS / "brazil-hindcast-data.txt", help="limits of the data")
     add("--write", type=Path, default=RESULTS)
     given = parser.parse_args()
-    try:
+    with short_errors():
         store = Store.open(given.store)
         run = trained(given, store)
         table = forecast(run, store, given.harvest_year, given.as_of)
@@ -168,11 +168,7 @@ def main() -> int:
         rows = {crop: pooled for crop, (pooled, _) in skill.items()}
         save(skill_figure(rows), given.write / "readme-skill.png")
         atomic_text(given.write / "readme-figures.md", document(given, run, table, sources))
-    except (YieldcastError, CalendarError) as error:
-        print(f"Error: {error}\nHint: {error.hint}", file=sys.stderr)
-        return error.exit_code
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
