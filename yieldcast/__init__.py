@@ -1,6 +1,7 @@
-"""yieldcast: municipal crop-yield forecasts, before sowing and in season, with honest skill.
+"""Municipal crop-yield forecasts, before sowing and in season, with their skill measured on past seasons.
 
-Public names load lazily (PEP 562), so that ``import yieldcast`` imports neither TensorFlow nor Keras.
+Public names are imported at first use (PEP 562), so that ``import yieldcast`` imports neither TensorFlow nor
+Keras.
 """
 
 from __future__ import annotations

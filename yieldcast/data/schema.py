@@ -124,7 +124,7 @@ def check_weather(ds: xr.Dataset) -> xr.Dataset:
     if (months.astype(time.dtype) != time).any() or (np.diff(months).astype(int) != 1).any():
         raise SchemaError(
             f"{table}: expected time to hold the first day of every month without a gap, "
-            f"received {len(time)} stamps from {time[0]} to {time[-1]}",
+            f"received {len(time)} dates from {time[0]} to {time[-1]}",
             "Add missing months with NaN as their values.",
         )
     for name in (*variables.WEATHER, *extra):

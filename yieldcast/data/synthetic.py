@@ -1,7 +1,8 @@
-"""Tables of a country that does not exist, for tests, docs and the demo; every one says `synthetic`.
+"""Tables of a synthetic country, for tests, docs and the demo; all have the attribute `synthetic`.
 
-`country` shows each table's contract with plausible numbers. Its yields follow a known formula (`response`),
-so the best possible score is known (`true_response`). Real are only the states' rough boxes and calendars.
+`country` fills every table of the contract with plausible numbers. Its yields follow a known formula
+(`response`), so that the best possible score is known (`true_response`). Only the approximate boxes of the
+states and their calendars are real.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ Years = npt.NDArray[np.int16]
 State = tuple[int, str, float, float, float, float, int]
 
 LAYERS = ("0cm", "5cm", "15cm", "30cm", "60cm", "100cm", "200cm")  # Hengl et al. 2017, PLoS ONE 12:e0169748
-# kg/ha without stress on average soil in 2007: round numbers above PAM's national means.
+# kg/ha without stress on average soil in 2007: round numbers above the national means of PAM.
 POTENTIAL_KG_HA = {
     "soybean": 3600.0, "corn": 6500.0, "cotton": 4500.0, "rice": 7000.0, "sugarcane": 90_000.0,
     "sunflower": 2400.0}  # fmt: skip
 _CELLS = ("crop", "municipality", "harvest_year")
 _PLACE = ("name", "state", "region", "latitude_deg", "longitude_deg")
-# prefix (IBGE's), calendar key, box in degrees (S, N, W, E) of the part that grows grain, share of places
+# IBGE's prefix, calendar key, box in degrees (S, N, W, E) of the part that grows grain, share of places
 _BRAZIL = (
     (11, "RO", -13.3, -8.8, -63.5, -60.3, 3), (14, "RR", 0.8, 4.0, -61.3, -60.2, 3),
     (15, "PA", -8.5, -2.5, -52.0, -47.5, 4), (17, "TO", -12.7, -6.0, -49.5, -46.8, 5),
@@ -45,6 +46,7 @@ _BRAZIL = (
     (43, "RS", -33.0, -27.6, -56.5, -51.0, 18), (50, "MS", -23.5, -18.0, -56.5, -52.0, 7),
     (51, "MT", -16.5, -10.0, -59.5, -52.0, 11), (52, "GO", -19.0, -13.5, -52.5, -47.5, 9))  # fmt: skip
 _FOREIGN = ((61, "AR-B", -38.0, -34.5, -63.0, -58.5, 1), (71, "AR-X", -34.5, -30.5, -65.0, -62.5, 1))
+_EDGE_DEG = 0.5  # width of the margin beyond the outermost places, in the mesh
 _REGION = ("", "Norte", "Nordeste", "Sudeste", "Sul", "Centro-Oeste", "Pampa", "Sierras")  # by first digit
 _FOREIGN_CALENDAR = """region,crop,planting_start,planting_end,harvest_start,harvest_end,months
 AR-B,soybean,15/10,31/12,20/03,31/05,8
@@ -60,27 +62,28 @@ def country(
 ) -> Tables:  # fmt: skip
     """The three tables of a synthetic Brazil; the same arguments give the same numbers.
 
-    About 5 % of the places have no soil, 5 % start late, 8 % of the other yields are missing. Weather covers
-    whole years, from the one before the first harvest year to the one in which the last window ends.
+    About 5 % of the places have no soil, the yields of 5 % begin late, 8 % of the other yields are missing.
+    Weather covers whole years, from the one before the first harvest year to the end of the last window.
 
     Args:
         seed: of all random numbers.
-        municipalities: how many, from 1 up, shared out over 14 states from 33 S to 4 N.
-        first_harvest_year, harvest_years: the years with yields.
+        municipalities: how many, 1 or more, distributed over 14 states from 33 S to 4 N.
+        first_harvest_year, harvest_years: first year with yields, and number of years, 1 or more.
         crop, crops: one crop of `POTENTIAL_KG_HA` that the Brazilian calendar has, or several instead.
 
     Raises:
-        ConfigError: an unknown crop, or nothing to make.
+        ConfigError: an unknown crop, or a number below 1.
     """
     years = np.arange(first_harvest_year, first_harvest_year + harvest_years, dtype=np.int16)
     return _simulate(seed, municipalities, years, crops or (crop,), _BRAZIL, brazil())
 
 
 def foreign(seed: int = 1, municipalities: int = 30, harvest_years: int = 8) -> tuple[Tables, str]:
-    """A second country, harvest years from 2011, with its calendar; arguments and errors as for `country`.
+    """A second synthetic country, harvest years from 2011; arguments and errors as for `country`.
 
     Returns:
-        Tables (codes "AR-0612", states "AR-B", soybean and sunflower); text of a file for `calendars.read`.
+        tables (codes such as "AR-0612", states "AR-B" and "AR-X", soybean and sunflower); its calendar, the
+        text of a file for `calendars.read`.
     """
     years, crops = np.arange(2011, 2011 + harvest_years, dtype=np.int16), ("soybean", "sunflower")
     tables = _simulate(seed, municipalities, years, crops, _FOREIGN, _calendar(_FOREIGN_CALENDAR))
@@ -94,7 +97,7 @@ def response(
     precipitation_mm: Array, tmax_degC: Array, clay_pct: Array, ph_h2o: Array,
     harvest_year: Years, crop: str = "soybean",
 ) -> Array:  # fmt: skip
-    """The known yield (kg/ha) of a season, before a municipality's own level, shocks and noise.
+    """The known yield (kg/ha) of a season, before the level of the municipality, shocks and noise.
 
     ::
 
@@ -104,9 +107,9 @@ def response(
         H        = sum over steps s of w_s max(0, tmax_s - 29)               degrees of heat, at most 12
         w_s      ~ exp(-(s - 0.45 (n - 1))^2 / (2 (0.13 n)^2)), sum 1        flowering in a window of n steps
 
-    P is `POTENTIAL_KG_HA`. Water enters as in Doorenbos & Kassam (1979), FAO Irrigation and Drainage
-    Paper 33: relative loss = ky x relative deficit, with soybean's ky = 0.85. All other constants are ours,
-    chosen so that yields vary about as much as PAM's. Only months inside the window count.
+    P is `POTENTIAL_KG_HA`. The effect of water is that of Doorenbos & Kassam (1979), FAO Irrigation and
+    Drainage Paper 33: relative loss = ky x relative deficit, with ky = 0.85 of soybean. All other constants
+    are our choice, so that yields vary about as much as those of PAM. Only months of the window count.
 
     Args:
         precipitation_mm, tmax_degC: dims (..., step), the months of the calendar window.
@@ -125,13 +128,13 @@ def response(
 
 
 def true_response(tables: Tables, calendar: Calendar | None = None) -> xr.Dataset:
-    """The yields of `country` (or of `foreign`, with its calendar) taken apart, without gaps.
+    """The parts of the yields of `country` (or of `foreign`, with its calendar), without gaps.
 
     Returns:
-        Dims (crop, municipality, harvest_year), kg/ha: `expected_yield_kg_ha` (`response` times the
-        municipality's own constant level, sd 4 %), `shock_kg_ha` (shared by a region in a year, sd 4 % of
-        the potential) and `noise_kg_ha` (sd 7 %). Their sum, rounded, at least 50, is `yield_kg_ha`.
-        Shock and noise cannot be forecast, so the expected yields score what a perfect model would.
+        dims (crop, municipality, harvest_year), kg/ha: `expected_yield_kg_ha` (`response` times a constant
+        level of the municipality, sd 4 %), `shock_kg_ha` (shared by a region in a year, sd 4 % of the
+        potential) and `noise_kg_ha` (sd 7 %). Their sum, rounded, at least 50, is `yield_kg_ha`. Shock and
+        noise cannot be forecast, so that the score of the expected yields is that of a perfect model.
     """
     static, weather, seed = tables.static, tables.weather, int(tables.static.attrs["seed"])
     crops, years = tables.yields["crop"].values.tolist(), tables.yields["harvest_year"].values
@@ -153,10 +156,11 @@ def true_response(tables: Tables, calendar: Calendar | None = None) -> xr.Datase
 
 
 def write_files(folder: Path, tables: Tables) -> None:
-    """Write tables as a user brings them to `yieldcast import`: places, yields, soil (.csv), weather.nc.
+    """Write tables as files for `yieldcast import`: places.csv, yields.csv, soil.csv, weather.nc.
 
     Args:
-        folder: made when absent; files of these names are replaced. Places without soil have no soil row.
+        folder: made if it does not exist; files of these names are replaced. Places without soil are not in
+            soil.csv.
         tables: from `country` or `foreign`.
 
     Raises:
@@ -178,7 +182,7 @@ def write_files(folder: Path, tables: Tables) -> None:
 
 
 def _stream(seed: int, name: str) -> np.random.Generator:
-    """Random numbers of one component: a new component leaves those of the others as they were."""
+    """Random numbers of one component, which do not change when other components are added."""
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
@@ -200,13 +204,13 @@ def _windows(static: xr.Dataset, crops: Sequence[str], years: Years, calendar: C
 def _simulate(
     seed: int, count: int, years: Years, crops: Sequence[str], states: Sequence[State], calendar: Calendar
 ) -> Tables:
-    """All tables of a country; each component draws from its own stream of random numbers."""
+    """All tables of a country; each component has its own stream of random numbers."""
     known = sorted(POTENTIAL_KG_HA.keys() & set(calendar.crops))
     if count < 1 or not len(years) or not set(crops) <= set(known):
         raise ConfigError(
             f"expected crops of {', '.join(known)} and at least 1 municipality and harvest year; "
             f"received {', '.join(crops)}, {count} and {len(years)}",
-            "Choose crops of the list, and 1 or more of the others.",
+            "Choose crops of the list, and numbers of 1 or more.",
         )
     static = _places(seed, count, states)
     windows = _windows(static, crops, years, calendar)
@@ -218,12 +222,12 @@ def _simulate(
     tables = Tables(static, _weather(seed, static, time), xr.Dataset(coords=cells))
     for what, table in tables._asdict().items():
         table.attrs = {"title": f"synthetic {what}, seed {seed}", "synthetic": 1, "seed": seed}
-    tables.yields.update(_report(seed, true_response(tables, calendar)))
+    tables.yields.update(_published(seed, true_response(tables, calendar)))
     return Tables(*map(set_units, tables))
 
 
 def _places(seed: int, count: int, states: Sequence[State]) -> xr.Dataset:
-    """Municipalities spread over the states' boxes, by ascending code."""
+    """Municipalities in the boxes of the states, by ascending code."""
     prefix, state, south, north, west, east, share = map(np.array, zip(*states, strict=True))
     k = np.searchsorted(np.cumsum(share) / share.sum(), (np.arange(count) + 0.5) / count)
     number = np.arange(count) - np.searchsorted(k, k) + 1
@@ -238,7 +242,7 @@ def _places(seed: int, count: int, states: Sequence[State]) -> xr.Dataset:
 
 
 def _soil(seed: int, static: xr.Dataset) -> xr.Dataset:
-    """Nine properties x seven layers: clay rises and carbon falls with depth; texture adds up to 100 %."""
+    """Nine properties x seven layers: more clay and less carbon with depth; texture sums to 100 %."""
     rng, column = _stream(seed, "soil"), (static.sizes["municipality"], 1)
     depth = np.array([float(layer[:-2]) for layer in LAYERS]) / 200.0
     clay = np.clip(rng.normal(35.0, 13.0, column), 6.0, 75.0) + 8.0 * depth
@@ -255,7 +259,7 @@ def _soil(seed: int, static: xr.Dataset) -> xr.Dataset:
 
 
 def _persistent(rng: np.random.Generator, months: int, series: int) -> Array:
-    """Standard normal series (series, month) in which each month keeps half of the one before."""
+    """Standard normal series (series, month) with an autocorrelation of 0.5 from month to month."""
     z = rng.standard_normal((months, series))
     for t in range(1, months):
         z[t] = 0.5 * z[t - 1] + 0.75**0.5 * z[t]
@@ -263,10 +267,11 @@ def _persistent(rng: np.random.Generator, months: int, series: int) -> Array:
 
 
 def _weather(seed: int, static: xr.Dataset, time: Months) -> xr.Dataset:
-    """A climate by latitude, with anomalies of state and place, and dry years shared by a region.
+    """A climate by latitude, with anomalies of states and places, and dry years shared by a region.
 
-    A dry year (July to June, one in six) lowers the rain of each month by 1.2 sd; dry months are warmer and
-    their days wider. Rain is gamma of shape 6 by Wilson & Hilferty (1931), PNAS 17:684. Fits by eye to ERA5.
+    A dry year (July to June, one in six) lowers the rain of each month by 1.2 sd. Dry months are warmer and
+    have a larger daily range of temperature. Rain has a gamma distribution of shape 6, by the approximation
+    of Wilson & Hilferty (1931), PNAS 17:684. The constants are our choice, close to ERA5.
     """
     latitude, count = static["latitude_deg"].values[:, None], static.sizes["municipality"]
     state, region = (np.unique(static[k].values, return_inverse=True)[1] for k in ("state", "region"))
@@ -288,8 +293,8 @@ def _weather(seed: int, static: xr.Dataset, time: Months) -> xr.Dataset:
     return xr.Dataset(tables, coords={"municipality": static["municipality"], "time": time.astype("<M8[ns]")})
 
 
-def _report(seed: int, truth: xr.Dataset) -> xr.Dataset:
-    """What a statistics office publishes of the truth: whole kg/ha and ha, gaps, late starters."""
+def _published(seed: int, truth: xr.Dataset) -> xr.Dataset:
+    """The yields as published: whole kg/ha and ha, with gaps and with municipalities that begin late."""
     rng, (_, count, years) = _stream(seed, "yields"), truth["noise_kg_ha"].shape
     kg_ha = np.round(np.maximum(np.sum([truth[name].values for name in truth.data_vars], axis=0), 50.0))
     planted = np.ceil(rng.lognormal(8.3, 1.1, (count, 1)) * (1.0 + 0.03 * np.arange(years)))
@@ -303,9 +308,6 @@ def _report(seed: int, truth: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({k: (_CELLS, v) for k, v in values.items()}, coords=truth.coords)
 
 
-_EDGE_DEG = 0.5  # of ground beyond the outermost places
-
-
 def synthetic_mesh(
     codes: Sequence[int],
     names: Sequence[str],
@@ -314,17 +316,18 @@ def synthetic_mesh(
     longitude_deg: Sequence[float],
     detail: int = 1,
 ) -> dict[str, Any]:
-    """GeoJSON polygons about places, as `Store.mesh` holds them: neighbours share their borders exactly.
+    """A mesh (`yieldcast.data.boundaries`) of polygons around places; neighbours share their borders.
 
     Args:
-        codes, names, states, latitude_deg, longitude_deg: one per municipality; no two at one spot.
-        detail: pieces of each side; above 1 sides wind, so that a polygon has about 6 x detail corners.
+        codes, names, states, latitude_deg, longitude_deg: one per municipality; all positions different.
+        detail: pieces of each side; with more than 1 the sides are curved, and a polygon has about 6 x detail
+            corners.
     """
     from scipy.spatial import Voronoi
 
     places = np.column_stack([longitude_deg, latitude_deg]).astype(np.float64)
     low, high = places.min(axis=0) - _EDGE_DEG, places.max(axis=0) + _EDGE_DEG
-    # Mirrored in the four sides of the box, the places have cells that end at the box.
+    # With the mirror images of the places in the four sides of the box, the cells end at the box.
     mirrored = [places]
     for axis in (0, 1):
         for side in (low, high):
@@ -347,12 +350,12 @@ def synthetic_mesh(
 
 
 def _side(corners: NDArray[np.float64], a: int, b: int, detail: int) -> list[list[float]]:
-    """From corner a to just before corner b; from b to a it is the same line turned round."""
+    """Points from corner a to before corner b; those from b to a are the same in reverse order."""
     first, last = min(a, b), max(a, b)
     along = corners[last] - corners[first]
     pieces = np.arange(detail)
     share = (pieces if a < b else detail - pieces) / detail
-    # Any curve that is 0 at both ends will do, as long as it depends on the two corners alone.
+    # Any curve that is 0 at both ends is suitable if it depends only on the two corners.
     bend = 0.08 * np.sin(np.pi * share) * np.sin(first + 2.0 * last + 17.0 * share)
     line = corners[first] + share[:, None] * along + bend[:, None] * np.array([-along[1], along[0]])
     return [[round(float(x), 4), round(float(y), 4)] for x, y in line]

@@ -1,4 +1,4 @@
-"""A user's columns: found by name, read with their unit, and what was done with them."""
+"""Import of a user's files: columns found by name and unit, places by code, and the log of an import."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.variables import Column, Kind
 
 Line = tuple[str, str, int]
-"""One line of a report: table, what happened, how many."""
+"""One line of an import log: table, what was done, how many."""
 # The first name wins where a file has several.
 CODES = ("municipality_code", "municipality", "code", "codigo_ibge", "geocode", "code_muni")
 MISSING = ("", "na", "n/a", "nan", "null", "none")
@@ -31,7 +31,7 @@ _INT32_MAX = np.iinfo(np.int32).max
 
 @dataclass
 class ImportLog:
-    """What an import read, dropped and found odd; `sources` belongs into `Store.write`."""
+    """What an import read, dropped and warns of; `sources` is an argument of `Store.write`."""
 
     read: list[Line] = field(default_factory=list)
     dropped: list[Line] = field(default_factory=list)
@@ -39,19 +39,19 @@ class ImportLog:
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def extras(self, table: str, names: Sequence[str]) -> None:
-        """Note columns that are not used."""
+        """Log columns that are not used."""
         if names:
             self.read.append((table, f"columns not used: {', '.join(names)}", len(names)))
 
 
 class Codes:
-    """Codes of places, text, and the int32 `municipality` each stands for, sorted by it.
+    """Codes of places as texts, and the int32 number `municipality` of each, sorted by that number.
 
-    When every code is a plain whole number that fits int32 it is the municipality itself; otherwise
-    (letters, leading zeros, too large) the municipalities are 1..N in the sorted order of the codes.
+    If all codes are whole numbers that fit into int32, they are the numbers; otherwise (letters, leading
+    zeros, too large) the numbers are 1..N in the sorted order of the codes.
 
     Args:
-        codes: every place's code, each once.
+        codes: code of every place, each once.
     """
 
     def __init__(self, codes: Iterable[str]) -> None:
@@ -72,24 +72,24 @@ class Codes:
             raise SchemaError(
                 f"{source}: expected codes of the places table, received {len(unknown)} others: "
                 f"{', '.join(map(repr, unknown[:5]))}{', ...' if len(unknown) > 5 else ''}",
-                f"Add them to the places or drop them; leading zeros and '.0' count (places have codes "
-                f"like {self.index[0]!r}).",
+                f"Add them to the places or remove them. Leading zeros and '.0' matter: places have codes "
+                f"like {self.index[0]!r}.",
             )
         return rows
 
 
 def shown(names: Iterable[object], most: int = 12) -> str:
-    """Names for an error that must fit a screen: the first ones, and how many more."""
+    """Names for an error message: the first ones, and how many more."""
     texts = [str(name)[:60] for name in names]
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
 
 
 def pick(columns: Iterable[str], names: Sequence[str], source: str, needed: bool = True) -> str | None:
-    """The column that has one of the names (any case); the first name wins over the others.
+    """The column with one of the names, in upper or lower case; the first name has priority.
 
     Raises:
-        SchemaError: none and it is needed, or several of the other names.
+        SchemaError: no column although it is `needed`, or several with other than the first name.
     """
     found = {c.lower(): c for c in columns if c.lower() in names}
     if names[0] in found:
@@ -108,7 +108,7 @@ def pick(columns: Iterable[str], names: Sequence[str], source: str, needed: bool
 
 
 def quantities(columns: Iterable[str], kind: Kind, source: str) -> tuple[dict[str, Column], list[str]]:
-    """Columns that hold quantities of one table, and the others.
+    """Columns with quantities of one table, and the names of the others.
 
     Raises:
         SchemaError: a quantity of this table without its unit or layer, in a refused unit, or twice.
@@ -128,7 +128,10 @@ def quantities(columns: Iterable[str], kind: Kind, source: str) -> tuple[dict[st
                 continue
             raise SchemaError(f"{source}: {error}", error.hint) from error
         if lacks_layer:
-            raise SchemaError(f"{source}: column {name!r} does not say its layer", f"Name it {name}_0_30cm.")
+            raise SchemaError(
+                f"{source}: column {name!r}: expected a soil layer in its name, received none",
+                f"Name it {name}_0_30cm, for example.",
+            )
         if column is None or column.quantity.kind != kind:
             others.append(name)
             continue
@@ -140,7 +143,7 @@ def quantities(columns: Iterable[str], kind: Kind, source: str) -> tuple[dict[st
 
 
 def codes_of(frame: pd.DataFrame, source: str) -> tuple[str, NDArray[Any]]:
-    """The code column's name and its texts; SchemaError when one is empty."""
+    """Name and texts of the column of codes; SchemaError when a cell is empty."""
     name = str(pick(frame.columns, CODES, source))
     empty = frame.index[frame[name] == ""]
     if len(empty):
@@ -152,7 +155,7 @@ def codes_of(frame: pd.DataFrame, source: str) -> tuple[str, NDArray[Any]]:
 
 
 def numbers(frame: pd.DataFrame, name: str, source: str) -> NDArray[np.float64]:
-    """A column as numbers, NaN where empty or NA; SchemaError at the first text that is no number."""
+    """A column as numbers, NaN where empty or NA; SchemaError for a text that is not a number."""
     texts = frame[name]
     values = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64)
     bad = ~np.isfinite(values) & ~texts.str.lower().isin(MISSING).to_numpy()
@@ -162,13 +165,13 @@ def numbers(frame: pd.DataFrame, name: str, source: str) -> NDArray[np.float64]:
         raise SchemaError(
             f"{source}: line {frame.index[int(np.argmax(bad))]}, column {name!r}: expected a number, "
             f"received {text[:60]!r} ({int(bad.sum())} such cells)",
-            f"Write a number, or leave the cell empty where there is no value.{comma}",
+            f"Write a number, or leave the cell empty if there is no value.{comma}",
         )
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def measured(frame: pd.DataFrame, name: str, column: Column, source: str) -> NDArray[np.float64]:
-    """A column in the unit of its quantity; SchemaError when a value is out of range."""
+    """A column of numbers in the unit of its quantity; SchemaError when a value is out of range."""
     quantity = column.quantity
     values = numbers(frame, name, source) * column.factor
     outside = ~((values >= quantity.low) & (values <= quantity.high)) & ~np.isnan(values)
@@ -178,7 +181,7 @@ def measured(frame: pd.DataFrame, name: str, column: Column, source: str) -> NDA
             f"{source}: line {line}, column {name!r}: expected {quantity.low:g} to {quantity.high:g} "
             f"{quantity.units}, received {values[outside][0]:g} {quantity.units} "
             f"({int(outside.sum())} such values)",
-            "Is the unit in the column's name right? Missing values are left empty.",
+            "Is the unit in the name of the column right? Leave cells without a value empty.",
         )
     return values
 
@@ -193,7 +196,7 @@ def read_csv(path: Path, table: str) -> pd.DataFrame:
     text = _decode(path, table)
     separator = max(",;\t", key=text.split("\n", 1)[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:  # not pandas' reader, which fills up short lines without a word
+    try:  # not the reader of pandas, which completes short lines without an error
         lines = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise SchemaError(
@@ -207,7 +210,7 @@ def read_csv(path: Path, table: str) -> pd.DataFrame:
         raise SchemaError(
             f"{path} ({table}): expected {len(names)} columns as in the first line, received {uneven[0][1]} "
             f"on line {uneven[0][0]} ({len(uneven)} such lines)",
-            "Is the file cut off, or a text with commas not quoted? Save or download it again.",
+            "Is the file incomplete, or a text with commas without quotes? Save or download it again.",
         )
     twice = sorted({n for n in names if names.count(n) > 1 and n})
     if twice:
@@ -217,11 +220,11 @@ def read_csv(path: Path, table: str) -> pd.DataFrame:
 
 
 def open_netcdf(path: Path, table: str) -> xr.Dataset:
-    """Open a netCDF-4 file lazily; use it in a ``with``.
+    """Open a netCDF-4 file lazily; use it in a ``with`` statement.
 
     Raises:
         MissingDataError: no such file.
-        SchemaError: empty, something else under that name, or damaged.
+        SchemaError: an empty file, another format, or a damaged file.
     """
     start = _first_bytes(path, table)
     if not start.startswith(b"\x89HDF\r\n\x1a\n"):
@@ -236,10 +239,10 @@ def open_netcdf(path: Path, table: str) -> xr.Dataset:
 
 
 def damaged(path: Path, table: str, error: Exception) -> SchemaError:
-    """The error for a netCDF file that opens or reads badly."""
+    """The error for a netCDF file that cannot be opened or read."""
     return SchemaError(
         f"{path} ({table}): not readable as netCDF-4: {error}",
-        "Is it cut off? Copy or download it again. Are its times in days (not months) since a date?",
+        "Is it incomplete? Copy or download it again. Are its times in days (not months) since a date?",
     )
 
 

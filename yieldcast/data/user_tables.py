@@ -1,4 +1,4 @@
-"""A user's own tables: places, yields and soil as CSV, weather as netCDF, to the three checked tables."""
+"""Import of a user's own files: places, yields and soil as CSV, weather as netCDF, to the checked tables."""
 
 from __future__ import annotations
 
@@ -32,27 +32,30 @@ NAME = ("name", "nome")
 STATE = ("state", "uf", "province")
 YEAR = ("harvest_year", "year")
 FIRST_YEAR, LAST_YEAR = 1900, 2100
-# A typical crop below 50 kg/ha does not exist; in t/ha every crop would be.
+# No crop has a median yield below 50 kg/ha; in t/ha all would be below it.
 _LOWEST_MEDIAN_kg_ha = 50.0
 
 
 def read_tables(places: Path, yields: Path, weather: Path, soil: Path | None) -> tuple[Tables, ImportLog]:
     """Read, convert and check a user's own files. Nothing is written; see `Store.write`.
 
-    Columns come in any order, quantities by name and unit (`variables.resolve`), other columns are left
-    out and named in the report. All three tables hold every place. CSV may be gzipped.
+    Columns may have any order. Quantities are found by name and unit (`variables.resolve`); other columns are
+    ignored and listed in the log. All three tables have all places. CSV files may be compressed with gzip.
 
     Args:
-        places: CSV, one row a place: code, name, latitude, longitude, state (the key into the crop
-            calendar), optionally region. See `Codes` for how codes become the int32 municipality.
+        places: CSV, one row per place: code, name, latitude, longitude, state (the key of the crop
+            calendar), optionally region. `Codes` describes how codes become the int32 municipality.
         yields: CSV: code, crop, year of harvest, yield (or production and harvested area), optionally
-            areas and production. Rows with a yield of zero or none are dropped and counted.
-        weather: netCDF-4, see `import_weather.read_weather`.
-        soil: CSV, one row a place: code and soil columns with their layer (``clay_pct_0_30cm``); or None.
+            areas and production. Rows with a yield of zero or without one are dropped and counted.
+        weather: netCDF-4, see `user_weather.read_weather`.
+        soil: CSV, one row per place: code and soil columns with their layer (``clay_pct_0_30cm``); or None.
+
+    Returns:
+        the tables, and a log of what was read, dropped and missing.
 
     Raises:
-        MissingDataError: a file that is not there or cannot be read.
-        SchemaError: contents that break the contract; says file, line or place, and what to do.
+        MissingDataError: a file is missing or cannot be read.
+        SchemaError: contents break the contract; the message names the file and the line or the place.
     """
     report = ImportLog()
     files = {"places": places, "yields": yields, "weather": weather, "soil": soil}
@@ -204,7 +207,7 @@ def _drop_without_yield(
             report.dropped.append(("yields", f"{name}: {reason}", int(count)))
     keep: NDArray[np.bool_] = yields > 0
     if not keep.any():
-        raise SchemaError("yields: no row has a yield above zero", "Is this the right column, and file?")
+        raise SchemaError("yields: no row has a yield above zero", "Is this the right file and column?")
     return keep
 
 
@@ -224,7 +227,7 @@ def _refuse_twice(keys: pd.DataFrame, source: str) -> None:
         raise SchemaError(
             f"{source}: expected every {' and '.join(keys.columns)} once, received {key} on lines "
             f"{lines[:5]} ({int(twice.sum())} such lines)",
-            "Keep one row for each, or add the rows up if they are parts.",
+            "Keep one row for each, or sum the rows if they are parts.",
         )
 
 

@@ -1,4 +1,4 @@
-"""A user's weather netCDF, daily or monthly, to the monthly weather table."""
+"""Import of a user's weather: netCDF with daily or monthly values, to the table of monthly weather."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from yieldcast.variables import QUANTITIES, WEATHER, Column, Quantity
 TABLE = "weather"
 Fields = dict[str, NDArray[Any]]
 Months = NDArray[np.datetime64]
-# What attrs["units"] may not say under a name that says degC or mm.
+# Values of attrs["units"] that contradict a name with degC or mm.
 _KELVIN_OR_F = "k kelvin kelvins degk degree_kelvin f degf fahrenheit degree_fahrenheit"
 _NOT_mm = "m|m d-1|m/d|m/day|m day-1|m of water equivalent|metre|metres|meter|meters|cm|in|inch|inches"
 _CONTRADICTING = {
@@ -26,23 +26,23 @@ _CONTRADICTING = {
     "mm": {*_NOT_mm.split("|"), "kg m-2 s-1", "mm s-1", "mm/s", "m s-1"},
 }
 _RATES = {"mm/day", "mm/d", "mm d-1", "mm day-1", "mm per day"}
-# Reanalyses pack rain with an offset: a dry day may come out this much below zero.
+# Reanalyses store rain packed with an offset, which can make a dry day as low as this.
 _PACKING_mm = -0.01
-# A month above 10 mm falls somewhere within any year of any farming region; in metres it never would.
+# Any region with agriculture has a month above 10 mm in every year; in metres no month is above it.
 _LOWEST_TOP_MONTH_mm = 10.0
-_BLOCK = 256
+_BLOCK = 256  # places at a time, so that the degree days need little memory
 
 
 def read_weather(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
-    """Read a weather netCDF into the monthly table of all places, NaN where it has nothing.
+    """Read weather into the monthly table of all places, NaN where the file has no value.
 
     Args:
         path: netCDF-4, dims municipality and time in any order; variables by name and unit
-            (``tmax_degC``, ``tmin_degC``, ``precipitation_mm``, ``gdd_*_degC_day``), one value a month or
-            a day. Days become months: mean temperature, sum of rain, and the sum of each day's degree
-            days for every pair of `degree_days.LIMITS`; a month with a missing day becomes NaN.
+            (``tmax_degC``, ``tmin_degC``, ``precipitation_mm``, ``gdd_*_degC_day``), one value per month or
+            per day. Days become months: mean temperature, sum of rain, and the sum of daily degree days for
+            every pair of `degree_days.LIMITS`; a month with a missing day is NaN.
         codes: the places.
-        report: gets what was read, left out and is missing.
+        report: gets what was read, what was ignored and what is missing.
 
     Raises:
         MissingDataError: no such file.
@@ -72,7 +72,7 @@ def read_weather(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
     months, monthly = _from_days(time, fields, report) if days else _from_months(time, fields, report)
     _refuse_metres(monthly["precipitation_mm"], path)
     table = _table(codes, rows, months, monthly, report)
-    # what is synthetic must go on saying so
+    # tables made from synthetic files must say so too
     return table.assign_attrs({name: value for name, value in raw.attrs.items() if name == "synthetic"})
 
 
@@ -83,7 +83,7 @@ def _dims(ds: xr.Dataset, path: Path) -> str:
     if wrong is not None:
         raise SchemaError(
             f"{path}: expected {wrong.name} with the dims municipality and time, received {wrong.dims}",
-            "Average or extract gridded data at each place first; other dims are not accepted.",
+            "Average gridded data over each place, or extract them there; other dims are not accepted.",
         )
     for name in (str(dim), "time"):
         if name not in ds.coords or ds.sizes[name] == 0:
@@ -122,7 +122,7 @@ def _time(raw: xr.Dataset, path: Path) -> Months:
     unique, counts = np.unique(days, return_counts=True)
     if (counts > 1).any():
         raise SchemaError(
-            f"{path}: expected one value a day or a month, received {counts.max()} stamps on "
+            f"{path}: expected one value a day or a month, received {counts.max()} values on "
             f"{unique[counts > 1][0]} ({int((counts > 1).sum())} such days)",
             "Remove duplicates; sum or average hourly data to days first.",
         )
@@ -132,26 +132,27 @@ def _time(raw: xr.Dataset, path: Path) -> Months:
 def _is_daily(days: Months, path: Path) -> bool:
     months, counts = np.unique(days.astype("datetime64[M]"), return_counts=True)
     if (counts == 1).all():
-        _check_month_stamps(days, path)
+        _check_dates_of_months(days, path)
         return False
     if np.median(np.diff(np.sort(days)).astype(int)) > 1:
         raise SchemaError(
-            f"{path}: expected one value a month (or every day), received {counts.max()} stamps in "
+            f"{path}: expected one value a month (or every day), received {counts.max()} values in "
             f"{months[counts > 1][0]} ({int((counts > 1).sum())} such months)",
             "Remove the duplicates, or give daily values.",
         )
     return True
 
 
-def _check_month_stamps(days: Months, path: Path) -> None:
-    """One stamp a month may also be a day's value: months are stamped at their start, middle or end."""
+def _check_dates_of_months(days: Months, path: Path) -> None:
+    """Refuse single days: values of months have the date of the first, the middle or the last day."""
     start = days.astype("datetime64[M]").astype("datetime64[D]")
     day = (days - start).astype(np.int64) + 1
     last = ((days.astype("datetime64[M]") + 1).astype("datetime64[D]") - start).astype(np.int64)
     if not ((day == 1).all() or (day == last).all() or ((day >= 14) & (day <= 17)).all()):
         raise SchemaError(
-            f"{path}: cannot tell months from days, received one stamp a month, such as {days[0]}",
-            "Stamp monthly values with the first day of the month, or give every day.",
+            f"{path}: expected one value a day, or one a month with the date of its first, middle or last "
+            f"day; received one value a month, with dates such as {days[0]}",
+            "Give monthly values the date of the first day of the month, or give every day.",
         )
 
 
@@ -163,10 +164,10 @@ def _check_units(raw: xr.Dataset, columns: Mapping[str, Column], days: bool, pat
             contradicting |= _RATES
         if units in contradicting:
             raise SchemaError(
-                f"{path}: expected {name} in {column.quantity.units} as its name says, "
+                f"{path}: expected {name} in {column.quantity.units}, the unit in its name, "
                 f"received attrs units {raw[name].attrs['units']!r}",
                 f"Convert the values and set the units to {column.quantity.units!r}; "
-                "a month's rain is its sum in mm.",
+                "the rain of a month is its sum in mm.",
             )
 
 
@@ -183,9 +184,9 @@ def _fields(
         quantity, values = column.quantity, raw[name].values
         if values.dtype.kind not in "fiu":
             raise SchemaError(
-                f"weather: expected {name} to hold numbers, received {values.dtype}", "Convert."
+                f"weather: expected {name} to hold numbers, received {values.dtype}", "Convert the values."
             )
-        # float32 is kept: daily tables are large and the table holds float32 in the end
+        # float32 stays float32: daily files are large, and the table is float32
         values = values if values.dtype == np.float32 else values.astype(np.float64)
         values = values * values.dtype.type(column.factor)
         if quantity.unit == "mm":
@@ -194,7 +195,7 @@ def _fields(
                 values = np.where(dry, values.dtype.type(0), values)
                 report.warnings.append((TABLE, f"{name} between -0.01 and 0 set to 0", int(dry.sum())))
         if np.isnan(values).all():
-            raise SchemaError(f"weather: {name} has no values at all", "Check the file and its fill value.")
+            raise SchemaError(f"weather: {name} has no values", "Check the file and its fill value.")
         array = xr.DataArray(values, dims=("municipality", "time"), coords=labels, name=name)
         schema.refuse_outside(array, TABLE, quantity, _unit_hint(values, quantity))
         fields[quantity.name] = array
@@ -228,7 +229,7 @@ def _from_months(time: Months, fields: Fields, report: ImportLog) -> tuple[Month
 
 
 def _from_days(time: Months, fields: Fields, report: ImportLog) -> tuple[Months, Fields]:
-    """Months from days: every day of the calendar counts, so that a missing one makes its month NaN."""
+    """Months from days; a month is NaN if a day of the calendar is missing."""
     stamps = time.astype("datetime64[M]")
     months = np.arange(stamps.min(), stamps.max() + 1)
     starts = (months.astype("datetime64[D]") - months[0].astype("datetime64[D]")).astype(int)
@@ -238,7 +239,7 @@ def _from_days(time: Months, fields: Fields, report: ImportLog) -> tuple[Months,
     pairs = {n: pair for n, pair in degree_days.quantities().items() if n not in fields}
     count = len(fields["tmax_degC"])
     out = {n: np.empty((count, len(months)), dtype=np.float32) for n in [*fields, *pairs]}
-    for first in range(0, count, _BLOCK):  # in blocks, so that the degree days need little memory
+    for first in range(0, count, _BLOCK):
         block = slice(first, first + _BLOCK)
         full = {}
         for name, values in fields.items():
@@ -262,8 +263,8 @@ def _refuse_metres(monthly_mm: NDArray[Any], path: Path) -> None:
     top = float(np.nanmax(monthly_mm)) if not np.isnan(monthly_mm).all() else 0.0
     if monthly_mm.shape[1] >= 12 and 0 < top < _LOWEST_TOP_MONTH_mm:
         raise SchemaError(
-            f"{path}: expected precipitation_mm as the month's sum in mm, received at most {top:g} in any "
-            f"month of any place: this looks like metres, or a mean per day",
+            f"{path}: expected precipitation_mm as the sum of the month in mm, received at most {top:g} in "
+            "any month of any place: this looks like metres, or a mean per day",
             "Multiply metres by 1000; multiply a mean per day by the days of the month.",
         )
 

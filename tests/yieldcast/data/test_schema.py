@@ -1,4 +1,4 @@
-"""Every way to break a table's contract is refused, with the place and what to do."""
+"""Every way to break the contract of a table is refused, with the place and what to do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def put(name: str, value: float, *at: int) -> Change:
     return change
 
 
-def test_the_synthetic_tables_pass_and_come_back_as_they_are() -> None:
+def test_the_synthetic_tables_are_accepted_and_returned() -> None:
     for tables in (TABLES, synthetic.foreign(municipalities=6)[0]):
         assert schema.check_static(tables.static) is tables.static
         assert schema.check_weather(tables.weather) is tables.weather
@@ -64,7 +64,7 @@ WEATHER: list[tuple[Change, str]] = [
     (lambda ds: ds.isel(municipality=[]), "at least one value"),
     (lambda ds: ds.assign_coords(municipality=ds.municipality.astype("int64")), "int32, received int64"),
     (lambda ds: ds.drop_vars("municipality"), "expected a coordinate 'municipality'"),
-    (gap_in_months, "without a gap, received 3 stamps"),
+    (gap_in_months, "without a gap, received 3 dates"),
     (lambda ds: ds.assign_coords(time=ds.time + np.timedelta64(1, "D")), "first day of every month"),
     (unitless, "attrs..units.. 'degC', received 'K'"),
 ]
@@ -108,7 +108,7 @@ def refused(check: Callable[[xr.Dataset], xr.Dataset], ds: xr.Dataset, message: 
     assert caught.value.exit_code == 5
 
 
-def test_rounding_of_tmin_above_tmax_is_let_through() -> None:
+def test_rounding_of_tmin_above_tmax_is_accepted() -> None:
     tmax = float(TABLES.weather["tmax_degC"].values[0, 0])
     schema.check_weather(put("tmin_degC", tmax + 0.009, 0, 0)(TABLES.weather))
     with pytest.raises(SchemaError, match="tmin at or below tmax"):
@@ -131,7 +131,7 @@ def test_any_value_out_of_range_is_found_and_named(place: int, month: int, value
         schema.check_weather(ds)
 
 
-def test_set_units_leaves_the_original_alone() -> None:
+def test_set_units_does_not_change_its_argument() -> None:
     bare = TABLES.yields.copy(deep=True)
     bare["yield_kg_ha"].attrs = {}
     assert schema.set_units(bare)["yield_kg_ha"].attrs["units"] == "kg/ha"

@@ -1,4 +1,4 @@
-"""The synthetic country: contract, determinism, known response, and a signal that weather can find."""
+"""The synthetic country: contract, determinism, known response, and yields that depend on weather."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def test_ranges_of_the_default_country_are_those_of_brazil() -> None:
     assert -33 <= latitude.min() < -31
     assert 2 < latitude.max() <= 4
     assert set(static["state"].values) <= {state for _, state in calendars.brazil().rows}
-    # the two-digit IBGE prefix leads, and 9 after it is in no real code
+    # the two-digit prefix of IBGE comes first; no real code has a 9 after it
     assert {str(c)[2] for c in static["municipality"].values} == {"9"}
     assert str(static["municipality"].values[static["state"].values == "MT"][0]).startswith("51")
     assert float(weather["tmax_degC"].max()) < 42
     assert float(weather["tmin_degC"].min()) > 0
-    # mean annual rain between a dry and a wet Brazilian farm town
+    # mean annual rain between those of a dry and a wet Brazilian farming region
     annual = weather["precipitation_mm"].groupby("time.year").sum().mean("year")
     assert 700 < annual.min() < annual.max() < 2400
     swing = weather["tmax_degC"].groupby("time.month").mean()
@@ -87,10 +87,10 @@ def test_gaps_are_of_the_stated_size() -> None:
     # binomial: 5 % of 3000, standard deviation 0.4 %
     assert 0.035 < no_soil.mean() < 0.065
     missing = np.isnan(yields_of(tables))
-    # late starters: 5 % start 1..7 years late, evenly, but 4 years on average of 12: 8 % + 0.92 * 1.7 %
+    # late municipalities: 5 % begin 1..7 years late, uniformly, 4 years of 12 on average: 8 % + 0.92 * 1.7 %
     assert 0.085 < missing.mean() < 0.105
     late = missing[:, :3].all(axis=1).mean()
-    # starts in year 3 or later: 5 % * 5/7 = 3.6 %, and 0.08**3 by chance
+    # begins in year 3 or later: 5 % * 5/7 = 3.6 %, and 0.08**3 by chance
     assert 0.02 < late < 0.05
     for name in tables.yields.data_vars:
         np.testing.assert_array_equal(np.isnan(tables.yields[name].values[0]), missing)
@@ -104,14 +104,14 @@ def test_the_seed_fixes_every_number_and_another_changes_them() -> None:
     assert (other.static["clay_pct"] == TABLES.static["clay_pct"]).mean() < 0.01
 
 
-def test_another_crop_leaves_the_first_one_as_it_was() -> None:
+def test_another_crop_does_not_change_the_first() -> None:
     both = synthetic.country(crops=("corn", "soybean"))
     xr.testing.assert_equal(both.static, TABLES.static)
     xr.testing.assert_equal(both.weather, TABLES.weather)
     xr.testing.assert_equal(both.yields.sel(crop="soybean"), TABLES.yields.sel(crop="soybean"))
 
 
-def test_more_years_leave_the_weather_of_the_first_as_it_was() -> None:
+def test_more_years_do_not_change_the_weather_of_the_first() -> None:
     longer = synthetic.country(harvest_years=14)
     xr.testing.assert_equal(longer.weather.sel(time=TABLES.weather["time"]), TABLES.weather)
 
@@ -134,7 +134,7 @@ def test_response_by_hand() -> None:
         1863
     )
     # two steps: centre 0.45, width 0.26: exponents 0.2025/0.1352 and 0.3025/0.1352, so the weights are in
-    # the ratio exp(0.1/0.1352) : 1 = 2.0952 : 1, that is 0.67692 and 0.32308. Clay 40 carries 0.3 of the
+    # the ratio exp(0.1/0.1352) : 1 = 2.0952 : 1, that is 0.67692 and 0.32308. Clay 40 keeps 0.3 of the
     # last month: supply 30 and 51 + 0.3 * 30 = 60; deficits 0.8 and 0.6, W = 0.73538. No heat at 29 degC.
     # 2017, clay 40, pH 6: level 1 + 0.12 + 0.02 + 0.04 = 1.18. 6500 * 1.18 * (1 - 0.85 * 0.73538) = 2875.6
     two = (np.array([[30.0, 51.0]]), np.array([[29.0, 20.0]]))

@@ -1,4 +1,4 @@
-"""Bad files are refused with the place and the remedy; a failed import leaves the earlier store."""
+"""Wrong files are refused with the line and what to do; a failed import does not change the store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MADE = synthetic.country(municipalities=6, harvest_years=3)
 
 
 def write_files(folder: Path) -> None:
-    """The four files of a small synthetic country, as a user would bring them."""
+    """The four files of a small synthetic country, as a user would import them."""
     code = MADE.static["code"].to_series()
     places = ["code", "name", "state", "region", "latitude_deg", "longitude_deg"]
     MADE.static[places].to_dataframe().to_csv(folder / "places.csv", index=False)
@@ -72,7 +72,7 @@ def test_a_file_that_is_not_there(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_folder_for_a_file(folder: Path, name: str) -> None:
+def test_a_folder_instead_of_a_file(folder: Path, name: str) -> None:
     (folder / name).unlink()
     (folder / name).mkdir()
     refused(folder, f"cannot read .*{name}.*directory", MissingDataError)
@@ -100,14 +100,14 @@ FOREIGN: list[tuple[Callable[[Path], object], str]] = [
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("make", "message"), FOREIGN)
-def test_something_else_under_the_name(
+def test_another_format_under_the_name(
     folder: Path, name: str, make: Callable[[Path], object], message: str
 ) -> None:
     make(folder / name)
     refused(folder, message)
 
 
-def test_text_and_netcdf_exchanged(folder: Path) -> None:
+def test_csv_and_netcdf_exchanged(folder: Path) -> None:
     (folder / "weather.nc").write_text("municipality,time,tmax_degC\n1,2010-01,30\n")
     refused(folder, "received text, perhaps CSV: b'municipality,time")
     (folder / "weather.nc").write_bytes(b"CDF\x01" + bytes(60))
@@ -125,7 +125,7 @@ def test_a_netcdf_cut_off(folder: Path, share: float) -> None:
 
 
 def test_a_netcdf_with_damaged_values(folder: Path) -> None:
-    """Every byte after the head is noise: refused in one way or another, never a crash or a table."""
+    """Every byte after the head is noise: an error, never a crash or a table."""
     path = folder / "weather.nc"
     content = bytearray(path.read_bytes())
     content[300:] = np.random.default_rng(1).bytes(len(content) - 300)
@@ -151,7 +151,7 @@ def test_a_csv_with_too_many_cells(folder: Path) -> None:
     refused(folder, r"received 41 on line \d+ \(1 such lines\)")
 
 
-def test_a_quote_never_closed(folder: Path) -> None:
+def test_a_quote_without_its_end(folder: Path) -> None:
     with open(folder / "yields.csv", "a") as file:
         file.write('"20,soybean,2018\n')
     refused(folder, "not a regular CSV: line")
@@ -163,7 +163,7 @@ def test_latin_1(folder: Path) -> None:
     refused(folder, "expected CSV in UTF-8")
 
 
-def test_a_header_alone(folder: Path) -> None:
+def test_a_header_without_rows(folder: Path) -> None:
     (folder / "yields.csv").write_text(",".join(header(folder, "yields.csv")) + "\n")
     refused(folder, "a header but no rows")
 
@@ -251,7 +251,7 @@ def test_the_same_quantity_twice(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ("clay_pct", "column 'clay_pct' does not say its layer"),
+        ("clay_pct", "column 'clay_pct': expected a soil layer in its name"),
         ("clay_0_30cm", "expected a unit in its name"),
         ("clay", "expected a unit in its name"),
         ("loam", "expected soil columns"),
@@ -311,8 +311,8 @@ BAD_WEATHER: list[tuple[Callable[[xr.Dataset], xr.Dataset], str, str]] = [
     (lambda ds: ds.drop_vars("time"), "expected a coordinate 'time'", "coordinates"),
     (lambda ds: ds.drop_vars("municipality"), "expected a coordinate 'municipality'", "codes"),
     (lambda ds: ds.assign_coords(time=np.arange(ds.sizes["time"])), "time as dates", "units"),
-    (repeat_month, "2 stamps in 2006-01", "duplicates"),
-    (lambda ds: ds.isel(time=[0, 0, 1]), "2 stamps on 2006-01-01", "duplicates"),
+    (repeat_month, "2 values in 2006-01", "duplicates"),
+    (lambda ds: ds.isel(time=[0, 0, 1]), "2 values on 2006-01-01", "duplicates"),
     (lambda ds: ds.isel(municipality=[0, 0]), "every municipality once", "one series"),
     (
         lambda ds: ds.assign_coords(municipality=np.arange(6)),
@@ -341,10 +341,10 @@ def test_hourly_values(folder: Path) -> None:
         return ds.assign_coords(time=start + np.arange(ds.sizes["time"]) * np.timedelta64(1, "h"))
 
     reweather(folder, hourly)
-    refused(folder, "received 24 stamps on 2006-01-01")
+    refused(folder, "received 24 values on 2006-01-01")
 
 
-def test_dry_years_are_not_taken_for_metres(folder: Path) -> None:
+def test_dry_years_are_accepted(folder: Path) -> None:
     reweather(folder, scaled("precipitation_mm", 0))
     assert read_tables(*(folder / name for name in NAMES))[0].weather.precipitation_mm.max() == 0
 

@@ -1,4 +1,4 @@
-"""What a user's files become: hand-worked values, codes, units, days to months, the report."""
+"""Tables made from a user's files: values by hand, codes, units, days to months, the log."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def weather_months(codes: object = (9, 20, 100), months: int = 24, start: str = 
 
 
 class Files:
-    """A user's four files; change one, read them all."""
+    """The four files of a user; change one, read all."""
 
     def __init__(self, folder: Path) -> None:
         self.places, self.yields = folder / "places.csv", folder / "yields.csv"
@@ -119,7 +119,7 @@ def test_without_soil(files: Files) -> None:
 
 
 def test_other_column_names_units_separator_and_gzip(files: Files) -> None:
-    """The same tables however they are written."""
+    """The same tables with other names, units, separators and compression."""
     expected = [fingerprint(t) for t in files.read()[0]]
     files.places.write_bytes(
         "\ufeffuf;NOME;longitude;latitude;codigo_ibge;region\r\n"
@@ -148,7 +148,7 @@ def test_yield_from_production_and_area(files: Files) -> None:
     assert ("yields", "yields computed as production / harvested area", 3) in report.read
 
 
-def test_tonnes_under_a_name_that_says_kg_are_pointed_out(files: Files) -> None:
+def test_tonnes_in_a_column_of_kg_give_a_warning(files: Files) -> None:
     files.yields.write_text("code,crop,year,yield_kg_ha\n20,soybean,2018,3.1\n9,soybean,2018,2.9\n")
     _, report = files.read()
     assert (
@@ -182,7 +182,7 @@ def test_text_codes_become_one_to_n(files: Files, codes: list[str]) -> None:
 
 
 @pytest.mark.parametrize("shift", ["MS", "ME", "15"])
-def test_months_stamped_anywhere_in_the_month(files: Files, shift: str) -> None:
+def test_months_may_have_the_date_of_their_first_middle_or_last_day(files: Files, shift: str) -> None:
     plain = files.read()[0].weather
     ds = weather_months()
     month = ds.time.values.astype("datetime64[M]")
@@ -285,7 +285,7 @@ def test_rain_just_below_zero_is_zero(files: Files) -> None:
 
 
 @pytest.mark.parametrize("foreign", [False, True])
-def test_synthetic_files_come_back_as_the_tables_they_were(tmp_path: Path, foreign: bool) -> None:
+def test_synthetic_files_are_read_as_the_tables_that_were_written(tmp_path: Path, foreign: bool) -> None:
     made = synthetic.foreign()[0] if foreign else synthetic.country(municipalities=20, harvest_years=3)
     synthetic.write_files(tmp_path, made)
     names = ("places.csv", "yields.csv", "weather.nc", "soil.csv")
