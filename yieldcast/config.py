@@ -113,8 +113,9 @@ class ModelSettings(_Section):
     @field_validator("build", mode="after")
     @classmethod
     def _names_a_function(cls, build: str | None) -> str | None:
-        if build is not None and not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", build):
-            raise ValueError('expected "package.module:function"')
+        name = r"[^\W\d]\w*"
+        if build is not None and not re.fullmatch(rf"{name}(\.{name})*(?<!\.py):{name}", build):
+            raise ValueError('expected "package.module:function", the module without .py')
         return build
 
 

@@ -16,6 +16,7 @@ import importlib
 import inspect
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -144,14 +145,10 @@ class CustomNetwork:
         self._function = import_build(self.spec)
         self.model = self._build()
         self._check_saving()
+        self.xla = _for_xla(self.model)
         count = len(self.model.trainable_variables)
         self._variables = _variables(self.model)
         self.trained, self.others = list(self._variables)[:count], list(self._variables)[count:]
-
-    @property
-    def xla(self) -> bool:
-        """Whether all layers can be compiled by XLA: not Keras's LSTM and GRU on a GPU with TensorFlow."""
-        return bool(self.model.jit_compile)
 
     def new_member(self, scaling: Scaling, rows: SampleSet) -> tuple[keras.Model, Arrays, Arrays]:
         """A member before training, with weights by Keras's global random seed.
@@ -249,7 +246,8 @@ class CustomNetwork:
             model = self._function(self.settings, self.shapes)
         except Exception as error:
             raise self._error(
-                f"the function failed: {error!r}", "Correct it; yieldcast --debug shows the place."
+                f"the function failed: {type(error).__name__}: {error}",
+                "Correct it; yieldcast --debug shows the place.",
             ) from error
         if not isinstance(model, keras.Model):
             raise self._error(f"expected a keras.Model, received {type(model).__name__}", _EXAMPLE)
@@ -270,13 +268,31 @@ class CustomNetwork:
             keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(self.model))
         except Exception as error:
             raise self._error(
-                f"Keras cannot load this network once it is saved: {error}",
+                f"Keras cannot load this network once it is saved: {_reason(error)}",
                 "Replace Lambda layers by keras.ops or a Layer class; give custom layers a get_config and "
                 "decorate them with @keras.saving.register_keras_serializable().",
             ) from error
 
     def _error(self, message: str, hint: str) -> ConfigError:
         return ConfigError(f"model.build = {self.spec!r}: {message}", hint)
+
+
+def _for_xla(model: keras.Model) -> bool:
+    """Whether XLA can compile all layers: not, for example, Keras's LSTM on a GPU with TensorFlow.
+
+    XLA is used wherever it can be, also on a CPU, where Keras itself does not: its sums have one order, so
+    that a restart gives the same bits.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras warns where it must set it back to False
+        model.jit_compile = True
+    return bool(model.jit_compile)
+
+
+def _reason(error: Exception) -> str:
+    """The cause in a message of Keras, without the configuration of the whole model."""
+    cause = str(error).rpartition("Exception encountered: ")[2].strip()
+    return cause.partition(" Full object config")[0].partition("\n")[0]
 
 
 def _shapes(model: keras.Model) -> Any:

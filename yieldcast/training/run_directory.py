@@ -184,7 +184,9 @@ class Run:
             ("settings", f"preset {preset[0]}" if preset else "other than the presets"),
             ("target", f"{target}, kg/ha; loss {training.loss}"),
             ("validation", f"{training.validation}, patience {training.patience} epochs"),
-            ("noise", f"{network.noise:g} (standard deviation on scaled inputs)"),
+            ("network", build)
+            if (build := self.settings.model.build)
+            else ("noise", f"{network.noise:g} (standard deviation on scaled inputs)"),
             ("weather", f"{one.steps} months x {len(one.dynamic_names)}: {some_names(one.dynamic_names)}"),
             ("static", f"{len(one.static_names)} features: {some_names(one.static_names)}"),
             ("data", ", ".join(f"{name} {mark[:12]}" for name, mark in one.data.items())),
