@@ -1,4 +1,4 @@
-"""Pieces of yieldcast/workflow.py."""
+"""Score a trained run on later harvest years, beside the baselines, and write the scores."""
 
 from __future__ import annotations
 
@@ -14,29 +14,41 @@ import numpy.typing as npt
 from yieldcast.data.files import atomic_text
 from yieldcast.data.store import Store, is_synthetic
 from yieldcast.errors import RunError
-from yieldcast.evaluation import scores as evaluation
-from yieldcast.features import samples, splits, yield_history
-from yieldcast.models import baselines
+from yieldcast.evaluation.scores import Evaluation, evaluate, evaluate_years
+from yieldcast.features import splits, yield_history
+from yieldcast.features.samples import SampleSet
+from yieldcast.features.source import build_samples, known_at_window_end
+from yieldcast.models.baselines import Baseline, all_baselines
 from yieldcast.training.run_directory import Run
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """What an evaluation gives: scores, and the rows and predictions behind them."""
+    """Scores of a run, with the rows and predictions they were computed from.
 
-    scores: evaluation.Evaluation
-    rows: samples.SampleSet
+    Args:
+        scores: of members, ensemble and baselines.
+        rows: test rows with their yields.
+        members: (member, row) predictions in kg/ha.
+        baselines: name -> predictions of the baseline.
+        notes: what a reader must know to interpret the scores, one sentence each.
+        synthetic: True if the data are synthetic.
+        as_of: date of the public baselines and of the weather used; None for the paper's view.
+    """
+
+    scores: Evaluation
+    rows: SampleSet
     members: npt.NDArray[np.float64]
-    lines: dict[str, baselines.Baseline]
+    baselines: dict[str, Baseline]
     notes: tuple[str, ...]
     synthetic: bool
     as_of: dt.date | None
 
-    def by_year(self) -> dict[int, evaluation.Evaluation]:
-        """The same scores for every test year by itself."""
+    def by_year(self) -> dict[int, Evaluation]:
+        """The same scores for each test year separately."""
         whole = self.scores
-        return evaluation.evaluate_years(
-            whole.crop, whole.train_years, self.members, self.rows, self.lines, whole.seeds
+        return evaluate_years(
+            whole.crop, whole.train_years, self.members, self.rows, self.baselines, whole.seeds
         )
 
 
@@ -47,18 +59,19 @@ def evaluate_run(
     as_of: dt.date | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> EvaluationResult:
-    """Score every member, their mean and the reference lines on the same rows.
+    """Score every member, their mean and the baselines on the same rows.
 
     Args:
         run: a trained run.
-        store: tables; training rows are cut from it again for the references that are fitted.
+        store: tables; the training rows are built from it again to fit ridge and boosted baselines.
         test_years: harvest years to score, all later than the training years.
-        as_of: date of the public reference lines and of the weather that is seen; None takes the end
-            of each row's window for the lines, and the whole window's weather, as the paper does.
-        progress: called with members scored and members in all.
+        as_of: date of the public baselines; weather published later is not used. None: the end of each row's
+            season window for the public baselines, and the weather of the whole window, as in the paper.
+        progress: called with the number of members scored and of all members.
 
     Raises:
-        LeakageError: a test year that is not later than every training year.
+        LeakageError: a training year is not before every test year.
+        MissingDataError: the store has no yields or weather of a test year.
         RunError: no finished member.
     """
     seeds, identity, settings = run.seeds(), run.identity, run.settings.data
@@ -67,41 +80,44 @@ def evaluate_run(
     splits.check_order(identity.train_years, test_years)
     tables, calendar = store.tables, run.calendar()
     names = identity.static_names
-    rows, dropped = samples.build_samples(
+    rows, dropped = build_samples(
         tables, calendar, identity.crop, test_years, settings, as_of=as_of, static_names=names,
         climate_to=max(identity.train_years),
     )  # fmt: skip
     members = _predictions(run, rows, seeds, progress)
-    # Reference lines read weather, soil and place as they are, whatever this run's network is fed.
+    # Baselines use values of weather, soil and position, whatever the inputs of the network of this run.
     plain = settings.model_copy(update={"weather_inputs": "values", "yield_history": False})
     own = [name for name in names if name not in yield_history.NAMES]
-    fitted, asked = (
-        samples.build_samples(tables, calendar, identity.crop, years, plain, as_of=date, static_names=own)[0]
+    train, test = (
+        build_samples(tables, calendar, identity.crop, years, plain, as_of=date, static_names=own)[0]
         for years, date in ((identity.train_years, None), (test_years, as_of))
     )
-    dated = asked
+    dated = test
     if as_of is None:
-        dated = samples.known_at_window_end(asked, tables, calendar, identity.crop, plain)
+        dated = known_at_window_end(test, tables, calendar, identity.crop, plain)
     states = yield_history.states_of(tables.static)
-    lines = baselines.all_baselines(
-        fitted, asked, tables.yields, states, identity.crop, settings.publication(), as_of, dated
+    baselines = all_baselines(
+        train, test, tables.yields, states, identity.crop, settings.publication(), as_of, dated
     )
-    scores = evaluation.evaluate(identity.crop, identity.train_years, members, rows, lines, seeds)
+    scores = evaluate(identity.crop, identity.train_years, members, rows, baselines, seeds)
     notes = [f"{reason.rows} rows left out: {reason.reason}" for reason in dropped]
     notes = [*_notes(run, store, rows, as_of), *notes]
-    return EvaluationResult(scores, rows, members, lines, tuple(notes), is_synthetic(tables), as_of)
+    return EvaluationResult(scores, rows, members, baselines, tuple(notes), is_synthetic(tables), as_of)
 
 
 def write_scores(result: EvaluationResult, run: Run, file: Path | None = None) -> list[Path]:
-    """Write the scores as JSON and every member's as CSV into the run, and the JSON to `file` too.
+    """Write the scores as JSON, and those of every member as CSV, into the run directory.
 
     Args:
         result: of `evaluate_run`.
         run: the run that was scored.
-        file: a further place for the JSON.
+        file: a second file for the JSON.
 
     Returns:
-        The files written.
+        the files written.
+
+    Raises:
+        MissingDataError: a file cannot be written.
     """
     text = json.dumps(result.scores.to_json(), indent=2, allow_nan=False) + "\n"
     stem = "synthetic-evaluation-" if result.synthetic else "evaluation-"
@@ -115,7 +131,7 @@ def write_scores(result: EvaluationResult, run: Run, file: Path | None = None) -
 
 
 def _predictions(
-    run: Run, rows: samples.SampleSet, seeds: Sequence[int], progress: Callable[[int, int], None]
+    run: Run, rows: SampleSet, seeds: Sequence[int], progress: Callable[[int, int], None]
 ) -> npt.NDArray[np.float64]:
     from yieldcast.models.dual_path import predict
 
@@ -126,25 +142,25 @@ def _predictions(
     return np.stack(members)
 
 
-def _notes(run: Run, store: Store, rows: samples.SampleSet, as_of: dt.date | None) -> list[str]:
-    """What a reader must know to read the scores rightly."""
+def _notes(run: Run, store: Store, rows: SampleSet, as_of: dt.date | None) -> list[str]:
+    """What a reader must know to interpret the scores."""
     if as_of is None:
         notes = [
-            "Network, ridge, boosted_weather and boosted_history see the weather of the whole window, as in "
-            "the paper; its last months are published after the window ends (use --as-of for a dated view)."
+            "Network, ridge, boosted_weather and boosted_history use the weather of the whole window, as in "
+            "the paper; its last months are published after the window ends (use --as-of DATE to avoid this)."
         ]
     else:
         notes = [f"As of {as_of}: weather published later is replaced by the mean of the known years."]
         if as_of > rows.window_end.max().item():
-            notes.append("That is after the season; the yields of the test years are still read by no line.")
+            notes.append("That date is after the season; no model uses the yields of the test years.")
     last, publication = max(run.identity.train_years), run.settings.data.publication()
     public = publication.yields_public(last)
     dates = rows.window_end if as_of is None else np.full(len(rows), np.datetime64(as_of))
     early = int((dates < np.datetime64(public)).sum())
     if early:
         notes.append(
-            f"The network was trained on yields to {last}, published on {public}: on the forecast date of "
-            f"{early} of the {len(rows)} rows nobody could have trained it."
+            f"The network was trained on yields up to {last}, published on {public}, after the forecast date "
+            f"of {early} of the {len(rows)} rows."
         )
     changed = [name for name, text in store.fingerprints.items() if run.identity.data.get(name, text) != text]
     if changed:

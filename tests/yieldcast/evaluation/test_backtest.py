@@ -1,4 +1,4 @@
-"""Skill by lead: nothing looks ahead, what is kept is kept, and the lines are those of `evaluate`."""
+"""Backtests: nothing looks ahead, scores are kept, and the baselines are those of `evaluate_run`."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ KEYS = [
     "crop", "harvest_year", "lead_months", "model", "n", "r", "mape_pct", "rmse_kg_ha", "crps_kg_ha",
     "coverage90",
 ]  # fmt: skip
-LINES = ["last_public", "mean_5y_public", "trend_10y_public", "boosted_history_public"]
-MODELS = ["forecast", *LINES, "climatology"]
+BASELINES = ["last_public", "mean_5y_public", "trend_10y_public", "boosted_history_public"]
+MODELS = ["forecast", *BASELINES, "climatology"]
 AHEAD, AFTER = dt.date(2014, 12, 15), dt.date(2015, 6, 15)  # leads of 6 and 0 months of harvest year 2015
 
 
@@ -194,26 +194,26 @@ def test_what_is_written_is_what_was_found(done, tmp_path):
         states = list(csv.DictReader(file))
     assert [row["model"] for row in states] == [row["model"] for row in done[1].by_state]
     assert float(states[0]["rmse_kg_ha"]) == done[1].by_state[0]["rmse_kg_ha"]
-    assert {row["coverage90"] for row in states if row["model"] in LINES} == {""}
+    assert {row["coverage90"] for row in states if row["model"] in BASELINES} == {""}
     real = write_results(replace(done[1], synthetic=False), tmp_path)
     assert [p.name for p in real] == ["backtest.json", "by-state.csv", "reliability.csv"]
 
 
 def test_dates_and_leads_by_hand(done, calendar):
     test = replace(done[0], leads=None)
-    casts = test.casts()
+    cases = test.cases()
     # Most of this soybean grows where the window is October to June: from the month before planting, on the
     # 15th, to the month after the end of harvest.
     _, end = season_dates.main_window(calendar, "soybean", test.store.tables, 2015, 2012)
     assert str(end) == "2015-06"
-    assert [(c.as_of.isoformat(), c.lead_months) for c in casts] == [
+    assert [(c.as_of.isoformat(), c.lead_months) for c in cases] == [
         ("2014-09-15", 9), ("2014-10-15", 8), ("2014-11-15", 7), ("2014-12-15", 6), ("2015-01-15", 5),
         ("2015-02-15", 4), ("2015-03-15", 3), ("2015-04-15", 2), ("2015-05-15", 1), ("2015-06-15", 0),
         ("2015-07-15", -1),
     ]  # fmt: skip
-    assert [(c.as_of, c.lead_months) for c in done[0].casts()] == [(AHEAD, 6), (AFTER, 0)]
+    assert [(c.as_of, c.lead_months) for c in done[0].cases()] == [(AHEAD, 6), (AFTER, 0)]
     both = replace(done[0], test_years=(2014, 2015))
-    assert [(c.harvest_year, c.as_of.year) for c in both.casts()] == [
+    assert [(c.harvest_year, c.as_of.year) for c in both.cases()] == [
         (2014, 2013), (2014, 2014), (2015, 2014), (2015, 2015),
     ]  # fmt: skip
 
@@ -221,24 +221,24 @@ def test_dates_and_leads_by_hand(done, calendar):
 def test_each_run_knows_only_what_was_public(done):
     run = runs_of(done[0])
     newest = done[0].settings.data.publication().last_public_harvest_year
-    for cast in done[0].casts():
-        years = run(cast).identity.train_years
+    for case in done[0].cases():
+        years = run(case).identity.train_years
         assert years == (2011, 2012, 2013)
-        assert max(years) == newest(cast.as_of) < 2015
+        assert max(years) == newest(case.as_of) < 2015
     assert [p.name for p in (done[0].folder / "runs").iterdir()] == ["soybean-2011-2013"]
 
 
 @pytest.mark.parametrize(("date", "lead"), [(AHEAD, 6), (AFTER, 0)])
-def test_the_lines_are_those_of_evaluate(done, date, lead):
-    run = runs_of(done[0])(done[0].casts()[0])
+def test_the_baselines_are_those_of_evaluate(done, date, lead):
+    run = runs_of(done[0])(done[0].cases()[0])
     scores = evaluate_run(run, done[0].store, [2015], date).scores
     rows = by_model(done[1].rows, lead)
     assert rows["forecast"]["n"] == scores.ensemble.n
-    for name in LINES:
-        line = scores.references[name].score
-        assert rows[name]["rmse_kg_ha"] == pytest.approx(line.rmse_kg_ha)
-        assert rows[name]["mape_pct"] == pytest.approx(line.mape_pct)
-        assert rows[name]["r"] == pytest.approx(line.r)
+    for name in BASELINES:
+        baseline = scores.baselines[name].score
+        assert rows[name]["rmse_kg_ha"] == pytest.approx(baseline.rmse_kg_ha)
+        assert rows[name]["mape_pct"] == pytest.approx(baseline.mape_pct)
+        assert rows[name]["r"] == pytest.approx(baseline.r)
 
 
 def test_climatology_sees_the_ten_public_years(done, tables):
@@ -366,7 +366,9 @@ def test_what_cannot_be_tested_is_refused_before_anything_is_trained(done, tmp_p
         MissingDataError, match="harvest year 2017, 2030 to score against; the store has 2008 to 2016"
     ):
         run_backtest(replace(test, test_years=(2016, 2017, 2030)))
-    with pytest.raises(ConfigError, match="no lead of 12, 99 months: those of soybean are -1 to 9") as error:
+    with pytest.raises(
+        ConfigError, match="no lead time of 12, 99 months: those of soybean are -1 to 9"
+    ) as error:
         run_backtest(replace(test, leads=(3, 12, 99)))
     assert "0:9" in error.value.hint
     assert not (tmp_path / "b").exists()

@@ -7,13 +7,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.stats import pearsonr
-from sklearn.metrics import mean_absolute_percentage_error, root_mean_squared_error
 
 from yieldcast.errors import LeakageError, MissingDataError, SchemaError
-from yieldcast.evaluation.metrics import score
 from yieldcast.evaluation.scores import evaluate, evaluate_years
 from yieldcast.features.samples import SampleSet
 from yieldcast.models.baselines import Baseline
@@ -40,83 +35,16 @@ def samples(target, years=None) -> SampleSet:
     )
 
 
-def line(prediction, fallback=None, history="hindsight") -> Baseline:
+def baseline(prediction, fallback=None, history="hindsight") -> Baseline:
     values = np.asarray(prediction, dtype=np.float64)
     return Baseline(
         values, np.zeros(len(values), dtype=bool) if fallback is None else np.array(fallback), history
     )
 
 
-def test_score_by_hand():
-    # errors 100, -200, 400: bias 100; squares 10000 + 40000 + 160000 = 210000, / 3 = 70000, root 264.575;
-    # percent 10, 10, 10. r: targets - 7000/3 = (-4000, -1000, 5000)/3; predictions 1100, 1800, 4400, mean
-    # 7300/3, minus it (-4000, -1900, 5900)/3; products 16 + 1.9 + 29.5 = 47.4 (1e6/9); squares 42 and
-    # 16 + 3.61 + 34.81 = 54.42; r = 47.4 / sqrt(2285.64) = 47.4 / 47.80837 = 0.991458
-    got = score(np.array([1100.0, 1800.0, 4400.0]), TARGET)
-    assert got.n == 3
-    assert got.bias_kg_ha == pytest.approx(100)
-    assert got.rmse_kg_ha == pytest.approx(264.575131)
-    assert got.mape_pct == pytest.approx(10)
-    assert got.r == pytest.approx(0.991458, abs=1e-6)
-
-
-yield_values = st.floats(1, 250_000).map(lambda v: round(v, 3))
-
-
-@settings(deadline=None)  # the first call imports scipy and scikit-learn
-@given(st.lists(st.tuples(yield_values, yield_values), min_size=2, max_size=50))
-def test_score_against_scipy_and_scikit_learn(pairs):
-    prediction, target = np.array(pairs).T
-    got = score(prediction, target)
-    assert got.mape_pct == pytest.approx(100 * mean_absolute_percentage_error(target, prediction))
-    assert got.rmse_kg_ha == pytest.approx(root_mean_squared_error(target, prediction))
-    assert got.bias_kg_ha == pytest.approx(np.mean(prediction) - np.mean(target), abs=1e-6)
-    if np.ptp(prediction) < 1e-3 or np.ptp(target) < 1e-3:
-        assert math.isnan(got.r) == (np.ptp(prediction) == 0 or np.ptp(target) == 0)
-    else:
-        assert got.r == pytest.approx(pearsonr(prediction, target).statistic, abs=1e-7)
-        # r does not know the level or the unit, so it can hide a bias: that is why bias is scored too
-        assert score(prediction * 3 + 500, target).r == pytest.approx(got.r, abs=1e-7)
-
-
-def test_constant_forecasts_have_no_correlation_and_zero_yields_no_percentage():
-    got = score(np.full(3, 2000.0), TARGET)
-    assert math.isnan(got.r)
-    assert got.mape_pct == pytest.approx((100 + 0 + 50) / 3)
-    assert math.isnan(score(TARGET, np.full(3, 2000.0)).r)
-    assert math.isnan(score([1.0], [1.0]).r)
-    # 0 kg/ha is a yield for RMSE (|500|, |100| -> sqrt(130000)) but not for MAPE (100 of 1000 = 10 %)
-    zero = score([500.0, 1100.0], [0.0, 1000.0])
-    assert (zero.mape_pct, zero.rmse_kg_ha) == (pytest.approx(10), pytest.approx(math.sqrt(130_000)))
-    assert math.isnan(score([500.0], [0.0]).mape_pct)
-
-
-def test_a_shuffled_forecast_is_worth_nothing():
-    rng = np.random.default_rng(0)
-    target = rng.gamma(20, 150, 4000)
-    assert abs(score(rng.permutation(target), target).r) < 4 / math.sqrt(4000)
-    assert score(target, target).r == pytest.approx(1)
-
-
-@pytest.mark.parametrize(
-    ("prediction", "target", "error", "message"),
-    [
-        ([1.0, np.nan, np.inf], TARGET, SchemaError, "2 rows of 3 without a prediction"),
-        (TARGET, [1.0, np.nan, 2.0], SchemaError, "1 rows of 3 without a target"),
-        (TARGET[:2], TARGET, SchemaError, r"shapes \(2,\) and \(3,\)"),
-        (TARGET[None], TARGET[None], SchemaError, "shapes"),
-        (TARGET, -TARGET, SchemaError, "received -4000"),
-        ([], [], MissingDataError, "received none"),
-    ],
-)
-def test_score_refuses(prediction, target, error, message):
-    with pytest.raises(error, match=message):
-        score(prediction, target)
-
-
 def test_evaluation_by_hand():
     members = np.array([[1100.0, 1800.0, 4400.0], [1000.0, 2200.0, 3600.0]])
-    got = evaluate("soybean", [2016, 2017], members, samples(TARGET), {"last_year": line(TARGET)}, [7, 9])
+    got = evaluate("soybean", [2016, 2017], members, samples(TARGET), {"last_year": baseline(TARGET)}, [7, 9])
     assert [m.bias_kg_ha for m in got.members] == [pytest.approx(100), pytest.approx(-200 / 3)]
     # MAPE 10 and (0 + 10 + 10)/3 = 6.667: mean 8.333, sd |10 - 6.667|/sqrt(2) = 2.357, best 6.667
     assert got.network.score.mape_pct == pytest.approx(8.3333, abs=1e-3)
@@ -128,13 +56,13 @@ def test_evaluation_by_hand():
     assert got.network.r_sd == pytest.approx(abs(rs[0] - rs[1]) / math.sqrt(2))
     # the mean forecast 1050, 2000, 4000 is better than both: errors 50, 0, 0
     assert got.ensemble.rmse_kg_ha == pytest.approx(50 / math.sqrt(3))
-    assert got.references["last_year"].score.rmse_kg_ha == 0
+    assert got.baselines["last_year"].score.rmse_kg_ha == 0
 
 
 def test_json_has_exactly_the_agreed_keys_and_is_strict():
     members = np.array([TARGET + 100, TARGET - 50, TARGET * 1.1])
-    lines = {"last_year": line(TARGET), "ridge": line(np.full(3, 5.0), history="none")}
-    got = evaluate("soybean", range(2011, 2018), members, samples(TARGET), lines).to_json()
+    baselines = {"last_year": baseline(TARGET), "ridge": baseline(np.full(3, 5.0), history="none")}
+    got = evaluate("soybean", range(2011, 2018), members, samples(TARGET), baselines).to_json()
     document = json.loads(json.dumps(got, allow_nan=False))
     assert list(document) == ["crop", "train_years", "test_years", "rows", "scores"]
     assert document["crop"] == "soybean"
@@ -149,7 +77,7 @@ def test_json_has_exactly_the_agreed_keys_and_is_strict():
     network, *others = document["scores"]
     assert all(isinstance(network[key], float) for key in ROW_KEYS[3:])
     assert all(row[key] is None for row in others for key in ROW_KEYS[7:])
-    assert document["scores"][3]["r"] is None  # a constant line
+    assert document["scores"][3]["r"] is None  # a constant baseline
 
 
 def test_one_member_has_no_spread_and_a_constant_member_no_correlation():
@@ -210,7 +138,7 @@ def test_evaluate_refuses_what_does_not_fit():
     with pytest.raises(SchemaError, match="1 rows of 3 without a target"):
         evaluate("corn", [2017], TARGET[None], samples([1.0, np.nan, 2.0]), {})
     with pytest.raises(SchemaError, match="shapes"):
-        evaluate("corn", [2017], TARGET[None], rows, {"last_year": line(TARGET[:2])})
+        evaluate("corn", [2017], TARGET[None], rows, {"last_year": baseline(TARGET[:2])})
     with pytest.raises(MissingDataError, match="test years"):
         evaluate("corn", [2017], TARGET[None][:, :0], samples([]), {})
 
@@ -218,13 +146,13 @@ def test_evaluate_refuses_what_does_not_fit():
 def test_years_apart():
     target, years = np.array([1000.0, 2000.0, 1500.0, 3000.0]), [2017, 2018, 2018, 2017]
     members = np.stack([target + 100, target + np.array([0, 200, 400, 0])])
-    lines = {"last_year": line(target + np.array([0, 30, 30, 0]), fallback=[True, True, False, True])}
-    got = evaluate_years("corn", [2015], members, samples(target, years), lines)
+    baselines = {"last_year": baseline(target + np.array([0, 30, 30, 0]), fallback=[True, True, False, True])}
+    got = evaluate_years("corn", [2015], members, samples(target, years), baselines)
     assert list(got) == [2017, 2018]
     assert [e.test_years for e in got.values()] == [(2017,), (2018,)]
     assert [e.ensemble.bias_kg_ha for e in got.values()] == [50, 200]
-    assert [e.references["last_year"].fallback_rows for e in got.values()] == [2, 1]
-    assert [e.references["last_year"].score.rmse_kg_ha for e in got.values()] == [0, 30]
-    whole = evaluate("corn", [2015], members, samples(target, years), lines)
+    assert [e.baselines["last_year"].fallback_rows for e in got.values()] == [2, 1]
+    assert [e.baselines["last_year"].score.rmse_kg_ha for e in got.values()] == [0, 30]
+    whole = evaluate("corn", [2015], members, samples(target, years), baselines)
     assert whole.test_years == (2017, 2018)
     assert whole.ensemble.bias_kg_ha == 125
