@@ -1,6 +1,6 @@
-"""CONAB: grain surveys by state, as published month by month and as the series since 1976/77.
+"""CONAB as a source: grain surveys by state, the monthly ones and the series since 1976/77.
 
-States only, no municipalities: for checks, for seasons and for the estimate of the current year.
+The data have states, no municipalities. They serve for comparison and for the estimate of the current year.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from yieldcast.errors import FetchError
 ENVIRONMENT = "YIELDCAST_CONAB_URL"
 DEFAULT_URL = "https://portaldeinformacoes.conab.gov.br/downloads/arquivos"
 SERIES, SURVEYS = "SerieHistoricaGraos.txt", "LevantamentoGraos.txt"
-# CONAB's columns -> ours, before units are converted
+# CONAB's columns -> our columns, before units are converted
 VARIABLE_MAP = {
     "ano_agricola": "season", "uf": "state", "produto": "crop", "safra": "safra",
     "dsc_safra_previsao": "safra", "id_levantamento": "survey", "area_plantada_mil_ha": "area_planted_ha",
@@ -38,7 +38,7 @@ COLUMNS = {
         "ano_agricola", "safra", "uf", "produto", "id_produto", "id_levantamento", "dsc_levantamento", *_LAST,
     ),
 }  # fmt: skip
-# Cotton is seed cotton (em caroco), as in IBGE's PAM; lint (em pluma) and seed (caroco) keep their names.
+# Cotton is seed cotton (em caroco), as in IBGE's PAM; lint (em pluma) and seed (caroco) keep CONAB's names.
 CROPS = {
     "SOJA": "soybean", "MILHO": "corn", "ALGODAO EM CAROCO": "cotton", "ARROZ": "rice", "FEIJAO": "beans",
     "TRIGO": "wheat", "SORGO": "sorghum", "SORGO GRANIFERO": "sorghum", "AMENDOIM": "peanut",
@@ -50,19 +50,19 @@ STATES = (
     "PR", "RJ", "RN", "RO", "RR", "RS", "SC", "SE", "SP", "TO",
 )  # fmt: skip
 KEY = ["source", "season", "state", "crop", "safra", "survey"]
-NO_SURVEY = 99  # the id of rows that belong to no numbered survey (seen in the file by others, 2026) [B]
-_FEWEST_ROWS = 2000  # the real files hold about 32,000 (to 2017/18) and 53,000
+NO_SURVEY = 99  # id of rows that belong to no numbered survey (reported by users of the file, 2026)
+_FEWEST_ROWS = 2000  # the real files have about 32,000 (to 2017/18) and 53,000
 _LIMIT_bytes = 200_000_000
-_MOST_WRONG = 0.1  # share of rows that may fail a check before the file is refused
+_MOST_WRONG = 0.1  # largest share of rows that may fail a check
 _CHANGED = "CONAB has changed its file: look for a newer yieldcast, or report it with this message."
 
 
 @dataclass(frozen=True)
 class Conab:
-    """CONAB's portal of information, the files of grain surveys.
+    """Files of grain surveys on CONAB's information portal.
 
     Args:
-        base_url: folder of the files; the environment's YIELDCAST_CONAB_URL, then the real one, if empty.
+        base_url: address of the folder; if empty YIELDCAST_CONAB_URL, else the real one.
     """
 
     base_url: str = ""
@@ -74,89 +74,71 @@ class Conab:
     seconds_between = 0.0
 
     def __post_init__(self) -> None:
-        # now, not in a worker, whose environment may be another one
+        # Read here, because a worker may have another environment.
         url = self.base_url or os.environ.get(ENVIRONMENT, "") or DEFAULT_URL
         object.__setattr__(self, "base_url", url.rstrip("/"))
 
-    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
-        """Write the file as it came."""
-        url = f"{self.base_url}/{part.request['file']}"
+    def fetch(self, request: Request, target: Path, job: PendingJob) -> Record:
+        """Write the file unchanged."""
+        url = f"{self.base_url}/{request.parameters['file']}"
         http.download(http.SafeSession(), url, target, limit=_LIMIT_bytes)
         return {}
 
-    def check(self, part: Request, file: Path) -> Record:
-        """The expected columns, enough rows, every line whole, numbers that fit each other."""
-        frame, _ = _read(part, file)
+    def check(self, request: Request, file: Path) -> Record:
+        """Check columns, number of rows, lines and numbers; return entries for the sidecar."""
+        frame, _ = _read(request, file)
         return {"rows": len(frame), "seasons": [frame["season"].min(), frame["season"].max()]}
 
-    def split(self, part: Request) -> list[Request]:
-        """None: a file is a file."""
+    def split(self, request: Request) -> list[Request]:
+        """Always empty: a file cannot be split."""
         return []
 
-    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
-        """On another day than it was fetched: CONAB writes the files anew every morning."""
+    def stale(self, request: Request, record: Record, today: dt.date) -> bool:
+        """True from the day after the fetch: CONAB rewrites the files every morning."""
         return fetched_on(record) < today
 
 
-def survey_parts() -> list[Request]:
-    """The two files: the series since 1976/77, and every monthly survey since 2017/18."""
+def survey_requests() -> list[Request]:
+    """Requests for the two files: the series since 1976/77, and all monthly surveys since 2017/18."""
     return [
         Request(Conab.name, Path(name).stem.lower(), {"file": name}, ".txt") for name in (SERIES, SURVEYS)
     ]
 
 
 def read_surveys(
-    shelf: RequestCache, conab: Conab, parts: Sequence[Request]
+    cache: RequestCache, conab: Conab, requests: Sequence[Request]
 ) -> tuple[pd.DataFrame, list[Note]]:
     """Both files as one tidy table.
 
     Args:
-        shelf: holds the parts.
+        cache: holds the answers.
         conab: the source, for licence and attribution.
-        parts: as `survey_parts` made them.
+        requests: from `survey_requests`.
 
     Returns:
         rows, one per `KEY`: source (file), season ("2017/18", or "2018" for winter crops), harvest_year (int,
-        2018 for both), state, crop, safra (1ª, 2ª, 3ª, UNICA), survey (Int64; none in the series),
+        2018 for both), state, crop, safra (1ª, 2ª, 3ª, UNICA), survey (Int64; missing in the series),
         area_planted_ha, production_t, yield_kg_ha (as published; NaN where nothing was planted); and notes.
     """
     frames, notes = [], []
-    for part in parts:
-        leaf = next(iter(shelf.leaves(part)), None)
+    for request in requests:
+        leaf = next(iter(cache.leaves(request)), None)
         if leaf is None:
-            notes.append(Note("surveys", f"CONAB: {part.request['file']} is not on disk", 1, True))
+            notes.append(Note("surveys", f"CONAB: {request.parameters['file']} is not in the cache", 1, True))
             continue
-        frame, said = _read(part, leaf[1])
+        frame, remarks = _read(request, leaf[1])
         frames.append(frame)
-        notes += said
+        notes += remarks
     empty = pd.DataFrame(columns=[*KEY[:2], "harvest_year", *KEY[2:], *_NUMBERS])
     whole = pd.concat(frames, ignore_index=True) if frames else empty
     whole.attrs = {"source": conab.base_url, "licence": conab.licence, "attribution": conab.attribution}
     return whole, notes
 
 
-def total_by_state(frame: pd.DataFrame) -> pd.DataFrame:
-    """The safras of each state summed: area, production, and the yield of the whole area.
-
-    Args:
-        frame: as `read_surveys` returns it, or rows of it.
-
-    Returns:
-        one row per source, season, state, crop and survey; yield_kg_ha = 1000 production / area, NaN where
-        nothing was planted; area and production NaN where one of the safras has none.
-    """
-    key = [k for k in [*KEY[:2], "harvest_year", *KEY[2:]] if k != "safra"]
-    groups = frame.groupby(key, dropna=False)[list(_NUMBERS[:2])]
-    total = groups.sum().where(groups.count().eq(groups.size(), axis=0)).reset_index()
-    area = total["area_planted_ha"]
-    total["yield_kg_ha"] = 1000 * total["production_t"] / area.where(area > 0)
-    return total
-
-
 def parse_numbers(texts: pd.Series) -> pd.Series:
-    """Numbers written with comma or point: the last separator is the decimal one; NaN for anything else.
+    """Numbers written with comma or point; NaN for any other text.
 
-    A separator that occurs again cannot be the decimal one: 1.234.567 is a whole number.
+    The last separator is the decimal one, unless it occurs twice: 1.234.567 is a whole number.
     """
     found = texts.str.strip().str.extract(r"^(\d[\d.,]*?)(?:([.,])(\d*))?$")
     again = pd.Series(
@@ -167,9 +149,9 @@ def parse_numbers(texts: pd.Series) -> pd.Series:
     return pd.to_numeric(joined, errors="coerce").astype(float)
 
 
-def _read(part: Request, file: Path) -> tuple[pd.DataFrame, list[Note]]:
-    """One file as tidy rows, and what was dropped or odd in it."""
-    name = part.request["file"]
+def _read(request: Request, file: Path) -> tuple[pd.DataFrame, list[Note]]:
+    """One file as tidy rows, and notes on dropped and inconsistent rows."""
+    name = request.parameters["file"]
     raw = _rows(name, file)
     texts = pd.DataFrame({VARIABLE_MAP[c]: raw[c].str.strip() for c in raw if c in VARIABLE_MAP})
     numbers = texts[list(_NUMBERS)].apply(parse_numbers)
@@ -184,7 +166,9 @@ def _read(part: Request, file: Path) -> tuple[pd.DataFrame, list[Note]]:
     ):
         if wrong.mean() > _MOST_WRONG:
             line = ";".join(raw[wrong].iloc[0].str.strip())
-            text = f"CONAB's {name}: {what} make no sense in {wrong.sum()} of {len(raw)} rows, first {line!r}"
+            text = (
+                f"CONAB's {name}: {what} are implausible in {wrong.sum()} of {len(raw)} rows, first {line!r}"
+            )
             raise FetchError(text, _CHANGED)
     survey = pd.to_numeric(texts["survey"], errors="coerce") if "survey" in texts else np.nan
     frame = pd.DataFrame({
@@ -198,21 +182,21 @@ def _read(part: Request, file: Path) -> tuple[pd.DataFrame, list[Note]]:
     frame, copies, others = _once(frame[known], agrees[known], texts[known])
     counts = (
         ("rows of an unknown season or state, left out", int((~known).sum()), True),
-        ("cells that hold no number", int(numbers[known].isna().sum().sum()), True),
-        ("rows whose production / area is not the yield", int((~agrees & known).sum()), False),
+        ("cells without a number", int(numbers[known].isna().sum().sum()), True),
+        ("rows whose yield is not production / area", int((~agrees & known).sum()), False),
         ("rows that belong to no numbered survey", unnumbered, False),
-        ("rows that say again what another says, left out", copies, False),
-        ("rows that differ from another of the same key (many by rounding), left out", others, False),
+        ("duplicate rows, left out", copies, False),
+        ("rows that differ from another row of the same key (many by rounding), left out", others, False),
     )
     return frame, [Note("surveys", f"CONAB's {name}: {t}", n, m) for t, n, m in counts if n]
 
 
 def _rows(name: str, file: Path) -> pd.DataFrame:
-    """The file's cells as text, after its layout was found to be the expected one."""
+    """The file's cells as text, after a check of the layout."""
     content = file.read_bytes()
     if http.looks_like_html(content[:200]):
         raise RetryableError(f"CONAB sent a web page instead of {name}")
-    try:  # today it is cp1252, whose ª is never valid UTF-8
+    try:  # CONAB writes cp1252, whose ª is never valid UTF-8
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")
@@ -237,7 +221,7 @@ def _rows(name: str, file: Path) -> pd.DataFrame:
 
 
 def _agrees(numbers: pd.DataFrame, texts: pd.DataFrame) -> pd.Series:
-    """Whether production / area can be the yield, all three rounded as they are written; yes without area."""
+    """(row) True where production / area equals the yield within rounding, or the area is 0 or missing."""
     area, production, rate = (numbers[name] for name in _NUMBERS)
     half = [0.5 * 10.0 ** -_decimals(texts[name]).max() + 1e-9 for name in _NUMBERS]
     low = (production - half[1]) / (area + half[0]) - half[2]
@@ -250,10 +234,10 @@ def _decimals(texts: pd.Series) -> pd.Series:
 
 
 def _once(frame: pd.DataFrame, agrees: pd.Series, texts: pd.DataFrame) -> tuple[pd.DataFrame, int, int]:
-    """Each key once, with the counts of rows left out: those that say the same, and those that do not.
+    """One row per key, with the counts of dropped rows: duplicates, and rows with other values.
 
-    Most of the real series is there twice, once in whole thousands. Of several rows the one stays whose
-    numbers fit each other, then the one written with most decimals, then the first.
+    Most of the real series occurs twice, once in whole thousands. Kept is the row whose yield is consistent,
+    then the one with most decimals, then the first.
     """
     fine = sum(_decimals(texts[name]) * (texts[name].str.strip("0,.") != "") for name in _NUMBERS[:2])
     order = frame.assign(_agrees=~agrees, _fine=-fine).sort_values([*KEY, "_agrees", "_fine"], kind="stable")

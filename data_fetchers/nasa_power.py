@@ -1,7 +1,8 @@
-"""NASA POWER: daily weather of MERRA-2's cells, without a key; one request per cell for many years.
+"""NASA POWER as a source: daily weather of MERRA-2 cells, without a key.
 
-Brazil's 5,571 municipalities lie in some 1,400 cells: each is asked for once, at its centre. Months are made
-here from days: on POWER's monthly endpoint `T2M_MAX` is the month's extreme, not the mean of daily maxima.
+One request covers one cell and many years. Brazil's 5,571 municipalities lie in about 1,400 cells; each cell
+is requested once, at its centre. Months are computed here from days, because `T2M_MAX` of POWER's monthly
+service is the highest value of the month, not the mean of daily maxima.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import requests
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
+from requests import Response
 
 from data_fetchers.engine import http
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache, fetched_on
@@ -30,14 +31,14 @@ from yieldcast.publication import add_months
 from yieldcast.variables import QUANTITIES
 
 ENVIRONMENT, DEFAULT_URL = "YIELDCAST_POWER_URL", "https://power.larc.nasa.gov"
-# POWER's daily parameters of the community AG, whose units are ours
+# POWER's daily parameters of the community AG, which has our units
 VARIABLE_MAP = {"T2M_MAX": "tmax_degC", "T2M_MIN": "tmin_degC", "PRECTOTCORR": "precipitation_mm"}
 _UNITS = {"T2M_MAX": ("C", "°C"), "T2M_MIN": ("C", "°C"), "PRECTOTCORR": ("mm/day", "mm day-1")}
-FIRST_YEAR = 1981  # POWER's daily series begin on 1981-01-01 (its documentation, "Data sources") [C]
-# Not seen live [C]: days arrive within a week from NASA's near-real-time model; MERRA-2 itself takes their
-# place some 2-3 months later.
+FIRST_YEAR = 1981  # POWER's daily series begin on 1981-01-01 (its documentation, "Data sources")
+# Days are published within a week from NASA's near-real-time model and replaced by MERRA-2 about 2-3 months
+# later; not verified against the live service.
 LAG_days, REVISED_months = 10, 3
-# A day's world record is 1825 mm, Foc-Foc, 1966 (WMO archive). A little below 0 is rounding noise.
+# The world record of a day is 1825 mm, Foc-Foc, 1966 (WMO archive). Values slightly below 0 are rounding.
 _RANGE = {n: (QUANTITIES[n].low, QUANTITIES[n].high) for n in ("tmax_degC", "tmin_degC")}
 _RANGE["precipitation_mm"] = (-0.1, 2000.0)
 _LIMIT_bytes = 20_000_000  # 45 years of three parameters are about 1 MB
@@ -50,8 +51,8 @@ class NasaPower:
     """NASA POWER's daily point service.
 
     Args:
-        base_url: of the service; the environment's YIELDCAST_POWER_URL, then the real one, if empty.
-        seconds_between: least time between two starts (s); the service answers 429 when hurried.
+        base_url: address of the service; if empty YIELDCAST_POWER_URL, else the real one.
+        seconds_between: shortest time between two requests (s); the service answers 429 to faster ones.
     """
 
     base_url: str = ""
@@ -66,29 +67,34 @@ class NasaPower:
     workers = 4
 
     def __post_init__(self) -> None:
-        # now, not in a worker, whose environment may be another one
+        # Read here, because a worker may have another environment.
         url = self.base_url or os.environ.get(ENVIRONMENT, "") or DEFAULT_URL
         object.__setattr__(self, "base_url", url.rstrip("/"))
 
-    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
-        """Write the answer as it came."""
+    def fetch(self, request: Request, target: Path, job: PendingJob) -> Record:
+        """Write the answer unchanged."""
         session = http.SafeSession()
         session.hooks["response"].append(_show_messages)
         url = f"{self.base_url}/api/temporal/daily/point"
-        body = http.get(session, url, params=part.request, limit=_LIMIT_bytes)
+        body = http.get(session, url, params=request.parameters, limit=_LIMIT_bytes)
         try:
             target.write_bytes(body)
         except OSError as error:
             raise disk_error(target, error) from error
         return {}
 
-    def check(self, part: Request, file: Path) -> Record:
-        """Every asked day, in the expected units, at the asked cell; NotYetError when all days are fill."""
-        answer = _load(part, file)
-        days = np.stack(list(_daily(part, answer).values()))
+    def check(self, request: Request, file: Path) -> Record:
+        """Check days, units, cell and values; return entries for the sidecar.
+
+        Raises:
+            RetryableError, FetchError: another answer than requested.
+            NotYetPublishedError: no day has a value.
+        """
+        answer = _load(request, file)
+        days = np.stack(list(_daily(request, answer).values()))
         if np.isnan(days).all():
             raise NotYetPublishedError(
-                f"{part.name}: POWER has no value for any day yet", "Try again in a few days."
+                f"{request.name}: POWER has no value for any day yet", "Try again in a few days."
             )
         return {
             "api_version": str((answer["header"].get("api") or {}).get("version", "unknown")),
@@ -97,13 +103,13 @@ class NasaPower:
             "messages": [str(message) for message in answer.get("messages") or []],
         }
 
-    def split(self, part: Request) -> list[Request]:
-        """None: a point and three parameters are far below the service's limits."""
+    def split(self, request: Request) -> list[Request]:
+        """Always empty: a point and three parameters are far below the service's limits."""
         return []
 
-    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
-        """Whether MERRA-2 has taken the place of what was fetched, or days without a value may have come."""
-        settled = add_months(dt.date.fromisoformat(part.request["end"]), 1 + REVISED_months)
+    def stale(self, request: Request, record: Record, today: dt.date) -> bool:
+        """Whether MERRA-2 has replaced the fetched values, or missing days may be published by now."""
+        settled = add_months(dt.date.fromisoformat(request.parameters["end"]), 1 + REVISED_months)
         fetched = fetched_on(record)
         if fetched >= settled:
             return False
@@ -111,14 +117,17 @@ class NasaPower:
 
 
 def cell_of(latitude_deg: ArrayLike, longitude_deg: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Centre of the MERRA-2 cell that a place lies in: multiples of 0.5 and 0.625 degrees.
+    """Centre of the MERRA-2 cell that contains a place: multiples of 0.5 and 0.625 degrees.
 
-    A place exactly between two centres goes to the northern and to the eastern one.
+    A place exactly between two centres belongs to the northern and the eastern one.
 
     Args:
         latitude_deg, longitude_deg: any shape, the same for both (degrees north, degrees east).
+
+    Returns:
+        latitude and longitude of the centres, same shape (degrees).
     """
-    # times 8 / 5 instead of over 0.625: exact for the ties; + 0.0 makes 0.0 of -0.0
+    # * 8 / 5 instead of / 0.625 is exact between two centres; + 0.0 turns -0.0 into 0.0
     latitude = np.floor(np.asarray(latitude_deg, dtype=float) * 2 + 0.5) / 2 + 0.0
     return latitude, np.floor(np.asarray(longitude_deg, dtype=float) * 8 / 5 + 0.5) * 0.625 + 0.0
 
@@ -126,12 +135,15 @@ def cell_of(latitude_deg: ArrayLike, longitude_deg: ArrayLike) -> tuple[NDArray[
 def weather_requests(
     static: xr.Dataset, years: Sequence[int], today: dt.date
 ) -> tuple[list[Request], list[Note]]:
-    """One part per cell for each run of closed years, and one per cell for the year that is under way.
+    """Requests for each cell: one per run of complete years, and one for the current year.
 
     Args:
         static: table of places, see `schema.check_static`.
-        years: any calendar years, with or without gaps.
-        today: decides which months POWER can have; those that it cannot have yet are not missing.
+        years: calendar years, with or without gaps.
+        today: decides which months POWER can have; later ones do not count as missing.
+
+    Returns:
+        requests, and notes on months that POWER does not have.
     """
     years = sorted(set(years))
     newest = add_months(today - dt.timedelta(days=LAG_days - 1), -1)  # ended LAG_days ago or earlier
@@ -143,44 +155,49 @@ def weather_requests(
     if newest.year in years and newest.month < 12:
         periods.append((dt.date(newest.year, 1, 1), add_months(newest, 1) - dt.timedelta(days=1)))
     cells = sorted(set(_cells(static)))
-    parts = [_part(*cell, *period) for period in periods for cell in cells]
+    requests = [_request(*cell, *period) for period in periods for cell in cells]
     before = 12 * sum(year < FIRST_YEAR for year in years)
     after = sum(dt.date(year, month, 1) > newest for year in years for month in range(1, 13))
     notes = [
-        Note("weather", f"NASA POWER: months before {FIRST_YEAR}, where it begins", before),
+        Note("weather", f"NASA POWER: months before its first year, {FIRST_YEAR}", before),
         Note("weather", f"NASA POWER: not yet observed: months after {newest:%Y-%m}", after),
     ]
-    return parts, [note for note in notes if note.count]
+    return requests, [note for note in notes if note.count]
 
 
 def read_weather(
-    shelf: RequestCache, power: NasaPower, parts: Sequence[Request], static: xr.Dataset
+    cache: RequestCache, power: NasaPower, requests: Sequence[Request], static: xr.Dataset
 ) -> tuple[xr.Dataset, list[Note]]:
     """Monthly weather of every municipality from the daily values of its cell.
 
     Args:
-        shelf: holds the parts; one that is not there leaves its months empty.
+        cache: holds the answers; a missing one leaves its months empty.
         power: the source, for licence and attribution.
-        parts: as `weather_requests` made them for the same places; MissingDataError when there are none.
+        requests: from `weather_requests` for the same places.
         static: table of places.
 
     Returns:
-        table as `schema.check_weather` wants it, with every ``gdd_*_degC_day`` of
+        table as checked by `schema.check_weather`, with every ``gdd_*_degC_day`` of
         `degree_days.quantities` from daily values, NaN for a month with a missing day; and notes.
+
+    Raises:
+        MissingDataError: no requests.
     """
-    if not parts:
-        raise MissingDataError("NASA POWER has none of the months asked", f"It begins in {FIRST_YEAR}.")
+    if not requests:
+        raise MissingDataError("NASA POWER has none of the requested months", f"It begins in {FIRST_YEAR}.")
     rows = {cell: i for i, cell in enumerate(sorted(set(_cells(static))))}
-    own_months = [_calendar(part.request["start"], part.request["end"])[1] for part in parts]
+    own_months = [
+        _calendar(request.parameters["start"], request.parameters["end"])[1] for request in requests
+    ]
     months = np.arange(min(m[0] for m in own_months), max(m[-1] for m in own_months) + 1)
     names = [*VARIABLE_MAP.values(), *degree_days.quantities()]
     table = np.full((len(names), len(rows), len(months)), np.nan, np.float32)
     records: list[Record] = []
     negative = 0
-    for part, own in zip(parts, own_months, strict=True):
-        for _, file, record in shelf.leaves(part):
-            days = _daily(part, _load(part, file))
-            row = rows[part.request["latitude"], part.request["longitude"]]
+    for request, own in zip(requests, own_months, strict=True):
+        for _, file, record in cache.leaves(request):
+            days = _daily(request, _load(request, file))
+            row = rows[request.parameters["latitude"], request.parameters["longitude"]]
             table[:, row, np.isin(months, own)] = _monthly(days, own)
             negative += int((days["PRECTOTCORR"] < 0).sum())
             records.append(record)
@@ -195,13 +212,13 @@ def read_weather(
         "fetched": " to ".join(f(str(r["fetched"]) for r in records) for f in (min, max) if records),
         "api_versions": ", ".join(sorted({str(record["api_version"]) for record in records})),
     }  # fmt: skip
-    absent = len(parts) - len(records)
-    asked = np.isin(months, np.concatenate(own_months))  # between the years asked for, months stay empty
+    absent = len(requests) - len(records)
+    asked = np.isin(months, np.concatenate(own_months))  # others are empty on purpose
     holes = int(np.isnan(table[..., asked]).any(axis=0).sum())
     notes = [
         Note("weather", "NASA POWER: requests (a cell, a period) not on disk", absent, True),
-        Note("weather", "NASA POWER: months of a cell lacking days or whole, left empty", holes, True),
-        Note("weather", "NASA POWER: days with rain a little below zero, taken as zero", negative),
+        Note("weather", "NASA POWER: months of a cell with missing days, left empty", holes, True),
+        Note("weather", "NASA POWER: days with rain slightly below zero, set to zero", negative),
     ]
     ds = schema.set_units(ds.assign_attrs(attrs))
     return schema.check_weather(ds), [note for note in notes if note.count]
@@ -209,14 +226,14 @@ def read_weather(
 
 @lru_cache(maxsize=8)
 def _calendar(start: str, end: str) -> tuple[tuple[str, ...], NDArray[np.datetime64]]:
-    """Each day as POWER writes it, and its month."""
+    """Each day as POWER writes it (YYYYMMDD), and its month."""
     first, last = (np.datetime64(dt.date.fromisoformat(day)) for day in (start, end))
     days = np.arange(first, last + 1)
     return tuple(str(day).replace("-", "") for day in days), days.astype("datetime64[M]")
 
 
 def _monthly(days: Daily, months: NDArray[np.datetime64]) -> NDArray[np.float64]:
-    """Means of the temperatures, sums of rain and degree days: (variable, month)."""
+    """Monthly means of temperatures, sums of rain and degree days: (variable, month)."""
     tmax, tmin, rain = (days[parameter] for parameter in VARIABLE_MAP)
     limits = degree_days.quantities().values()
     rows = [tmax, tmin, np.maximum(rain, 0), *(degree_days.daily(tmax, tmin, *pair) for pair in limits)]
@@ -226,12 +243,12 @@ def _monthly(days: Daily, months: NDArray[np.datetime64]) -> NDArray[np.float64]
     return values
 
 
-def _load(part: Request, file: Path) -> dict[str, Any]:
-    """The answer, laid out as expected, of the asked place, in the expected units."""
+def _load(request: Request, file: Path) -> dict[str, Any]:
+    """The answer, after a check of layout, place and units."""
     try:
         answer: dict[str, Any] = json.loads(file.read_bytes())
     except ValueError as error:
-        raise RetryableError(f"{part.name}: expected JSON, received something else: {error}") from error
+        raise RetryableError(f"{request.name}: expected JSON, received something else: {error}") from error
     try:
         dict(answer["properties"]["parameter"])
         lon, lat = map(float, answer["geometry"]["coordinates"][:2])
@@ -239,11 +256,11 @@ def _load(part: Request, file: Path) -> dict[str, Any]:
         float(header["fill_value"])
         found = {p: units[p]["units"] for p in VARIABLE_MAP if p in units}
     except (KeyError, TypeError, ValueError) as error:
-        said = answer.get("messages", "") if isinstance(answer, dict) else ""
-        raise FetchError(f"POWER's answer has another layout: {error!r} {said}", _CHANGED) from error
-    asked = part.request["latitude"], part.request["longitude"]
+        messages = answer.get("messages", "") if isinstance(answer, dict) else ""
+        raise FetchError(f"POWER's answer has another layout: {error!r} {messages}", _CHANGED) from error
+    asked = request.parameters["latitude"], request.parameters["longitude"]
     if abs(lat - asked[0]) > 0.01 or abs(lon - asked[1]) > 0.01:  # three decimals may come back as two
-        raise RetryableError(f"{part.name}: expected the point {asked}, received {(lat, lon)}")
+        raise RetryableError(f"{request.name}: expected the point {asked}, received {(lat, lon)}")
     for parameter, unit in found.items():
         if unit not in _UNITS[parameter]:
             raise FetchError(f"expected {parameter} in {_UNITS[parameter][0]}, received {unit}", _CHANGED)
@@ -252,51 +269,51 @@ def _load(part: Request, file: Path) -> dict[str, Any]:
     return answer
 
 
-def _daily(part: Request, answer: Mapping[str, Any]) -> Daily:
-    """The values of each asked day, NaN for the fill value and for null."""
-    keys, _ = _calendar(part.request["start"], part.request["end"])
+def _daily(request: Request, answer: Mapping[str, Any]) -> Daily:
+    """Values of each requested day by parameter, NaN for the fill value and for null."""
+    keys, _ = _calendar(request.parameters["start"], request.parameters["end"])
     columns, fill = answer["properties"]["parameter"], float(answer["header"]["fill_value"])
     result = {}
     for parameter, name in VARIABLE_MAP.items():
         column = columns.get(parameter)
         if not isinstance(column, dict):
-            raise FetchError(f"{part.name}: expected {parameter}, received {sorted(columns)}", _CHANGED)
+            raise FetchError(f"{request.name}: expected {parameter}, received {sorted(columns)}", _CHANGED)
         if odd := sorted(column.keys() ^ set(keys)):
-            what = "day(s) asked and not sent, or sent and not asked, the first"
-            raise RetryableError(f"{part.name}: {parameter} has {len(odd)} {what} {odd[0]}")
+            text = f"{len(odd)} missing or additional days, the first {odd[0]}"
+            raise RetryableError(f"{request.name}: {parameter} has {text}")
         try:
             values = np.array([column[key] for key in keys], dtype=float)
         except (TypeError, ValueError) as error:
-            raise FetchError(f"{part.name}: {parameter}: expected numbers, {error}", _CHANGED) from error
+            raise FetchError(f"{request.name}: {parameter}: expected numbers, {error}", _CHANGED) from error
         values[values == fill] = np.nan
         low, high = _RANGE[name]
         outside = np.flatnonzero(~np.isnan(values) & ~((values >= low) & (values <= high)))
         if outside.size:
-            text = f"{part.name}: expected {parameter} of {low:g} to {high:g} (or {fill:g}), received"
+            text = f"{request.name}: expected {parameter} of {low:g} to {high:g} (or {fill:g}), received"
             value, day = values[outside[0]], keys[outside[0]]
             raise FetchError(f"{text} {value:g} on {day} ({outside.size} such days)", _CHANGED)
         result[parameter] = values
     return result
 
 
-def _show_messages(answer: requests.Response, **_: Any) -> None:
-    """A refused request says what is wrong in `messages`, after a long heading."""
+def _show_messages(answer: Response, **_: Any) -> None:
+    """FetchError with the answer's `messages` for a refused request; they follow a long heading."""
     if answer.status_code in (400, 422):
         try:
-            said = json.loads(next(answer.iter_content(20_000), b""))["messages"]
+            messages = json.loads(next(answer.iter_content(20_000), b""))["messages"]
         except (ValueError, KeyError, TypeError):
             return
-        text = f"POWER refused the request ({answer.status_code}): {'; '.join(map(str, said))}"
+        text = f"POWER refused the request ({answer.status_code}): {'; '.join(map(str, messages))}"
         raise FetchError(text, "Trying again will not help. " + _CHANGED)
 
 
-def _part(lat: float, lon: float, start: dt.date, end: dt.date) -> Request:
+def _request(lat: float, lon: float, start: dt.date, end: dt.date) -> Request:
     name = f"{abs(lat):04.1f}{'n' if lat >= 0 else 's'}-{abs(lon):07.3f}{'e' if lon >= 0 else 'w'}"
-    request = {
+    parameters = {
         "parameters": ",".join(VARIABLE_MAP), "community": "AG", "latitude": lat, "longitude": lon,
         "start": f"{start:%Y%m%d}", "end": f"{end:%Y%m%d}", "format": "JSON", "time-standard": "LST",
     }  # fmt: skip
-    return Request(NasaPower.name, f"{name}-{start:%Y%m}-{end:%Y%m}", request)
+    return Request(NasaPower.name, f"{name}-{start:%Y%m}-{end:%Y%m}", parameters)
 
 
 def _cells(static: xr.Dataset) -> list[tuple[float, float]]:

@@ -1,8 +1,8 @@
-"""The account at the Climate Data Store: its client, the client's errors in our words, its licences.
+"""An account at the Climate Data Store: the official client, its errors as yieldcast errors, licences.
 
-Read for this: cdsapi 0.7.7, ecmwf-datastores-client 0.5.3, multiurl 0.3.9, and the open server code
-(github.com/ecmwf-projects: cads-processing-api-service, cads-catalogue-api-service, cads-adaptors).
-Nothing here has met the live service yet.
+Written from the sources of cdsapi 0.7.7, ecmwf-datastores-client 0.5.3, multiurl 0.3.9 and the open server
+code (github.com/ecmwf-projects: cads-processing-api-service, cads-catalogue-api-service, cads-adaptors).
+Not yet tested against the live service.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import cdsapi
@@ -27,25 +27,21 @@ from data_fetchers.engine.source import (
 )
 from yieldcast.errors import CredentialsError, FetchError, YieldcastError
 
-if TYPE_CHECKING:
-    from data_fetchers.cds.client import Cds
-
-
 _BUSY_HINT = "The service is busy or down, or there is no connection."
-_ANSWER_LIMIT = 600  # characters of the operator's text that a message shows
-# Texts of data that come later (cads_adaptors: tools/date_tools.py, adaptors/mars.py).
+_ANSWER_LIMIT = 600  # characters of the server's text that a message shows
+# Texts for data that are not published yet (cads_adaptors: tools/date_tools.py, adaptors/mars.py).
 NOT_YET = re.compile(r"requested is available yet|MARS returned no data|latest date available", re.I)
 
-# The client writes to stderr through a handler of its own whenever its logger has none.
+# Without a handler on its logger the client adds one that writes to stderr.
 logging.getLogger("ecmwf.datastores.legacy_client").addHandler(logging.NullHandler())
 
 
 class JobExpiredError(RetryableError):
-    """A job, or its results, that the account no longer has; a new job can bring them."""
+    """The account no longer has the job or its results; a new job is needed."""
 
 
 class Licence(NamedTuple):
-    """A licence that an account has to accept before it may fetch a dataset."""
+    """A licence that an account must accept before it may fetch a dataset."""
 
     id: str
     revision: int
@@ -57,17 +53,17 @@ class Account:
     """A connection to the CDS with the key of this process. For one thread; never pickled, never stored.
 
     Args:
-        url: the API's root; empty for CDSAPI_URL, then the configuration file, then the CDS.
+        url: root of the API; if empty CDSAPI_URL, else the configuration file, else the public CDS.
 
     Raises:
-        CredentialsError: no key, a key in the old form, or an address that would show it to others.
+        CredentialsError: no key, a key in the old form, or an address that would expose the key.
     """
 
     def __init__(self, url: str = "") -> None:
         self.url, self._key, self.key_from = settings(url)
-        # Called once per retrieval: cheap, for it asks nothing of the server (see `KeySession`).
-        # retry_max=1 because the client repeats the POST of a submission too, which makes a second job.
-        # Without callbacks its debug line holds the key.
+        # Created once per retrieval: this sends nothing to the server (see `KeySession`).
+        # retry_max=1 because the client would also repeat the POST of a submission, creating a second job.
+        # Callbacks because the client's own debug output contains the key.
         self._session = KeySession(self.url)
         client = cdsapi.Client(
             self.url, self._key, quiet=True, progress=False, retry_max=1, timeout=TIMEOUT_s,
@@ -84,15 +80,15 @@ class Account:
 
     @contextmanager
     def asking(self, dataset: str = "") -> Iterator[Any]:
-        """Lend the client (`ecmwf.datastores.Client`); whatever it raises leaves as one of our errors.
+        """Context with the client (`ecmwf.datastores.Client`); its errors become yieldcast errors.
 
         Args:
-            dataset: that it is about, for messages.
+            dataset: name of the dataset, for messages.
 
         Raises:
-            AgainError, NotYetError, TooBigError, CredentialsError, FetchError: as `refusal`.
+            FetchError: or a subclass, see `refusal`.
         """
-        # `from None`: the client's exceptions hold the request, and with it the key.
+        # `from None`: the client's exceptions hold the request with its key.
         try:
             yield self._api
         except (YieldcastError, CancelledError):
@@ -103,22 +99,31 @@ class Account:
             raise FetchError(
                 f"no trusted connection to {shown(self.url)}",
                 "Update certifi (`pip install -U certifi`), or name your proxy's certificate in "
-                "REQUESTS_CA_BUNDLE. A `verify: 0` in ~/.cdsapirc is not followed: it would show the key.",
+                "REQUESTS_CA_BUNDLE. A `verify: 0` in ~/.cdsapirc is ignored: it would expose the key.",
             ) from None
         except (requests.ConnectionError, requests.Timeout) as error:
             raise RetryableError(
                 f"no connection to {shown(self.url)} ({type(error).__name__})", _BUSY_HINT
             ) from None
         except Exception as error:
-            # Links that are not there, keys, types, assertions: the client raises whatever comes up.
+            # The client raises any kind of error on an unexpected answer (missing links, keys, types).
             text = self.redact(f"{type(error).__name__}: {error}")[:_ANSWER_LIMIT]
             raise RetryableError(
-                f"{shown(self.url)} sent something else than its client expects ({text})",
-                "A service under repair does this. If it stays: `pip install -U cdsapi`.",
+                f"{shown(self.url)} sent an answer that its client does not expect ({text})",
+                "A service under repair does this. If it persists: `pip install -U cdsapi`.",
             ) from None
 
     def refusal(self, answer: requests.Response, dataset: str = "") -> FetchError:
-        """The error for an answer with a status of 400 or more (table: data-sources.md, section 1.8)."""
+        """The error for an answer with a status of 400 or more.
+
+        Args:
+            answer: of the server.
+            dataset: name of the dataset, for messages.
+
+        Returns:
+            RetryableError (busy or down), CredentialsError (key, licence), RequestTooLargeError,
+            JobExpiredError, NotYetPublishedError, or FetchError for any other refusal.
+        """
         title, said = self.problem(answer)
         status, path = answer.status_code, urlsplit(str(answer.url)).path
         text = f"the CDS answered {status}: {said or shown(str(answer.url))}"
@@ -135,20 +140,20 @@ class Account:
                 "there, or with `yieldcast doctor --accept-licences`.",
             )
         if status == 403 and "cost" in title:
-            return RequestTooLargeError(text, "Ask for less at once.")
-        if status in (403, 404) and "/jobs/" in path:  # dismissed, expired, or of another account's key
+            return RequestTooLargeError(text, "Request less at a time.")
+        if status in (403, 404) and "/jobs/" in path:  # dismissed, expired, or another account's
             late = "not ready" in title
-            return RetryableError(text) if late else JobExpiredError(text, "A new job is made the next time.")
+            return RetryableError(text) if late else JobExpiredError(text, "The next try submits a new job.")
         if status == 404:
             return FetchError(
                 text, f"Is {shown(self.url)} the root of a CDS, and {dataset!r} one of its datasets?"
             )
         if status == 400 and NOT_YET.search(said):
-            return NotYetPublishedError(text, "Ask again when the data are out.")
+            return NotYetPublishedError(text, "Fetch again when the data are published.")
         return FetchError(text, "The request was refused; trying again will not help.")
 
     def problem(self, answer: requests.Response) -> tuple[str, str]:
-        """Title (lower case) and full text of an answer that says why not; both may be empty."""
+        """Title (lower case) and full text of an error answer; both may be empty."""
         try:
             said = answer.json()
         except ValueError:
@@ -160,17 +165,17 @@ class Account:
         return str(said.get("title", "")).lower(), self.redact(text)[:_ANSWER_LIMIT]
 
     def redact(self, text: str) -> str:
-        """The text without the key."""
+        """The text with the key replaced by ``[key]``."""
         return text.replace(self._key, "[key]")
 
     @property
     def site(self) -> str:
-        """The website that belongs to the API."""
+        """Address of the website of this CDS."""
         return self.url.removesuffix("/api")
 
 
 def credentials(url: str = "") -> tuple[str, str]:
-    """The address of the CDS and where its key comes from, never the key.
+    """Address of the CDS and the origin of its key (environment or file), never the key itself.
 
     Raises:
         CredentialsError: as `Account`.
@@ -179,28 +184,38 @@ def credentials(url: str = "") -> tuple[str, str]:
     return address, key_from
 
 
-def check_key(cds: Cds) -> dict[str, Any]:
-    """Ask the CDS whether it knows the key; returns what it says of the account.
+def check_key(url: str = "") -> dict[str, Any]:
+    """Check that the CDS knows the key.
+
+    Args:
+        url: see `Account`.
+
+    Returns:
+        the CDS's description of the account.
 
     Raises:
-        CredentialsError: it does not, or there is none.
-        AgainError: it does not answer.
+        CredentialsError: unknown key, or none.
+        RetryableError: the CDS does not answer.
     """
-    with Account(cds.url) as account, account.asking() as api:
+    with Account(url) as account, account.asking() as api:
         return dict(api.check_authentication())
 
 
-def missing_licences(cds: Cds, datasets: Sequence[str]) -> list[Licence]:
-    """The licences of some datasets that the account has not accepted, each once.
+def missing_licences(url: str, datasets: Sequence[str]) -> list[Licence]:
+    """Licences of datasets that the account has not accepted, each once.
 
-    A dataset's catalogue entry links to its licences, the list of all licences has the same addresses with
-    id and latest revision (cads-catalogue-api-service: client.py, vocabularies.py). Not seen live: whether
-    a dataset can still ask for an earlier revision, which that list would not show.
+    A dataset's catalogue entry links to its licences; the list of all licences has the same addresses with
+    id and latest revision (cads-catalogue-api-service: client.py, vocabularies.py). Unknown: whether a
+    dataset can require an earlier revision, which that list would not show.
+
+    Args:
+        url: see `Account`.
+        datasets: names in the catalogue.
 
     Raises:
-        CredentialsError, AgainError, FetchError: as `Account.asking`; also a licence that is on no list.
+        FetchError: or a subclass, see `Account.refusal`; also for a licence that the list lacks.
     """
-    with Account(cds.url) as account:
+    with Account(url) as account:
         with account.asking() as api:
             accepted = {(str(row["id"]), int(row["revision"])) for row in api.get_accepted_licences()}
             known = list(api.get_licences())
@@ -215,27 +230,20 @@ def missing_licences(cds: Cds, datasets: Sequence[str]) -> list[Licence]:
     return list(missing.values())
 
 
-def accept(cds: Cds, licences: Sequence[Licence]) -> None:
-    """Accept licences in the account's name; only ever on the user's word.
+def accept(url: str, licences: Sequence[Licence]) -> None:
+    """Accept licences in the account's name; call only when the user asked for it.
+
+    Args:
+        url: see `Account`.
+        licences: from `missing_licences`.
 
     Raises:
-        CredentialsError, AgainError, FetchError: as `Account.asking`.
+        FetchError: or a subclass, see `Account.refusal`.
     """
-    with Account(cds.url) as account:
+    with Account(url) as account:
         for licence in licences:
             with account.asking(licence.dataset) as api:
                 api.accept_licence(licence.id, licence.revision)
-
-
-def available(cds: Cds, dataset: str, request: dict[str, Any]) -> dict[str, list[str]]:
-    """The values that a dataset still offers for each key, given those of a request.
-
-    Raises:
-        CredentialsError, AgainError, FetchError: as `Account.asking`; a request it does not understand.
-    """
-    with Account(cds.url) as account, account.asking(dataset) as api:
-        offered: dict[str, list[str]] = api.apply_constraints(dataset, request)
-        return {str(key): list(values) for key, values in offered.items()}
 
 
 def _ignore(*_: Any, **__: Any) -> None:
@@ -248,6 +256,6 @@ def _looked_up(link: dict[str, str], known: list[dict[str, Any]], dataset: str, 
         if (file and file == urlsplit(link.get("href", "")).path) or (title and title == link.get("title")):
             return Licence(str(row["id"]), int(row["revision"]), str(row.get("label", row["id"])), dataset)
     raise FetchError(
-        f"{dataset} asks for the licence {link.get('title')!r}, which is not on the CDS's list",
+        f"{dataset} requires the licence {link.get('title')!r}, which is not on the CDS's list",
         f"See {site}/datasets/{dataset}?tab=download#manage-licences.",
     )

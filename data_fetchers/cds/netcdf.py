@@ -1,4 +1,4 @@
-"""Answers of the CDS, opened whatever they are packed in and brought into one layout."""
+"""Opens answers of the CDS, packed in any way, in one common layout."""
 
 from __future__ import annotations
 
@@ -23,21 +23,25 @@ _TEXTS = {b"{": "a JSON text", b"[": "a JSON text", b"<": "a web page"}
 
 
 def open_answer(path: Path, limit: int = ZIP_LIMIT_bytes) -> list[xr.Dataset]:
-    """Open what the CDS sent, known by its first bytes, lazily; the caller closes each dataset.
+    """Open an answer of the CDS, netCDF-4 or a zip of netCDF-4 files (told apart by the first bytes).
 
-    A zip is read member by member into memory: nothing is written, and no name in it is used as a path.
-    Each dataset then has ``valid_time`` (old name: ``time``), ``latitude`` in either direction,
-    ``longitude`` within -180 and 180 and rising, no scalar ``number``, and ``expver`` as text along
-    ``valid_time`` where the file says it; an old ``expver`` dimension is resolved, final before preliminary.
-    Layout: CDS since late 2024 (cads_adaptors/tools/convertors.py), which may change by its own word.
+    Datasets are opened lazily and the caller closes them. The members of a zip are read into memory: nothing
+    is written to disk, and no name in the zip is used as a path. The layout is that of the CDS since late
+    2024 (cads_adaptors/tools/convertors.py), which may change without notice.
 
     Args:
-        path: a file of any name.
-        limit: most bytes that the members of a zip may have together, unpacked.
+        path: the file; its name does not matter.
+        limit: largest total size of the unpacked members of a zip (bytes).
+
+    Returns:
+        datasets with ``valid_time`` (renamed from ``time`` in older files), ``latitude`` rising or falling,
+        ``longitude`` rising within -180 to 180, no scalar ``number``, and ``expver`` as text along
+        ``valid_time`` if the file has it. With an ``expver`` dimension (older files) final values are taken,
+        and preliminary ones where there is no final value.
 
     Raises:
-        AgainError: damaged, cut off, or a text instead of data.
-        FetchError: another format than was asked for, or a zip that is not to be trusted.
+        RetryableError: damaged or incomplete, or a text instead of data.
+        FetchError: another format than requested, or an unsafe zip.
     """
     head = _head(path)
     if head.startswith(_HDF5):
@@ -51,13 +55,13 @@ def open_answer(path: Path, limit: int = ZIP_LIMIT_bytes) -> list[xr.Dataset]:
             return opened
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise RetryableError(
-            f"{path.name}: expected a whole zip, received a damaged one ({error})"
+            f"{path.name}: expected a complete zip, received a damaged one ({error})"
         ) from error
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[list[xr.Dataset]]:
-    """`open_answer`, closed at the end; a file that breaks while its values are read is an AgainError."""
+    """Context of `open_answer` that closes the datasets; RetryableError if reading their values fails."""
     datasets = open_answer(path)
     try:
         yield datasets
@@ -75,7 +79,7 @@ def _head(path: Path) -> bytes:
         with open(path, "rb") as file:
             return file.read(16)
     except FileNotFoundError as error:
-        raise RetryableError(f"{path.name}: expected a file, there is none") from error
+        raise RetryableError(f"{path.name}: expected a file, found none") from error
 
 
 def _not_netcdf(head: bytes, name: str) -> FetchError:
@@ -97,7 +101,7 @@ def _members(archive: zipfile.ZipFile, name: str, limit: int) -> list[zipfile.Zi
     if total > limit:
         raise FetchError(
             f"{name}: expected at most {limit / 1e9:.1f} GB in the zip, it unpacks to {total / 1e9:.1f} GB",
-            "This is more than was asked for: refused.",
+            "This is more than was requested: refused.",
         )
     for member in members:
         if "\\" in member.filename or ":" in member.filename or member.filename.startswith("/"):
@@ -118,7 +122,7 @@ def _from_zip(archive: zipfile.ZipFile, member: zipfile.ZipInfo, stack: ExitStac
     label = f"{Path(str(archive.filename)).name}: {member.filename}"
     with archive.open(member) as file:
         head = file.read(16)
-        if not head.startswith(_HDF5):  # before the rest is unpacked
+        if not head.startswith(_HDF5):  # checked before the rest is unpacked
             raise _not_netcdf(head, label)
         ds = _opened(io.BytesIO(head + file.read(member.file_size)), label)
     stack.callback(ds.close)
@@ -130,7 +134,7 @@ def _opened(file: Path | io.BytesIO, label: str) -> xr.Dataset:
         raw = open_hdf5(file) if isinstance(file, Path) else _open_bytes(file)
     except (OSError, ValueError, KeyError) as error:
         raise RetryableError(
-            f"{label}: expected a whole netCDF-4 file, received a damaged one ({error})"
+            f"{label}: expected a complete netCDF-4 file, received a damaged one ({error})"
         ) from error
     try:
         ds = _normal(raw)
@@ -142,7 +146,7 @@ def _opened(file: Path | io.BytesIO, label: str) -> xr.Dataset:
 
 
 def _open_bytes(file: io.BytesIO) -> xr.Dataset:
-    # The same first look as in `open_hdf5`.
+    # As in `open_hdf5`.
     with h5py.File(file, "r") as handle:
         handle.attrs.get("_nc3_strict")
     return xr.open_dataset(file, engine="h5netcdf", decode_timedelta=False)
@@ -163,7 +167,8 @@ def _normal(ds: xr.Dataset) -> xr.Dataset:
             text = text.expand_dims(valid_time=ds["valid_time"])
         ds = ds.assign_coords(expver=text)
     if "longitude" in ds.coords:
-        # Rounded before, or 180.00000000001 and 179.99999999999 part; and after: 285.1 - 360 is not -74.9.
+        # Rounded before, so that 180.00000000001 and 179.99999999999 do not end up 360 degrees apart; and
+        # after, because 285.1 - 360 is not exactly -74.9.
         longitude = np.round((np.round(ds["longitude"].values, 6) + 180.0) % 360.0 - 180.0, 6)
         ds = ds.assign_coords(longitude=("longitude", longitude, ds["longitude"].attrs))
         if (np.diff(longitude) <= 0).any():
@@ -172,7 +177,7 @@ def _normal(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _one_version(ds: xr.Dataset) -> xr.Dataset:
-    """Final values where there are any, preliminary ones elsewhere: the layout before late 2024."""
+    """Final values, and preliminary ones where there is no final value (layout before late 2024)."""
     versions = sorted(ds["expver"].values.tolist(), key=int)  # 1 (final) before 5 (preliminary)
     layers = [ds.sel(expver=v, drop=True) for v in versions]
     fields = [name for name, array in ds.data_vars.items() if "expver" in array.dims]

@@ -1,4 +1,4 @@
-"""Which Climate Data Store, with which key, and a session that sends the key to it alone."""
+"""Address and key of the Climate Data Store, and a session that sends the key to no other host."""
 
 from __future__ import annotations
 
@@ -25,11 +25,14 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 def settings(url: str) -> tuple[str, str, str]:
-    """Address, key, and where the key comes from, in cdsapi's order: argument, environment, file.
+    """Address, key and origin of the key, in cdsapi's order: argument, environment, file.
+
+    Args:
+        url: address; empty for the configured one.
 
     Raises:
         NoKeyError: no key.
-        CredentialsError: a key in the old form, or an address that would show it to others or holds one.
+        CredentialsError: a key in the old form, or an address that would expose the key or contains one.
     """
     path = Path(os.path.expanduser(os.environ.get("CDSAPI_RC") or "~/.cdsapirc"))
     try:
@@ -41,20 +44,20 @@ def settings(url: str) -> tuple[str, str, str]:
     if not key:
         raise NoKeyError(f"no key for the CDS, neither in CDSAPI_KEY nor in {path}", HOW)
     if ":" in key:
-        raise CredentialsError(f"the key from {key_from} has the form UID:KEY, which ended in 2024", HOW)
+        raise CredentialsError(f"the key from {key_from} has the old form UID:KEY, not valid since 2024", HOW)
     if not key.isascii() or not key.isprintable() or " " in key or "<" in key:
-        raise CredentialsError(f"the key from {key_from} is not a token: it holds odd characters", HOW)
+        raise CredentialsError(f"the key from {key_from} is not a token: unexpected characters", HOW)
     return _address(url or os.environ.get("CDSAPI_URL") or lines.get("url") or DEFAULT_URL), key, key_from
 
 
 class NoKeyError(CredentialsError):
-    """There is no key for the CDS at all."""
+    """No key for the CDS is configured."""
 
 
 class _NoMessages(requests.adapters.BaseAdapter):
-    """Stands where the client's constructor asks for the service's announcements.
+    """Answers the client constructor's call for announcements of the service with an empty list.
 
-    That call would block for minutes when the server is down, and end as a Python warning.
+    The real call would block for minutes when the server is down, and end in a Python warning.
     """
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
@@ -68,7 +71,7 @@ class _NoMessages(requests.adapters.BaseAdapter):
 
 
 class KeySession(SafeSession):
-    """Sends the key to the CDS and to nobody else, whatever links its answers hold."""
+    """A session that sends the key to the CDS only, whatever links the answers contain."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -76,19 +79,19 @@ class KeySession(SafeSession):
         self.mount(f"{url}/catalogue/v1/messages", _NoMessages())
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Refuse to carry the key to another host, port or scheme."""
+        """Send the request; FetchError when its key would go to another host, port or scheme."""
         if _KEY_HEADER in request.headers and _origin(str(request.url)) != self._home:
             raise FetchError(
-                f"the CDS sends us on to {shown(str(request.url))}: the key is not sent there",
+                f"the CDS redirects to {shown(str(request.url))}: the key is not sent there",
                 "If the service has moved, put its new address into ~/.cdsapirc or CDSAPI_URL.",
             )
         return super().send(request, **kwargs)
 
 
 def _address(url: str) -> str:
-    """The API's root without the slash and the `/v2` that older configuration files have."""
-    if "@" in url:  # first: the other messages show the address
-        raise CredentialsError("the address of the CDS holds a user name or password: refused", HOW)
+    """Root of the API without the final slash and the ``/v2`` of older configuration files."""
+    if "@" in url:  # checked first, because the other messages show the address
+        raise CredentialsError("the address of the CDS contains a user name or password: refused", HOW)
     address = re.sub(r"(/+v[12])?/*$", "", url.strip())
     try:
         parts, _ = urlsplit(address), _origin(address)
@@ -97,7 +100,7 @@ def _address(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise CredentialsError(f"{url!r} is not the address of a CDS", HOW)
     if parts.scheme == "http" and parts.hostname not in _LOCAL:
-        raise CredentialsError(f"{shown(address)} would get the key unencrypted", "Write https:// instead.")
+        raise CredentialsError(f"{shown(address)} would receive the key unencrypted", "Use https:// instead.")
     return address
 
 

@@ -1,4 +1,4 @@
-"""One loop for all sources: skip what verifies, fetch the rest a few at a time, sum up."""
+"""Downloads the requests of all sources: skip stored answers, fetch the others a few at a time, summarise."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from typing import Any
 
 from data_fetchers.engine import clock
 from data_fetchers.engine.cache import Request, RequestCache, timestamp
-from data_fetchers.engine.source import STOP, Outcome, Retry, RetryableError, Source, run_part
+from data_fetchers.engine.source import STOP, Outcome, Retry, RetryableError, Source, fetch_request
 from yieldcast.data.files import disk_error, exclusive_lock, make_folder
 from yieldcast.errors import CredentialsError, YieldcastError
 
 _TICK_s = 0.5
-_GIVE_UP = 8  # parts in a row
+_GIVE_UP = 8  # failed requests in a row
 
 
 @dataclass
 class SourceSummary:
-    """What became of the parts of one source.
+    """Results of the requests of one source.
 
     Args:
-        name: of the source, or what the caller names the plan.
-        total, kept, fetched: parts in all, verified before, fetched now.
-        bytes: fetched now.
-        revised: parts whose contents replaced others.
-        missing: parts that did not arrive, with the reason; of some an earlier file may be there.
-        absent: the same parts themselves.
-        waiting: parts under way, with what they wait for.
+        name: name of the source, or the label that the caller gave.
+        total, kept, fetched: number of requests: all, already stored, fetched now.
+        bytes: size of what was fetched now.
+        revised: names of requests whose answer replaced another one.
+        missing: names of requests that failed, with the error; an earlier answer may still be stored.
+        absent: the same requests as objects.
+        waiting: names of running requests, with what they wait for.
     """
 
     name: str
@@ -48,7 +48,7 @@ class SourceSummary:
 
     @property
     def done(self) -> int:
-        """Parts that need no more work in this run."""
+        """Number of requests that need no more work in this run."""
         return self.kept + self.fetched + len(self.missing)
 
 
@@ -66,27 +66,27 @@ def fetch_requests(
     today: dt.date | None = None,
     labels: Sequence[str] = (),
 ) -> list[SourceSummary]:
-    """Bring all parts of all plans onto their shelves, a few of each source at a time.
+    """Fetch all requests that have no up-to-date answer in the cache, a few of each source at a time.
 
     Args:
-        plans: sources, each with its parts.
-        folder: holds one shelf per source and ``manifest.jsonl``, a line for every part that was tried.
-        executor: any `concurrent.futures.Executor` whose workers see `folder`; threads if none.
-        retry: how often one part is tried.
-        progress: called about twice a second with what is done and what is waited for.
-        today: the day that decides what is stale; today if none.
-        labels: what progress and summary call each plan; the sources' names if none.
+        plans: sources, each with its requests.
+        folder: holds one cache per source and ``manifest.jsonl``, one line per request that was tried.
+        executor: any `concurrent.futures.Executor` whose workers see `folder`; threads if None.
+        retry: number of tries per request and pauses between them.
+        progress: called about twice a second with the summaries so far.
+        today: date on which outdated answers are decided; the current date if None.
+        labels: name of each plan in progress and summary; the sources' names if empty.
 
     Returns:
-        one summary per plan; what is missing is in it, with the reason.
+        one summary per plan; failed requests are listed in it with the error.
 
     Raises:
-        MissingDataError: the disk refuses, or another fetch is at work in `folder`.
+        MissingDataError: the disk refuses, or another fetch works in `folder`.
     """
     make_folder(folder)
     today = today or clock.today()
     with exclusive_lock(folder, "another fetch is at work in"):
-        queues = [_Queue(source, parts, folder / source.name, today) for source, parts in plans]
+        queues = [_Queue(source, requests, folder / source.name, today) for source, requests in plans]
         for queue, label in zip(queues, labels, strict=False):
             queue.summary.name = label
         if executor is not None:
@@ -98,7 +98,7 @@ def fetch_requests(
             return _Loop(queues, folder, pool, retry or Retry(), progress).run()
         except KeyboardInterrupt:
             STOP.set()
-            # No waiting for a service that hangs: a part that is cut off harms nothing.
+            # Do not wait for a service that hangs: an interrupted request does no harm.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         except BaseException:
@@ -111,18 +111,18 @@ def fetch_requests(
 
 
 class _Queue:
-    """The parts of one source that are still to do, and the count of those done."""
+    """Open requests of one source, and the summary of the finished ones."""
 
-    def __init__(self, source: Source, parts: Iterable[Request], folder: Path, today: dt.date) -> None:
-        self.source, self.shelf = source, RequestCache(folder)
-        self.shelf.make()
-        self.shelf.remove_leftovers()
+    def __init__(self, source: Source, requests: Iterable[Request], folder: Path, today: dt.date) -> None:
+        self.source, self.cache = source, RequestCache(folder)
+        self.cache.make()
+        self.cache.remove_leftovers()
         self.summary = SourceSummary(source.name)
         self.pending: deque[Request] = deque()
         self.next_start = 0.0
-        self.failures = 0  # parts in a row that the service did not deliver
-        for part in dict.fromkeys(parts):
-            for leaf, record in self.shelf.below(part):
+        self.failures = 0  # consecutive requests that the service did not answer
+        for request in dict.fromkeys(requests):
+            for leaf, record in self.cache.expanded(request):
                 self.summary.total += 1
                 if record is None or source.stale(leaf, record, today):
                     self.pending.append(leaf)
@@ -130,17 +130,17 @@ class _Queue:
                     self.summary.kept += 1
 
     def take(self, under_way: int, now: float) -> Request | None:
-        """The next part that may start now."""
+        """The next request that may start now, or None."""
         if not self.pending or under_way >= self.source.workers or now < self.next_start:
             return None
         self.next_start = now + self.source.seconds_between
         return self.pending.popleft()
 
     def settle(self, outcome: Outcome) -> list[Outcome]:
-        """Count an outcome; returns those of parts that are given up with it.
+        """Count an outcome; return the outcomes of requests that are given up because of it.
 
-        A refused key ends the whole source, and so do parts that fail in a row, each after all its tries:
-        the service is down, and asking for thousands more would take hours.
+        A refused key ends the whole source. So do eight requests in a row that fail after all their tries:
+        the service is down, and trying thousands more would take hours.
         """
         if outcome.split:
             self.summary.total += len(outcome.split) - 1
@@ -149,23 +149,23 @@ class _Queue:
             self.failures = 0
             self.summary.fetched += 1
             self.summary.bytes += int(outcome.record["bytes"])
-            self.summary.revised += [outcome.part.name] if outcome.revised else []
+            self.summary.revised += [outcome.request.name] if outcome.revised else []
         elif outcome.error is not None:
-            self._miss(outcome.part, outcome.error)
+            self._miss(outcome.request, outcome.error)
             self.failures += isinstance(outcome.error, RetryableError)
         if outcome.error is None:
             return []
         if not isinstance(outcome.error, CredentialsError) and self.failures < _GIVE_UP:
             return []
-        given_up = [Outcome(part, error=outcome.error, tries=0) for part in self.pending]
+        given_up = [Outcome(request, error=outcome.error, tries=0) for request in self.pending]
         self.pending.clear()
         for one in given_up:
-            self._miss(one.part, outcome.error)
+            self._miss(one.request, outcome.error)
         return given_up
 
-    def _miss(self, part: Request, error: YieldcastError) -> None:
-        self.summary.missing.append((part.name, error))
-        self.summary.absent.append(part)
+    def _miss(self, request: Request, error: YieldcastError) -> None:
+        self.summary.missing.append((request.name, error))
+        self.summary.absent.append(request)
 
 
 class _Loop:
@@ -183,15 +183,15 @@ class _Loop:
                 if not self.under_way:
                     time.sleep(min(self._timeout(), _TICK_s))
                 for future in done:
-                    queue, _part = self.under_way.pop(future)
+                    queue, _request = self.under_way.pop(future)
                     outcome = future.result()
-                    self._note([outcome, *queue.settle(outcome)])
-                self._tell()
+                    self._log([outcome, *queue.settle(outcome)])
+                self._report()
         except BaseException:
             for future in self.under_way:
                 future.cancel()
             raise
-        self._tell()
+        self._report()
         return [queue.summary for queue in self.queues]
 
     def _start(self) -> bool:
@@ -199,11 +199,13 @@ class _Loop:
         for queue in self.queues:
             while True:
                 count = sum(owner is queue for owner, _ in self.under_way.values())
-                part = queue.take(count, time.monotonic())
-                if part is None:
+                request = queue.take(count, time.monotonic())
+                if request is None:
                     break
-                future = self.executor.submit(run_part, queue.source, part, queue.shelf.folder, self.retry)
-                self.under_way[future] = (queue, part)
+                future = self.executor.submit(
+                    fetch_request, queue.source, request, queue.cache.folder, self.retry
+                )
+                self.under_way[future] = (queue, request)
                 started = True
         return started
 
@@ -214,14 +216,14 @@ class _Loop:
         starts = [q.next_start - now for q in free if q.source.seconds_between]
         return max(0.01, min([_TICK_s, *starts]))
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         for queue in self.queues:
-            own = [part for owner, part in self.under_way.values() if owner is queue]
-            queue.summary.waiting = {p.name: str(queue.shelf.job(p).load().get("state", "")) for p in own}
+            own = [request for owner, request in self.under_way.values() if owner is queue]
+            queue.summary.waiting = {p.name: str(queue.cache.job(p).load().get("state", "")) for p in own}
         self.progress([queue.summary for queue in self.queues])
 
-    def _note(self, outcomes: Sequence[Outcome]) -> None:
-        """One manifest line each."""
+    def _log(self, outcomes: Sequence[Outcome]) -> None:
+        """Append one line per outcome to the manifest."""
         path = self.folder / "manifest.jsonl"
         try:
             with open(path, "a", encoding="utf-8") as file:
@@ -233,7 +235,7 @@ class _Loop:
 def _line(outcome: Outcome) -> Mapping[str, Any]:
     what = "fetched" if outcome.record else "split" if outcome.split else "missing"
     return {
-        "time": timestamp(), "source": outcome.part.source, "part": outcome.part.file, "outcome": what,
+        "time": timestamp(), "source": outcome.request.source, "part": outcome.request.file, "outcome": what,
         "tries": outcome.tries, "seconds": outcome.seconds,
         "bytes": outcome.record["bytes"] if outcome.record else 0,
         "error": str(outcome.error) if outcome.error else "",

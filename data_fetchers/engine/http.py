@@ -1,4 +1,4 @@
-"""HTTP as all fetchers use it: time-outs, size limits, no redirect to another host, clear errors."""
+"""HTTP for all fetchers: time-outs, size limits, no redirect to another host, clear errors."""
 
 from __future__ import annotations
 
@@ -21,11 +21,41 @@ TIMEOUT_s = (15.0, 120.0)  # to connect, between two reads
 _BUSY = (408, 429, 500, 502, 503, 504)
 _CHUNK = 1 << 18
 _RESUMES = 5
-AGENT = "Mozilla/5.0 (compatible; yieldcast)"  # CONAB's server turns away what does not look like a browser
+AGENT = "Mozilla/5.0 (compatible; yieldcast)"  # CONAB's server refuses unknown agents
+
+
+class BusyError(RetryableError):
+    """An answer with a status that says that the service is busy or down.
+
+    Args:
+        message, hint, after_s: see `RetryableError`.
+        status: HTTP status, 400 to 599.
+        reason: beginning of the answer's text; empty without one.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", after_s: float | None = None, status: int = 0, reason: str = ""
+    ) -> None:
+        super().__init__(message, hint, after_s)
+        self.status, self.reason = status, reason
+
+
+class RefusedError(FetchError):
+    """An answer with a status that refuses the request for good.
+
+    Args:
+        message, hint: see `YieldcastError`.
+        status: HTTP status, 400 to 599.
+        reason: beginning of the answer's text; empty without one.
+    """
+
+    def __init__(self, message: str, hint: str = "", status: int = 0, reason: str = "") -> None:
+        super().__init__(message, hint)
+        self.status, self.reason = status, reason
 
 
 class SafeSession(requests.Session):
-    """A session that follows redirects on the same host only: headers with a key never reach another one."""
+    """A session that follows redirects on the same host only, so that a key never reaches another host."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +63,7 @@ class SafeSession(requests.Session):
         self.max_redirects = 5
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """The address to go on to, refused when it leaves the host or falls back from https."""
+        """Address of the redirect; FetchError when it leaves the host or changes from https to http."""
         target = super().get_redirect_target(resp)
         if target is None:
             return None
@@ -42,9 +72,9 @@ class SafeSession(requests.Session):
         if old.hostname != new.hostname or (old.port != new.port and not _to_https(old, new)) or downgrade:
             resp.close()
             raise FetchError(
-                f"{old.hostname} sends us on to {new.scheme}://{new.hostname}: refused",
-                "If the service has moved, give its new address; otherwise a proxy or a captive portal is "
-                "between you and it.",
+                f"{old.hostname} redirects to {new.scheme}://{new.hostname}: refused",
+                "If the service has moved, give its new address; otherwise a proxy or a login page of your "
+                "network answers in its place.",
             )
         return target
 
@@ -62,19 +92,19 @@ def get(
     refuse_html: bool = True,
     timeout_s: tuple[float, float] = TIMEOUT_s,
 ) -> bytes:
-    """The body of a GET, all of it.
+    """The complete body of a GET.
 
     Args:
         session: usually a `SafeSession`.
         url: absolute address.
         params: query.
-        limit: most bytes to take.
-        refuse_html: raise AgainError for a page of HTML: services under repair send one with status 200.
+        limit: largest size to accept (bytes).
+        refuse_html: raise RetryableError for an HTML page; services under repair send one with status 200.
         timeout_s: to connect, and between two reads (s).
 
     Raises:
-        AgainError: no connection, busy, cut off, empty, HTML.
-        FetchError: refused for good, or larger than `limit`.
+        RetryableError: no connection, service busy, transfer broken, empty answer, HTML.
+        FetchError: request refused, or answer larger than `limit`.
     """
     with _translated(url), session.get(url, params=params, stream=True, timeout=timeout_s) as answer:
         raise_for_status(answer)
@@ -101,18 +131,18 @@ def download(
     size: int | None = None,
     md5: str | None = None,
 ) -> None:
-    """Stream a GET into a file, taking up a cut connection where it broke when the server can.
+    """Stream a GET into a file; resume a broken transfer where the server supports it.
 
     Args:
         session: usually a `SafeSession`.
         url: absolute address.
-        target: file to write; what it holds after an error is worth nothing.
-        limit: most bytes to take.
-        size: bytes expected, when the service has said.
-        md5: checksum expected, when the service has said.
+        target: file to write; after an error its contents are undefined.
+        limit: largest size to accept (bytes).
+        size: expected size (bytes), if the service states it.
+        md5: expected checksum, if the service states it.
 
     Raises:
-        AgainError, FetchError: as `get`; AgainError too for another size or checksum than expected.
+        RetryableError, FetchError: as `get`; RetryableError also for another size or checksum.
         MissingDataError: the disk refuses.
     """
     received, resumes = 0, 0
@@ -131,15 +161,17 @@ def download(
     if received == 0:
         raise RetryableError(f"{shown(url)} sent an empty file")
     if md5 is not None and _md5(target) != md5:
-        raise RetryableError(f"{shown(url)}: the checksum of what arrived is not the one announced")
+        raise RetryableError(f"{shown(url)}: the file does not have the checksum that the service states")
 
 
 def _stream(session: requests.Session, url: str, target: Path, start: int, limit: int) -> int:
     headers = {"Range": f"bytes={start}-"} if start else {}
-    # identity: a compressed body could not be taken up in the middle
+    # identity: a compressed body could not be resumed in the middle
     headers["Accept-Encoding"] = "identity"
     with session.get(url, headers=headers, stream=True, timeout=TIMEOUT_s) as answer:
-        if start and answer.status_code == 416:  # nothing after `start`: was it all, or has the file changed?
+        if (
+            start and answer.status_code == 416
+        ):  # nothing after `start`: complete, or a changed file: start again
             return _stream(session, url, target, 0, limit)
         raise_for_status(answer)
         resumed = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(
@@ -165,18 +197,23 @@ def _stream(session: requests.Session, url: str, target: Path, start: int, limit
 
 
 def raise_for_status(answer: requests.Response) -> None:
-    """AgainError for a service that is busy or down (with its Retry-After), FetchError for a refusal."""
+    """Raise for a status of 400 or more.
+
+    Raises:
+        BusyError: the service is busy or down.
+        RefusedError: any other status.
+    """
     if answer.status_code < 400:
         return
-    text = f"{shown(str(answer.url))} answered {answer.status_code}"
-    reason = _reason(answer)
-    if answer.status_code in _BUSY:
-        raise RetryableError(f"{text}{reason}", "The service is busy or down.", after_s=retry_after(answer))
-    raise FetchError(f"{text}{reason}", "The request was refused; trying again will not help.")
+    status, reason = answer.status_code, _reason(answer)
+    text = f"{shown(str(answer.url))} answered {status}" + (f": {reason}" if reason else "")
+    if status in _BUSY:
+        raise BusyError(text, "The service is busy or down.", retry_after(answer), status, reason)
+    raise RefusedError(text, "The request was refused; trying again will not help.", status, reason)
 
 
 def retry_after(answer: requests.Response) -> float | None:
-    """Seconds that the service asks to wait, from a number or a date; None when it does not say."""
+    """Seconds that the service asks to wait (Retry-After as number or date); None without one."""
     text = answer.headers.get("Retry-After", "").strip()
     if text.isdigit():
         return float(text)
@@ -187,12 +224,12 @@ def retry_after(answer: requests.Response) -> float | None:
 
 
 def looks_like_html(head: bytes) -> bool:
-    """Whether a body begins as a web page does."""
+    """Whether a body begins like an HTML page."""
     return head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html", b"<head"))
 
 
 def shown(url: str) -> str:
-    """An address as messages show it: without query, user and password."""
+    """An address for messages: without query, user and password."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
@@ -213,7 +250,7 @@ def _translated(url: str) -> Iterator[None]:
     except requests.exceptions.Timeout as error:
         raise RetryableError(f"{shown(url)} did not answer in time") from error
     except requests.exceptions.TooManyRedirects as error:
-        raise FetchError(f"{shown(url)} redirects in a circle") from error
+        raise FetchError(f"{shown(url)} redirects without end") from error
     except requests.RequestException as error:
         raise RetryableError(f"the connection to {shown(url)} broke ({type(error).__name__})") from error
 
@@ -226,8 +263,8 @@ def _refuse_large(answer: requests.Response, limit: int, url: str) -> None:
 
 def _too_large(url: str, limit: int) -> FetchError:
     return FetchError(
-        f"{shown(url)} wants to send more than {limit / 1e6:.0f} MB: refused",
-        "This is more than the request can be worth; is this the right service?",
+        f"{shown(url)} sends more than {limit / 1e6:.0f} MB: refused",
+        "Check that this is the address of the right service.",
     )
 
 
@@ -239,7 +276,7 @@ def _reason(answer: requests.Response) -> str:
     except requests.RequestException:
         return ""
     text = " ".join(body.decode("utf-8", "replace").split())
-    return f": {text[:200]}" if text and not looks_like_html(text.encode()) else ""
+    return "" if looks_like_html(text.encode()) else text[:200]
 
 
 def _md5(path: Path) -> str:

@@ -1,4 +1,7 @@
-"""What a source is, and how one part of it is fetched: tried, checked, put away; `loop` does so for many."""
+"""What a source must offer, and how one of its requests is fetched, checked and stored.
+
+`data_fetchers.engine.downloader` does this for many requests at a time.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,10 @@ _LONGEST_PAUSE_s = 900.0  # a service that asks for more is left to the next run
 
 
 class RetryableError(FetchError):
-    """A service that may deliver the next time: busy, down, cut off, or an answer that is not what it says.
+    """A temporary failure: the service is busy or down, the transfer broke, or the answer is invalid.
 
     Args:
-        message, hint: as for every error.
+        message, hint: see `YieldcastError`.
         after_s: seconds that the service asks to wait (Retry-After), or None.
     """
 
@@ -33,26 +36,26 @@ class RetryableError(FetchError):
 
 
 class RequestTooLargeError(FetchError):
-    """A request above the service's limit: the part is split."""
+    """A request above the service's limit; it is split into smaller ones."""
 
 
 class NotYetPublishedError(FetchError):
-    """Data that the service will have later."""
+    """Data that the service does not have yet."""
 
 
 class CancelledError(Exception):
-    """The user stopped the fetch while a part was waiting."""
+    """The user stopped the fetch while a request was waiting."""
 
 
 @dataclass(frozen=True)
 class Note:
-    """Something that a reader of a table should know, with how often it occurs.
+    """A remark on a table for its readers, with the number of cases.
 
     Args:
         table: places, weather, yields, soil, seasonal or surveys.
-        text: what, in words.
-        count: how many.
-        missing: asked for and not there: the fetch ends with exit code 4.
+        text: the remark.
+        count: number of cases, 0 or more.
+        missing: True for data that were requested and are missing: the fetch then ends with exit code 4.
     """
 
     table: str
@@ -62,49 +65,49 @@ class Note:
 
 
 class Source(Protocol):
-    """A service: what a part's answer is and when it is whole. Plain data, so that it travels to workers."""
+    """A service: how to request data, and when an answer is complete. Must be picklable for workers."""
 
     @property
     def name(self) -> str:
-        """Of the source and its shelf."""
+        """Name of the source and of its folder in the cache."""
 
     @property
     def licence(self) -> str:
-        """Of the data."""
+        """Licence of the data."""
 
     @property
     def attribution(self) -> str:
-        """The line that products must carry."""
+        """Text that products made with the data must show."""
 
     @property
     def workers(self) -> int:
-        """Most parts under way at once."""
+        """Largest number of requests at a time."""
 
     @property
     def seconds_between(self) -> float:
-        """Least time between two starts (s)."""
+        """Shortest time between the starts of two requests (s)."""
 
-    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
-        """Write the answer to `target`; return facts for the sidecar (job id, ...)."""
+    def fetch(self, request: Request, target: Path, job: PendingJob) -> Record:
+        """Write the answer to `target`; return entries for the sidecar (job id, ...)."""
 
-    def check(self, part: Request, file: Path) -> Record:
-        """Raise AgainError when the file is not the whole answer; return facts (months, preliminary, ...)."""
+    def check(self, request: Request, file: Path) -> Record:
+        """Raise RetryableError unless the answer is complete; return entries for the sidecar."""
 
-    def split(self, part: Request) -> list[Request]:
-        """Smaller parts that together are this one; empty when it cannot be split."""
+    def split(self, request: Request) -> list[Request]:
+        """Smaller requests that together replace this one; empty when it cannot be split."""
 
-    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
-        """Whether a verified part should be asked for again."""
+    def stale(self, request: Request, record: Record, today: dt.date) -> bool:
+        """Whether a stored answer is outdated and must be fetched again."""
 
 
 @dataclass(frozen=True)
 class Retry:
-    """How often and how patiently one part is tried.
+    """How often one request is tried, and the pauses between tries.
 
     Args:
-        tries: at most, 1 or more.
+        tries: largest number of tries, 1 or more.
         first_s: pause after the first failure (s), doubled after each further one.
-        longest_s: longest pause of our own (s); one that a service asks for may be longer.
+        longest_s: upper limit of these pauses (s); a service may ask for a longer one.
     """
 
     tries: int = 6
@@ -121,9 +124,9 @@ class Retry:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one part: fetched, split or missing."""
+    """Result of one request: fetched (record), split, or missing (error)."""
 
-    part: Request
+    request: Request
     record: Record | None = None
     split: tuple[Request, ...] = ()
     error: YieldcastError | None = None
@@ -132,26 +135,36 @@ class Outcome:
     seconds: float = 0.0
 
 
-def run_part(source: Source, part: Request, folder: Path, retry: Retry) -> Outcome:
-    """Fetch, check and put away one part; what a worker does, in a thread or on a Dask cluster.
+def fetch_request(source: Source, request: Request, folder: Path, retry: Retry) -> Outcome:
+    """Fetch, check and store the answer to one request; runs in a thread or on a Dask worker.
 
-    A service that does not deliver is an outcome, not an exception; a disk that refuses is raised.
+    Args:
+        source: of the request.
+        request: what to fetch.
+        folder: cache of the source.
+        retry: number of tries and pauses.
+
+    Returns:
+        the outcome; a service that fails is an outcome with an error.
+
+    Raises:
+        MissingDataError: the disk refuses.
     """
-    shelf, began = RequestCache(folder), time.monotonic()
-    job = shelf.job(part)
+    cache, began = RequestCache(folder), time.monotonic()
+    job = cache.job(request)
     if not {"job_id", "submitting"} & job.load().keys():
-        job.clear()  # what an earlier run waited for or counted says nothing about this one
+        job.clear()  # states and error counts of an earlier run are outdated
 
     def attempt() -> tuple[Record, Record]:
-        target = shelf.temporary(part)
+        target = cache.temporary(request)
         target.unlink(missing_ok=True)
-        facts = source.fetch(part, target, job)
-        return facts, source.check(part, target)
+        facts = source.fetch(request, target, job)
+        return facts, source.check(request, target)
 
     def before_pause(state: tenacity.RetryCallState) -> None:
         pause = state.next_action.sleep if state.next_action else 0
         error = state.outcome.exception() if state.outcome else ""
-        job.say(f"try {state.attempt_number + 1} in {pause:.0f} s: {error}")
+        job.set_state(f"try {state.attempt_number + 1} in {pause:.0f} s: {error}")
 
     tries = tenacity.Retrying(
         retry=tenacity.retry_if_exception(_worth_another_try), wait=retry.pause, sleep=pause,
@@ -160,29 +173,29 @@ def run_part(source: Source, part: Request, folder: Path, retry: Retry) -> Outco
 
     def outcome(**values: Any) -> Outcome:
         count = int(tries.statistics.get("attempt_number", 1))
-        return Outcome(part, tries=count, seconds=round(time.monotonic() - began, 2), **values)
+        return Outcome(request, tries=count, seconds=round(time.monotonic() - began, 2), **values)
 
     try:
         facts, found = tries(attempt)
     except RequestTooLargeError as error:
-        parts = source.split(part)
-        if not parts:
+        requests = source.split(request)
+        if not requests:
             return outcome(error=FetchError(f"{error}; it cannot be split further", error.hint))
-        shelf.commit_split(part, parts, {"fetched": timestamp(), "reason": str(error)})
-        return outcome(split=tuple(parts))
+        cache.commit_split(request, requests, {"fetched": timestamp(), "reason": str(error)})
+        return outcome(split=tuple(requests))
     except (FetchError, SchemaError) as error:
-        shelf.temporary(part).unlink(missing_ok=True)
+        cache.temporary(request).unlink(missing_ok=True)
         return outcome(error=error)
     record = {
         "fetched": timestamp(), "tries": tries.statistics.get("attempt_number", 1),
         "licence": source.licence, "attribution": source.attribution, **facts, **found,
     }  # fmt: skip
-    revised = shelf.commit(part, record)
-    return outcome(record=shelf.verified(part), revised=revised)
+    revised = cache.commit(request, record)
+    return outcome(record=cache.verified(request), revised=revised)
 
 
 def pause(seconds: float) -> None:
-    """Wait, unless the user stops the fetch; sources that poll use it too."""
+    """Wait; raise CancelledError when the user stops the fetch. Also for sources that poll."""
     if STOP.wait(seconds):
         raise CancelledError
 

@@ -1,4 +1,4 @@
-"""From cells to municipalities: nearest cells, weights of polygons, and the values taken with them."""
+"""Zonal statistics: values of grid cells to values of municipalities, by nearest cell or polygon mean."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from data_fetchers.engine.constants import EARTH_RADIUS_km
+from yieldcast.data.boundaries import FETCH_AGAIN, Boundary, boundaries_of
 from yieldcast.data.files import atomic_write
 from yieldcast.errors import ConfigError, SchemaError
 
-EARTH_RADIUS_km = 6371.0088  # mean radius R1 of GRS 80 (Moritz 2000, doi:10.1007/s001900050278)
 LAND_SEARCH_km = 50.0
 _BLOCK = 64  # time steps of a product in double precision: 64 x 161 x 161 cells are 13 MB
 
 
 class Points(NamedTuple):
-    """One cell for each place.
+    """The nearest cell of each place.
 
     Args:
-        cell: (place) int64, row x columns + column of the grid; -1 where no cell is near enough.
-        distance_km: (place) float64, from the place to the cell's centre; NaN where there is none.
+        cell: (place) int64, flat index row * columns + column; -1 where no cell is near enough.
+        distance_km: (place) float64, from the place to the cell's centre; NaN without a cell.
     """
 
     cell: NDArray[np.int64]
@@ -38,24 +39,24 @@ class Points(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Shares of cells in the mean of each municipality.
+    """Weights of the cells in the mean of each municipality.
 
     Args:
-        matrix: (municipality, cell) float64; a row sums to 1; empty without polygon or valid cell in it.
-        covered: (municipality) float64, the part of the polygon that lies in the grid, 0 to 1. Cells that are
-            masked (sea) count on neither side; NaN without a polygon, or where all of it is masked.
+        matrix: (municipality, cell) float64; a row sums to 1, or is empty without polygon or valid cell.
+        covered: (municipality) float64, fraction of the polygon's area within the grid, 0 to 1. Masked cells
+            (sea) are left out of both areas; NaN without a polygon, or where every cell is masked.
     """
 
     matrix: sparse.csr_matrix
     covered: NDArray[np.float64]
 
 
-# Where municipalities lie in a grid: one cell each, or the weights of a mean.
+# How a grid maps to municipalities: one cell each, or the weights of a mean.
 Place: TypeAlias = Points | Weights
 
 
 def has_cell(place: Place) -> NDArray[np.bool_]:
-    """(municipality) True where there is anything to take."""
+    """(municipality) True where at least one cell is assigned."""
     if isinstance(place, Points):
         return np.asarray(place.cell >= 0)
     return np.asarray(np.diff(place.matrix.indptr) > 0)
@@ -64,12 +65,12 @@ def has_cell(place: Place) -> NDArray[np.bool_]:
 def nearest(
     latitude: ArrayLike, longitude: ArrayLike, lat: ArrayLike, lon: ArrayLike, mask: ArrayLike | None = None
 ) -> Points:
-    """The cell nearest to each place; with a mask the nearest valid one within 50 km.
+    """The cell nearest to each place; with a mask the nearest valid cell within 50 km.
 
     Args:
-        latitude, longitude: (row), (column), the grid's axes, evenly spaced, in either direction (degrees).
+        latitude, longitude: (row), (column), the grid's axes, evenly spaced, rising or falling (degrees).
         lat, lon: (place), -90 to 90 and -180 to 180 (degrees).
-        mask: (row, column), True where a cell has values (land); all if none.
+        mask: (row, column), True where a cell has values (land); all cells if None.
     """
     rows, columns = np.asarray(latitude, float), np.asarray(longitude, float)
     lat, lon = np.asarray(lat, float), np.asarray(lon, float)
@@ -89,13 +90,13 @@ def nearest(
 
 
 def spacing(axis: ArrayLike) -> float:
-    """Distance between neighbours on an evenly spaced axis, above 0 (its unit)."""
+    """Step of an evenly spaced axis, above 0, in the axis's unit."""
     values = np.asarray(axis, float)
     return abs(float(values[-1] - values[0])) / max(len(values) - 1, 1)
 
 
 def _within(place: NDArray[np.float64], axis: NDArray[np.float64]) -> NDArray[np.bool_]:
-    # One cell more than the centres; 1e-6 for places that lie exactly there.
+    # One cell beyond the outer centres; 1e-6 for places exactly on that limit.
     room = spacing(axis) + 1e-6
     return np.asarray((place >= axis.min() - room) & (place <= axis.max() + room))
 
@@ -112,32 +113,32 @@ def polygon_weights(
     longitude: ArrayLike,
     mask: ArrayLike | None = None,
 ) -> Weights:
-    """What share each cell has in a municipality's mean: covered fraction times the cell's area.
+    """Weight of each cell in a municipality's mean: covered fraction of the cell times the cell's area.
 
     Args:
-        mesh: GeoJSON FeatureCollection, ``properties.code`` the municipality, longitudes -180 to 180.
+        mesh: see `yieldcast.data.boundaries`.
         municipalities: (municipality) int32, the order of the rows.
         latitude, longitude: (row), (column), the grid's axes, evenly spaced (degrees).
-        mask: (row, column), True where a cell has values; all if none.
+        mask: (row, column), True where a cell has values; all cells if None.
 
     Raises:
         ConfigError: exactextract is not installed.
-        SchemaError: a polygon that cannot be read.
+        SchemaError: a polygon cannot be read.
     """
     rows, columns = np.asarray(latitude, float), np.asarray(longitude, float)
     codes = {int(code): row for row, code in enumerate(np.asarray(municipalities))}
-    features = [f for f in mesh["features"] if f["geometry"] and int(f["properties"]["code"]) in codes]
-    # What lies beyond the grid is measured in the same way, on more cells of the same size.
-    north, west, south, east = _room(features, rows, columns)
+    boundaries = [one for one in boundaries_of(mesh) if one.polygons and one.code in codes]
+    # The grid is extended to hold all polygons, so that area outside the grid is measured in the same way.
+    north, west, south, east = _room(boundaries, rows, columns)
     shape = north + len(rows) + south, west + len(columns) + east
     corner = rows.max() + north * spacing(rows), columns.min() - west * spacing(columns)
     index, cells, shares = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
     outside = np.zeros(len(codes))
-    for feature in _covered(features, shape, corner, (spacing(rows), spacing(columns))):
+    for feature in _covered(boundaries, shape, corner, (spacing(rows), spacing(columns))):
         found = feature["properties"]
         row, column = np.divmod(np.asarray(found["cell_id"], np.int64), shape[1])
         row, column = row - north, column - west
-        # On a sphere a cell's area goes with the cosine of its latitude.
+        # On a sphere a cell's area is proportional to the cosine of its latitude.
         latitude_deg = rows.max() - row * spacing(rows)
         share = np.asarray(found["coverage"], float) * np.cos(np.radians(latitude_deg))
         within = (row >= 0) & (row < len(rows)) & (column >= 0) & (column < len(columns))
@@ -160,23 +161,17 @@ def polygon_weights(
 
 
 def _room(
-    features: list[Mapping[str, Any]], rows: NDArray[np.float64], columns: NDArray[np.float64]
+    boundaries: list[Boundary], rows: NDArray[np.float64], columns: NDArray[np.float64]
 ) -> tuple[int, int, int, int]:
-    """How many cells more to the north, west, south and east hold all polygons (none beyond the globe)."""
-    corners = [np.empty((0, 2))]
-    try:
-        for geometry in (feature["geometry"] for feature in features):
-            polygons = {"Polygon": [geometry["coordinates"]], "MultiPolygon": geometry["coordinates"]}
-            for polygon in polygons[geometry["type"]]:
-                corners.append(np.asarray(polygon[0], float)[:, :2])  # its outer ring
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise _unreadable(error) from error
+    """Cells to add in the north, west, south and east so that the grid holds all polygons."""
+    outlines = [polygon[0] for one in boundaries for polygon in one.polygons]
+    corners = [np.empty((0, 2)), *outlines]
     x, y = np.concatenate(corners).T.clip([[-180], [-90]], [[180], [90]])
     if not len(x):
         return 0, 0, 0, 0
 
     def cells(beyond: float, axis: NDArray[np.float64]) -> int:
-        return max(0, math.ceil(beyond / spacing(axis) - 0.5))  # half a cell lies beyond its centre
+        return max(0, math.ceil(beyond / spacing(axis) - 0.5))  # a cell reaches half a step beyond its centre
 
     return (
         cells(y.max() - rows.max(), rows), cells(columns.min() - x.min(), columns),
@@ -185,12 +180,12 @@ def _room(
 
 
 def _covered(
-    features: list[Mapping[str, Any]],
+    boundaries: list[Boundary],
     shape: tuple[int, int],
     corner: tuple[float, float],
     steps: tuple[float, float],
 ) -> list[dict[str, Any]]:
-    """Cells of each polygon and their covered fractions; `corner` is the grid's north-western centre."""
+    """Cells of each polygon and their covered fractions; `corner` is the centre of the north-western cell."""
     try:
         exactextract = importlib.import_module("exactextract")
         raster = importlib.import_module("exactextract.raster")
@@ -199,8 +194,11 @@ def _covered(
             "means over polygons need exactextract, which is not installed",
             "Install it with `pip install 'yieldcast[geo]'`, or take the weather at centroids.",
         ) from error
-    if not features:
+    if not boundaries:
         return []
+    features = [
+        {"type": "Feature", "properties": {"code": one.code}, "geometry": one.geometry} for one in boundaries
+    ]
     (north, west), (high, wide) = corner, steps
     north, west = north + high / 2, west - wide / 2
     grid = raster.NumPyRasterSource(
@@ -211,14 +209,7 @@ def _covered(
             exactextract.exact_extract(grid, features, ["cell_id", "coverage"], include_cols=["code"])
         )
     except RuntimeError as error:
-        raise _unreadable(error) from error
-
-
-def _unreadable(error: Exception) -> SchemaError:
-    return SchemaError(
-        f"expected GeoJSON polygons of municipalities, one cannot be read ({error!r})",
-        "Fetch the mesh again.",
-    )
+        raise SchemaError(f"mesh: expected polygons, one cannot be read ({error!r})", FETCH_AGAIN) from error
 
 
 def cached_weights(
@@ -229,13 +220,13 @@ def cached_weights(
     longitude: ArrayLike,
     mask: ArrayLike | None = None,
 ) -> Weights:
-    """`polygon_weights`, kept in `folder` under a name that changes with anything they depend on."""
+    """`polygon_weights`, saved in `folder` under a hash of all arguments and read from there next time."""
     digest = hashlib.sha256(json.dumps(mesh, sort_keys=True).encode())
     arrays = [np.asarray(a, float) for a in (municipalities, latitude, longitude)]
     for array in [*arrays, np.empty(0) if mask is None else np.asarray(mask, float)]:
         digest.update(repr(array.shape).encode() + array.tobytes())
     file = folder / f"weights-{digest.hexdigest()[:16]}.npz"
-    # A damaged one is made again. Opened here: numpy would leave that one open.
+    # A damaged file is computed again. Opened here because numpy would leave a damaged file open.
     damaged = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
     with suppress(*damaged), open(file, "rb") as handle, np.load(handle) as held:
         parts = held["data"], held["indices"], held["indptr"]
@@ -252,7 +243,7 @@ def cached_weights(
 
 
 def with_nearest(weights: Weights, points: Points) -> tuple[Weights, int]:
-    """Weights whose empty rows take the place's nearest cell, and how many did."""
+    """The weights with each empty row replaced by the place's nearest cell, and the number of such rows."""
     empty = np.flatnonzero(~has_cell(weights) & (points.cell >= 0))
     ones = np.ones(len(empty))
     added = sparse.coo_matrix((ones, (empty, points.cell[empty])), weights.matrix.shape)
@@ -260,14 +251,14 @@ def with_nearest(weights: Weights, points: Points) -> tuple[Weights, int]:
 
 
 def take(values: ArrayLike, place: Place) -> NDArray[np.float32]:
-    """Bring a field from cells to municipalities.
+    """Values of municipalities from a gridded field.
 
     Args:
-        values: (time, row, column) of the grid that `place` was made for.
-        place: one cell for each municipality, or the weights of a mean.
+        values: (time, row, column) on the grid that `place` was made for.
+        place: one cell per municipality, or the weights of a mean.
 
     Returns:
-        (municipality, time) float32; NaN without a cell, and where a cell that counts is NaN.
+        (municipality, time) float32; NaN without a cell, and where any contributing cell is NaN.
     """
     field = np.asarray(values)
     field = field.reshape(len(field), -1)

@@ -1,4 +1,4 @@
-"""What an ERA5 part asked for, and whether a file is exactly that."""
+"""Checks whether an answer of ERA5 is exactly what was requested."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from data_fetchers.engine.cache import Request
 from data_fetchers.engine.source import NotYetPublishedError, RetryableError
 
 FINAL = "0001"  # the version of final data; 0005 is the preliminary ERA5T
-_CHANGED = "The service sent another answer than was asked for; if it stays so, look for a newer yieldcast."
+_CHANGED = "The service sent another answer than requested; if it persists, look for a newer yieldcast."
 
 
 class Variable(NamedTuple):
-    """How one column of the weather table is asked for.
+    """How one column of the weather table is requested.
 
     Args:
-        variable: the CDS's name.
-        statistic: of the daily statistics, or empty for monthly means.
-        names: short names that the file may use.
-        low, high: plausible values in the file's unit.
+        variable: name at the CDS.
+        statistic: daily statistic; empty for monthly means.
+        names: possible names in the file.
+        low, high: plausible range in the file's unit.
     """
 
     variable: str
@@ -35,8 +35,8 @@ class Variable(NamedTuple):
     high: float
 
 
-# Temperatures in K: a little beyond the world records (184 and 330 K, WMO archive). Rain in m per day:
-# packing leaves values just below 0; the record month (9,300 mm, WMO archive) is 0.3 m per day.
+# Temperatures in K: slightly beyond the world records (184 and 330 K, WMO archive). Rain in m per day:
+# packing gives values slightly below 0; the record month (9,300 mm, WMO archive) has 0.3 m per day.
 VARIABLE_MAP: Mapping[str, Variable] = {
     "tmax_degC": Variable("2m_temperature", "daily_maximum", ("t2m", "mx2t"), 180.0, 335.0),
     "tmin_degC": Variable("2m_temperature", "daily_minimum", ("t2m", "mn2t"), 180.0, 335.0),
@@ -44,88 +44,88 @@ VARIABLE_MAP: Mapping[str, Variable] = {
 }
 
 
-def variable_of(part: Request) -> Variable:
-    """What the part holds."""
-    return VARIABLE_MAP[part.request["column"]]
+def variable_of(request: Request) -> Variable:
+    """The variable of a request."""
+    return VARIABLE_MAP[request.parameters["column"]]
 
 
-def asked_months(part: Request) -> NDArray[np.datetime64]:
-    """(month) datetime64[M] of the request, in order."""
-    inputs = part.request["inputs"]
+def asked_months(request: Request) -> NDArray[np.datetime64]:
+    """Requested months, in order: (month) datetime64[M]."""
+    inputs = request.parameters["inputs"]
     return np.array([f"{y}-{m}" for y in inputs["year"] for m in inputs["month"]], "datetime64[M]")
 
 
-def asked_times(part: Request) -> NDArray[np.datetime64]:
-    """(time) datetime64[D] of daily data, datetime64[M] of monthly means."""
-    months = asked_months(part)
-    return days_of(months) if variable_of(part).statistic else months
+def asked_times(request: Request) -> NDArray[np.datetime64]:
+    """Requested times: (time) datetime64[D] for daily data, datetime64[M] for monthly means."""
+    months = asked_months(request)
+    return days_of(months) if variable_of(request).statistic else months
 
 
 def days_of(months: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
-    """All days of some months."""
+    """All days of the months: (time) datetime64[D]."""
     return np.concatenate([np.arange(m, m + 1, dtype="datetime64[D]") for m in months])
 
 
-def stamps(part: Request, array: xr.DataArray) -> NDArray[np.datetime64]:
-    """The field's times as days or months.
+def stamps(request: Request, array: xr.DataArray) -> NDArray[np.datetime64]:
+    """Times of the field as days or months, in its order.
 
-    Floored: accumulated monthly means are stamped 06 UTC, others 00 UTC. Daily statistics of UTC-3 were
-    not seen; whether their days begin at 00 or at 03 UTC, this is the day.
+    Rounded down: accumulated monthly means are stamped 06 UTC, others 00 UTC. Daily statistics of UTC-3 may
+    be stamped 00 or 03 UTC (not verified); both give the right day.
     """
-    return array["valid_time"].values.astype(asked_times(part).dtype)
+    return array["valid_time"].values.astype(asked_times(request).dtype)
 
 
-def field_of(part: Request, datasets: Sequence[xr.Dataset]) -> xr.DataArray:
-    """The part's one field (valid_time, latitude, longitude), whichever member of the answer holds it.
+def field_of(request: Request, datasets: Sequence[xr.Dataset]) -> xr.DataArray:
+    """The requested field (valid_time, latitude, longitude), joined over the files of the answer.
 
     Raises:
-        AgainError: no such field, other dims, or members that do not fit together.
+        RetryableError: no such field, other dims, or files on different grids.
     """
-    names = variable_of(part).names
+    names = variable_of(request).names
     found = [ds[name] for ds in datasets for name in names if name in ds.data_vars]
     if not found:
         received = sorted({str(name) for ds in datasets for name in ds.data_vars})
-        raise RetryableError(f"{part.name}: expected one of {list(names)}, received {received}", _CHANGED)
+        raise RetryableError(f"{request.name}: expected one of {list(names)}, received {received}", _CHANGED)
     try:
         array = xr.concat(found, "valid_time", join="exact") if len(found) > 1 else found[0]
     except ValueError as error:
-        raise RetryableError(f"{part.name}: expected one grid, received members on several") from error
+        raise RetryableError(f"{request.name}: expected one grid in all files, received several") from error
     if array.dims != ("valid_time", "latitude", "longitude") or not all(array.shape):
         raise RetryableError(
-            f"{part.name}: expected values over (valid_time, latitude, longitude), received "
+            f"{request.name}: expected values over (valid_time, latitude, longitude), received "
             f"{dict(array.sizes)}",
             _CHANGED,
         )
     return array
 
 
-def check_times(part: Request, array: xr.DataArray) -> None:
-    """Every day or month that was asked for, each once, and no other.
+def check_times(request: Request, array: xr.DataArray) -> None:
+    """Check that every requested day or month occurs once, and no other.
 
     Raises:
-        NotYetError: only the last ones are missing: the CDS drops what it does not have yet silently.
-        AgainError: anything else.
+        NotYetPublishedError: only the last ones are missing; the CDS leaves out unpublished data silently.
+        RetryableError: any other difference.
     """
-    asked, received = asked_times(part), stamps(part, array)
+    asked, received = asked_times(request), stamps(request, array)
     unique = np.unique(received)
     strange = np.setdiff1d(unique, asked)
     if len(unique) < len(received) or strange.size:
-        what = f"{strange[0]} too" if strange.size else "some of them twice"
-        raise RetryableError(f"{part.name}: expected {asked[0]} to {asked[-1]}, received {what}", _CHANGED)
+        what = f"also {strange[0]}" if strange.size else "some of them twice"
+        raise RetryableError(f"{request.name}: expected {asked[0]} to {asked[-1]}, received {what}", _CHANGED)
     missing = np.setdiff1d(asked, unique)
     if not missing.size:
         return
-    text = f"{part.name}: expected {asked[0]} to {asked[-1]}, {len(missing)} of {len(asked)} are missing"
+    text = f"{request.name}: expected {asked[0]} to {asked[-1]}, {len(missing)} of {len(asked)} are missing"
     if missing[0] > unique[-1]:
         raise NotYetPublishedError(
             f"{text} in {spans(missing)}: the answer ends on {unique[-1]}",
-            "The service does not have them yet; run the fetch again later.",
+            "The service has not published them yet; run the fetch again later.",
         )
     raise RetryableError(f"{text}, the first {missing[0]}", _CHANGED)
 
 
-def check_grid(part: Request, array: xr.DataArray, box: Sequence[float], step_deg: float) -> None:
-    """The cells of the box (north, west, south, east), no more and no fewer; AgainError otherwise."""
+def check_grid(request: Request, array: xr.DataArray, box: Sequence[float], step_deg: float) -> None:
+    """RetryableError unless the field covers exactly the cells of the box (north, west, south, east)."""
     north, west, south, east = box
     for axis, low, high in (("latitude", south, north), ("longitude", west, east)):
         values = np.sort(array[axis].values)
@@ -133,47 +133,47 @@ def check_grid(part: Request, array: xr.DataArray, box: Sequence[float], step_de
         if values.shape != expected.shape or np.abs(values - expected).max() > step_deg / 10:
             step = (values[-1] - values[0]) / max(len(values) - 1, 1)
             raise RetryableError(
-                f"{part.name}: expected {axis} {low:g} to {high:g} in steps of {step_deg:g}, received "
+                f"{request.name}: expected {axis} {low:g} to {high:g} in steps of {step_deg:g}, received "
                 f"{values[0]:g} to {values[-1]:g} in steps of {step:.3g}",
                 _CHANGED,
             )
 
 
-def check_values(part: Request, array: xr.DataArray, sea_is_empty: bool) -> None:
-    """Values in the unit that we convert from, and none missing but, for ERA5-Land, the sea.
+def check_values(request: Request, array: xr.DataArray, sea_is_empty: bool) -> None:
+    """Check that values are in the expected unit and none is missing, except over sea in ERA5-Land.
 
     Raises:
-        AgainError: anything else.
+        RetryableError: otherwise.
     """
-    values, variable = array.values, variable_of(part)
+    values, variable = array.values, variable_of(request)
     empty = np.isnan(values)
     sea = empty.all(axis=0)
     if sea.all() or (empty != sea).any() or (sea.any() and not sea_is_empty):
         raise RetryableError(
-            f"{part.name}: expected values in all cells{' of land' if sea_is_empty else ''}, received "
-            f"{empty.mean():.1%} empty ones",
+            f"{request.name}: expected values in all cells{' of land' if sea_is_empty else ''}, received "
+            f"{empty.mean():.1%} empty cells",
             _CHANGED,
         )
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if not variable.low <= low <= high <= variable.high:
         raise RetryableError(
-            f"{part.name}: expected {variable.low:g} to {variable.high:g} {array.attrs.get('units', '')}, "
+            f"{request.name}: expected {variable.low:g} to {variable.high:g} {array.attrs.get('units', '')}, "
             f"received {low:.4g} to {high:.4g}; another unit?",
             _CHANGED,
         )
 
 
-def versions(part: Request, array: xr.DataArray) -> dict[str, str]:
-    """Month -> the version of its data, ``0001+0005`` when mixed; empty when the file does not say it."""
+def versions(request: Request, array: xr.DataArray) -> dict[str, str]:
+    """Version of the data of each month, ``0001+0005`` if mixed; empty if the file has no versions."""
     if "expver" not in array.coords:
         return {}
     texts = np.broadcast_to(array["expver"].values.astype(str), array["valid_time"].shape)
-    months = stamps(part, array).astype("datetime64[M]")
+    months = stamps(request, array).astype("datetime64[M]")
     return {str(m): "+".join(sorted(set(texts[months == m]))) for m in np.unique(months)}
 
 
 def spans(times: NDArray[np.datetime64] | Sequence[str]) -> str:
-    """Months in few words: ``2026-03 to 2026-06, 2026-09``; days are named by their months."""
+    """Months as short text, ``2026-03 to 2026-06, 2026-09``; days count as their months."""
     months = np.unique(np.asarray(times, "datetime64[M]"))
     runs = np.split(months, np.flatnonzero(np.diff(months).astype(int) != 1) + 1)
     return ", ".join(f"{r[0]} to {r[-1]}" if len(r) > 1 else str(r[0]) for r in runs if len(r))

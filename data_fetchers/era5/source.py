@@ -1,7 +1,7 @@
-"""ERA5 and ERA5-Land: which requests make monthly weather, and when their answers are whole.
+"""Requests for monthly weather of ERA5 and ERA5-Land, and the check of their answers.
 
-Monthly means of daily extremes are made here from daily statistics: the CDS's monthly means do not have
-them. Rain comes from the monthly means. Years are calendar years.
+Temperatures are requested as daily extremes, because the CDS has no monthly means of them; their means are
+computed in `data_fetchers.era5.table`. Rain is requested as monthly means. Years are calendar years.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from data_fetchers.cds.netcdf import reading
 from data_fetchers.cds.session import NoKeyError
 from data_fetchers.engine import clock
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
+from data_fetchers.engine.constants import BRAZIL, Area
 from data_fetchers.engine.source import Note
 from data_fetchers.era5 import answers
 from data_fetchers.era5.answers import VARIABLE_MAP
 from yieldcast.errors import ConfigError
 from yieldcast.publication import Publication, add_months
 
-BRAZIL = (6.0, -74.0, -34.0, -34.0)  # without Fernando de Noronha, 32.4 degrees west
-# From the first of the next month on: ERA5T is 5 days behind, so a month is there on the sixth; and the
-# final version, due after the three months of `Publication`, may come a little late.
+# Days after the end of a month until its preliminary version (ERA5T, 5 days behind) is available; and days
+# that the final version may be late after the three months of `Publication`.
 PRELIMINARY_days = 5
 FINAL_days = 5
 _DECADE = 10
@@ -39,7 +39,7 @@ class _Product:
     monthly: str
     step_deg: float
     first_year: int
-    months_a_part: int  # of daily data
+    months_per_request: int  # of daily data
     daily_extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,14 +59,14 @@ class Era5:
     """Daily extremes and monthly rain of ERA5 (0.25 degrees) or ERA5-Land (0.1 degrees).
 
     Args:
-        cds: how to reach the Climate Data Store.
+        cds: the Climate Data Store.
         dataset: ``era5`` or ``era5-land``.
-        area: north, west, south, east (degrees); widened to the grid.
+        area: north, west, south, east (degrees); extended to whole cells.
     """
 
     cds: Cds
     dataset: Literal["era5", "era5-land"] = "era5"
-    area: tuple[float, float, float, float] = BRAZIL
+    area: Area = BRAZIL
 
     licence = "CC-BY-4.0"  # of all four datasets since 2 July 2025 (CDS catalogue)
     workers = 3  # the CDS throttles users with more jobs in its queue
@@ -79,51 +79,50 @@ class Era5:
         if not (-90 <= south < north <= 90 and -180 <= west < east <= 180):
             raise ConfigError(
                 f"expected an area of north, west, south, east in degrees, received {self.area}",
-                "For Brazil: 6, -74, -34, -34.",
+                f"For Brazil: {', '.join(f'{edge:g}' for edge in BRAZIL)}.",
             )
 
     @property
     def name(self) -> str:
-        """Of the source and its shelf."""
+        """Name of the source and of its folder in the cache."""
         return self.dataset
 
     @property
     def attribution(self) -> str:
-        """The line that the Copernicus licence asks of products."""
+        """Text that the Copernicus licence requires on products, for data of this year."""
         return attribution(str(clock.today().year))
 
     @property
     def product(self) -> _Product:
-        """The dataset's names at the CDS."""
+        """Names and grid of the dataset at the CDS."""
         return _PRODUCTS[self.dataset]
 
     @property
-    def box(self) -> tuple[float, float, float, float]:
-        """The area, widened to whole cells: the CDS may interpolate any other."""
+    def box(self) -> Area:
+        """The area extended to whole cells; the CDS may interpolate to any other box."""
         step = self.product.step_deg
         north, west, south, east = (round(edge / step, 6) for edge in self.area)
         cells = math.ceil(north), math.floor(west), math.floor(south), math.ceil(east)
         return tuple(round(cell * step, 6) for cell in cells)  # type: ignore[return-value]
 
     def weather_requests(
-        self, years: Sequence[int], today: dt.date, shelf: RequestCache
+        self, years: Sequence[int], today: dt.date, cache: RequestCache
     ) -> tuple[list[Request], list[Note]]:
-        """What to ask for, so that the weather of some calendar years is there as far as it can be today.
+        """Requests for the weather of calendar years, as far as it is published.
 
-        Final years are asked whole, unless months of them are on the shelf already; the others month by
-        month, up to the last one that the service must have.
+        A final year is requested as a whole, unless the cache has single months of it; any other year month
+        by month, up to the last published month.
 
         Args:
-            years: any calendar years, with or without gaps.
-            today: decides what is final and what is there.
-            shelf: this source's.
+            years: calendar years, with or without gaps.
+            today: decides which months are final and which are published.
+            cache: of this source.
 
         Returns:
-            parts, and a note of the months that were not yet observed: nobody can have them, so that they
-            are not missing.
+            requests, and a note on months that are not observed yet (not counted as missing).
 
         Raises:
-            ConfigError: years that the dataset does not have.
+            ConfigError: no years, or years before the dataset begins.
         """
         years = sorted(set(years))
         if not years or years[0] < self.product.first_year:
@@ -131,44 +130,44 @@ class Era5:
                 f"expected years from {self.product.first_year} on, received {years}",
                 f"{self.dataset} begins in {self.product.first_year}.",
             )
-        parts: list[Request] = []
+        requests: list[Request] = []
         for column in VARIABLE_MAP:
-            parts += self._column_parts(column, years, today, shelf)
+            requests += self._column_requests(column, years, today, cache)
         months = [dt.date(year, month, 1) for year in years for month in range(1, 13)]
         later = [f"{m:%Y-%m}" for m in months if not _observed(m, today)]
         notes = [Note("weather", f"not yet observed: {answers.spans(later)}", len(later))]
-        return parts, notes if later else []
+        return requests, notes if later else []
 
-    def _column_parts(
-        self, column: str, years: Sequence[int], today: dt.date, shelf: RequestCache
+    def _column_requests(
+        self, column: str, years: Sequence[int], today: dt.date, cache: RequestCache
     ) -> list[Request]:
-        whole, parts = [], []
+        whole, requests = [], []
         for year in years:
             months = [m for m in range(1, 13) if _observed(dt.date(year, m, 1), today)]
-            single = [self._part(column, [year], [m]) for m in months]
-            if final_on(dt.date(year, 12, 1)) <= today and not self._by_month(column, year, single, shelf):
+            single = [self._request(column, [year], [m]) for m in months]
+            if final_on(dt.date(year, 12, 1)) <= today and not self._by_month(column, year, single, cache):
                 whole.append(year)
             else:
-                parts += single
-        return self._whole(column, whole) + parts
+                requests += single
+        return self._whole(column, whole) + requests
 
-    def _by_month(self, column: str, year: int, single: list[Request], shelf: RequestCache) -> bool:
-        """Whether a final year has months on the shelf that are not those of a whole year that was split."""
-        if not any(shelf.path(part).exists() for part in single):
+    def _by_month(self, column: str, year: int, single: list[Request], cache: RequestCache) -> bool:
+        """Whether the cache has months of a final year that do not stem from splitting the whole year."""
+        if not any(cache.path(request).exists() for request in single):
             return False
-        return not all(shelf.verified(part) for part in self._whole(column, [year]))
+        return not all(cache.verified(request) for request in self._whole(column, [year]))
 
     def _whole(self, column: str, years: list[int]) -> list[Request]:
         every = list(range(1, 13))
         if VARIABLE_MAP[column].statistic:
-            size = self.product.months_a_part
+            size = self.product.months_per_request
             cuts = [every[i : i + size] for i in range(0, 12, size)]
-            return [self._part(column, [year], months) for year in years for months in cuts]
-        # By calendar decade, so that a later first year leaves the other decades as they are.
+            return [self._request(column, [year], months) for year in years for months in cuts]
+        # By calendar decade, so that another first year changes the request of one decade only.
         decades = sorted({year // _DECADE for year in years})
-        return [self._part(column, [y for y in years if y // _DECADE == d], every) for d in decades]
+        return [self._request(column, [y for y in years if y // _DECADE == d], every) for d in decades]
 
-    def _part(self, column: str, years: Sequence[int], months: Sequence[int]) -> Request:
+    def _request(self, column: str, years: Sequence[int], months: Sequence[int]) -> Request:
         variable = VARIABLE_MAP[column]
         inputs: Record = {
             "variable": [variable.variable],
@@ -177,7 +176,7 @@ class Era5:
             "area": list(self.box),
         }
         if variable.statistic:
-            # Of several months all 31: the CDS drops 31 February (cads_adaptors/mapping.py).
+            # 31 days for several months: the CDS ignores 31 February (cads_adaptors/mapping.py).
             days = 31 if len(months) > 1 else answers.length_of(years[0], months[0])
             inputs |= {
                 "day": [f"{day:02d}" for day in range(1, days + 1)], "daily_statistic": variable.statistic,
@@ -189,60 +188,62 @@ class Era5:
                 "data_format": "netcdf", "download_format": "unarchived",
             }  # fmt: skip
         dataset = self.product.daily if variable.statistic else self.product.monthly
-        request = {"column": column, "dataset": dataset, "inputs": inputs}
-        return Request(self.name, f"{column.split('_')[0]}-{_label(years, months)}", request, ".nc")
+        parameters = {"column": column, "dataset": dataset, "inputs": inputs}
+        return Request(self.name, f"{column.split('_')[0]}-{_label(years, months)}", parameters, ".nc")
 
-    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
-        """Have the CDS make the file, and download it."""
+    def fetch(self, request: Request, target: Path, job: PendingJob) -> Record:
+        """Let the CDS create the file, and download it."""
         try:
-            return self.cds.retrieve(part.request["dataset"], dict(part.request["inputs"]), target, job)
+            return self.cds.retrieve(
+                request.parameters["dataset"], dict(request.parameters["inputs"]), target, job
+            )
         except NoKeyError as error:
             raise NoKeyError(str(error), f"{error.hint} {_WITHOUT_KEY}") from error
 
-    def check(self, part: Request, file: Path) -> Record:
-        """Refuse a file that is not exactly what was asked: variable, every day or month, grid, values.
+    def check(self, request: Request, file: Path) -> Record:
+        """Check that a file is exactly what was requested: variable, every day or month, grid, values.
 
         Returns:
-            ``months`` and, when the file says it, ``expver``.
+            ``months`` and, if the file has it, ``expver``.
 
         Raises:
-            AgainError: another answer than the request's.
-            NotYetError: the last days or months are not there yet (the CDS drops them without a word).
+            RetryableError: another answer than requested.
+            NotYetPublishedError: the last days or months are missing (the CDS leaves them out silently).
         """
         with reading(file) as datasets:
-            array = answers.field_of(part, datasets)
-            answers.check_times(part, array)
-            answers.check_grid(part, array, self.box, self.product.step_deg)
-            answers.check_values(part, array, sea_is_empty=self.dataset == "era5-land")
-            versions = answers.versions(part, array)
-        months = [str(month) for month in answers.asked_months(part)]
+            array = answers.field_of(request, datasets)
+            answers.check_times(request, array)
+            answers.check_grid(request, array, self.box, self.product.step_deg)
+            answers.check_values(request, array, sea_is_empty=self.dataset == "era5-land")
+            versions = answers.versions(request, array)
+        months = [str(month) for month in answers.asked_months(request)]
         return {"months": months} | ({"expver": versions} if versions else {})
 
-    def split(self, part: Request) -> list[Request]:
-        """Half the years, or half the months of a year; nothing for a single month."""
-        years = [int(y) for y in part.request["inputs"]["year"]]
-        months = [int(m) for m in part.request["inputs"]["month"]]
-        column = part.request["column"]
+    def split(self, request: Request) -> list[Request]:
+        """Two requests of half the years, or half the months of a year; none for a single month."""
+        years = [int(y) for y in request.parameters["inputs"]["year"]]
+        months = [int(m) for m in request.parameters["inputs"]["month"]]
+        column = request.parameters["column"]
         if len(years) > 1:
             half = len(years) // 2
-            return [self._part(column, some, months) for some in (years[:half], years[half:])]
+            return [self._request(column, some, months) for some in (years[:half], years[half:])]
         if len(months) > 1:
             half = len(months) // 2
-            return [self._part(column, years, some) for some in (months[:half], months[half:])]
+            return [self._request(column, years, some) for some in (months[:half], months[half:])]
         return []
 
-    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
-        """Whether a month that was preliminary when it was fetched should be final by now."""
+    def stale(self, request: Request, record: Record, today: dt.date) -> bool:
+        """Whether a month that was preliminary when fetched should be final on `today`."""
         return any(final_on(answers.as_date(month)) <= today for month in preliminary_months(record))
 
 
 def attribution(years: str) -> str:
-    """The line that products made with these data must carry.
+    """Text that products made with these data must show.
 
     Args:
-        years: in which they were fetched, e.g. ``2025-2026``.
+        years: calendar years in which the data were fetched, e.g. ``2025-2026``.
     """
-    # Wording of the Licence to Use Copernicus Products, for adapted data [C]
+    # Wording of the Licence to Use Copernicus Products for adapted data; not verified against the licence
     return (
         f"Contains modified Copernicus Climate Change Service information {years}. Neither the European "
         "Commission nor ECMWF is responsible for any use that may be made of it."
@@ -250,11 +251,11 @@ def attribution(years: str) -> str:
 
 
 def preliminary_months(record: Record) -> list[str]:
-    """The months of a fetched part that were preliminary, by their version or else by their date.
+    """Months of an answer that were preliminary, by their version or else by the date of the job.
 
     Args:
-        record: the part's sidecar. Daily statistics do not say their version; what they hold was decided
-            when the job was made, which may be long before its file was fetched.
+        record: sidecar of the answer. Daily statistics do not state a version; their contents were decided
+            when the job was created, possibly long before the file was fetched.
     """
     if "expver" in record:
         return [month for month in record["months"] if record["expver"][month] != answers.FINAL]
@@ -263,7 +264,7 @@ def preliminary_months(record: Record) -> list[str]:
 
 
 def final_on(month: dt.date) -> dt.date:
-    """The day from which a month (its first day) is taken to be final."""
+    """First day on which the data of a month (given by its first day) count as final."""
     return Publication().weather_public(month) + dt.timedelta(days=FINAL_days)
 
 

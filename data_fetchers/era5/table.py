@@ -1,4 +1,4 @@
-"""ERA5's files on the shelf -> the monthly weather table of municipalities."""
+"""Makes the monthly weather table of municipalities from cached answers of ERA5."""
 
 from __future__ import annotations
 
@@ -13,56 +13,56 @@ from numpy.typing import NDArray
 from data_fetchers.cds.netcdf import reading
 from data_fetchers.engine import zonal
 from data_fetchers.engine.cache import Record, Request, RequestCache, fetched_on
+from data_fetchers.engine.constants import ZERO_degC_in_K
 from data_fetchers.engine.source import Note
 from data_fetchers.era5 import answers
 from data_fetchers.era5.source import Era5, attribution, preliminary_months
 from yieldcast.data import degree_days, schema
 from yieldcast.errors import ConfigError, MissingDataError
 
-ZERO_degC_in_K = 273.15
-WHOLE = 0.95  # of a municipality's area: less of it is told (our choice)
+COVERED_SHARE = 0.95  # municipalities with less of their area in the grid are reported (our choice)
 Leaf = tuple[Request, Path, Record]
 Floats = NDArray[np.float32]
 Where = Literal["centroid", "polygon"]
 
 
 def read_weather(
-    shelf: RequestCache,
+    cache: RequestCache,
     era5: Era5,
-    parts: Sequence[Request],
+    requests: Sequence[Request],
     static: xr.Dataset,
     where: Where,
     mesh: Mapping[str, Any] | None = None,
 ) -> tuple[xr.Dataset, list[Note]]:
-    """The weather table from verified parts, one year in memory at a time.
+    """The weather table from cached answers; one year of daily data in memory at a time.
 
     Args:
-        shelf: of this source.
-        era5: the source of the parts.
-        parts: as planned; those that are not on the shelf leave NaN and a note.
+        cache: of this source.
+        era5: the source.
+        requests: from `Era5.weather_requests`; a missing answer gives NaN and a note.
         static: municipality (int32), latitude_deg, longitude_deg of the centroids.
-        where: ``centroid`` takes the nearest cell (of land), ``polygon`` the mean over the municipality.
-        mesh: GeoJSON of the municipalities (``properties.code``), for ``polygon``.
+        where: ``centroid`` for the nearest (land) cell, ``polygon`` for the mean over the municipality.
+        mesh: GeoJSON of the municipalities, for ``polygon``; see `yieldcast.data.boundaries`.
 
     Returns:
-        table as `schema.check_weather` wants it, with a column for each pair of limits of
-        `degree_days.quantities`, made from days; and what a reader should know.
+        table as checked by `schema.check_weather`, with degree days for each pair of limits of
+        `degree_days.quantities`, summed from days; and notes.
 
     Raises:
-        ConfigError: polygons without a mesh, or without exactextract.
-        MissingDataError: not one part is there.
-        SchemaError: values that the table refuses.
+        ConfigError: polygons requested without a mesh, or without exactextract installed.
+        MissingDataError: no answer is cached.
+        SchemaError: values outside the limits of the table.
     """
-    leaves = [leaf for part in parts for leaf in shelf.leaves(part)]
+    leaves = [leaf for request in requests for leaf in cache.leaves(request)]
     if not leaves:
         raise MissingDataError(
-            f"expected files of {era5.name} in {shelf.folder}, none of {len(parts)} parts is there",
-            "Run the fetch again; its summary says why they are missing.",
+            f"expected files of {era5.name} in {cache.folder}, found none of {len(requests)}",
+            "Run the fetch again; its summary shows why they are missing.",
         )
-    asked = np.unique(np.concatenate([answers.asked_months(part) for part in parts]))
+    asked = np.unique(np.concatenate([answers.asked_months(request) for request in requests]))
     months = np.arange(asked[0], asked[-1] + 1)
     table = _Table(months, np.isin(months, asked), static["municipality"].values)
-    notes, place = _locator(leaves[0], shelf.folder, static, where, mesh)
+    notes, place = _locator(leaves[0], cache.folder, static, where, mesh)
     for leaf in leaves:
         if not answers.variable_of(leaf[0]).statistic:
             table.add_rain(*_taken(leaf, place))
@@ -79,39 +79,12 @@ def read_weather(
     return schema.check_weather(ds), notes
 
 
-def deaccumulate(tp: xr.DataArray) -> xr.DataArray:
-    """Daily rain from the hourly field of ERA5-Land, which accumulates from 00 UTC on.
-
-    A day's total is the value at 00 UTC of the next day. (ERA5's own hourly field is not accumulated, and
-    the monthly means that the fetcher reads need none of this.)
-
-    Args:
-        tp: (valid_time, ...) m since 00 UTC; the stamp 00 UTC itself closes the day before.
-
-    Returns:
-        (valid_time, ...) mm per day in UTC; NaN for a day whose last stamp (00 UTC of the next) is not in
-        the file, as always for the file's last day.
-
-    Source:
-        ECMWF, "ERA5-Land: data documentation", accumulations.
-    """
-    stamps = tp["valid_time"].values
-    day = stamps.astype("datetime64[D]")
-    closes = stamps == day
-    ended = (day - 1)[closes]
-    total = tp.isel(valid_time=closes).assign_coords(valid_time=ended.astype(stamps.dtype))
-    first = min([day.min(), *ended[:1]])
-    days = np.arange(first, day.max() + 1).astype(stamps.dtype)
-    daily: xr.DataArray = total.reindex(valid_time=days) * np.float32(1000)
-    return daily.assign_attrs(units="mm")
-
-
 class _Table:
-    """The columns while they are filled, and what was odd about them.
+    """The columns of the table while they are filled, with counts of irregular values.
 
     Args:
         months: (time) datetime64[M] without gaps.
-        asked: (time) True for months that were asked for; those between stay NaN.
+        asked: (time) True for requested months; others stay NaN.
         municipality: (municipality) int32.
     """
 
@@ -128,7 +101,7 @@ class _Table:
         self.negative = 0
 
     def add_rain(self, metres: Floats, months: NDArray[np.datetime64]) -> None:
-        """Rain in m per day, as monthly means of accumulations are, to mm per month."""
+        """Add rain: monthly means in m per day (municipality, time), converted to mm per month."""
         rain_mm = metres.astype(np.float64) * _length(months) * 1000
         self.negative += int((rain_mm < 0).sum())
         index = (months - self.months[0]).astype(int)
@@ -136,7 +109,7 @@ class _Table:
         self.days["precipitation_mm"][index] = _length(months)
 
     def add_days(self, year: np.datetime64, kelvin: dict[str, tuple[Floats, NDArray[np.bool_]]]) -> None:
-        """A calendar year of daily extremes: their monthly means, and the sums of degree days."""
+        """Add a calendar year of daily extremes: monthly means, and monthly sums of degree days."""
         months = year.astype("datetime64[M]") + np.arange(12)
         lengths = _length(months)
         starts = np.cumsum(lengths) - lengths
@@ -144,7 +117,7 @@ class _Table:
         index = (months[inside] - self.months[0]).astype(int)
 
         def sums(daily: NDArray[np.float64]) -> NDArray[np.float64]:
-            # A missing day is NaN and makes its month NaN.
+            # A missing day is NaN, and so is the sum of its month.
             return np.asarray(np.add.reduceat(daily, starts, axis=1))[:, inside]
 
         degC = {name: values.astype(np.float64) - ZERO_degC_in_K for name, (values, _) in kelvin.items()}
@@ -163,7 +136,7 @@ class _Table:
         return xr.Dataset(arrays, {"municipality": self.municipality.astype(np.int32), "time": time})
 
     def notes(self, has_cell: NDArray[np.bool_]) -> list[Note]:
-        """What is missing, and what was changed."""
+        """Notes on missing and changed values."""
         found, lengths = [], _length(self.months)
         for name, days in self.days.items():
             kinds = {"no data": self.asked & (days == 0), "incomplete": (days > 0) & (days < lengths)}
@@ -186,10 +159,10 @@ class _Table:
 def _locator(
     leaf: Leaf, folder: Path, static: xr.Dataset, where: Where, mesh: Mapping[str, Any] | None
 ) -> tuple[list[Note], zonal.Place]:
-    """Where municipalities lie in the grid, that of all parts, since each was checked against the request."""
-    part, path, _ = leaf
+    """How the grid maps to municipalities, with notes; all answers have one grid, as `check` has verified."""
+    request, path, _ = leaf
     with reading(path) as datasets:
-        field = answers.field_of(part, datasets)
+        field = answers.field_of(request, datasets)
         axes = field["latitude"].values, field["longitude"].values
         mask = np.isfinite(field.isel(valid_time=0).values)
     centroids = static["latitude_deg"].values, static["longitude_deg"].values
@@ -201,19 +174,21 @@ def _locator(
         if mesh is None:
             raise ConfigError("means over polygons need the mesh of the municipalities", "Fetch it first.")
         weights = zonal.cached_weights(folder, mesh, codes, *axes, mask)
-        cut = zonal.has_cell(weights) & (weights.covered < WHOLE)
+        cut = zonal.has_cell(weights) & (weights.covered < COVERED_SHARE)
         if cut.any():
-            text = f"municipalities of which less than {WHOLE:.0%} lies within the grid".replace("%", " %")
+            text = f"municipalities of which less than {COVERED_SHARE:.0%} lies within the grid".replace(
+                "%", " %"
+            )
             notes.append(Note("weather", text, int(cut.sum())))
         place, filled = zonal.with_nearest(weights, points)
         if filled:
-            text = "municipalities without polygon or cells in it: the cell nearest to the centroid"
+            text = "municipalities without polygon or cells in it: cell nearest to the centroid used"
             notes.append(Note("weather", text, filled))
     else:
         moved = (points.cell != plain.cell) & (points.cell >= 0)
         if moved.any():
             farthest = float(points.distance_km[moved].max())
-            text = f"municipalities whose own cell is sea: the nearest of land, up to {farthest:.0f} km away"
+            text = f"municipalities whose cell is sea: nearest land cell used, up to {farthest:.0f} km away"
             notes.append(Note("weather", text, int(moved.sum())))
     lost = codes[~zonal.has_cell(place)]
     if lost.size:
@@ -223,32 +198,32 @@ def _locator(
 
 
 def _taken(leaf: Leaf, place: zonal.Place) -> tuple[Floats, NDArray[np.datetime64]]:
-    """The leaf's field at the municipalities (municipality, time), and its days or months."""
-    part, path, _ = leaf
+    """Values of an answer at the municipalities (municipality, time), and its days or months."""
+    request, path, _ = leaf
     with reading(path) as datasets:
-        field = answers.field_of(part, datasets)
-        return zonal.take(field.values, place), answers.stamps(part, field)
+        field = answers.field_of(request, datasets)
+        return zonal.take(field.values, place), answers.stamps(request, field)
 
 
 def _days(
     leaves: Iterable[Leaf], column: str, year: np.datetime64, place: zonal.Place
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """A year of one column (municipality, day) in the file's unit, NaN where there is no file; which days."""
+    """A year of one column (municipality, day) in the file's unit, NaN without a file, and the days known."""
     first = year.astype("datetime64[D]")
     length = int((year + 1).astype("datetime64[D]").astype(int) - first.astype(int))
     daily = np.full((len(zonal.has_cell(place)), length), np.nan, np.float32)
-    there = np.zeros(length, bool)
+    known = np.zeros(length, bool)
     for leaf in leaves:
-        if leaf[0].request["column"] == column:
+        if leaf[0].parameters["column"] == column:
             values, days = _taken(leaf, place)
             index = (days - first).astype(int)
-            daily[:, index], there[index] = values, True
-    return daily, there
+            daily[:, index], known[index] = values, True
+    return daily, known
 
 
 def _year(leaf: Leaf) -> np.datetime64:
-    # A part of daily data never spans two years.
-    return np.datetime64(leaf[0].request["inputs"]["year"][0], "Y")
+    # A request for daily data never spans two years.
+    return np.datetime64(leaf[0].parameters["inputs"]["year"][0], "Y")
 
 
 def _length(months: NDArray[np.datetime64]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""What could stop a fetch, looked at before it starts: services, key, licences, disk, clock, versions."""
+"""Checks of everything that a fetch needs: services, key, licences, disk, clock, versions."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ from yieldcast.errors import YieldcastError
 
 State = Literal["ok", "warning", "failed"]
 _TIMEOUT_s = (5.0, 20.0)
-_LOOK = 4_000_000  # most bytes that one look at a service may cost
-# A year of daily temperatures over Brazil is about 20 MB packed; ten years with everything else, below 5 GB.
+# A year of daily temperatures over Brazil has about 20 MB packed; ten years of all tables less than 5 GB.
 _WANTED_GB = 5.0
 _CLOCK_s = 300.0
 _PACKAGES = ("cdsapi", "ecmwf-datastores-client", "requests", "rasterio", "xarray", "h5netcdf", "tenacity")
@@ -35,19 +34,17 @@ _ONE_DAY = (
     "parameters=T2M_MAX&community=AG&latitude=-12.5&longitude=-55.625&start=20200101&end=20200101&format=JSON"
     "&time-standard=LST"
 )
-_NO_KEY = (
-    "Without one, weather can come from NASA POWER: yieldcast fetch weather --weather-source nasa-power."
-)
+_NO_KEY = "Without a key, use NASA POWER: yieldcast fetch weather --weather-source nasa-power."
 
 
 class Finding(NamedTuple):
-    """One thing looked at.
+    """Result of one check.
 
     Args:
-        what: what was looked at.
-        state: ok, warning (works, but) or failed (a fetch would stop here).
-        text: what was found.
-        todo: what to do, empty when nothing.
+        what: what was checked.
+        state: ok, warning (a fetch works with restrictions) or failed (a fetch would fail).
+        text: the result.
+        todo: what to do; empty if nothing.
     """
 
     what: str
@@ -57,11 +54,11 @@ class Finding(NamedTuple):
 
 
 def examine(store: Path | None, cds: Cds | None = None) -> Iterator[Finding]:
-    """Look at everything that a fetch needs, one finding at a time.
+    """Check everything that a fetch needs; yields one finding per check.
 
     Args:
-        store: folder that will be filled; None leaves the disk out.
-        cds: the CDS to look at; the configured one if none.
+        store: folder to fill; None skips the check of the disk.
+        cds: the CDS to check; the configured one if None.
     """
     yield from _versions()
     if store is not None:
@@ -74,13 +71,13 @@ def examine(store: Path | None, cds: Cds | None = None) -> Iterator[Finding]:
 
 
 def accept_licences(cds: Cds) -> list[str]:
-    """Accept every licence that the account lacks for ERA5, ERA5-Land and SEAS5; returns their names.
+    """Accept all missing licences of ERA5, ERA5-Land and SEAS5 for the account; return their names.
 
     Raises:
-        FetchError, CredentialsError: the CDS refuses or does not answer.
+        FetchError: or a subclass: the CDS refuses or does not answer.
     """
-    missing = account.missing_licences(cds, _datasets())
-    account.accept(cds, missing)
+    missing = account.missing_licences(cds.url, _datasets())
+    account.accept(cds.url, missing)
     return [licence.title for licence in missing]
 
 
@@ -104,7 +101,7 @@ def _disk(store: Path) -> Finding:
         probe.unlink()
     except OSError as error:
         return Finding(
-            "disk", "failed", f"{place}: {error.strerror}", "Choose a folder that you may write to."
+            "disk", "failed", f"{place}: {error.strerror}", "Choose a folder with write permission."
         )
     if free < _WANTED_GB:
         return Finding(
@@ -115,7 +112,7 @@ def _disk(store: Path) -> Finding:
 
 
 def _services() -> Iterator[tuple[str, str, bytes]]:
-    """Name, a small address, and how its answer begins."""
+    """Name, address of a small answer, and start of that answer, for each service."""
     base = Ibge().base_url
     yield "IBGE places", Ibge().periods_url(1612), b"["
     yield "IBGE tables", f"{base or SIDRA}/values/t/1612/n1/all/v/214/p/2015/c81/2713", b"["
@@ -133,15 +130,15 @@ def _service(name: str, url: str, head: bytes, dates: list[str]) -> Finding:
             body = next(answer.iter_content(2048), b"")
     except YieldcastError as error:
         return Finding(name, "failed", str(error), error.hint)
-    except Exception as error:  # requests raises many kinds; each means the same here
+    except Exception as error:  # any other error means: not reachable
         return Finding(
             name, "failed", f"{http.shown(url)} cannot be reached ({type(error).__name__})",
-            "Is there a connection? Behind a proxy set HTTPS_PROXY. Otherwise try again later.",
+            "Check your connection; behind a proxy set HTTPS_PROXY. Otherwise try again later.",
         )  # fmt: skip
     if http.looks_like_html(body) or not body.lstrip().startswith(head):
         return Finding(
             name, "failed", f"{http.shown(url)} answers, but not with data",
-            "The service is being repaired, or a proxy stands between you and it. Try again later.",
+            "The service is under repair, or a proxy answers in its place. Try again later.",
         )  # fmt: skip
     return Finding(name, "ok", f"{http.shown(url)} answers")
 
@@ -152,14 +149,14 @@ def _clock(dates: Sequence[str]) -> Finding:
         with suppress(ValueError, TypeError):
             servers.append(email.utils.parsedate_to_datetime(text))
     if not servers:
-        return Finding("clock", "warning", "no service told the time", "")
+        return Finding("clock", "warning", "no service sent its time", "")
     off = (clock.now() - servers[-1]).total_seconds()
     if abs(off) > _CLOCK_s:
         return Finding(
-            "clock", "warning", f"this machine is {off / 60:+.0f} minutes off the services",
-            "Set it right: what is preliminary and what is out yet is decided by today's date.",
+            "clock", "warning", f"this machine's clock differs from the services by {off / 60:+.0f} minutes",
+            "Correct it: today's date decides which data are published and which are preliminary.",
         )  # fmt: skip
-    return Finding("clock", "ok", f"{abs(off):.0f} s off the services")
+    return Finding("clock", "ok", f"differs from the services by {abs(off):.0f} s")
 
 
 def _datasets() -> list[str]:
@@ -188,15 +185,15 @@ def _settings(cds: Cds) -> Finding:
 
 
 def _key(cds: Cds) -> Finding:
-    account.check_key(cds)
+    account.check_key(cds.url)
     return Finding("CDS key", "ok", "accepted")
 
 
 def _licences(cds: Cds) -> Finding:
-    missing = account.missing_licences(cds, _datasets())
+    missing = account.missing_licences(cds.url, _datasets())
     if not missing:
         return Finding("CDS licences", "ok", "all accepted for ERA5, ERA5-Land and SEAS5")
     return Finding(
         "CDS licences", "failed", "not accepted: " + ", ".join(licence.title for licence in missing),
-        "Read them on the data sets' pages; accept them there or with `yieldcast doctor --accept-licences`.",
+        "Read and accept them on the pages of the datasets, or `yieldcast doctor --accept-licences`.",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""How large a part will be, for a dry run: like its siblings on the shelf, or a rule of thumb."""
+"""Estimated download sizes for a dry run: the median of similar cached answers, or a rough value."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from statistics import median
 
 from data_fetchers.engine.cache import Request
 
-# Bytes per part before any of its kind has arrived, by the beginning of the source's and part's names. From
-# the sizes that the services' reference states or that answers of the same shape had here; good to a factor
-# of three, and replaced by the median of what has arrived as soon as something has.
+# Rough size (bytes) of an answer by the start of "source/name", used until a similar answer is cached. From
+# the documentation of the services or from test answers of the same shape; right within a factor of three.
 _ROUGH: tuple[tuple[str, float], ...] = (
     ("ibge/localidades", 4e6),
     ("ibge/centroids", 2e6),
@@ -29,33 +28,33 @@ _OTHERWISE = 1e6
 
 
 class Estimates:
-    """Sizes of parts that are not here yet.
+    """Estimated sizes of answers that are not cached yet.
 
     Args:
-        folder: of all shelves; siblings there decide.
+        folder: of the cached answers of all sources.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._known: dict[str, dict[str, float]] = {}
 
-    def of(self, part: Request) -> float:
-        """Bytes that a part will have on disk."""
-        if part.source not in self._known:
-            self._known[part.source] = _medians(self.folder / part.source)
-        name = f"{part.source}/{part.name}"
+    def of(self, request: Request) -> float:
+        """Estimated size of an answer (bytes)."""
+        if request.source not in self._known:
+            self._known[request.source] = _medians(self.folder / request.source)
+        name = f"{request.source}/{request.name}"
         rough = next((size for start, size in _ROUGH if name.startswith(start)), _OTHERWISE)
-        return self._known[part.source].get(_kind(part.name), rough)
+        return self._known[request.source].get(_kind(request.name), rough)
 
 
 def _kind(name: str) -> str:
-    """Parts whose names differ in numbers only are of one kind: a year is not a month."""
+    """Name with numbers replaced by 0: equal for similar requests (a month is not similar to a year)."""
     return re.sub(r"\d+", "0", name)
 
 
-def _medians(shelf: Path) -> dict[str, float]:
+def _medians(folder: Path) -> dict[str, float]:
     sizes: dict[str, list[int]] = {}
-    for path in shelf.glob("*.meta.json"):
+    for path in folder.glob("*.meta.json"):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             sizes.setdefault(_kind(record["name"]), []).append(int(record["bytes"]))

@@ -1,4 +1,4 @@
-"""From an order to a filled store: plan, fetch what is missing, make the tables, say what is not there."""
+"""Fills a store as ordered: plan the requests, fetch what is missing, make the tables, report gaps."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from data_fetchers.engine.cache import Record, Request
 from data_fetchers.engine.downloader import DownloadPlan, Progress, SourceSummary, fetch_requests
 from data_fetchers.engine.source import Note, NotYetPublishedError, Retry
 from data_fetchers.fetching.order import FetchContext, FetchOrder, TableBuilt, TablePlan
-from data_fetchers.fetching.plans import PLANS, plan_places, table_requests
-from data_fetchers.fetching.provenance import refuse_mixture, replaced, same
+from data_fetchers.fetching.plans import PLANS, plan_places, yield_metadata
+from data_fetchers.fetching.provenance import dropped_tables, refuse_mixture, same_source
 from data_fetchers.ibge import places, sidra, source
 from yieldcast.data.files import atomic_text, exclusive_lock, make_folder
 from yieldcast.data.store import Store
@@ -25,14 +25,14 @@ from yieldcast.errors import ConfigError, CredentialsError, FetchError, MissingD
 
 @dataclass
 class FetchReport:
-    """What a fetch did.
+    """Results of a fetch.
 
     Args:
-        summaries: per target, what became of its parts.
-        notes: what a reader of the tables should know.
-        written: targets whose table was written.
-        unwritten: targets whose table was left as it was, because parts are missing.
-        errors: targets that could not be planned or made, with the reason.
+        summaries: results of the requests, one summary per table.
+        notes: remarks for readers of the tables.
+        written: names of the tables that were written.
+        unwritten: names of the tables that were left unchanged, because data are missing.
+        errors: names of the tables that could not be planned or made, with the error.
     """
 
     summaries: list[SourceSummary] = field(default_factory=list)
@@ -43,20 +43,20 @@ class FetchReport:
 
     @property
     def missing(self) -> list[tuple[str, YieldcastError]]:
-        """Parts that did not arrive, with the reason."""
+        """Names of requests that failed, with the error."""
         return [entry for summary in self.summaries for entry in summary.missing]
 
     def note(self, notes: Sequence[Note]) -> None:
-        """Add notes, each once."""
+        """Add notes without repeating any."""
         self.notes = list(dict.fromkeys([*self.notes, *notes]))
 
     def raise_for_missing(self) -> None:
-        """An error when anything that was asked for is not there.
+        """Raise an error when requested data are missing.
 
         Raises:
-            YieldcastError: a target could not be made; its own error.
-            CredentialsError: a key or licence is the reason.
-            FetchError: parts or values are missing, exit code 4.
+            YieldcastError: the error of a table that could not be made.
+            CredentialsError: a key or licence was refused.
+            FetchError: answers or values are missing, exit code 4.
         """
         absent = [note for note in self.notes if note.missing]
         first_of_all = [e for _, e in self.missing if isinstance(e, CredentialsError)]
@@ -69,8 +69,8 @@ class FetchReport:
         first = str(self.missing[0][1]) if self.missing else f"{absent[0].table}: {absent[0].text}"
         hint = self.missing[0][1].hint if self.missing else ""
         raise FetchError(
-            f"{len(self.missing)} parts did not arrive, {len(absent)} notes name gaps; first: {first}",
-            f"{hint} The same command goes on later: what has arrived is not asked for again.".strip(),
+            f"{len(self.missing)} requests failed and {len(absent)} notes report gaps; first: {first}",
+            f"{hint} Run the same command again later: it fetches only what is missing.".strip(),
         )
 
 
@@ -78,12 +78,15 @@ SURVEYS = "surveys.csv"
 
 
 def plan(order: FetchOrder, store: Path, today: dt.date) -> tuple[list[TablePlan], dict[str, str]]:
-    """What would be fetched: plans, and about how much of targets that cannot be planned exactly yet.
+    """Plan a fetch without fetching anything.
 
     Args:
-        order: what is asked.
-        store: the folder.
-        today: decides what is published.
+        order: what to fetch.
+        store: folder of the store.
+        today: decides which data are published.
+
+    Returns:
+        plans, and a rough estimate, as text, for each table that cannot be planned yet.
 
     Raises:
         ConfigError: as `fetch`.
@@ -94,14 +97,14 @@ def plan(order: FetchOrder, store: Path, today: dt.date) -> tuple[list[TablePlan
     without_places = _needs_places(context)
     if without_places:
         plans.append(plan_places(context))
-    for target in _rest(order):
+    for table in _ordered(order):
         try:
-            plans.append(PLANS[target](context))
+            plans.append(PLANS[table](context))
         except (FetchError, MissingDataError, ConfigError):
-            # Nothing can be planned before its places are here, nor yields before SIDRA's labels.
-            if not without_places and target != "yields":
+            # No table can be planned without the places, nor yields without SIDRA's labels.
+            if not without_places and table != "yields":
                 raise
-            later[target] = _about(order, target)
+            later[table] = _rough_size(order, table)
     return plans, later
 
 
@@ -114,27 +117,27 @@ def fetch(
     progress: Progress | None = None,
     today: dt.date | None = None,
 ) -> FetchReport:
-    """Fill a store with what was ordered; what is there already is not asked for again.
+    """Fill a store as ordered; stored answers are not fetched again.
 
-    A target that fails does not stop the others: it is in the report.
+    A table that fails does not stop the others; its error is in the report.
 
     Args:
-        order: what is asked.
-        store: the folder; tables of other targets stay.
-        executor: where parts are fetched; threads if none.
-        retry: how often one part is tried.
-        progress: see `loop.fetch_requests`.
-        today: decides what is published and what is preliminary; today if none.
+        order: what to fetch.
+        store: folder of the store; tables that are not ordered stay unchanged.
+        executor: where requests run; threads if None.
+        retry: number of tries per request and pauses between them.
+        progress: see `fetch_requests`.
+        today: decides which data are published and which are preliminary; the current date if None.
 
     Raises:
-        ConfigError: unknown crop or state, or a table of another origin in the store.
-        MissingDataError: the disk refuses, or another fetch is at work.
+        ConfigError: unknown crop or state, or a table from another source in the store.
+        MissingDataError: the disk refuses, or another fetch works in this store.
     """
-    # Absolute, since workers of a cluster have folders of their own.
+    # Absolute, because workers of a cluster have other working directories.
     context = FetchContext(order, Path(store).resolve(), today or clock.today())
     report = FetchReport()
     _check(context)
-    # One fetch at a time also while tables are read, joined and written.
+    # The lock also covers reading, merging and writing of tables.
     held = context.folder / ".one-fetch"
     make_folder(held)
     with exclusive_lock(held, "another fetch is at work in"):
@@ -155,58 +158,58 @@ _Get = Callable[[Sequence[DownloadPlan], Sequence[str]], list[SourceSummary]]
 
 
 def _fetch(context: FetchContext, report: FetchReport, get: _Get) -> None:
-    targets = _rest(context.order)
+    tables = _ordered(context.order)
     if _needs_places(context):
         planned = plan_places(context)
-        _finish(context, report, planned, get([planned.plan], ["places"])[0])
+        _make_table(context, report, planned, get([planned.plan], ["places"])[0])
         if context.existing("static") is None or _absent_states(context):
-            report.unwritten += targets
+            report.unwritten += tables
             return
-    if "yields" in targets:
-        summary = get([table_requests(context)], ["labels"])[0]
-        if any(not context.shelf(table_requests(context)[0]).complete(part) for part in summary.absent):
+    if "yields" in tables:
+        summary = get([yield_metadata(context)], ["labels"])[0]
+        if any(not context.cache(yield_metadata(context)[0]).complete(request) for request in summary.absent):
             report.unwritten.append("yields")
-            targets.remove("yields")
+            tables.remove("yields")
         elif _has_new_places(context):
             planned = plan_places(context)
-            _finish(context, report, planned, get([planned.plan], ["places"])[0])
+            _make_table(context, report, planned, get([planned.plan], ["places"])[0])
     plans = []
-    for target in targets:
+    for table in tables:
         try:
-            plans.append(PLANS[target](context))
+            plans.append(PLANS[table](context))
         except YieldcastError as error:
-            report.errors.append((target, error))
-    summaries = get([p.plan for p in plans], [p.target for p in plans]) if plans else []
+            report.errors.append((table, error))
+    summaries = get([p.plan for p in plans], [p.table for p in plans]) if plans else []
     for planned, summary in zip(plans, summaries, strict=True):
-        _finish(context, report, planned, summary)
+        _make_table(context, report, planned, summary)
 
 
 def leaves(planned: TablePlan, context: FetchContext) -> list[tuple[Request, Record | None]]:
-    """The parts of a plan, or of what they were split into, each with its sidecar; nothing is touched."""
-    shelf = context.shelf(planned.source)
-    return [leaf for part in planned.parts for leaf in shelf.below(part, finish=False)]
+    """Requests of a plan, or those they were split into, each with its sidecar or None; changes nothing."""
+    cache = context.cache(planned.source)
+    return [leaf for request in planned.requests for leaf in cache.expanded(request, finish=False)]
 
 
 def still_to_fetch(planned: TablePlan, context: FetchContext) -> list[Request]:
-    """The parts among the `leaves` of a plan that are not on their shelf, or stale."""
+    """The `leaves` of a plan without a stored answer, or with an outdated one."""
     return [
-        part
-        for part, record in leaves(planned, context)
-        if record is None or planned.source.stale(part, record, context.today)
+        request
+        for request, record in leaves(planned, context)
+        if record is None or planned.source.stale(request, record, context.today)
     ]
 
 
 def _check(context: FetchContext) -> None:
-    """Everything that can be refused before anything is asked for."""
+    """Refuse an order that cannot be carried out, before anything is fetched."""
     places.state_codes(context.order.states)
     order = context.order
-    if "yields" in order.targets:
+    if "yields" in order.tables:
         sidra.known(order.crops)
-    if "weather" in order.targets and order.where == "polygon":
+    if "weather" in order.tables and order.where == "polygon":
         if order.weather == "nasa-power":
             raise ConfigError(
                 "--where polygon: NASA POWER's cells of 50 km are larger than most municipalities",
-                "Take --where centroid, or ERA5.",
+                "Use --where centroid, or ERA5.",
             )
         if importlib.util.find_spec("exactextract") is None:
             raise ConfigError("--where polygon needs exactextract", "pip install 'yieldcast[geo]'")
@@ -219,35 +222,35 @@ def _check(context: FetchContext) -> None:
 
 
 def _needs_places(context: FetchContext) -> bool:
-    """Whether places are asked for, or those of an asked state are not there although all hangs on them."""
+    """Whether places must be fetched: they are ordered, or those of an ordered state are missing."""
     static = context.existing("static")
-    if "places" in context.order.targets or static is None:
+    if "places" in context.order.tables or static is None:
         return True
-    # Imported places are the user's own selection.
-    return same(context, "places") and bool(_absent_states(context))
+    # Imported places are the user's own selection, and are never completed.
+    return same_source(context, "places") and bool(_absent_states(context))
 
 
 def _absent_states(context: FetchContext) -> set[str]:
-    """Asked states of which the store has no place."""
+    """Ordered states of which the store has no place."""
     wanted = set(context.order.states or places.STATES)
     return wanted - set(context.places()["state"].values.tolist())
 
 
 def _has_new_places(context: FetchContext) -> bool:
-    """Whether IBGE lists more or fewer municipalities of the asked states than the store has."""
-    if not same(context, "places"):
+    """Whether IBGE lists another number of municipalities than the store has in an ordered state."""
+    if not same_source(context, "places"):
         return False
-    listed = places.municipality_counts(context.shelf(table_requests(context)[0]), source.Ibge())
+    listed = places.municipality_counts(context.cache(yield_metadata(context)[0]), source.Ibge())
     states = Counter((context.places()["municipality"].values // 100_000).tolist())
     return any(listed.get(uf) != states[uf] for uf in places.state_codes(context.order.states))
 
 
-def _rest(order: FetchOrder) -> list[str]:
-    return [target for target in PLANS if target in order.targets]
+def _ordered(order: FetchOrder) -> list[str]:
+    return [table for table in PLANS if table in order.tables]
 
 
-def _about(order: FetchOrder, target: str) -> str:
-    """A rough count for a dry run before the places are here."""
+def _rough_size(order: FetchOrder, table: str) -> str:
+    """Rough size of a table for a dry run, when its places are not fetched yet."""
     years, crops = len(order.years), len(order.crops)
     states = len(order.states or ()) or 27
     texts = {
@@ -255,46 +258,48 @@ def _about(order: FetchOrder, target: str) -> str:
         "weather": f"about {2 * years + 1} requests of 20 MB; of NASA POWER one for each of 1,391 cells",
         "soil": f"about {(63 if order.soil == '2017' else 54) * states} requests, some 0.1 MB each",
     }
-    return texts.get(target, "")
+    return texts.get(table, "")
 
 
-def _finish(context: FetchContext, report: FetchReport, planned: TablePlan, summary: SourceSummary) -> None:
-    """Make the table and put it into the store, unless parts of it failed.
+def _make_table(
+    context: FetchContext, report: FetchReport, planned: TablePlan, summary: SourceSummary
+) -> None:
+    """Make a table and write it to the store, unless requests for it failed.
 
-    Parts that the service will have later do not hold the others up, their months stay empty and are named;
-    nor do parts of which an earlier file is here.
+    It is also made when requests failed whose data are not published yet (their months stay empty and are
+    reported), or whose earlier answer is stored.
     """
     report.note(planned.notes)
-    if not planned.parts:  # nothing is out yet; the notes say so
+    if not planned.requests:  # nothing is published yet, as the notes report
         return
-    shelf = context.shelf(planned.source)
-    absent = [not shelf.complete(part) for part in summary.absent]
+    cache = context.cache(planned.source)
+    absent = [not cache.complete(request) for request in summary.absent]
     failed = [
         lost and not isinstance(error, NotYetPublishedError)
         for lost, (_, error) in zip(absent, summary.missing, strict=True)
     ]
     if summary.total == sum(absent) or (any(failed) and not context.order.partial):
-        report.unwritten.append(planned.target)
+        report.unwritten.append(planned.table)
         return
     try:
         built = planned.build()
         report.note(built.notes)
-        _write(context, report, planned.target, built)
+        _write(context, report, planned.table, built)
     except MissingDataError as error:
         if not summary.missing:
-            report.errors.append((planned.target, error))
-        report.unwritten += [planned.target] if summary.missing else []
+            report.errors.append((planned.table, error))
+        report.unwritten += [planned.table] if summary.missing else []
         return
     except YieldcastError as error:
-        report.errors.append((planned.target, error))
+        report.errors.append((planned.table, error))
         return
-    report.written.append(planned.target)
+    report.written.append(planned.table)
 
 
-def _write(context: FetchContext, report: FetchReport, target: str, built: TableBuilt) -> None:
+def _write(context: FetchContext, report: FetchReport, table: str, built: TableBuilt) -> None:
     if built.surveys is not None:
         atomic_text(context.store / SURVEYS, built.surveys)
-    drop = replaced(context) if target == "places" else []
-    if drop:  # --replace: what belonged to the places of before goes with them
-        report.note([Note("places", f"replaced, and dropped with them: {', '.join(drop)}", len(drop))])
-    Store.update(context.store, built.tables, built.about, mesh=built.mesh, drop=drop)
+    drop = dropped_tables(context) if table == "places" else []
+    if drop:  # --replace: tables of the replaced places are dropped with them
+        report.note([Note("places", f"replaced; dropped with them: {', '.join(drop)}", len(drop))])
+    Store.update(context.store, built.tables, built.sources, mesh=built.mesh, drop=drop)

@@ -1,4 +1,4 @@
-"""A fetched table joined with what the store holds already: the newly fetched wins where both have values."""
+"""Merges fetched tables with those of the store; fetched values replace stored ones."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from yieldcast.data import schema
 from yieldcast.data.schema import PLACE_TEXTS
 from yieldcast.variables import SOIL, WEATHER
 
-_MOVED_deg = 0.001  # less than half a pixel of SoilGrids: its value stays
+_MOVED_deg = 0.001  # smaller moves are below half a pixel of SoilGrids and keep their soil
 _PLACE = (*PLACE_TEXTS, "latitude_deg", "longitude_deg")
 
 
 def merge_places(old: xr.Dataset | None, new: xr.Dataset) -> tuple[xr.Dataset, int]:
-    """Places of both, with the soil that the store has for those that have not moved.
+    """Places of both tables, with the store's soil for places that have not moved.
 
     Args:
         old: static table of the store, or None.
         new: places as fetched, without soil.
 
     Returns:
-        the table, and how many places moved so far (about 100 m) that their soil was left out.
+        the table, and the number of places whose soil was dropped because they moved by about 100 m or more.
     """
     if old is None:
         return new, 0
@@ -54,7 +54,7 @@ def merge_soil(static: xr.Dataset | None, soil: xr.Dataset, keep: bool) -> xr.Da
     Args:
         static: of the store.
         soil: (municipality, soil_layer), any of the places.
-        keep: keep what is there where `soil` has no value: it came from the same source.
+        keep: keep stored values where `soil` has none; only for soil of the same source.
     """
     if static is None:
         raise ValueError("expected places before soil")
@@ -69,7 +69,7 @@ def merge_soil(static: xr.Dataset | None, soil: xr.Dataset, keep: bool) -> xr.Da
 
 
 def merge_weather(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
-    """Months and municipalities of both; a month that was fetched again is replaced where it has values.
+    """Months and municipalities of both tables; fetched values replace stored ones.
 
     Args:
         old: weather of the store, or None.
@@ -85,13 +85,13 @@ def merge_weather(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
 
 
 def merge_yields(old: xr.Dataset | None, new: xr.Dataset, whole: bool) -> xr.Dataset:
-    """Crops, years and municipalities of both.
+    """Crops, years and municipalities of both tables.
 
     Args:
         old: yields of the store, or None.
         new: yields as fetched.
-        whole: every part of `new` arrived. Then a crop and year with values is replaced whole, also where
-            a revision took a value away; otherwise values are only added and replaced.
+        whole: True if all requests for `new` succeeded. Then every crop and year with fetched values is
+            replaced completely, also where a revision removed a value; otherwise only by fetched values.
     """
     has_values = new["yield_kg_ha"].notnull().any("municipality")
     if not has_values.any():
@@ -110,7 +110,7 @@ def merge_yields(old: xr.Dataset | None, new: xr.Dataset, whole: bool) -> xr.Dat
 def _joined(
     old: xr.Dataset, new: xr.Dataset, coords: Mapping[str, np.ndarray], whole: xr.DataArray | None = None
 ) -> xr.Dataset:
-    """Old values with new ones over them; where `whole`, also a missing new value takes an old one away."""
+    """Old values replaced by new ones; where `whole` is True, also by missing new values."""
     codes = np.union1d(old["municipality"].values, new["municipality"].values).astype(np.int32)
     full = {"municipality": codes, **coords}
     base, top = old.reindex(full), new.reindex(full)
@@ -129,13 +129,13 @@ def _joined(
 
 
 def _attributes(old: xr.Dataset, new: xr.Dataset) -> dict[str, str]:
-    """The new ones, with the months that are still preliminary in what was not fetched again."""
+    """Attributes of both, new before old; months that were not fetched again stay preliminary."""
     attrs = {**old.attrs, **new.attrs}
     if "preliminary" in attrs and "time" in new.coords:
-        there = new["tmax_degC"].notnull().any("municipality").values
-        again = set(new["time"].values[there].astype("datetime64[M]").astype(str).tolist())
+        with_values = new["tmax_degC"].notnull().any("municipality").values
+        again = set(new["time"].values[with_values].astype("datetime64[M]").astype(str).tolist())
         if not np.isin(old["municipality"].values, new["municipality"].values).all():
-            again = set()  # of other places the month is as it was
+            again = set()  # the months of other places are unchanged
         held = set(filter(None, str(old.attrs.get("preliminary", "")).split(", "))) - again
         now = set(filter(None, str(new.attrs.get("preliminary", "")).split(", ")))
         attrs["preliminary"] = ", ".join(sorted(held | now))

@@ -1,9 +1,8 @@
-"""An order, the store and day that it is for, and what a plan and a table made of it hold."""
+"""What to fetch (order), for which store and date (context), and the plans and tables made from it."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,36 +15,38 @@ import xarray as xr
 from data_fetchers.engine.cache import Request, RequestCache
 from data_fetchers.engine.downloader import DownloadPlan
 from data_fetchers.engine.source import Note, Source
+from yieldcast.data.boundaries import read_geojson
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, SchemaError
 
 WeatherSource = Literal["era5", "era5-land", "nasa-power"]
 Where = Literal["centroid", "polygon"]
-TARGETS = ("places", "yields", "weather", "soil", "seasonal", "surveys")
-DEFAULT_CROPS = ("corn", "cotton", "rice", "soybean", "sugarcane")  # those with a calendar
+ALL_TABLES = ("places", "yields", "weather", "soil", "seasonal", "surveys")
+DEFAULT_CROPS = ("corn", "cotton", "rice", "soybean", "sugarcane")  # crops of the Brazilian calendar
 
 
 @dataclass(frozen=True)
 class FetchOrder:
-    """What the user asked for.
+    """What the user wants to fetch.
 
     Args:
-        targets: of `TARGETS`; places come first by themselves where a store has none.
+        tables: of `ALL_TABLES`; places are added if the store has none.
         years: calendar years of weather and harvest years of yields.
-        crops: English names, see `ibge.CROPS`.
+        crops: English names, see `data_fetchers.ibge.sidra.CROPS`.
         states: abbreviations (UF); None for all.
-        weather: where weather comes from.
-        where: values at the centroid (the paper) or averaged over the polygon, for weather and soil.
+        weather: source of the weather.
+        where: for weather and soil, value at the centroid (as in Cunha & Silva (2020)) or mean over the
+            polygon.
         soil: generation of SoilGrids.
-        soil_resolution: of its grid.
-        soil_folder: of downloaded files in place of the service; empty for the service.
+        soil_resolution: resolution of SoilGrids.
+        soil_folder: folder of downloaded files to use instead of the service; empty for the service.
         starts: start months of seasonal forecasts (datetime64[M]).
         patience_s: longest wait for one job at the CDS (s).
-        partial: write tables although parts are missing.
-        replace: let a table of another origin be replaced.
+        partial: write tables although data are missing.
+        replace: replace tables from another source.
     """
 
-    targets: tuple[str, ...]
+    tables: tuple[str, ...]
     years: tuple[int, ...] = ()
     crops: tuple[str, ...] = DEFAULT_CROPS
     states: tuple[str, ...] | None = None
@@ -62,12 +63,12 @@ class FetchOrder:
 
 @dataclass
 class FetchContext:
-    """An order in its store on a day.
+    """An order with its store and date.
 
     Args:
-        order: what was asked.
-        store: the folder.
-        today: decides what is published and what is preliminary.
+        order: what to fetch.
+        store: folder of the store.
+        today: decides which data are published and which are preliminary.
     """
 
     order: FetchOrder
@@ -76,19 +77,19 @@ class FetchContext:
 
     @property
     def folder(self) -> Path:
-        """Where the parts lie."""
+        """Folder of the cached answers of all sources."""
         return self.store / "parts"
 
-    def shelf(self, source: Source) -> RequestCache:
-        """The parts of one source."""
+    def cache(self, source: Source) -> RequestCache:
+        """Cache of one source."""
         return RequestCache(self.folder / source.name)
 
     def opened(self) -> Store | None:
-        """The store as it is now, None where there is none."""
+        """The store in its current state; None if the folder has no store."""
         return Store.open(self.store, damaged=True) if (self.store / "store.json").exists() else None
 
     def existing(self, table: str) -> xr.Dataset | None:
-        """A table of the store, None where it is not there or so damaged that it must be made again."""
+        """A table of the store; None if it is missing or damaged, so that it must be made again."""
         opened = self.opened()
         if opened is None or table not in opened:
             return None
@@ -98,14 +99,14 @@ class FetchContext:
         return None
 
     def places(self) -> xr.Dataset:
-        """All places of the store."""
+        """All places of the store; ConfigError without any."""
         static = self.existing("static")
         if static is None:
             raise ConfigError(f"no places at {self.store}", "Run `yieldcast fetch places` first.")
         return static
 
     def static(self) -> xr.Dataset:
-        """Places (and soil) of the asked states."""
+        """Places (and soil) of the ordered states; ConfigError if the store lacks one of them."""
         static = self.places()
         if self.order.states is None:
             return static
@@ -118,31 +119,31 @@ class FetchContext:
         return static.isel(municipality=np.isin(static["state"].values, self.order.states))
 
     def mesh(self) -> dict[str, Any] | None:
-        """Boundaries of the municipalities, None where they are not there."""
+        """Boundaries of the municipalities; None without them."""
         opened = self.opened()
         file = opened.mesh if opened is not None else None
-        return json.loads(file.read_text(encoding="utf-8")) if file is not None else None
+        return read_geojson(file) if file is not None else None
 
     def mesh_file(self) -> str:
-        """Path of the boundaries; empty where they are not there."""
+        """Path of the boundaries; empty without them."""
         opened = self.opened()
         return str(opened.mesh) if opened is not None and opened.mesh is not None else ""
 
 
 @dataclass
 class TableBuilt:
-    """A table made from parts, and what the store should say of it.
+    """Tables made from answers, with their provenance.
 
     Args:
-        tables: of the store, by name.
-        about: source, licence, attribution and settings, by target.
-        notes: what a reader should know.
-        mesh: GeoJSON text, for places.
+        tables: tables of the store, by name.
+        sources: source, licence, attribution and settings, by the name in the order.
+        notes: remarks for readers of the table.
+        mesh: GeoJSON text of the boundaries, for places.
         surveys: CSV text, for surveys.
     """
 
     tables: dict[str, xr.Dataset]
-    about: dict[str, Any]
+    sources: dict[str, Any]
     notes: list[Note] = field(default_factory=list)
     mesh: str | None = None
     surveys: str | None = None
@@ -150,15 +151,15 @@ class TableBuilt:
 
 @dataclass
 class TablePlan:
-    """Parts of one target and the function that makes its table from them."""
+    """Requests for one ordered table, and the function that makes the table from the answers."""
 
-    target: str
+    table: str
     source: Source
-    parts: list[Request]
+    requests: list[Request]
     build: Callable[[], TableBuilt]
     notes: list[Note] = field(default_factory=list)
 
     @property
     def plan(self) -> DownloadPlan:
-        """For `loop.fetch_requests`."""
-        return self.source, self.parts
+        """Argument for `fetch_requests`."""
+        return self.source, self.requests

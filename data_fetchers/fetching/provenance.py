@@ -1,4 +1,4 @@
-"""Where a store's tables come from: each grows by its own source only; a jump would look like weather."""
+"""Sources of a store's tables: a table may only grow from its own source, or values would jump."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from yieldcast.errors import ConfigError
 from yieldcast.variables import SOIL
 
 _TABLES = {"places": "static", "yields": "yields", "weather": "weather", "soil": "static"}
-_SAID = ("file", "source", "resolution", "where")
+_SHOWN = ("file", "source", "resolution", "where")
 
 
-def wanted(order: FetchOrder) -> dict[str, dict[str, str]]:
-    """What decides, for each target, whether two fetches belong into one table."""
+def ordered_source(order: FetchOrder) -> dict[str, dict[str, str]]:
+    """Source and settings by table; two fetches may be merged only where these are equal."""
     return {
         "places": {"source": "ibge"},
         "yields": {"source": "ibge"},
@@ -28,55 +28,55 @@ def wanted(order: FetchOrder) -> dict[str, dict[str, str]]:
     }  # fmt: skip
 
 
-def held(context: FetchContext, target: str) -> xr.Dataset | None:
-    """The store's table of a target when it comes from the same source; None to begin anew."""
-    return context.existing(_TABLES[target]) if same(context, target) else None
+def existing_table(context: FetchContext, name: str) -> xr.Dataset | None:
+    """The store's table if it comes from the ordered source; None to make a new one."""
+    return context.existing(_TABLES[name]) if same_source(context, name) else None
 
 
-def same(context: FetchContext, target: str) -> bool:
-    """Whether the store's table of a target comes from the source that the order names."""
-    about = _about(context, target)
+def same_source(context: FetchContext, name: str) -> bool:
+    """Whether the store's table comes from the ordered source."""
+    about = _source_of(context, name)
     return isinstance(about, Mapping) and all(
-        about.get(key) == value for key, value in wanted(context.order)[target].items()
+        about.get(key) == value for key, value in ordered_source(context.order)[name].items()
     )
 
 
 def refuse_mixture(context: FetchContext) -> None:
-    """Refuse an order that would mix sources within a table, before anything is asked for.
+    """Refuse an order that would mix sources within a table, before anything is fetched.
 
     Raises:
-        ConfigError: it would, and --replace was not given.
+        ConfigError: sources differ, and --replace is not given.
     """
-    for target in context.order.targets:
-        if target not in _TABLES or context.order.replace or not _present(context, target):
+    for name in context.order.tables:
+        if name not in _TABLES or context.order.replace or not _present(context, name):
             continue
-        if not same(context, target):
+        if not same_source(context, name):
             raise ConfigError(
-                f"the store's {target} come from {_said(_about(context, target))}; asked for "
-                f"{_said(wanted(context.order)[target])}",
-                "Use another --store, or --replace to drop what is there.",
+                f"expected {name} from {_shown(ordered_source(context.order)[name])} in the store, found "
+                f"{name} from {_shown(_source_of(context, name))}",
+                "Use another --store, or --replace to drop the existing table.",
             )
 
 
-def replaced(context: FetchContext) -> list[str]:
-    """Tables and sources that go when the places of a store give way to those of another origin."""
+def dropped_tables(context: FetchContext) -> list[str]:
+    """Tables and sources to drop when the places of a store are replaced by those of another source."""
     opened = context.opened()
-    if opened is None or same(context, "places"):
+    if opened is None or same_source(context, "places"):
         return []
     return [*(table for table in TABLES if table in opened), *opened.sources]
 
 
-def _present(context: FetchContext, target: str) -> bool:
-    table = context.existing(_TABLES[target])
-    return table is not None and (target != "soil" or any(name in table for name in SOIL))
+def _present(context: FetchContext, name: str) -> bool:
+    table = context.existing(_TABLES[name])
+    return table is not None and (name != "soil" or any(quantity in table for quantity in SOIL))
 
 
-def _about(context: FetchContext, target: str) -> Any:
+def _source_of(context: FetchContext, name: str) -> Any:
     opened = context.opened()
-    return opened.sources.get(target) if opened is not None else None
+    return opened.sources.get(name) if opened is not None else None
 
 
-def _said(about: Any) -> str:
+def _shown(about: Any) -> str:
     if not isinstance(about, Mapping):
-        return str(about or "elsewhere")
-    return ", ".join(str(about[key]) for key in _SAID if key in about)
+        return str(about or "an unknown source")
+    return ", ".join(str(about[key]) for key in _SHOWN if key in about)

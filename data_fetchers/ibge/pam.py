@@ -1,11 +1,10 @@
-"""Crop yields by municipality: when a part of IBGE's PAM is whole, and the table of yields made of parts."""
+"""Makes the table of municipal crop yields from cached answers of SIDRA (IBGE's PAM survey)."""
 
 from __future__ import annotations
 
 import gzip
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,45 +15,43 @@ from data_fetchers.engine.cache import Request, RequestCache, children
 from data_fetchers.engine.source import Note
 from data_fetchers.ibge.malhas import PARENTS
 from data_fetchers.ibge.sidra import FETCH_YIELDS, SYMBOLS, VARIABLE_MAP, parse_values
+from data_fetchers.ibge.source import Ibge
 from yieldcast.data.schema import check_yields, set_units
 from yieldcast.errors import MissingDataError
-
-if TYPE_CHECKING:
-    from data_fetchers.ibge.source import Ibge
 
 Floats = NDArray[np.float64]
 
 
 def read_yields(
-    shelf: RequestCache, ibge: Ibge, parts: Sequence[Request], municipalities: NDArray[np.int32]
+    cache: RequestCache, ibge: Ibge, requests: Sequence[Request], municipalities: NDArray[np.int32]
 ) -> tuple[xr.Dataset, list[Note]]:
-    """The table of yields of the parts' crops and years.
+    """The table of yields for the crops and years of some requests.
 
     Args:
-        shelf: holds the parts.
+        cache: holds the answers.
         ibge: the source.
-        parts: as `Ibge.yield_parts` made them.
-        municipalities: 7-digit codes, sorted.
+        requests: from `Ibge.yield_requests`.
+        municipalities: (municipality) 7-digit codes, sorted.
 
     Returns:
         dims (crop, municipality, harvest_year), float32: yield_kg_ha = 1000 * production / harvested area,
-        or variable 112 where one of the two is missing or production is 0 by rounding; no yield is NaN. Areas
-        (ha) and production (t).
+        or variable 112 where one of the two is missing or production is rounded to 0; NaN without a yield.
+        Areas (ha) and production (t). Also notes.
 
     Raises:
-        MissingDataError: none of the parts is on the shelf.
+        MissingDataError: no answer is cached.
         SchemaError: a value outside its range.
     """
-    table = _Table(parts, municipalities)
-    for part in parts:
-        for leaf, path, _record in shelf.leaves(part):
+    table = _Table(requests, municipalities)
+    for request in requests:
+        for leaf, path, _record in cache.leaves(request):
             table.fill(leaf, parse_values(gzip.decompress(path.read_bytes())))
     if not table.filled:
         raise MissingDataError("no yields have been fetched from IBGE yet", f"Fetch them: {FETCH_YIELDS}.")
     notes = [
         Note("yields", f"{p.name} has not been fetched: its values are NaN", 1, missing=True)
-        for part in parts
-        for p in _absent(shelf, part)
+        for request in requests
+        for p in _absent(cache, request)
     ]
     yields = table.yields(notes)
     dims = ("crop", "municipality", "harvest_year")
@@ -72,46 +69,47 @@ def read_yields(
 
 
 class _Table:
-    """The arrays (crop, municipality, harvest_year) under construction, in float64, and what was odd."""
+    """The arrays (crop, municipality, harvest_year) while they are filled, float64, with irregular cases."""
 
-    def __init__(self, parts: Sequence[Request], municipalities: NDArray[np.int32]) -> None:
-        self.crops = sorted({crop for part in parts for crop in part.request["crops"]})
-        self.years = sorted({int(part.request["year"]) for part in parts})
+    def __init__(self, requests: Sequence[Request], municipalities: NDArray[np.int32]) -> None:
+        self.crops = sorted({crop for request in requests for crop in request.parameters["crops"]})
+        self.years = sorted({int(request.parameters["year"]) for request in requests})
         self.codes = pd.Index(municipalities)
         shape = (len(self.crops), len(municipalities), len(self.years))
         self.arrays = {name: np.full(shape, np.nan) for name in sorted(set(VARIABLE_MAP.values()))}
         self.filled = False
         self.symbols: Counter[str] = Counter()
-        self.strangers: set[int] = set()
-        self.grown: set[int] = set()  # strangers with a value above 0
-        self.unlisted: set[int] = set()  # asked for, and not a row of an answer
+        self.unknown: set[int] = set()  # municipalities that are not among the places
+        self.unknown_with_values: set[int] = set()  # those of them with a value above 0
+        self.unlisted: set[int] = set()  # places without a row in an answer
 
-    def fill(self, part: Request, frame: pd.DataFrame) -> None:
-        """Put an answer's values in their places; remember municipalities that are not asked for."""
+    def fill(self, request: Request, frame: pd.DataFrame) -> None:
+        """Add the values of an answer; collect municipalities that are not among the places."""
         rows = self.codes.get_indexer(frame["municipality"])
-        year = self.years.index(part.request["year"])
-        for crop, product in part.request["crops"].items():
-            for variable in part.request["variables"]:
+        year = self.years.index(request.parameters["year"])
+        for crop, product in request.parameters["crops"].items():
+            for variable in request.parameters["variables"]:
                 here = (frame["product"] == product) & (frame["variable"] == variable) & (rows >= 0)
                 array = self.arrays[VARIABLE_MAP[variable]]
                 array[self.crops.index(crop), rows[here], year] = frame["value"].to_numpy()[here]
-        strange = frame[rows < 0]
-        self.strangers |= set(strange["municipality"].tolist())
-        self.grown |= set(strange.loc[strange["value"] > 0, "municipality"].tolist())
-        inside = self.codes[np.isin(self.codes // 100_000, [int(uf) for uf in part.request["territories"]])]
+        others = frame[rows < 0]
+        self.unknown |= set(others["municipality"].tolist())
+        self.unknown_with_values |= set(others.loc[others["value"] > 0, "municipality"].tolist())
+        states = [int(uf) for uf in request.parameters["territories"]]
+        inside = self.codes[np.isin(self.codes // 100_000, states)]
         self.unlisted |= set(inside.difference(frame["municipality"]).tolist()) - set(PARENTS)
         self.symbols.update(frame.attrs["symbols"])
         self.filled = True
 
     def yields(self, notes: list[Note]) -> Floats:
-        """Yields (kg/ha), NaN where there are none; what was odd is added to `notes`."""
+        """Yields (kg/ha), NaN without one; adds remarks on irregular cases to `notes`."""
         tonnes, hectares = self.arrays["production_t"], self.arrays["area_harvested_ha"]
         stated = self.arrays["yield_kg_ha"]
         incomplete = np.isnan(tonnes) | np.isnan(hectares)
         with np.errstate(divide="ignore", invalid="ignore"):
             computed = np.where(hectares > 0, 1000.0 * tonnes / hectares, 0.0)
-        apart = beyond_rounding(tonnes, hectares, stated)
-        # Less than half a tonne is written as 0: harvested it was.
+        differs = beyond_rounding(tonnes, hectares, stated)
+        # Less than half a tonne is rounded to 0 although there was a harvest.
         rounded = ~incomplete & (tonnes == 0) & (hectares > 0) & (stated > 0)
         yields = np.where(incomplete | rounded, stated, computed)
         for i, crop in enumerate(self.crops):
@@ -120,26 +118,29 @@ class _Table:
                 "yields are missing": np.isnan(yields[i]),
                 "yields are variable 112, production or area is missing": incomplete[i] & (yields[i] > 0),
                 "yields are variable 112, production is 0 t by rounding": rounded[i],
-                "yields differ from variable 112 by more than rounding": apart[i],
+                "yields differ from variable 112 by more than rounding": differs[i],
             }
             notes += [Note("yields", f"{crop}: {t}", int(c.sum())) for t, c in counted.items() if c.any()]
         yields[yields == 0] = np.nan
         return yields
 
     def notes(self) -> list[Note]:
-        """Symbols, municipalities that are not asked for, and those without a row or without any value."""
+        """Notes on symbols, on unknown municipalities, and on places without a row or without any value."""
         notes = [
             Note("yields", f"values that SIDRA marks {symbol!r} ({SYMBOLS[symbol]})", count)
             for symbol, count in sorted(self.symbols.items())
         ]
-        for word, codes in (("with", self.grown), ("without", self.strangers - self.grown)):
+        for word, codes in (
+            ("with", self.unknown_with_values),
+            ("without", self.unknown - self.unknown_with_values),
+        ):
             if codes:
                 text = f"municipalities in PAM {word} values, not among the places: {sorted(codes)[:5]}"
                 notes.append(Note("yields", text, len(codes)))
         if self.unlisted:
             text = f"municipalities that PAM does not list in every year: {sorted(self.unlisted)[:20]}"
             notes.append(Note("yields", text, len(self.unlisted)))
-        # A zero is an answer: only where all is NaN does PAM say nothing.
+        # A zero is a value: only places where all is NaN have none.
         silent = np.all([np.isnan(a).all(axis=(0, 2)) for a in self.arrays.values()], axis=0)
         if silent.any():
             text = f"municipalities without any value in PAM: {self.codes[silent].tolist()[:5]}"
@@ -154,21 +155,21 @@ def beyond_rounding(tonnes: Floats, hectares: Floats, stated: Floats) -> NDArray
         tonnes, hectares: variables 214 and 216, any shape; NaN where missing.
         stated: variable 112 (kg/ha).
 
-    Production is rounded to whole tonnes: the true one lies within 0.5 t, so 1000 P / A lies within 500 / A
-    kg/ha of the true yield y. Variable 112 is y cut down to whole kg/ha, at most 1 below y, or y rounded, at
-    most 0.5 above it; so computed - stated lies in [-(500 / A + 0.5), 500 / A + 1].
-    Measured on 46,717 rows of PAM 2000-2018 that hold all three (shared/brazil/pam_yields.csv.gz): of those
-    whose fraction decides, IBGE cut nearly all up to 2010 and rounded nearly all from 2011; 17 lie outside.
-    A yield stated for no area at all is beyond rounding too.
+    Production is rounded to whole tonnes, so 1000 P / A is within 500 / A kg/ha of the true yield y. Variable
+    112 is y either cut to whole kg/ha (at most 1 below y) or rounded (at most 0.5 above y). So computed minus
+    stated is within [-(500 / A + 0.5), 500 / A + 1].
+    In 46,717 rows of PAM 2000-2018 with all three values, IBGE cut nearly all yields up to 2010 and rounded
+    nearly all from 2011; 17 rows are outside these limits.
+    A yield stated for an area of 0 counts as beyond rounding.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         gap, tonne = 1000.0 * tonnes / hectares - stated, 500.0 / hectares
-    apart = (gap < -(tonne + 0.5 + 1e-6)) | (gap > tonne + 1.0 + 1e-6)
-    return np.asarray(apart | (~np.isnan(tonnes) & (hectares == 0) & (stated > 0)), dtype=np.bool_)
+    differs = (gap < -(tonne + 0.5 + 1e-6)) | (gap > tonne + 1.0 + 1e-6)
+    return np.asarray(differs | (~np.isnan(tonnes) & (hectares == 0) & (stated > 0)), dtype=np.bool_)
 
 
-def _absent(shelf: RequestCache, part: Request) -> list[Request]:
-    record = shelf.verified(part)
+def _absent(cache: RequestCache, request: Request) -> list[Request]:
+    record = cache.verified(request)
     if record is None:
-        return [part]
-    return [absent for child in children(part, record) for absent in _absent(shelf, child)]
+        return [request]
+    return [absent for child in children(request, record) for absent in _absent(cache, child)]

@@ -1,14 +1,14 @@
-"""Where the municipalities are: IBGE's Localidades and Malhas, read into the table of places and one map.
+"""Makes the table of places and the boundaries from cached answers of IBGE (Localidades and Malhas).
 
-Shapes and sources: shared/reference/data-sources.md, section 3.5. Every answer is joined from the left on the
-7-digit code, since a new municipality can be in Localidades and not yet in the mesh.
+Localidades decides which municipalities exist: centroids and polygons are joined to it by the 7-digit code,
+because a new municipality can be missing in the mesh.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -24,15 +24,12 @@ from data_fetchers.ibge.malhas import (
     parse_mesh,
     parse_places,
 )
-from data_fetchers.ibge.sidra import FETCH_PLACES, read_part
+from data_fetchers.ibge.sidra import FETCH_PLACES, read_answer
+from data_fetchers.ibge.source import Ibge
 from yieldcast.data.schema import check_static, set_units
 from yieldcast.errors import ConfigError, FetchError, MissingDataError
 
-if TYPE_CHECKING:
-    from data_fetchers.ibge.source import Ibge
-
-
-# IBGE's codes of the federation's units; the first digit is the region.
+# IBGE's codes of the federal units; the first digit is the region.
 STATES: Mapping[str, int] = {
     "RO": 11, "AC": 12, "AM": 13, "RR": 14, "PA": 15, "AP": 16, "TO": 17,
     "MA": 21, "PI": 22, "CE": 23, "RN": 24, "PB": 25, "PE": 26, "AL": 27, "SE": 28, "BA": 29,
@@ -40,13 +37,13 @@ STATES: Mapping[str, int] = {
     "MS": 50, "MT": 51, "GO": 52, "DF": 53,
 }  # fmt: skip
 
-# IBGE draws the two lagoons of Rio Grande do Sul as if they were municipalities: section 3.5.
+# IBGE's mesh has the two lagoons of Rio Grande do Sul as if they were municipalities.
 _LAGOONS = frozenset({4300001, 4300002})
-# Localidades and the centroids are two answers about one country: each shows when the other is not whole.
-# They differ by single new municipalities; the bounds are ours.
-_UNLISTED = 5  # with a centroid, not in Localidades
-_UNCENTRED = 20  # the other way round
-_UNDRAWN = 0.05  # share of a state's municipalities without a polygon
+# Localidades and the centroids cover the same country, so each shows whether the other is complete. They
+# differ by few new municipalities; larger differences than these are refused (our choice).
+_UNLISTED = 5  # most municipalities with a centroid that are not in Localidades
+_UNCENTRED = 20  # most municipalities in Localidades without a centroid
+_UNDRAWN = 0.05  # largest share of a state's municipalities without a polygon
 
 
 def state_codes(states: Sequence[str] | None) -> list[int]:
@@ -69,41 +66,41 @@ def state_codes(states: Sequence[str] | None) -> list[int]:
     return sorted({STATES[s.upper()] for s in states})
 
 
-def municipality_counts(shelf: RequestCache, ibge: Ibge) -> dict[int, int]:
+def municipality_counts(cache: RequestCache, ibge: Ibge) -> dict[int, int]:
     """Number of municipalities per state code, by Localidades.
 
     Raises:
-        MissingDataError: the parts of `Ibge.place_parts` are not on the shelf.
-        FetchError: one of them is not whole, see `read_places`.
+        MissingDataError: the answers to `Ibge.place_requests` are not cached.
+        FetchError: one of them is incomplete, see `read_places`.
     """
-    places, _centroids = _agreed(shelf, ibge)
+    places, _centroids = _agreed(cache, ibge)
     return dict(sorted(Counter(p.code // 100_000 for p in places).items()))
 
 
 def read_places(
-    shelf: RequestCache, ibge: Ibge, states: Sequence[str] | None
+    cache: RequestCache, ibge: Ibge, states: Sequence[str] | None
 ) -> tuple[xr.Dataset, list[Note]]:
-    """The static table of the municipalities of some states, without soil.
+    """The table of places of some states, without soil.
 
     Args:
-        shelf: holds the parts of `ibge.place_parts`; mesh parts are used where they are there.
+        cache: holds the answers to `ibge.place_requests`; those to `ibge.mesh_requests` are used if present.
         ibge: the source.
         states: abbreviations, or None for all.
 
     Returns:
         dim municipality (int32, sorted); texts code (7 digits), name, state (abbreviation) and region
-        (name); latitude_deg, longitude_deg (float64): the municipality's centroid as IBGE states it, else
-        the polygon's, else the mean of those it was separated from.
+        (name); latitude_deg, longitude_deg (float64): centroid stated by IBGE, else centroid of the polygon,
+        else mean centroid of the municipalities it was separated from. Also notes.
 
     Raises:
-        MissingDataError: nothing to read.
-        FetchError: Localidades or the centroids lack more of the other's municipalities than can be new; the
-            poorer one is forgotten on the shelf, so that the next run asks for it again.
+        MissingDataError: no cached answer, or no municipality with a position.
+        FetchError: Localidades or the centroids lack too many municipalities; the incomplete answer is
+            removed from the cache, so that the next run requests it again.
         ConfigError: an unknown state.
     """
-    everywhere, centroids = _agreed(shelf, ibge)
+    everywhere, centroids = _agreed(cache, ibge)
     places = _of_states(everywhere, states)
-    positions, notes = _positions(shelf, ibge, places, centroids)
+    positions, notes = _positions(cache, ibge, places, centroids)
     kept = [p for p in places if p.code in positions]
     if not kept:
         raise MissingDataError(f"IBGE lists no municipality with a position in {states or 'Brazil'}")
@@ -125,27 +122,28 @@ def read_places(
 
 
 def read_mesh(
-    shelf: RequestCache, ibge: Ibge, states: Sequence[str] | None
+    cache: RequestCache, ibge: Ibge, states: Sequence[str] | None
 ) -> tuple[dict[str, Any], list[Note]]:
-    """The municipalities' polygons as one GeoJSON FeatureCollection, sorted by code.
+    """Polygons of the municipalities as one GeoJSON FeatureCollection, sorted by code.
 
     Args:
-        shelf: holds the parts of `ibge.place_parts` and of `ibge.mesh_parts`.
+        cache: holds the answers to `ibge.place_requests` and `ibge.mesh_requests`.
         ibge: the source.
         states: abbreviations, or None for every state in Localidades.
 
     Returns:
-        features with the properties code (7-digit text), name and state; SIRGAS 2000 (EPSG:4674), within a
-        metre of WGS84.
+        features with the properties code (7-digit text), name and state; SIRGAS 2000 (EPSG:4674), which
+        differs from WGS84 by less than a metre; and notes.
 
     Raises:
-        MissingDataError: Localidades is not on the shelf.
-        FetchError: a state's mesh lacks more than 5 % of its municipalities; it is forgotten on the shelf.
+        MissingDataError: the answer of Localidades is not cached.
+        FetchError: the mesh of a state lacks more than 5 % of its municipalities; it is removed from the
+            cache.
         ConfigError: an unknown state.
     """
-    places = {p.code: p for p in _of_states(_places(shelf, ibge), states)}
-    geometries, notes = _geometries(shelf, ibge, sorted({c // 100_000 for c in places}))
-    notes += _undrawn(shelf, ibge, places, geometries)
+    places = {p.code: p for p in _of_states(_places(cache, ibge), states)}
+    geometries, notes = _geometries(cache, ibge, sorted({c // 100_000 for c in places}))
+    notes += _undrawn(cache, ibge, places, geometries)
     features = [
         {
             "type": "Feature",
@@ -162,33 +160,34 @@ def read_mesh(
     return {"type": "FeatureCollection", "features": features}, notes
 
 
-def _places(shelf: RequestCache, ibge: Ibge) -> list[Place]:
-    part = ibge.place_parts()[0]
-    return parse_places(read_part(shelf, part), part)
+def _places(cache: RequestCache, ibge: Ibge) -> list[Place]:
+    request = ibge.place_requests()[0]
+    return parse_places(read_answer(cache, request), request)
 
 
-def _agreed(shelf: RequestCache, ibge: Ibge) -> tuple[list[Place], dict[int, Position]]:
-    """Localidades and the centroids, once each is as whole as the other shows that it must be."""
-    part = ibge.place_parts()[1]
-    places, centroids = _places(shelf, ibge), parse_centroids(read_part(shelf, part), part)
+def _agreed(cache: RequestCache, ibge: Ibge) -> tuple[list[Place], dict[int, Position]]:
+    """Places and centroids; FetchError when one lacks too many municipalities of the other."""
+    request = ibge.place_requests()[1]
+    places, centroids = _places(cache, ibge), parse_centroids(read_answer(cache, request), request)
     listed = {p.code for p in places}
     unlisted, uncentred = set(centroids) - listed - _LAGOONS, listed - set(centroids)
     counts = f"Localidades lists {len(listed)} municipalities, the mesh has centroids of {len(centroids)}"
     if len(unlisted) > _UNLISTED:
-        raise _put_aside(shelf, [ibge.place_parts()[0]], f"{counts}; {len(unlisted)} are not in Localidades")
+        text = f"{counts}; {len(unlisted)} are not in Localidades"
+        raise _discard(cache, [ibge.place_requests()[0]], text)
     if len(uncentred) > _UNCENTRED:
-        raise _put_aside(shelf, [part], f"{counts}; {len(uncentred)} have no centroid")
+        raise _discard(cache, [request], f"{counts}; {len(uncentred)} have no centroid")
     return places, centroids
 
 
-def _put_aside(shelf: RequestCache, parts: Iterable[Request], text: str) -> FetchError:
-    """The error of answers that are not whole, which are forgotten on the shelf."""
+def _discard(cache: RequestCache, requests: Iterable[Request], text: str) -> FetchError:
+    """Remove incomplete answers from the cache; return the error to raise."""
     names = []
-    for part in parts:
-        shelf.forget(part)
-        names.append(part.name)
-    hint = f"What IBGE sent was put aside ({', '.join(names)}). Ask again: {FETCH_PLACES}."
-    return FetchError(f"IBGE sent a part of its places: {text}", hint)
+    for request in requests:
+        cache.forget(request)
+        names.append(request.name)
+    hint = f"The incomplete answers were discarded ({', '.join(names)}). Fetch again: {FETCH_PLACES}."
+    return FetchError(f"IBGE sent incomplete places: {text}", hint)
 
 
 def _unlisted(
@@ -202,17 +201,17 @@ def _unlisted(
 
 
 def _undrawn(
-    shelf: RequestCache, ibge: Ibge, places: Mapping[int, Place], geometries: Mapping[int, Any]
+    cache: RequestCache, ibge: Ibge, places: Mapping[int, Place], geometries: Mapping[int, Any]
 ) -> list[Note]:
-    """Notes on municipalities without a polygon in states whose mesh is there; FetchError for half a mesh."""
-    here = {code // 100_000 for code in geometries}
-    without = [p for c, p in places.items() if c not in geometries and c // 100_000 in here]
+    """Notes on municipalities without a polygon in fetched states; FetchError for too many of them."""
+    fetched = {code // 100_000 for code in geometries}
+    without = [p for c, p in places.items() if c not in geometries and c // 100_000 in fetched]
     new = [p for p in without if p.code in PARENTS]
     old = [p for p in without if p.code not in PARENTS]
     total, lost = Counter(c // 100_000 for c in places), Counter(p.code // 100_000 for p in old)
-    if half := sorted(uf for uf in lost if lost[uf] > _UNDRAWN * total[uf]):
-        counts = [f"{total[uf] - lost[uf]} of {total[uf]} municipalities of state {uf}" for uf in half]
-        raise _put_aside(shelf, ibge.mesh_parts(half), f"polygons of {', '.join(counts)}")
+    if incomplete := sorted(uf for uf in lost if lost[uf] > _UNDRAWN * total[uf]):
+        counts = [f"{total[uf] - lost[uf]} of {total[uf]} municipalities of state {uf}" for uf in incomplete]
+        raise _discard(cache, ibge.mesh_requests(incomplete), f"polygons of {', '.join(counts)}")
     kinds = (("new municipalities", new, False), ("municipalities", old, True))
     return [
         Note("places", f"{kind} without a polygon: {_named(group)}", len(group), missing=missing)
@@ -227,12 +226,12 @@ def _of_states(places: Iterable[Place], states: Sequence[str] | None) -> list[Pl
 
 
 def _positions(
-    shelf: RequestCache, ibge: Ibge, places: Sequence[Place], centroids: Mapping[int, Position]
+    cache: RequestCache, ibge: Ibge, places: Sequence[Place], centroids: Mapping[int, Position]
 ) -> tuple[dict[int, Position], list[Note]]:
     found = {p.code: centroids[p.code] for p in places if p.code in centroids}
     without = [p for p in places if p.code not in found]
     notes = []
-    geometries = _geometries(shelf, ibge, sorted({p.code // 100_000 for p in without}))[0]
+    geometries = _geometries(cache, ibge, sorted({p.code // 100_000 for p in without}))[0]
     for place in without:
         parents = PARENTS[place.code].parents if place.code in PARENTS else ()
         near = [centroids[code] for code in parents if code in centroids]
@@ -250,15 +249,15 @@ def _positions(
 
 
 def _geometries(
-    shelf: RequestCache, ibge: Ibge, codes: Sequence[int]
+    cache: RequestCache, ibge: Ibge, codes: Sequence[int]
 ) -> tuple[dict[int, dict[str, Any]], list[Note]]:
     geometries: dict[int, dict[str, Any]] = {}
     notes = []
-    for part in ibge.mesh_parts(codes):
-        if shelf.verified(part) is None:
-            notes.append(Note("places", f"polygons of {part.name} have not been fetched", 1, missing=True))
+    for request in ibge.mesh_requests(codes):
+        if cache.verified(request) is None:
+            notes.append(Note("places", f"polygons of {request.name} have not been fetched", 1, missing=True))
         else:
-            geometries |= parse_mesh(read_part(shelf, part), part)
+            geometries |= parse_mesh(read_answer(cache, request), request)
     return geometries, notes
 
 
@@ -267,7 +266,7 @@ def _recent(places: Sequence[Place]) -> list[Note]:
     if not recent:
         return []
     names = ", ".join(f"{p.name} ({p.code}, {PARENTS[p.code].year})" for p in recent)
-    text = f"installed since 2009, so their series start late and those of their parents shrink: {names}"
+    text = f"created since 2009: their series start late and those of their parents shrink: {names}"
     return [Note("places", text, len(recent))]
 
 

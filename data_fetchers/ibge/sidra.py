@@ -1,7 +1,4 @@
-"""SIDRA, IBGE's tables: where PAM keeps each crop, and what an answer must be before it is believed.
-
-Tables, codes, limits and symbols: shared/reference/data-sources.md, sections 3.1 to 3.3.
-"""
+"""SIDRA, IBGE's service for tables: codes of the PAM survey's crops, addresses, and the check of answers."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,18 +19,15 @@ from data_fetchers.engine.cache import Request, RequestCache
 from data_fetchers.engine.source import RetryableError
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True)
 class Crop:
-    """Where PAM keeps a crop.
+    """Codes of a crop in PAM.
 
     Args:
-        table, classification, code: of SIDRA.
-        label: words that the code's label must hold.
-        first_year: first harvest year that can be compared with today's.
+        table, classification, code: numbers in SIDRA.
+        label: words that the label of the code must contain.
+        first_year: first harvest year counted in the same way as today.
     """
 
     table: int
@@ -43,9 +37,9 @@ class Crop:
     first_year: int = 1974
 
 
-# Codes: section 3.1. Labels of 1612 as recorded [A]; those of 839 and 5457 not seen live [C], so only the
-# words that tell a crop from its neighbours are asked for. Coffee was counted with its husk until 2001 and
-# oranges in fruits until 2000 (notes of PAM [C]).
+# Labels of table 1612 as recorded from SIDRA; those of 839 and 5457 are not verified, so only the words that
+# distinguish a crop from similar ones are required. Coffee was counted with its husk until 2001 and oranges
+# as number of fruits until 2000 (notes of PAM).
 CROPS: Mapping[str, Crop] = {
     "soybean": Crop(1612, 81, 2713, "Soja (em grão)"),
     "corn": Crop(1612, 81, 2711, "Milho (em grão)"),
@@ -73,31 +67,60 @@ VARIABLE_MAP: Mapping[int, str] = {
 UNITS: Mapping[int, str] = {
     109: "Hectares", 8331: "Hectares", 216: "Hectares", 214: "Toneladas", 112: "Quilogramas por Hectare",
 }  # fmt: skip
-PLANTED: Mapping[int, int] = {1612: 109, 839: 109, 5457: 8331}  # the variable of each table: section 3.1
-NULL = "null"  # JSON's null in place of a value: never seen, and no reason to refuse a whole country
+PLANTED: Mapping[int, int] = {1612: 109, 839: 109, 5457: 8331}  # variable of the planted area by table
+NULL = "null"  # JSON's null in place of a value: not seen so far, treated as not available
 SYMBOLS: Mapping[str, str] = {
     "-": "zero", "..": "not applicable", "...": "not available", "X": "withheld", NULL: "not available",
 }  # fmt: skip
 FETCH_PLACES = "`yieldcast fetch places --store DIR`"
 FETCH_YIELDS = "`yieldcast fetch yields --store DIR --years FIRST:LAST`"
-_CODE = re.compile(r"D\d+C")
+_CODE = re.compile(r"D\d+C")  # name of a column with codes
+_ABSENT = 5  # most municipalities that an answer may lack: PAM and Localidades differ by a few
+
+
+def known(crops: Collection[str]) -> dict[str, Crop]:
+    """The crops by name, sorted; ConfigError for unknown ones, with the English name of Portuguese ones."""
+    if unknown := sorted(set(crops) - set(CROPS)):
+        hints = [*filter(None, map(_english, unknown)), f"Choose from: {', '.join(CROPS)}."]
+        raise ConfigError(f"expected crops of PAM, received {unknown}", " ".join(hints))
+    return {crop: CROPS[crop] for crop in sorted(set(crops))}
+
+
+def variables(table: int) -> list[int]:
+    """Codes of planted area, harvested area, production and yield in a table, sorted."""
+    return sorted((PLANTED[table], 112, 214, 216))
+
+
+def values_path(parameters: Mapping[str, Any], place: str = "") -> str:
+    """Path of a request for values.
+
+    Args:
+        parameters: of the request.
+        place: level and place to use instead of the request's territories.
+    """
+    inside = "all" if parameters["national"] else "in%20n3%20" + ",".join(parameters["territories"])
+    variables = ",".join(map(str, parameters["variables"]))
+    codes = ",".join(map(str, parameters["crops"].values()))
+    return (
+        f"/values/t/{parameters['table']}/{place or f'n6/{inside}'}/v/{variables}/p/{parameters['year']}"
+        f"/c{parameters['classification']}/{codes}/h/y/f/a"
+    )
 
 
 def parse_values(body: bytes) -> pd.DataFrame:
-    """The rows of one answer of ``/values``, long.
+    """The rows of one answer of ``/values`` as a long table.
 
     Args:
-        body: JSON array whose first row is the header. What D1..Dn mean is read from it: they follow the
-            order of the keys in the URL.
+        body: JSON array whose first row is the header. It gives the meaning of the columns D1..Dn, which
+            follows the order of the keys in the URL.
 
     Returns:
         columns municipality, harvest_year, variable, product (int64 codes) and value (float64, in SIDRA's
-        unit): a "-" is 0, but NaN for the yield, since nothing was harvested; "..", "...", "X" and null are
-        NaN.
-        ``attrs["symbols"]`` counts each symbol.
+        unit): "-" is 0, but NaN for the yield, because nothing was harvested; "..", "...", "X" and null are
+        NaN. ``attrs["symbols"]`` counts each symbol.
 
     Raises:
-        AgainError: anything else than such rows, naming the column or the value.
+        RetryableError: any other contents; the message names the column or the value.
     """
     rows = load_json(body, "SIDRA")
     if not isinstance(rows, list) or len(rows) < 2 or not isinstance(rows[0], dict):
@@ -118,37 +141,65 @@ def parse_values(body: bytes) -> pd.DataFrame:
     return frame
 
 
-def known(crops: Collection[str]) -> dict[str, Crop]:
-    """The crops by name, sorted; ConfigError for any other, with its English name if we know it."""
-    if unknown := sorted(set(crops) - set(CROPS)):
-        hints = [*filter(None, map(_english, unknown)), f"Choose from: {', '.join(CROPS)}."]
-        raise ConfigError(f"expected crops of PAM, received {unknown}", " ".join(hints))
-    return {crop: CROPS[crop] for crop in sorted(set(crops))}
-
-
-def values_path(request: Mapping[str, Any], place: str = "") -> str:
-    """The path that asks for a part's values.
+def check_values(body: bytes, parameters: Mapping[str, Any], recent: Collection[int]) -> dict[str, Any]:
+    """Check that an answer is complete.
 
     Args:
-        request: of the part.
-        place: level and place instead of the part's own.
+        body: as in `parse_values`.
+        parameters: of the request: crops, variables, year, territories (number of municipalities by state,
+            counted before).
+        recent: codes of municipalities that PAM may lack because they are new.
+
+    Returns:
+        number of rows, count of each symbol, number of absent municipalities by state.
+
+    Raises:
+        RetryableError: a requested crop, variable or year is missing or occurs twice; rows are missing, or a
+            whole state, or more than five municipalities besides the recent ones.
     """
-    inside = "all" if request["national"] else "in%20n3%20" + ",".join(request["territories"])
-    variables = ",".join(map(str, request["variables"]))
-    codes = ",".join(map(str, request["crops"].values()))
-    return (
-        f"/values/t/{request['table']}/{place or f'n6/{inside}'}/v/{variables}/p/{request['year']}"
-        f"/c{request['classification']}/{codes}/h/y/f/a"
-    )
+    frame = parse_values(body)
+    wanted = {
+        "product": sorted(parameters["crops"].values()), "variable": sorted(parameters["variables"]),
+        "harvest_year": [parameters["year"]],
+    }  # fmt: skip
+    for column, expected in wanted.items():
+        held = sorted(set(frame[column].tolist()))
+        if held != expected:
+            raise RetryableError(f"SIDRA: expected {column} {expected}, received {held}")
+    cells = len(parameters["crops"]) * len(parameters["variables"])
+    codes = np.unique(frame["municipality"].to_numpy())
+    if frame.duplicated(["municipality", "variable", "product"]).any() or len(frame) != len(codes) * cells:
+        raise RetryableError(
+            f"SIDRA: expected {cells} values for each of {len(codes)} municipalities, each once, "
+            f"received {len(frame)}"
+        )
+    absent = _absent_by_state(codes, parameters["territories"], recent)
+    return {"rows": len(frame), "symbols": frame.attrs["symbols"], "absent": absent}
+
+
+def parse_labels(answer: Any, request: Request) -> dict[str, Any]:
+    """The ``metadados`` of a table; RetryableError when they are not those of the requested table."""
+    try:
+        labels = [(k["id"], k["nome"]) for c in answer["classificacoes"] for k in c["categorias"]]
+        units = [(v["id"], v["unidade"]) for v in answer["variaveis"]]
+        sound = int(answer["id"]) == request.parameters["table"] and labels and units
+    except (KeyError, TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise RetryableError(f"{request.name}: expected the labels of the table, received {str(answer)[:80]}")
+    return dict(answer)
 
 
 def refuse_labels(labels: Mapping[str, Any], table: int, crops: Mapping[str, Crop]) -> None:
-    """Raise SchemaError when a code of a crop or of a variable does not mean what we take it for.
+    """Check the meaning of the codes of crops and variables.
 
     Args:
-        labels: the table's ``metadados``, as `parse_labels` has passed it.
-        table: its number.
-        crops: those of the table.
+        labels: the table's ``metadados``, from `parse_labels`.
+        table: number of the table.
+        crops: crops of this table.
+
+    Raises:
+        SchemaError: a code has another label or unit than expected.
     """
     held = {(c["id"], k["id"]): k["nome"] for c in labels["classificacoes"] for k in c["categorias"]}
     units = {v["id"]: v["unidade"] for v in labels["variaveis"]}
@@ -170,53 +221,37 @@ def refuse_labels(labels: Mapping[str, Any], table: int, crops: Mapping[str, Cro
         )
 
 
-def variables(table: int) -> list[int]:
-    """Codes of planted and harvested area, production and yield in a table, sorted."""
-    return sorted((PLANTED[table], 112, 214, 216))
-
-
-def parse_labels(answer: Any, part: Request) -> dict[str, Any]:
-    """A table's ``metadados``; AgainError when they are not those of the table that was asked for."""
-    try:
-        labels = [(k["id"], k["nome"]) for c in answer["classificacoes"] for k in c["categorias"]]
-        units = [(v["id"], v["unidade"]) for v in answer["variaveis"]]
-        sound = int(answer["id"]) == part.request["table"] and labels and units
-    except (KeyError, TypeError, ValueError):
-        sound = False
-    if not sound:
-        raise RetryableError(f"{part.name}: expected the labels of the table, received {str(answer)[:80]}")
-    return dict(answer)
-
-
-def parse_periods(answer: Any, part: Request) -> dict[int, str]:
-    """Years of a table and the date (dd/mm/yyyy) of each one's last revision; AgainError otherwise."""
+def parse_periods(answer: Any, request: Request) -> dict[int, str]:
+    """Date (dd/mm/yyyy) of the last revision by year of a table; RetryableError for any other answer."""
     try:
         periods = {int(period["id"]): str(period["modificacao"]) for period in answer}
         for text in periods.values():
             date(text)
     except (KeyError, TypeError, ValueError) as error:
-        raise RetryableError(f"{part.name}: expected years with modificacao, received {error!r}") from error
+        raise RetryableError(
+            f"{request.name}: expected years with modificacao, received {error!r}"
+        ) from error
     if not periods:
-        raise RetryableError(f"{part.name}: expected years, received none")
+        raise RetryableError(f"{request.name}: expected years, received none")
     return periods
 
 
 def date(text: str) -> dt.date:
-    """A date as IBGE writes it, dd/mm/yyyy; years that were never revised say 01/01/0001."""
+    """The date of a text dd/mm/yyyy; IBGE writes 01/01/0001 for years without a revision."""
     day, month, year = map(int, text.split("/"))
     return dt.date(year, month, day)
 
 
-def read_part(shelf: RequestCache, part: Request) -> Any:
-    """The JSON of a part on the shelf; MissingDataError, naming the command to run, when it is not there."""
-    for _part, path, _record in shelf.leaves(part):
+def read_answer(cache: RequestCache, request: Request) -> Any:
+    """Cached JSON answer to a request; MissingDataError, with the command to run, without one."""
+    for _request, path, _record in cache.leaves(request):
         return load_json(path.read_bytes(), path.name)
-    command = FETCH_PLACES if part.request["kind"] in ("places", "centroids", "mesh") else FETCH_YIELDS
-    raise MissingDataError(f"{part.name} has not been fetched from IBGE yet", f"Fetch it: {command}.")
+    command = FETCH_PLACES if request.parameters["kind"] in ("places", "centroids", "mesh") else FETCH_YIELDS
+    raise MissingDataError(f"{request.name} has not been fetched from IBGE yet", f"Fetch it: {command}.")
 
 
 def load_json(body: bytes, file: str) -> Any:
-    """A JSON answer; AgainError when it is anything else, as SVG or the half of one."""
+    """Contents of a JSON answer; RetryableError for anything else, such as SVG or incomplete JSON."""
     try:
         return json.loads(body)
     except ValueError as error:
@@ -224,30 +259,30 @@ def load_json(body: bytes, file: str) -> Any:
 
 
 def plain(text: str) -> str:
-    """A label without accents, case and punctuation."""
+    """A label in lower case without accents and punctuation."""
     bare = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return " ".join(re.findall(r"[a-z0-9]+", bare))
 
 
 def _english(crop: str) -> str:
-    """What a crop with a Portuguese name (soja) is called here; empty unless a label begins with it."""
+    """Sentence with the English name of a crop given in Portuguese (soja); empty if none matches."""
     text = plain(crop)
     names = [name for name, known in CROPS.items() if len(text) > 2 and plain(known.label).startswith(text)]
     return f"{crop} is called {' or '.join(names)} here." if names else ""
 
 
 def _roles(header: Mapping[str, str]) -> dict[str, str]:
-    """Which column holds the code of what."""
+    """Column of the codes of municipality, harvest_year, variable and product."""
     known = {"municipio": "municipality", "unidade": "municipality", "ano": "harvest_year"}
     known |= {"variavel": "variable", "produto": "product"}
     roles: dict[str, str] = {}
     for key in filter(_CODE.fullmatch, header):
         role = known.get(plain(str(header[key])).split(" ")[0])
         if role is None or role in roles:
-            raise RetryableError(f"SIDRA: the column {key} ({header[key]}) is not one that we know")
+            raise RetryableError(f"SIDRA: expected known columns, received {key} ({header[key]})")
         roles[role] = key
     if missing := sorted(set(known.values()) - set(roles)):
-        raise RetryableError(f"SIDRA: no column for {missing} among {list(header.values())}")
+        raise RetryableError(f"SIDRA: expected columns for {missing}, received {list(header.values())}")
     return roles
 
 
@@ -271,46 +306,10 @@ def _floats(texts: NDArray[np.str_]) -> NDArray[np.float64]:
     try:
         numbers = texts.astype(np.float64)
     except ValueError as error:
-        raise RetryableError(f"SIDRA: a value is no number and no known symbol: {error}") from error
+        raise RetryableError(f"SIDRA: expected a number or a known symbol: {error}") from error
     if not np.isfinite(numbers).all():
-        raise RetryableError("SIDRA: a value is not finite")
+        raise RetryableError("SIDRA: expected finite values")
     return numbers
-
-
-_ABSENT = 5  # municipalities that a part may lack: PAM and Localidades need not agree on every one
-
-
-def check_values(body: bytes, request: Mapping[str, Any], recent: Collection[int]) -> dict[str, Any]:
-    """Facts of an answer that is whole: rows, symbols, and how many municipalities of each state are absent.
-
-    Args:
-        body: as `parse_values`.
-        request: of the part: crops, variables, year, territories (municipalities per state that were
-            counted before).
-        recent: codes of municipalities that may not be in PAM yet.
-
-    Raises:
-        AgainError: an asked crop, variable or year is not there, or is there twice; rows are missing, or a
-            whole state, or more than five municipalities besides the recent ones.
-    """
-    frame = parse_values(body)
-    wanted = {
-        "product": sorted(request["crops"].values()), "variable": sorted(request["variables"]),
-        "harvest_year": [request["year"]],
-    }  # fmt: skip
-    for column, expected in wanted.items():
-        held = sorted(set(frame[column].tolist()))
-        if held != expected:
-            raise RetryableError(f"SIDRA: expected {column} {expected}, received {held}")
-    cells = len(request["crops"]) * len(request["variables"])
-    codes = np.unique(frame["municipality"].to_numpy())
-    if frame.duplicated(["municipality", "variable", "product"]).any() or len(frame) != len(codes) * cells:
-        raise RetryableError(
-            f"SIDRA: expected {cells} values for each of {len(codes)} municipalities, each once, "
-            f"received {len(frame)}"
-        )
-    absent = _absent_by_state(codes, request["territories"], recent)
-    return {"rows": len(frame), "symbols": frame.attrs["symbols"], "absent": absent}
 
 
 def _absent_by_state(
@@ -318,11 +317,11 @@ def _absent_by_state(
 ) -> dict[str, int]:
     per_state = Counter((codes // 100_000).tolist())
     if strange := sorted(set(per_state) - set(map(int, territories))):
-        raise RetryableError(f"SIDRA: expected states {list(territories)}, received {strange} too")
+        raise RetryableError(f"SIDRA: expected states {list(territories)}, also received {strange}")
     new = Counter(code // 100_000 for code in set(recent) - set(codes.tolist()))
     absent = {uf: count - new[int(uf)] - per_state[int(uf)] for uf, count in territories.items()}
     absent = {uf: count for uf, count in absent.items() if count > 0}
-    # A state without any is no matter of single municipalities, however small it is.
+    # A state without any municipality is refused, however small it is.
     worst = max(absent, key=lambda uf: (not per_state[int(uf)], absent[uf]), default="")
     if sum(absent.values()) > _ABSENT or (worst and not per_state[int(worst)]):
         raise RetryableError(

@@ -1,4 +1,4 @@
-"""SEAS5's answers: which system and members a start has, when it comes out, and what a whole file holds."""
+"""System, members and publication date of each SEAS5 forecast, and the check of answers."""
 
 from __future__ import annotations
 
@@ -12,56 +12,55 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from data_fetchers.engine.cache import Request
+from data_fetchers.engine.constants import Area, ZERO_degC_in_K
 from data_fetchers.engine.source import RetryableError
 from yieldcast.errors import ConfigError
 from yieldcast.variables import QUANTITIES
 
-HINDCAST_YEARS = (1993, 2016)  # the years that all C3S systems share, used for all C3S anomalies
-# The day after the release at 12 UTC. The release was on the 13th (C3S news of November 2018 and May 2021);
-# it is on the 6th for ECMWF (the dataset's page, as public code quotes it). The month of the change could
-# not be found: the new days were in use by July 2024 (C3S announcement of 10 July 2024); until then the
-# later day is kept.
+HINDCAST_YEARS = (1993, 2016)  # common to all C3S systems, and the basis of all C3S anomalies
+# Day of the month from which a forecast is used: the day after its release at 12 UTC. Releases were on the
+# 13th (C3S news of November 2018 and May 2021) and are on the 6th for ECMWF (web page of the dataset). The
+# change came by July 2024 (C3S announcement of 10 July 2024); its month is unknown, so the later day is kept
+# until then.
 RELEASE_DAYS = (("2017-11", 14), ("2024-07", 7))
-# System by start month, as the operator issued them (C3S, "Summary of available data";
-# forum.ecmwf.int/t/1539). 51 is 5 put on another grid; one of the two was issued at a time. There are
-# hindcasts of both for all start months, and a start is compared with those of its own system. Users have
-# asked 51 for starts before November 2022 too; whether it answers is not known here, and 5 is what was
-# public then. Before November 2017 it was 4.
+# System by first start month, as operated (C3S, "Summary of available data"; forum.ecmwf.int/t/1539). System
+# 51 is system 5 on another grid; one of the two was issued at a time. Both have hindcasts for all start
+# months, and a forecast is compared with hindcasts of its own system. For starts before November 2022
+# system 5 is used, because it was the public one. Before November 2017 the system was 4.
 SYSTEMS = (("2017-11", 5), ("2022-11", 51))
 HINDCAST_MEMBERS, MEMBERS = 25, 51
 
 
 class Variable(NamedTuple):
-    """What stands for one quantity in a request and in a file."""
+    """Names of one quantity in requests and in files, and its possible units in files."""
 
-    request: str
-    file: str
+    variable: str
+    name: str
     units: tuple[str, ...]
 
 
-# The two temperatures are true monthly means of daily extremes (UTC days). GRIB writes m s**-1.
+# The two temperatures are monthly means of daily extremes (UTC days). GRIB writes m s**-1.
 VARIABLE_MAP: Mapping[str, Variable] = {
     "tmax_degC": Variable("maximum_2m_temperature_in_the_last_24_hours", "mx2t24", ("K",)),
     "tmin_degC": Variable("minimum_2m_temperature_in_the_last_24_hours", "mn2t24", ("K",)),
     "precipitation_mm": Variable("total_precipitation", "tprate", ("m s**-1", "m s-1")),
 }
 _DIMS = ("forecast_reference_time", "number", "forecastMonth", "latitude", "longitude")
-KELVIN = 273.15
 _MM_PER_DAY = 86_400 * 1000.0  # from m s-1
-_PACKING_mm = -1.0  # rain a little below 0 is noise of the packing; less than this is not rain
+_PACKING_mm = -1.0  # packing gives rain slightly below 0; lower values are errors
 
 
 def system_of(start: np.datetime64) -> int:
-    """Version of the model that was in use for a start month.
+    """Version of the forecast system for a start month.
 
     Raises:
-        ConfigError: before November 2017, when SEAS5 was not in use.
+        ConfigError: before November 2017, when SEAS5 was not in operation.
     """
     return _since(SYSTEMS, start)
 
 
 def published(start: np.datetime64) -> dt.date:
-    """First day on which a start may be used: the day after its release, see `RELEASE_DAYS`."""
+    """First day on which the forecast of a start month may be used, see `RELEASE_DAYS`."""
     return month_of(start).replace(day=_since(RELEASE_DAYS, start))
 
 
@@ -82,34 +81,34 @@ def _since(table: tuple[tuple[str, int], ...], start: np.datetime64) -> int:
 
 
 class Asked(NamedTuple):
-    """What a part's answer must hold."""
+    """Required contents of an answer."""
 
     system: int
     starts: NDArray[np.datetime64]
     leads: int
     members: int
     variables: list[str]
-    area: tuple[float, float, float, float]
+    area: Area
 
     @classmethod
-    def of(cls, part: Request) -> Asked:
-        """What a part asks for."""
-        request = part.request["inputs"]
-        years, month = [int(y) for y in request["year"]], request["month"][0]
+    def of(cls, request: Request) -> Asked:
+        """Required contents of the answer to a request."""
+        parameters = request.parameters["inputs"]
+        years, month = [int(y) for y in parameters["year"]], parameters["month"][0]
         starts = np.array([f"{year}-{month}" for year in years], "datetime64[M]")
-        names = [name for name, v in VARIABLE_MAP.items() if v.request in request["variable"]]
+        names = [name for name, v in VARIABLE_MAP.items() if v.variable in parameters["variable"]]
         members = HINDCAST_MEMBERS if years[-1] <= HINDCAST_YEARS[1] else MEMBERS
-        leads = len(request["leadtime_month"])
-        return cls(int(request["system"][0]), starts, leads, members, names, tuple(request["area"]))
+        leads = len(parameters["leadtime_month"])
+        return cls(int(parameters["system"][0]), starts, leads, members, names, tuple(parameters["area"]))
 
 
 def field_of(datasets: list[xr.Dataset], name: str, file: Path) -> xr.DataArray:
-    """One quantity of an answer as the file has it, dims as in `_DIMS`, south to north."""
-    short = VARIABLE_MAP[name].file
+    """One quantity in the file's unit, dims as in `_DIMS`, south to north; RetryableError without it."""
+    short = VARIABLE_MAP[name].name
     for ds in datasets:
         if short in ds:
-            field = ds[short].load()  # whole: sorting a file that is read lazily is slow
-            # a dimension of one value may come as a plain number
+            field = ds[short].load()  # sorting a file that is read lazily is slow
+            # a dimension of length one may be a scalar in the file
             field = field.expand_dims([d for d in _DIMS if d not in field.dims and d in field.coords])
             if set(field.dims) == set(_DIMS):
                 return field.transpose(*_DIMS).sortby(["latitude", "forecast_reference_time", "number"])
@@ -118,7 +117,17 @@ def field_of(datasets: list[xr.Dataset], name: str, file: Path) -> xr.DataArray:
 
 
 def check_field(field: xr.DataArray, name: str, asked: Asked, file: Path) -> int:
-    """Refuse a field that is not whole: starts, members, leads, grid, units, values; count the gaps."""
+    """Check starts, members, leads, grid, units and values; return the number of missing values.
+
+    Args:
+        field: from `field_of`.
+        name: of the quantity, a key of `VARIABLE_MAP`.
+        asked: required contents.
+        file: for messages.
+
+    Raises:
+        RetryableError: the answer is not what was requested.
+    """
 
     def expect(holds: bool, what: str, expected: object, received: object) -> None:
         if not holds:
@@ -149,10 +158,10 @@ def check_field(field: xr.DataArray, name: str, asked: Asked, file: Path) -> int
 
 
 def converted(field: xr.DataArray, name: str) -> NDArray[np.float64]:
-    """A field in the unit of `name`; rain as the sum of its valid month, with that month's days."""
+    """A field in the unit of `name`, same dims; rain as the total of its valid month."""
     values: NDArray[np.float64] = field.values.astype(np.float64)
     if name != "precipitation_mm":
-        return values - KELVIN
+        return values - ZERO_degC_in_K
     starts = field["forecast_reference_time"].values.astype("datetime64[M]")
     months = starts[:, None] + (field["forecastMonth"].values.astype(np.int64) - 1)
     days = ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64)

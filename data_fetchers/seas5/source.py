@@ -1,12 +1,12 @@
-"""SEAS5, ECMWF's seasonal forecast, from the Climate Data Store: departures from its own past forecasts.
+"""SEAS5, ECMWF's seasonal forecast, from the Climate Data Store: requests, and the table of anomalies.
 
-A climate model drifts from the weather it starts in towards a climate of its own, by an amount that depends
-on place, start month and lead. The operator therefore issues hindcasts, forecasts for past years by the same
-model, and wants forecasts read against them (C3S seasonal forecasts, dataset documentation: forecasts are to
-be paired with hindcasts of the same system). So the table gives differences from the hindcast's mean of the
-same start month, lead and cell for temperatures, and ratios to it for rain, which cannot be negative.
+A climate model drifts from the observed weather towards its own climate, by an amount that depends on place,
+start month and lead. Forecasts must therefore be compared with hindcasts, which are forecasts for past years
+by the same system (C3S seasonal forecasts, dataset documentation). The table holds, relative to the hindcast
+mean of the same start month, lead and cell, differences for temperatures and ratios for rain, which cannot be
+negative.
 
-Values, grids and members are as the operator documents them; no live answer was seen when this was written.
+Values, grids and members follow the operator's documentation; not yet tested against the live service.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from data_fetchers.cds.client import Cds
 from data_fetchers.cds.netcdf import reading
 from data_fetchers.engine import clock
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
+from data_fetchers.engine.constants import BRAZIL, Area
 from data_fetchers.engine.source import Note, NotYetPublishedError
 from data_fetchers.seas5.answers import (
     HINDCAST_YEARS,
@@ -40,21 +41,21 @@ from yieldcast.errors import FetchError, MissingDataError
 
 DATASET = "seasonal-monthly-single-levels"
 DATASETS = (DATASET,)
-_LATE = dt.timedelta(days=20)  # a release may be late (C3S announcements of 2024 and 2025); our choice
+_LATE = dt.timedelta(days=20)  # possible delay of a release (C3S announcements of 2024, 2025); our choice
 
 
 @dataclass(frozen=True)
 class Seas5:
-    """The source: one part per forecast, one per start month and system for the hindcasts.
+    """SEAS5: one request per forecast, and one per start month and system for the hindcasts.
 
     Args:
         cds: the Climate Data Store.
         area: north, west, south, east (degrees).
-        leads: months from the start month on, 1 to 6.
+        leads: number of months from the start month on, 1 to 6.
     """
 
     cds: Cds
-    area: tuple[float, float, float, float] = (6.0, -74.0, -34.0, -34.0)
+    area: Area = BRAZIL
     leads: int = 6
     name = "seas5"
     licence = "Licence to use Copernicus products, as accepted for the dataset in the Climate Data Store"
@@ -65,41 +66,41 @@ class Seas5:
     workers = 2
     seconds_between = 0.0
 
-    def seasonal_parts(
+    def seasonal_requests(
         self, starts: Sequence[np.datetime64], today: dt.date
     ) -> tuple[list[Request], list[Note]]:
-        """The parts that a table of these starts needs, and a note for each start that is not out yet.
+        """Requests for a table of these starts, and a note for each start that is not published yet.
 
         Args:
             starts: start months (datetime64[M], or any day of them).
-            today: decides what is out.
+            today: decides which forecasts are published.
 
         Raises:
             ConfigError: a start before November 2017.
         """
         months = np.unique(np.asarray(starts, "datetime64[M]"))
-        out = [start for start in months if published(start) <= today]
-        pairs = ((self.forecast(start), self.hindcast(start)) for start in out)
-        notes = [_not_there(start) for start in months if published(start) > today]
+        known = [start for start in months if published(start) <= today]
+        pairs = ((self.forecast(start), self.hindcast(start)) for start in known)
+        notes = [_missing(start) for start in months if published(start) > today]
         return list(dict.fromkeys(chain.from_iterable(pairs))), notes
 
     def forecast(self, start: np.datetime64) -> Request:
-        """The part of one forecast."""
+        """Request for one forecast."""
         month = month_of(start)
-        return self._part(f"forecast-{month:%Y-%m}", system_of(start), month.month, [month.year])
+        return self._request(f"forecast-{month:%Y-%m}", system_of(start), month.month, [month.year])
 
     def hindcast(self, start: np.datetime64) -> Request:
-        """The part of the hindcasts that a forecast is compared with."""
+        """Request for the hindcasts that a forecast is compared with."""
         month, system = month_of(start).month, system_of(start)
         years = range(HINDCAST_YEARS[0], HINDCAST_YEARS[1] + 1)
-        return self._part(f"hindcast-{system}-m{month:02d}", system, month, years)
+        return self._request(f"hindcast-{system}-m{month:02d}", system, month, years)
 
-    def _part(self, name: str, system: int, month: int, years: Iterable[int]) -> Request:
+    def _request(self, name: str, system: int, month: int, years: Iterable[int]) -> Request:
         inputs = {
             "originating_centre": ["ecmwf"],
             "system": [str(system)],
             "product_type": ["monthly_mean"],
-            "variable": [v.request for v in VARIABLE_MAP.values()],
+            "variable": [v.variable for v in VARIABLE_MAP.values()],
             "year": [str(year) for year in years],
             "month": [f"{month:02d}"],
             "leadtime_month": [str(lead) for lead in range(1, self.leads + 1)],
@@ -109,92 +110,91 @@ class Seas5:
         }
         return Request(self.name, name, {"dataset": DATASET, "inputs": inputs}, ".nc")
 
-    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
-        """Ask the store; a new forecast that it does not know yet is a NotYetError."""
+    def fetch(self, request: Request, target: Path, job: PendingJob) -> Record:
+        """Retrieve the answer; NotYetPublishedError for a new forecast that the CDS refuses."""
         try:
-            return self.cds.retrieve(DATASET, dict(part.request["inputs"]), target, job)
+            return self.cds.retrieve(DATASET, dict(request.parameters["inputs"]), target, job)
         except FetchError as error:
-            if type(error) is FetchError and part.name.startswith("forecast"):
-                # A start that the store's form does not list yet is an invalid request to it.
-                out = published(Asked.of(part).starts[-1])
-                if clock.today() <= out + _LATE:
-                    text = f"{part.name} may not be out yet: {error}"
+            if type(error) is FetchError and request.name.startswith("forecast"):
+                # The CDS refuses a start that it does not list yet as an invalid request.
+                release = published(Asked.of(request).starts[-1])
+                if clock.today() <= release + _LATE:
+                    text = f"{request.name} may not be published yet: {error}"
                     raise NotYetPublishedError(text, "Try again tomorrow.") from error
             raise
 
-    def check(self, part: Request, file: Path) -> Record:
-        """Refuse whatever is not the whole answer; see `seas5_answers.check_field`."""
-        asked, empty = Asked.of(part), 0
+    def check(self, request: Request, file: Path) -> Record:
+        """Check every field of the answer, see `check_field`; return entries for the sidecar."""
+        asked, empty = Asked.of(request), 0
         with reading(file) as datasets:
             for name in asked.variables:
                 empty += check_field(field_of(datasets, name, file), name, asked, file)
         return {"members": asked.members, "starts": len(asked.starts), "values_missing": empty}
 
-    def split(self, part: Request) -> list[Request]:
-        """By variable; one variable by halves of the years."""
+    def split(self, request: Request) -> list[Request]:
+        """One request per variable; for a single variable two requests of half the years."""
         for key in ("variable", "year"):
-            values = part.request["inputs"][key]
+            values = request.parameters["inputs"][key]
             if len(values) > 1:
-                # each variable by itself; years in two halves
                 size = 1 if key == "variable" else (len(values) + 1) // 2
                 groups = [values[i : i + size] for i in range(0, len(values), size)]
                 return [
                     Request(
-                        part.source,
-                        f"{part.name}-{i}",
-                        {**part.request, "inputs": {**part.request["inputs"], key: group}},
-                        part.suffix,
+                        request.source,
+                        f"{request.name}-{i}",
+                        {**request.parameters, "inputs": {**request.parameters["inputs"], key: group}},
+                        request.suffix,
                     )
                     for i, group in enumerate(groups, 1)
                 ]
         return []
 
-    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
-        """Never: a forecast that was issued does not change, nor do a system's hindcasts."""
+    def stale(self, request: Request, record: Record, today: dt.date) -> bool:
+        """Always False: issued forecasts and the hindcasts of a system do not change."""
         return False
 
 
 def newest_start(today: dt.date) -> np.datetime64:
-    """The newest start month that is out on a day, see `seas5_answers.RELEASE_DAYS`."""
+    """The newest start month that is published on a day, see `answers.RELEASE_DAYS`."""
     month = np.datetime64(today, "M")
     return month if published(month) <= today else month - 1
 
 
-def _not_there(start: np.datetime64) -> Note:
-    text = f"the forecast that starts in {start} is not there; it is out by {published(start)}"
+def _missing(start: np.datetime64) -> Note:
+    text = f"the forecast that starts in {start} is missing; it is published by {published(start)}"
     return Note("seasonal", text, 1, missing=True)
 
 
 def read_seasonal(
-    shelf: RequestCache,
+    cache: RequestCache,
     seas5: Seas5,
     starts: Sequence[np.datetime64],
     static: xr.Dataset,
     today: dt.date | None = None,
 ) -> tuple[xr.Dataset, list[Note]]:
-    """The table of seasonal forecasts, as `yieldcast.data.schema.check_seasonal` describes it.
+    """The table of seasonal forecasts, see `yieldcast.data.schema.check_seasonal`.
 
     Args:
-        shelf: of this source.
-        seas5: as the parts were fetched.
-        starts: start months that are wanted.
-        static: the places: latitude_deg, longitude_deg (municipality).
-        today: the day of the plan; today if none.
+        cache: of this source.
+        seas5: the source with which the requests were made.
+        starts: start months for the table.
+        static: table of places: latitude_deg, longitude_deg (municipality).
+        today: date of the plan; the current date if None.
 
     Returns:
-        the table, with the starts that are there, and notes. A start that was not out on `today` was never
-        planned: `seasonal_parts` has told of it.
+        the table with all starts that are cached, and notes. Starts that were not published on `today` are
+        left to the notes of `seasonal_requests`.
 
     Raises:
-        MissingDataError: none of the starts is there, or no place lies on the forecast's grid.
+        MissingDataError: none of the starts is cached, or no place lies on the forecast's grid.
     """
-    reader, absent, found = Reader(shelf, static), {}, {}
+    reader, absent, found = Reader(cache, static), {}, {}
     for start in np.unique(np.asarray(starts, "datetime64[M]")):
         forecast, hindcast = seas5.forecast(start), seas5.hindcast(start)
         if not reader.files(forecast):
-            absent[start] = _not_there(start)
+            absent[start] = _missing(start)
         elif not reader.files(hindcast):
-            text = f"the forecast that starts in {start} cannot be used: {hindcast.name} is not there"
+            text = f"the forecast that starts in {start} cannot be used: {hindcast.name} is missing"
             absent[start] = Note("seasonal", text, 1, missing=True)
         else:
             found[start] = reader.departures(forecast, hindcast)

@@ -1,4 +1,4 @@
-"""SEAS5's files to the seasonal table: cells in use, the hindcast's means, departures from them."""
+"""Makes the seasonal table from cached answers of SEAS5: cells in use, hindcast means, anomalies."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from yieldcast.data.schema import RATIO_MOST
 from yieldcast.errors import FetchError
 
 UNITS = {"tmax_anomaly_degC": "degC", "tmin_anomaly_degC": "degC", "precipitation_ratio": "1"}
-# Below this a ratio says more about the last drizzle than about the season (our choice).
-DRY_mm = 1.0
+DRY_mm = 1.0  # hindcast mean of a month below which the rain ratio is set to 1 (our choice)
 
 
 class Cells(NamedTuple):
-    """The cells of one grid that places need, and the cell of each place (-1: none)."""
+    """Cells of one grid that are nearest to a place, and the index of each place's cell (-1: none)."""
 
     latitude: NDArray[np.float64]
     longitude: NDArray[np.float64]
@@ -33,7 +32,7 @@ class Cells(NamedTuple):
 
     @classmethod
     def of(cls, field: xr.DataArray, static: xr.Dataset) -> Cells:
-        """The cells of a field's grid that are nearest to the places."""
+        """Cells of a field's grid for the places."""
         rows, columns = field["latitude"].values, field["longitude"].values
         points = zonal.nearest(rows, columns, static["latitude_deg"].values, static["longitude_deg"].values)
         index = np.unique(points.cell[points.cell >= 0])
@@ -43,7 +42,7 @@ class Cells(NamedTuple):
         )
 
     def same(self, other: Cells) -> bool:
-        """Whether both lie at the same positions of the same grid."""
+        """Whether both are the same cells of the same grid."""
         positions = (
             (self.latitude, other.latitude),
             (self.longitude, other.longitude),
@@ -53,29 +52,29 @@ class Cells(NamedTuple):
 
 
 class Reader:
-    """Reads parts at the cells that the places need, and counts what is odd."""
+    """Reads answers at the cells of the places and counts irregular values."""
 
-    def __init__(self, shelf: RequestCache, static: xr.Dataset) -> None:
-        self.shelf, self.static = shelf, static
+    def __init__(self, cache: RequestCache, static: xr.Dataset) -> None:
+        self.cache, self.static = cache, static
         self.cells: dict[int, Cells] = {}
         self.means: dict[str, dict[str, NDArray[np.float64]]] = {}
         self.held: dict[str, list[tuple[Request, Path]]] = {}
         self.odd: Counter[str] = Counter()
 
-    def files(self, part: Request) -> list[tuple[Request, Path]]:
-        """The files of a part, or of every part it was split into; none when one is not on the shelf."""
+    def files(self, request: Request) -> list[tuple[Request, Path]]:
+        """Files of a request, or of the smaller ones it was split into; none when one of them is missing."""
 
         def size(p: Request) -> int:
-            return len(p.request["inputs"]["variable"]) * len(p.request["inputs"]["year"])
+            return len(p.parameters["inputs"]["variable"]) * len(p.parameters["inputs"]["year"])
 
-        if part.file not in self.held:
-            held = [(leaf, path) for leaf, path, _ in self.shelf.leaves(part)]
-            self.held[part.file] = held if sum(size(leaf) for leaf, _ in held) == size(part) else []
-        return self.held[part.file]
+        if request.file not in self.held:
+            held = [(leaf, path) for leaf, path, _ in self.cache.leaves(request)]
+            self.held[request.file] = held if sum(size(leaf) for leaf, _ in held) == size(request) else []
+        return self.held[request.file]
 
-    def fields(self, part: Request) -> Iterator[tuple[str, NDArray[np.float64]]]:
-        """Quantity and values (start, member, lead, cell) of each file; a split part has several."""
-        for leaf, path in self.files(part):
+    def fields(self, request: Request) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """Name and values (start, member, lead, cell) of each quantity in each file of a request."""
+        for leaf, path in self.files(request):
             asked = Asked.of(leaf)
             for name in asked.variables:
                 with reading(path) as datasets:
@@ -89,23 +88,23 @@ class Reader:
                     values = converted(field, name)
                 values = values.reshape(*values.shape[:3], -1)[..., cells.flat]
                 if name == "precipitation_mm":
-                    self.odd["values of rain below 0, from packing, set to 0"] += int((values < 0).sum())
+                    self.odd["rain values below 0 (packing) set to 0"] += int((values < 0).sum())
                     values = values.clip(min=0)
                 yield name, values
 
-    def mean(self, part: Request) -> dict[str, NDArray[np.float64]]:
-        """Mean over years and members of a hindcast, dims (lead, cell); NaN where one value is missing."""
-        if part.file not in self.means:
+    def mean(self, request: Request) -> dict[str, NDArray[np.float64]]:
+        """Hindcast mean over years and members by quantity, (lead, cell); NaN where a value is missing."""
+        if request.file not in self.means:
             total: dict[str, NDArray[np.float64]] = {}
             count: Counter[str] = Counter()
-            for name, values in self.fields(part):
+            for name, values in self.fields(request):
                 total[name] = total.get(name, 0.0) + values.sum(axis=(0, 1))
                 count[name] += values.shape[0] * values.shape[1]
-            self.means[part.file] = {name: total[name] / count[name] for name in total}
-        return self.means[part.file]
+            self.means[request.file] = {name: total[name] / count[name] for name in total}
+        return self.means[request.file]
 
     def departures(self, forecast: Request, hindcast: Request) -> dict[str, NDArray[np.float32]]:
-        """Anomalies and ratio of one start, dims (lead, member, cell)."""
+        """Temperature anomalies and rain ratio of one start, each (lead, member, cell)."""
         mean, out = self.mean(hindcast), {}
         for name, values in self.fields(forecast):
             normal = mean[name][:, None, :]
@@ -122,8 +121,10 @@ class Reader:
     def _ratio(self, rain: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float32]:
         dry = normal < DRY_mm
         ratio = np.where(dry, 1.0, rain / np.where(dry, 1.0, normal))
-        self.odd[f"months of cells with a hindcast mean below {DRY_mm:g} mm: ratio 1"] += int(dry.sum())
-        self.odd[f"ratios above {RATIO_MOST:g}, cut to it"] += int((ratio > RATIO_MOST).sum())
+        self.odd[f"months of cells with a hindcast mean below {DRY_mm:g} mm: rain ratio set to 1"] += int(
+            dry.sum()
+        )
+        self.odd[f"rain ratios above {RATIO_MOST:g} set to {RATIO_MOST:g}"] += int((ratio > RATIO_MOST).sum())
         return np.where(np.isnan(rain + normal), np.nan, ratio.clip(0, RATIO_MOST)).astype(np.float32)
 
 
@@ -133,7 +134,14 @@ def assemble(
     cells: Mapping[int, Cells],
     static: xr.Dataset,
 ) -> xr.Dataset:
-    """Starts side by side; each system has cells of its own, NaN in the starts of the other."""
+    """Join all starts in one table. Each system has its own cells; they are NaN for starts of other systems.
+
+    Args:
+        attrs: attributes of the table.
+        found: by start month, from `Reader.departures`.
+        cells: by system.
+        static: table of places.
+    """
     starts, systems = list(found), sorted(cells)
     leads = len(next(iter(found[starts[0]].values())))
     first = dict(zip(systems, np.cumsum([0] + [cells[s].flat.size for s in systems]).tolist(), strict=False))

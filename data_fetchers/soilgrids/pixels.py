@@ -1,6 +1,6 @@
-"""Pixels of SoilGrids through GDAL: our settings, its errors as ours, the rule from pixels to a value.
+"""Reads pixels of SoilGrids with GDAL and averages them per municipality.
 
-The rule stands at the top of `soilgrids`.
+The rule for the average is in the docstring of `data_fetchers.soilgrids.source`.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from data_fetchers.engine import http
+from data_fetchers.engine.constants import EARTH_RADIUS_km
 from data_fetchers.engine.source import RetryableError, pause
 from data_fetchers.soilgrids.table import Row, Stored
 from yieldcast.errors import FetchError
 
 BASE_URL = "https://files.isric.org/soilgrids"
 RADII_km = (1.0, 3.0, 10.0)
-ENOUGH_VALID = 0.05  # share of a polygon's pixels
+ENOUGH_VALID = 0.05  # share of a polygon's pixels that need a value
 HOMOLOSINE = "ESRI:54052"  # ISRIC's own EPSG:152160 is unknown to PROJ
-_KM_PER_DEGREE = math.pi / 180 * 6371.0088  # mean radius of the Earth, GRS 80
+_KM_PER_DEGREE = math.pi / 180 * EARTH_RADIUS_km
 _M_PER_DEGREE = 1000 * _KM_PER_DEGREE
-# A pixel's share of what its file's name says: the exact size of the coarser 2017 files was not seen live (a
-# 5 km pixel may be 1/24 or 0.05 degree), nor that of 2.0 (250 m are 1/445 degree); the next resolution is at
-# least twice as coarse or fine.
-_PIXEL_ROOM = 0.25
+# Accepted deviation of the pixel size from the size in the file name. The exact sizes are not verified (5 km
+# may be 1/24 or 0.05 degree); the next resolution is at least twice as coarse or fine.
+_PIXEL_TOLERANCE = 0.25
 _EDGE = 1e-6  # a centroid on the edge of two pixels belongs to the one to the south or east
 _TIFF_OR_VRT = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"<VRTDataset", b"<?xml")
-_WRONG_FILE = f"Is the base address that of SoilGrids (ours: {BASE_URL}), and the generation one that it has?"
-_BUSY = "The service is busy or down, or the connection broke; the next run asks only for what is missing."
-# rasterio 1.4 masks polygons in a data set of its own (_io.pyx, MemoryDataset), whose warning that it has no
-# geotransform it silences with `warnings.catch_warnings`. Two threads at once undo each other's: the warning
-# is printed, or all warnings of the process stay silenced.
-_ONE_MASK = threading.Lock()
-# Files that failed in this process: GDAL keeps their failure, a 503 too, and would not ask again.
+_WRONG_FILE = f"Check that the base address is one of SoilGrids (default: {BASE_URL}) with this generation."
+_BUSY = "The service is busy or down, or the connection broke; the next run fetches only what is missing."
+# rasterio 1.4 masks polygons in a temporary dataset (_io.pyx, MemoryDataset) and suppresses its warning about
+# a missing geotransform with `warnings.catch_warnings`, which is not thread-safe: the warning may be printed,
+# or all warnings of the process may stay suppressed.
+_MASK_LOCK = threading.Lock()
+# Files that failed in this process: GDAL caches their failure, also a 503, and would not try again.
 _FAILED: set[str] = set()
-# GDAL's defaults list the folder, look for side-cars, never retry and wait for ever.
+# GDAL's defaults list the folder, look for side-car files, never retry and have no time-out.
 SETTINGS: dict[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".vrt,.tif,.ovr",
@@ -57,7 +57,7 @@ SETTINGS: dict[str, Any] = {
     "GDAL_HTTP_TIMEOUT": 60,
     "GDAL_HTTP_CONNECTTIMEOUT": 15,
     "GDAL_HTTP_USERAGENT": http.AGENT,
-    # the other ways go past GDAL's cache: 126 requests instead of 2 for 141 polygons that share blocks
+    # the other modes bypass GDAL's cache: 126 requests instead of 2 for 141 polygons that share blocks
     "GDAL_HTTP_MULTIRANGE": "SERIAL",
     "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
     "GDAL_CACHEMAX": 256,
@@ -68,7 +68,12 @@ SETTINGS: dict[str, Any] = {
 
 
 def ask_first(url: str) -> None:
-    """A first look through `requests`: it tells kinds of failure apart that are one for GDAL."""
+    """Fetch the first bytes of a file over HTTP, because GDAL does not distinguish the kinds of failure.
+
+    Raises:
+        RetryableError: service busy or down, or neither a TIFF nor a VRT.
+        FetchError: the request is refused.
+    """
     session = http.SafeSession()
     session.headers["Range"] = "bytes=0-511"
     try:
@@ -85,7 +90,12 @@ def ask_first(url: str) -> None:
 
 @contextmanager
 def gdal(path: str, shown: str) -> Iterator[None]:
-    """Our settings, and GDAL's errors as ours."""
+    """Context with our GDAL settings; errors of GDAL and rasterio become FetchError or RetryableError.
+
+    Args:
+        path: as GDAL opens it.
+        shown: address or path for messages.
+    """
     fresh = {"CPL_VSIL_CURL_NON_CACHED": "/vsicurl/"} if path in _FAILED else {}
     try:
         with rasterio.Env(**SETTINGS, **fresh):
@@ -103,7 +113,9 @@ def _failure(error: BaseException, path: str, shown: str) -> FetchError:
         cause = cause.__cause__ or cause.__context__
     text = f"{shown} could not be read: {causes[-1]}"
     if not path.startswith("/vsicurl/"):
-        return FetchError(text, "The file, or a tile that it names, is damaged or absent: download it again.")
+        return FetchError(
+            text, "The file, or a tile that it refers to, is damaged or missing: download it again."
+        )
     status = re.search(r"response code: (4\d\d)", " ".join(causes))
     if status and status[1] not in ("408", "429"):
         return FetchError(text, _WRONG_FILE)
@@ -111,14 +123,14 @@ def _failure(error: BaseException, path: str, shown: str) -> FetchError:
 
 
 class _Pixels(NamedTuple):
-    """A window: stored numbers, which of them are values, and where their centres lie (degrees)."""
+    """A window of a raster: stored numbers (row, column), True for valid ones, transform to degrees."""
 
     stored: NDArray[Any]
     valid: NDArray[np.bool_]
     transform: Affine
 
     def within(self, lat: float, lon: float, radius_km: float) -> NDArray[np.bool_]:
-        """Which centres lie within a circle."""
+        """(row, column) True for pixels whose centre is within a radius of a point."""
         rows, columns = np.arange(self.valid.shape[0])[:, None], np.arange(self.valid.shape[1])[None, :]
         north = self.transform.f + self.transform.e * (rows + 0.5) - lat
         east = (self.transform.c + self.transform.a * (columns + 0.5) - lon) * math.cos(math.radians(lat))
@@ -127,25 +139,25 @@ class _Pixels(NamedTuple):
 
 @dataclass(frozen=True)
 class Raster:
-    """An opened file on a lon/lat grid."""
+    """An opened file on a longitude/latitude grid."""
 
     dataset: Any
     nodata: float
     crs: str
 
     def index(self, lat: float, lon: float) -> tuple[int, int]:
-        """Row and column of the pixel that a point lies in."""
+        """Row and column of the pixel that contains a point."""
         grid = self.dataset.transform
         return math.floor((lat - grid.f) / grid.e + _EDGE), math.floor((lon - grid.c) / grid.a + _EDGE)
 
     def block(self, place: Sequence[Any]) -> tuple[int, int]:
-        """By which places are sorted, so that neighbours share what was read."""
+        """Sort key of a place: row and column of its block, so that neighbours are read together."""
         row, column = self.index(place[1], place[2])
         height, width = self.dataset.block_shapes[0]
         return row // height, column // width
 
     def read(self, west: float, south: float, east: float, north: float) -> _Pixels:
-        """The pixels that a box touches, as far as the file goes."""
+        """The pixels that a box (degrees) touches, within the file."""
         top, left = self.index(north, west)
         bottom, right = self.index(south, east)
         top, left = max(top, 0), max(left, 0)
@@ -166,7 +178,15 @@ class Raster:
 def row_of(
     raster: Raster, place: Sequence[Any], polygons: Mapping[int, Any], where: str, stored: Stored
 ) -> Row:
-    """One place's value; the rule is at the top of this module."""
+    """The value of one place, by the rule of `data_fetchers.soilgrids.source`.
+
+    Args:
+        raster: opened file.
+        place: code, latitude, longitude (degrees).
+        polygons: GeoJSON geometry by code; empty for centroids.
+        where: ``centroid`` or ``polygon``.
+        stored: conversion of the property.
+    """
     pause(0)  # lets Ctrl-C in
     code, lat, lon = place
     polygon = polygons.get(code)
@@ -181,8 +201,8 @@ def row_of(
         pixels = raster.read(*np.minimum(box, wide)[:2], *np.maximum(box, wide)[2:])
         own = _inside(pixels, polygon) if polygon else np.zeros(pixels.valid.shape, bool)
         for radius in RADII_km:
-            looked_at = own | pixels.within(lat, lon, radius)
-            total, chosen = int(looked_at.sum()), looked_at & pixels.valid
+            area = own | pixels.within(lat, lon, radius)
+            total, chosen = int(area.sum()), area & pixels.valid
             if chosen.sum() >= enough:
                 break
     count = int(chosen.sum())
@@ -197,7 +217,7 @@ def _inside(pixels: _Pixels, polygon: Any) -> NDArray[np.bool_]:
     if not pixels.valid.size:
         return pixels.valid
     for touched in (False, True):
-        with _ONE_MASK:
+        with _MASK_LOCK:
             outside = rasterio.features.geometry_mask(
                 [polygon], pixels.valid.shape, pixels.transform, all_touched=touched
             )
@@ -208,10 +228,16 @@ def _inside(pixels: _Pixels, polygon: Any) -> NDArray[np.bool_]:
 
 @contextmanager
 def opened(path: str, shown: str, stored: Stored, per_degree: int) -> Iterator[Raster]:
-    """A file on a lon/lat grid: as it is, or warped from homolosine.
+    """Context with a file on a longitude/latitude grid, warped if it is in the homolosine projection.
+
+    Args:
+        path: as GDAL opens it.
+        shown: address or path for messages.
+        stored: conversion of the property.
+        per_degree: pixels per degree.
 
     Raises:
-        FetchError: it has another grid than its name says, or several bands.
+        FetchError: another grid than the file name implies, or several bands.
     """
     with rasterio.open(path) as file:
         _refuse_other_grid(file, shown, per_degree)
@@ -221,7 +247,7 @@ def opened(path: str, shown: str, stored: Stored, per_degree: int) -> Iterator[R
         if crs is not None and crs.is_geographic:
             yield Raster(file, nodata, str(crs))
             return
-        # a whole globe costs nothing: only what is read is warped
+        # the grid of the whole globe is cheap: only the windows that are read are warped
         grid = Affine(1 / per_degree, 0, -180, 0, -1 / per_degree, 90)
         known = crs is not None and "152160" not in crs.to_wkt()
         with WarpedVRT(
@@ -239,10 +265,10 @@ def _refuse_other_grid(file: Any, shown: str, per_degree: int) -> None:
         found = f"{file.count} bands"
     elif grid.b or grid.d or grid.a <= 0 or grid.e >= 0:
         found = f"a grid that is not north-up ({', '.join(f'{x:g}' for x in grid[:6])})"
-    elif max(abs(side / size - 1) for side in (grid.a, -grid.e)) > _PIXEL_ROOM:
+    elif max(abs(side / size - 1) for side in (grid.a, -grid.e)) > _PIXEL_TOLERANCE:
         found = f"pixels of {grid.a:.4g} x {-grid.e:.4g} {unit}"
     if found:
         raise FetchError(
             f"{shown}: expected one band, north-up, of pixels of about {size:.4g} {unit}; received {found}",
-            f"It is not the file that its name says: take it from {BASE_URL}.",
+            f"The file does not match its name: download it from {BASE_URL}.",
         )

@@ -1,22 +1,24 @@
-"""SoilGrids of ISRIC: the value of each municipality, read as windows of the global files.
+"""SoilGrids of ISRIC as a source: soil values of municipalities, read as windows of the global files.
 
-How a value comes about:
+Rule for the value of a municipality:
 
-* ``centroid``: the pixel at the centroid. Where it is empty (water, town, rock), the mean of all pixels with
-  a value whose centres lie within 1 km of the centroid, else within 3, else within 10 km; else none. A mean,
-  not the nearest pixel: that one lies on the shore of what made the hole.
-* ``polygon``: the mean of the pixels with a value whose centres lie inside; where the polygon holds no
-  centre, of those that it touches. Where fewer than 5 % have a value, those within 1, 3, 10 km of the
-  centroid are added until there are as many; what there is by then is taken. A municipality without polygon
-  is treated as with ``centroid``.
+* ``centroid``: the pixel at the centroid. If it is empty (water, town, rock), the mean of all valid pixels
+  whose centres are within 1 km of the centroid, else within 3 km, else within 10 km; else missing. A mean is
+  taken because the nearest pixel lies at the edge of the empty area and is not representative.
+* ``polygon``: the mean of the valid pixels whose centres are inside; if the polygon contains no centre, of
+  the pixels that it touches. If fewer than 5 % of them are valid, pixels within 1, 3, 10 km of the centroid
+  are added until 5 % are valid, or the largest radius is reached. A municipality without a polygon is
+  treated as with ``centroid``.
 
-Means are of the stored numbers, pH too (not of H+ concentrations), as in the paper. A part keeps how many
-pixels and which radius. Never 0 for missing: zero clay is a legal value.
+Means are of the stored numbers, also for pH (not of H+ concentrations), as in Cunha & Silva (2020). The
+answer records the number of pixels and the radius. Missing values are never 0, because zero clay is a valid
+value.
 
-Homolosine files (2.0) are read through GDAL's warper, nearest neighbour, onto the lon/lat grid that the 2017
-files have; a centroid may so get the neighbour of its pixel (up to 250 m away).
+Files in the homolosine projection (2.0) are warped by nearest neighbour to the longitude/latitude grid of the
+2017 files; a centroid may therefore get the neighbour of its pixel (up to 250 m away).
 
-Not seen live: block layout and size of the 2017 files, size of the VRTs of 2.0, their exact grid.
+Not verified against the live service: blocks and size of the 2017 files, size and exact grid of the VRTs of
+2.0.
 """
 
 from __future__ import annotations
@@ -37,23 +39,24 @@ from data_fetchers.engine import http
 from data_fetchers.engine.cache import PendingJob, Record, Request
 from data_fetchers.soilgrids.pixels import BASE_URL, ask_first, gdal, opened, row_of
 from data_fetchers.soilgrids.table import LAYERS, VARIABLE_MAP, check_rows, file_path, read_rows, write_rows
-from yieldcast.errors import ConfigError, FetchError, MissingDataError
+from yieldcast.data.boundaries import boundaries_of, read_geojson
+from yieldcast.errors import ConfigError, FetchError, MissingDataError, SchemaError
 
 _PER_DEGREE = {"250m": 480, "1km": 120, "5km": 24}
 
 
 @dataclass(frozen=True)
 class SoilGrids:
-    """ISRIC's SoilGrids as a source of parts, one for each property, layer and state.
+    """SoilGrids of ISRIC, with one request per property, layer and state.
 
     Args:
-        base_url: of the files; else the environment's YIELDCAST_SOILGRIDS_URL, else ISRIC's.
-        folder: of files already here under ISRIC's names, side by side or in ISRIC's tree; no network then.
-        generation: 2017 (the paper's 63 layers; it alone has pH in KCl) or 2.0.
+        base_url: address of the files; if empty YIELDCAST_SOILGRIDS_URL, else ISRIC's.
+        folder: downloaded files with ISRIC's names, in one folder or in ISRIC's tree, to use instead of the
+            network.
+        generation: 2017 (63 layers as in Cunha & Silva (2020); the only one with pH in KCl) or 2.0.
         resolution: of the pixels; the coarser ones are ISRIC's own means.
         where: value at the centroid or mean over the polygon.
-        mesh_file: GeoJSON FeatureCollection with ``properties.code``, for polygons; a path, so that the
-            source stays small on its way to workers.
+        mesh_file: path of the GeoJSON boundaries, for polygons; a path because the source is sent to workers.
     """
 
     base_url: str = ""
@@ -62,7 +65,7 @@ class SoilGrids:
     resolution: Literal["250m", "1km", "5km"] = "250m"
     where: Literal["centroid", "polygon"] = "centroid"
     mesh_file: str = ""
-    workers: int = 2  # no rate limit is documented: be gentle
+    workers: int = 2  # no rate limit is documented; kept low
     seconds_between: float = 0.0
 
     def __post_init__(self) -> None:
@@ -71,17 +74,17 @@ class SoilGrids:
 
     @property
     def name(self) -> str:
-        """Of the source and its shelf."""
+        """Name of the source and of its folder in the cache."""
         return f"soilgrids-{self.generation}"
 
     @property
     def licence(self) -> str:
-        """Of the data: 2017 as its paper says (ISRIC's FAQ: CC BY 4.0 since 2019), 2.0 as ISRIC says."""
+        """Licence of the data: 2017 by its paper (ISRIC's FAQ: CC BY 4.0 since 2019), 2.0 by ISRIC."""
         return "ODbL 1.0" if self.generation == "2017" else "CC BY 4.0"
 
     @property
     def attribution(self) -> str:
-        """The line that products must carry."""
+        """Text that products made with the data must show."""
         if self.generation == "2017":
             paper = "250m 2017 (Hengl et al. 2017, doi:10.1371/journal.pone.0169748)"
         else:
@@ -89,19 +92,19 @@ class SoilGrids:
         return f"ISRIC - World Soil Information, SoilGrids{paper}"
 
     def probe_url(self) -> str:
-        """One of the smallest files, to ask whether the service answers (take a range of it)."""
-        request = {"generation": "2017", "code": "CLYPPT", "layer": "0cm", "resolution": "5km"}
-        return f"{self.base_url}/{file_path(request)}"
+        """Address of one of the smallest files, to test whether the service works."""
+        parameters = {"generation": "2017", "code": "CLYPPT", "layer": "0cm", "resolution": "5km"}
+        return f"{self.base_url}/{file_path(parameters)}"
 
-    def soil_parts(self, static: xr.Dataset, mesh: Mapping[str, Any] | None = None) -> list[Request]:
-        """The parts that hold the soil of places, all states of a property's layer one after the other.
+    def soil_requests(self, static: xr.Dataset, mesh: Mapping[str, Any] | None = None) -> list[Request]:
+        """Requests for the soil of places: by property, then layer, then state.
 
         Args:
             static: table of places: municipality, state, latitude_deg, longitude_deg.
-            mesh: what `mesh_file` holds, for polygons.
+            mesh: contents of `mesh_file`, for polygons.
 
         Raises:
-            ConfigError: polygons are asked for and there are none.
+            ConfigError: polygons are requested without boundaries.
         """
         if self.where == "polygon" and (mesh is None or not self.mesh_file):
             raise ConfigError(
@@ -115,94 +118,93 @@ class SoilGrids:
             place = [int(code), round(float(lat), 6), round(float(lon), 6)]
             states.setdefault(str(state), []).append(place)
         return [
-            self._part(code, layer, state, places, polygons)
+            self._request(code, layer, state, places, polygons)
             for code in VARIABLE_MAP[self.generation]
             for layer in LAYERS[self.generation]
-            # a file's head is read once for all states while GDAL still holds it
+            # states last, because GDAL then reads the header of a file once for all states
             for state, places in sorted(states.items())
         ]
 
-    def refuse_absent(self, parts: Sequence[Request]) -> None:
-        """One error for all files that a given folder lacks, before anything is fetched.
+    def refuse_absent(self, requests: Sequence[Request]) -> None:
+        """Check that the folder of downloaded files has every file that some requests need.
 
         Args:
-            parts: those that have to be fetched; without a folder nothing is looked at.
+            requests: those that have to be fetched. Without a folder nothing is checked.
 
         Raises:
-            MissingDataError: the folder is none, or files that the parts need are not in it.
+            MissingDataError: no such folder, or missing files.
         """
-        if not self.folder or not parts:
+        if not self.folder or not requests:
             return
-        needed = list(dict.fromkeys(file_path(part.request) for part in parts))
+        needed = list(dict.fromkeys(file_path(request.parameters) for request in requests))
         absent = [path for path in needed if self._local(path) is None]
         if not absent:
             return
         names = ", ".join(Path(path).name for path in absent[:3]) + (", ..." if len(absent) > 3 else "")
-        found = "" if Path(self.folder).is_dir() else " is no folder"
+        found = "" if Path(self.folder).is_dir() else " is not a folder"
         raise MissingDataError(
-            f"{self.folder}{found}: {len(absent)} of {len(needed)} SoilGrids files are not there: {names}",
-            f"Download them from ISRIC, the first from {BASE_URL}/{absent[0]}, side by side or in ISRIC's "
-            "tree (a .vrt with its folder of tiles), or leave --soil-folder out to read over the network.",
+            f"{self.folder}{found}: {len(absent)} of {len(needed)} SoilGrids files are missing: {names}",
+            f"Download them from ISRIC, the first from {BASE_URL}/{absent[0]}, into one folder or ISRIC's "
+            "tree (a .vrt with its folder of tiles), or omit --soil-folder to read over the network.",
         )
 
-    def _part(
+    def _request(
         self, code: str, layer: str, state: str, places: list[list[Any]], polygons: Mapping[int, Any]
     ) -> Request:
-        request: dict[str, Any] = {
+        parameters: dict[str, Any] = {
             "generation": self.generation, "code": code, "layer": layer,
             "resolution": self.resolution, "where": self.where, "places": places,
         }  # fmt: skip
         if self.where == "polygon":
-            request["polygons_sha256"] = _hash_of(places, polygons)
+            parameters["polygons_sha256"] = _hash_of(places, polygons)
         label = re.sub(r"[^a-z0-9]+", "-", state.lower())
-        return Request(self.name, f"{code.lower()}-{layer}-{label}", request, ".csv")
+        return Request(self.name, f"{code.lower()}-{layer}-{label}", parameters, ".csv")
 
-    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
-        """Read the part's places from its file."""
-        request = part.request
-        stored = VARIABLE_MAP[request["generation"]][request["code"]]
-        polygons = self._polygons(request)
-        path, shown = self._locate(file_path(request))
-        with gdal(path, shown), opened(path, shown, stored, _PER_DEGREE[request["resolution"]]) as raster:
-            places = sorted(request["places"], key=raster.block)
-            rows = [row_of(raster, place, polygons, request["where"], stored) for place in places]
+    def fetch(self, request: Request, target: Path, job: PendingJob) -> Record:
+        """Read the values of the request's places and write them to `target`."""
+        parameters = request.parameters
+        stored = VARIABLE_MAP[parameters["generation"]][parameters["code"]]
+        polygons = self._polygons(parameters)
+        path, shown = self._locate(file_path(parameters))
+        with gdal(path, shown), opened(path, shown, stored, _PER_DEGREE[parameters["resolution"]]) as raster:
+            places = sorted(parameters["places"], key=raster.block)
+            rows = [row_of(raster, place, polygons, parameters["where"], stored) for place in places]
         write_rows(target, rows)
         return {"file": shown, "nodata": raster.nodata, "crs": raster.crs}
 
-    def check(self, part: Request, file: Path) -> Record:
-        """Every place once, values in range, and not a whole state without a value."""
-        return check_rows(part, read_rows(file))
+    def check(self, request: Request, file: Path) -> Record:
+        """Check that every place occurs once, values are in range, and not all are missing."""
+        return check_rows(request, read_rows(file))
 
-    def split(self, part: Request) -> list[Request]:
-        """Never needed: places are read one at a time."""
+    def split(self, request: Request) -> list[Request]:
+        """Always empty: places are read one at a time."""
         return []
 
-    def stale(self, part: Request, record: Record, today: Any) -> bool:
-        """Never: both generations are finished."""
+    def stale(self, request: Request, record: Record, today: Any) -> bool:
+        """Always False: both generations are final."""
         return False
 
-    def _polygons(self, request: Mapping[str, Any]) -> dict[int, Any]:
+    def _polygons(self, parameters: Mapping[str, Any]) -> dict[int, Any]:
         if self.where == "centroid":
             return {}
         try:
             polygons = _load_mesh(self.mesh_file, os.stat(self.mesh_file).st_mtime_ns)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, MissingDataError, SchemaError) as error:
             raise FetchError(f"cannot read the boundaries in {self.mesh_file}: {error}") from error
-        if _hash_of(request["places"], polygons) != request["polygons_sha256"]:
+        if _hash_of(parameters["places"], polygons) != parameters["polygons_sha256"]:
             raise FetchError(
-                f"the boundaries in {self.mesh_file} are not those that were planned with",
-                "They changed meanwhile: start the fetch again.",
+                f"the boundaries in {self.mesh_file} have changed since the fetch was planned",
+                "Start the fetch again.",
             )
         return polygons
 
     def _locate(self, path: str) -> tuple[str, str]:
-        """What GDAL opens, and how messages call it."""
+        """Path for GDAL, and path or address for messages."""
         if self.folder:
             file = self._local(path)
             if file is None:
                 raise FetchError(
-                    f"{self.folder}: expected {Path(path).name}, or {path} as in ISRIC's tree; "
-                    "neither is there",
+                    f"{self.folder}: expected {Path(path).name}, or {path} as in ISRIC's tree; found neither",
                     f"Download it from {BASE_URL}/{path}.",
                 )
             return str(file), str(file)
@@ -216,12 +218,12 @@ class SoilGrids:
 
 
 def _by_code(mesh: Mapping[str, Any]) -> dict[int, Any]:
-    return {int(f["properties"]["code"]): f["geometry"] for f in mesh["features"] if f["geometry"]}
+    return {one.code: one.geometry for one in boundaries_of(mesh) if one.geometry is not None}
 
 
 @lru_cache(1)
 def _load_mesh(file: str, _changed_ns: int) -> dict[int, Any]:
-    return _by_code(json.loads(Path(file).read_text(encoding="utf-8")))
+    return _by_code(read_geojson(Path(file)))
 
 
 def _hash_of(places: Sequence[Sequence[Any]], polygons: Mapping[int, Any]) -> str:

@@ -1,4 +1,4 @@
-"""SoilGrids' names, units and layers, the rows that a part holds, and the table made from them."""
+"""Names, units and layers of SoilGrids, the rows of an answer, and the soil table made from answers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from yieldcast.variables import QUANTITIES
 
 
 class Stored(NamedTuple):
-    """What a SoilGrids property is here.
+    """Conversion of a SoilGrids property.
 
     Args:
-        name: ours, of `variables.SOIL`.
+        name: our name, one of `variables.SOIL`.
         factor: from the stored integer to our unit.
-        nodata: where the file's own tag does not say.
+        nodata: stored number for missing values, if the file has no tag for it.
     """
 
     name: str
@@ -61,7 +61,7 @@ VARIABLE_MAP: Mapping[str, Mapping[str, Stored]] = {
         "soc": Stored("soc_g_kg", 0.1, -32768),
     },
 }
-# Our name of a layer and ISRIC's: points in depth in 2017, intervals in 2.0.
+# Our name of each layer -> ISRIC's name: depths in 2017, intervals of depth in 2.0.
 LAYERS: Mapping[str, Mapping[str, str]] = {
     "2017": {f"{depth}cm": f"sl{k}" for k, depth in enumerate((0, 5, 15, 30, 60, 100, 200), start=1)},
     "2.0": {
@@ -70,13 +70,13 @@ LAYERS: Mapping[str, Mapping[str, str]] = {
     },
 }
 TEXTURE = ("sand_pct", "silt_pct", "clay_pct")
-TEXTURE_SUM_pct = (98.0, 102.0)  # the three are predicted one by one and rounded
+TEXTURE_SUM_pct = (98.0, 102.0)  # the three are predicted separately and rounded
 
 
-def file_path(request: Mapping[str, Any]) -> str:
-    """Where ISRIC keeps a layer, from the base address; `request` of a part."""
-    generation, code, resolution = request["generation"], request["code"], request["resolution"]
-    depth = LAYERS[generation][request["layer"]]
+def file_path(parameters: Mapping[str, Any]) -> str:
+    """Path of a layer's file below the base address, from the parameters of a request."""
+    generation, code, resolution = parameters["generation"], parameters["code"], parameters["resolution"]
+    depth = LAYERS[generation][parameters["layer"]]
     if generation == "2017":
         folder = "data" if resolution == "250m" else f"aggregated/{resolution}"
         return f"former/2017-03-10/{folder}/{code}_M_{depth}_{resolution}_ll.tif"
@@ -87,15 +87,14 @@ def file_path(request: Mapping[str, Any]) -> str:
 
 
 class Row(NamedTuple):
-    """One municipality in a part's file.
+    """One municipality in an answer.
 
     Args:
         municipality: IBGE code of 7 digits.
-        value: in our unit, NaN where there is no soil.
-        n_valid, n_total: pixels with a value, and all that were looked at.
-        radius_km: 0 for the place's own pixels, else how far around its centroid values were taken; NaN
-            where there were none.
-        how: ``centroid``, ``polygon``, or ``no polygon`` where the centroid had to do.
+        value: in our unit, NaN without soil.
+        n_valid, n_total: number of pixels with a value, and of all pixels considered.
+        radius_km: 0 for the place's own pixels, else radius around the centroid; NaN without a value.
+        how: ``centroid``, ``polygon``, or ``no polygon`` for the centroid in place of a missing polygon.
     """
 
     municipality: int
@@ -107,7 +106,7 @@ class Row(NamedTuple):
 
 
 def write_rows(file: Path, rows: Iterable[Row]) -> None:
-    """Write a part's file: CSV with a header, an empty value where there is no soil."""
+    """Write rows as CSV with a header; missing values are empty."""
     try:
         with open(file, "w", newline="", encoding="utf-8") as handle:
             writer = csv.writer(handle)
@@ -120,10 +119,10 @@ def write_rows(file: Path, rows: Iterable[Row]) -> None:
 
 
 def read_rows(file: Path) -> list[Row]:
-    """Read what `write_rows` wrote.
+    """Read a file of `write_rows`.
 
     Raises:
-        AgainError: it is not that.
+        RetryableError: the file has other contents.
     """
     try:
         with open(file, newline="", encoding="utf-8") as handle:
@@ -137,7 +136,7 @@ def read_rows(file: Path) -> list[Row]:
     except (ValueError, IndexError, OSError) as error:
         raise RetryableError(
             f"{file.name}: expected rows of {', '.join(Row._fields)}, received {error}",
-            "The file was damaged on its way to the disk; it will be fetched again.",
+            "The file on disk is damaged; it will be fetched again.",
         ) from error
 
 
@@ -145,64 +144,64 @@ def _number(text: str) -> float:
     return float(text) if text else math.nan
 
 
-def check_rows(part: Request, rows: Sequence[Row]) -> Record:
-    """Facts about a part's rows, once they are all there, in range and not all empty.
+def check_rows(request: Request, rows: Sequence[Row]) -> Record:
+    """Check that rows are complete, in range and not all empty; return entries for the sidecar.
 
     Raises:
-        AgainError: they are not.
+        RetryableError: otherwise.
     """
-    asked = sorted(place[0] for place in part.request["places"])
+    asked = sorted(place[0] for place in request.parameters["places"])
     if sorted(row.municipality for row in rows) != asked:
         raise RetryableError(
-            f"{part.name}: expected {len(asked)} places, received {len(rows)}, or other ones"
+            f"{request.name}: expected {len(asked)} places, received {len(rows)}, or other ones"
         )
-    quantity = QUANTITIES[_name(part)]
+    quantity = QUANTITIES[_name(request)]
     for row in rows:
         if math.isnan(row.value) != (row.n_valid == 0) or row.n_valid > row.n_total:
-            raise RetryableError(f"{part.name}: {row} contradicts itself")
+            raise RetryableError(f"{request.name}: inconsistent {row}")
         if not (math.isnan(row.value) or quantity.low <= row.value <= quantity.high):
             raise RetryableError(
-                f"{part.name}: expected {quantity.low:g} to {quantity.high:g} {quantity.units}, "
+                f"{request.name}: expected {quantity.low:g} to {quantity.high:g} {quantity.units}, "
                 f"received {row.value:g} for {row.municipality}",
-                "The file's nodata value or unit is not what SoilGrids says; ask ISRIC if it stays so.",
+                "The file's nodata value or unit is not the documented one; ask ISRIC if it persists.",
             )
     empty = sum(row.n_valid == 0 for row in rows)
-    # One place alone may be an island that SoilGrids leaves out; a whole state is not.
+    # A single place may be an island that SoilGrids lacks; a whole state is not.
     if empty == len(rows) > 1:
         raise RetryableError(
-            f"{part.name}: none of {empty} places has a value", "The file is of another area?"
+            f"{request.name}: none of {empty} places has a value", "Check that the file covers this area."
         )
     return {"places": len(rows), "without_value": empty, "filled": sum(row.radius_km > 0 for row in rows)}
 
 
 def read_soil(
-    shelf: RequestCache, source: Source, parts: Sequence[Request], municipalities: NDArray[np.int32]
+    cache: RequestCache, source: Source, requests: Sequence[Request], municipalities: NDArray[np.int32]
 ) -> tuple[xr.Dataset, list[Note]]:
-    """The soil of the municipalities from the parts on a shelf.
+    """The soil of municipalities from cached answers.
 
     Args:
-        shelf: holds the parts.
-        source: says licence and attribution.
-        parts: of `SoilGrids.soil_parts`.
+        cache: holds the answers.
+        source: gives licence and attribution.
+        requests: from `SoilGrids.soil_requests`.
         municipalities: (municipality) int32, sorted.
 
     Returns:
-        Dataset (municipality, soil_layer), float32, our units, NaN where nothing is known, layers from the
-        top; and what was filled, is missing or odd.
+        Dataset (municipality, soil_layer), float32, our units, NaN for missing values, layers from the top;
+        and notes on filled, missing and implausible values.
     """
     codes = {int(code): i for i, code in enumerate(municipalities)}
-    layers = sorted({str(part.request["layer"]) for part in parts}, key=depths_cm)
+    layers = sorted({str(request.parameters["layer"]) for request in requests}, key=depths_cm)
     shape = (len(codes), len(layers))
-    tables = {name: np.full(shape, np.nan, np.float32) for name in dict.fromkeys(map(_name, parts))}
+    tables = {name: np.full(shape, np.nan, np.float32) for name in dict.fromkeys(map(_name, requests))}
     asked = {name: np.zeros(shape, bool) for name in tables}
     rows: list[Row] = []
     absent: list[Request] = []
-    for part in parts:
-        name, layer = _name(part), layers.index(part.request["layer"])
-        places = [codes[place[0]] for place in part.request["places"] if place[0] in codes]
+    for request in requests:
+        name, layer = _name(request), layers.index(request.parameters["layer"])
+        places = [codes[place[0]] for place in request.parameters["places"] if place[0] in codes]
         asked[name][places, layer] = True
-        leaves = list(shelf.leaves(part))
-        absent += [] if leaves else [part]
+        leaves = list(cache.leaves(request))
+        absent += [] if leaves else [request]
         found = [row for _, file, _ in leaves for row in read_rows(file) if row.municipality in codes]
         tables[name][[codes[row.municipality] for row in found], layer] = [row.value for row in found]
         rows += found
@@ -217,24 +216,24 @@ def read_soil(
 
 
 def depths_cm(layer: str) -> list[int]:
-    """The depths in a layer's name, e.g. [5, 15] for ``5_15cm``, by which layers are sorted (cm)."""
+    """Depths in a layer's name (cm), e.g. [5, 15] for ``5_15cm``; sort key of layers."""
     return [int(depth) for depth in re.findall(r"\d+", layer)]
 
 
-def _name(part: Request) -> str:
-    return VARIABLE_MAP[part.request["generation"]][part.request["code"]].name
+def _name(request: Request) -> str:
+    return VARIABLE_MAP[request.parameters["generation"]][request.parameters["code"]].name
 
 
 def _absence(absent: Sequence[Request], left_out: int) -> list[Note]:
     notes = []
     if absent:
-        names = ", ".join(part.name for part in absent[:3]) + (", ..." if len(absent) > 3 else "")
-        count = sum(len(part.request["places"]) for part in absent)
+        names = ", ".join(request.name for request in absent[:3]) + (", ..." if len(absent) > 3 else "")
+        count = sum(len(request.parameters["places"]) for request in absent)
         notes.append(
-            Note("soil", f"values not fetched, of {len(absent)} parts: {names}", count, missing=True)
+            Note("soil", f"values not fetched, of {len(absent)} requests: {names}", count, missing=True)
         )
     if left_out:
-        text = "values of municipalities that no part asks for"
+        text = "values of municipalities that are in no request"
         notes.append(Note("soil", text, left_out, missing=True))
     return notes
 
@@ -249,7 +248,9 @@ def _fillings(rows: Sequence[Row]) -> list[Note]:
             text = f"values with soil from up to {row.radius_km:g} km around the centroid: too little nearer"
             places.setdefault(text, []).append(row.municipality)
         if row.how == "no polygon":
-            places.setdefault("values at the centroid, there being no polygon", []).append(row.municipality)
+            places.setdefault("values at the centroid, because there is no polygon", []).append(
+                row.municipality
+            )
     return [
         Note("soil", f"{text}; {len(set(codes))} municipalities", len(codes))
         for text, codes in sorted(places.items())

@@ -1,29 +1,39 @@
-"""Stand-in servers, each in a process of its own, and guards: no socket but 127.0.0.1, no real key."""
+"""Test servers, each in a separate process, a frozen clock, and no real key."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from data_fetchers.engine import clock
 from data_fetchers.engine.source import Retry
 
 SERVERS = Path(__file__).parent / "servers"
 SHARED = Path(__file__).parents[3] / "shared"
+NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
+SPECIAL_DAYS = (
+    dt.datetime(2026, 10, 31, 23, 59, 59, tzinfo=dt.UTC),
+    dt.datetime(2026, 12, 31, 12, tzinfo=dt.UTC),
+    dt.datetime(2028, 2, 29, 0, 0, 1, tzinfo=dt.UTC),
+)
 
 
 class Served:
-    """A running stand-in: `url`, `faults([...])`, `log()`, `set(...)`, `reset()`."""
+    """A running test server: `url`, `faults([...])`, `log()`, `set(...)`, `reset()`."""
 
     def __init__(self, name: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, str(SERVERS / f"{name}.py")], stdout=subprocess.PIPE, text=True
         )
+        self.moment: dt.datetime | None = None
         assert self.process.stdout is not None
         first = self.process.stdout.readline().split()
         assert first[:1] == ["ready"], f"server {name} did not start: {first}"
@@ -43,8 +53,15 @@ class Served:
     def set(self, **settings: object) -> None:
         self._control("set", settings)
 
+    def set_time(self, moment: dt.datetime) -> None:
+        """Set the time in the server's answers, also after a reset."""
+        self.moment = moment
+        self.set(now=moment.replace(tzinfo=None).isoformat())
+
     def reset(self) -> None:
         self._control("reset")
+        if self.moment is not None:
+            self.set_time(self.moment)
 
     def stop(self) -> None:
         self.process.kill()
@@ -53,83 +70,63 @@ class Served:
         self.process.stdout.close()
 
 
-def _serve(name: str) -> Iterator[Served]:
-    served = Served(name)
-    try:
-        yield served
-    finally:
-        served.stop()
+def _running(name: str) -> Any:
+    """Session fixture `_NAME`: the process of one server."""
+
+    @pytest.fixture(scope="session", name=f"_{name}")
+    def running() -> Iterator[Served]:
+        served = Served(name)
+        try:
+            yield served
+        finally:
+            served.stop()
+
+    return running
 
 
-@pytest.fixture(scope="session")
-def _ibge() -> Iterator[Served]:
-    yield from _serve("ibge")
+def _server(name: str) -> Any:
+    """Fixture `NAME_server`: the server of the session, reset and at the frozen time."""
+
+    @pytest.fixture(name=f"{name}_server")
+    def server(request: pytest.FixtureRequest) -> Served:
+        served: Served = request.getfixturevalue(f"_{name}")
+        served.set_time(clock.now())
+        served.reset()
+        return served
+
+    return server
 
 
-@pytest.fixture(scope="session")
-def _cds() -> Iterator[Served]:
-    yield from _serve("cds")
+_SERVERS = ("plain", "ibge", "cds", "soil", "power", "conab")
+_plain, _ibge, _cds, _soil, _power, _conab = map(_running, _SERVERS)
+plain_server, ibge_server, cds_server, soil_server, power_server, conab_server = map(_server, _SERVERS)
 
 
-@pytest.fixture(scope="session")
-def _soil() -> Iterator[Served]:
-    yield from _serve("soil")
-
-
-@pytest.fixture(scope="session")
-def _power() -> Iterator[Served]:
-    yield from _serve("power")
-
-
-@pytest.fixture(scope="session")
-def _conab() -> Iterator[Served]:
-    yield from _serve("conab")
-
-
-@pytest.fixture(scope="session")
-def _plain() -> Iterator[Served]:
-    yield from _serve("plain")
-
-
-def _fresh(served: Served) -> Served:
-    served.reset()
-    return served
+@pytest.fixture(autouse=True)
+def _frozen(set_clock: Callable[[dt.datetime], None]) -> None:
+    """No test depends on the day on which it runs."""
+    set_clock(NOW)
 
 
 @pytest.fixture
-def plain_server(_plain: Served) -> Served:
-    """Files of known contents."""
-    return _fresh(_plain)
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[dt.datetime], None]:
+    """Set the time that the fetchers read; commands started by a test find it in TEST_NOW."""
+
+    def set_clock(moment: dt.datetime) -> None:
+        monkeypatch.setattr(clock, "now", lambda: moment)
+        monkeypatch.setenv("TEST_NOW", moment.isoformat())
+
+    return set_clock
 
 
-@pytest.fixture
-def ibge_server(_ibge: Served) -> Served:
-    """IBGE's stand-in, log and faults forgotten."""
-    return _fresh(_ibge)
-
-
-@pytest.fixture
-def cds_server(_cds: Served) -> Served:
-    """The CDS's stand-in."""
-    return _fresh(_cds)
-
-
-@pytest.fixture
-def soil_server(_soil: Served) -> Served:
-    """ISRIC's stand-in."""
-    return _fresh(_soil)
-
-
-@pytest.fixture
-def power_server(_power: Served) -> Served:
-    """NASA POWER's stand-in."""
-    return _fresh(_power)
-
-
-@pytest.fixture
-def conab_server(_conab: Served) -> Served:
-    """CONAB's stand-in."""
-    return _fresh(_conab)
+@pytest.fixture(params=[NOW, *(pytest.param(day, marks=pytest.mark.slow) for day in SPECIAL_DAYS)], ids=str)
+def now(request: pytest.FixtureRequest, set_clock: Callable[[dt.datetime], None]) -> dt.datetime:
+    """The frozen time; slow runs repeat the test on special days."""
+    set_clock(request.param)
+    for name in request.fixturenames:
+        if name.endswith("_server"):
+            request.getfixturevalue(name).set_time(request.param)
+    return request.param
 
 
 @pytest.fixture

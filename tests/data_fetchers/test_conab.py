@@ -19,15 +19,15 @@ from data_fetchers.conab import (
     Conab,
     parse_numbers,
     read_surveys,
-    survey_parts,
-    total_by_state,
+    survey_requests,
 )
 from data_fetchers.engine.cache import PendingJob, RequestCache
 from data_fetchers.engine.downloader import fetch_requests
+from data_fetchers.engine.http import RefusedError
 from data_fetchers.engine.source import Retry, RetryableError
 from yieldcast.errors import FetchError
 
-PARTS = survey_parts()
+REQUESTS = survey_requests()
 
 
 @pytest.fixture
@@ -35,16 +35,16 @@ def conab(conab_server):
     return Conab(conab_server.url)
 
 
-def fetch(conab, folder, retry, parts=PARTS, today=None):
-    (summary,) = fetch_requests([(conab, parts)], folder, retry=retry, today=today)
+def fetch(conab, folder, retry, requests=REQUESTS, today=None):
+    (summary,) = fetch_requests([(conab, requests)], folder, retry=retry, today=today)
     return summary, RequestCache(folder / conab.name)
 
 
-def checked(conab, part, folder):
+def checked(conab, request, folder):
     """Fetch and check once, without the loop's retries."""
     target = folder / "answer.txt"
-    conab.fetch(part, target, PendingJob(folder / "job.json"))
-    return conab.check(part, target)
+    conab.fetch(request, target, PendingJob(folder / "job.json"))
+    return conab.check(request, target)
 
 
 def row_of(frame, **key):
@@ -100,9 +100,9 @@ def test_every_way_of_writing_a_number_gives_it_back(numbers):
 
 
 def test_both_files_become_one_tidy_table(conab, conab_server, tmp_path, quick):
-    summary, shelf = fetch(conab, tmp_path, quick)
+    summary, cache = fetch(conab, tmp_path, quick)
     assert (summary.fetched, summary.missing) == (2, [])
-    frame, notes = read_surveys(shelf, conab, PARTS)
+    frame, notes = read_surveys(cache, conab, REQUESTS)
     # 11 harvest years x 9 products and safras x 27 states; 2 years x 5 surveys
     assert frame.groupby("source").size().to_dict() == {SERIES: 11 * 9 * 27, SURVEYS: 2 * 5 * 9 * 27}
     assert not frame.duplicated(KEY).any()
@@ -127,20 +127,6 @@ def test_both_files_become_one_tidy_table(conab, conab_server, tmp_path, quick):
     assert frame.attrs["attribution"].startswith("CONAB")
 
 
-def test_the_safras_of_a_state_are_summed_and_the_yield_is_of_the_whole_area(conab, tmp_path, quick):
-    _, shelf = fetch(conab, tmp_path, quick, PARTS[:1])
-    frame, _ = read_surveys(shelf, conab, PARTS[:1])
-    total = total_by_state(frame)
-    # Corn of Acre in 2018: 88, 98 and 108 thousand ha at 1.86 t/ha: 163.68, 182.28, 200.88 thousand t,
-    # written 163.7, 182.3, 200.9; 546.9 / 294 = 1.860204 t/ha.
-    corn = row_of(total, crop="corn", harvest_year=2018, state="AC")
-    assert corn["area_planted_ha"] == pytest.approx(294e3)
-    assert corn["production_t"] == pytest.approx(546.9e3)
-    assert corn["yield_kg_ha"] == pytest.approx(1860.204, abs=0.001)
-    assert total["production_t"].sum() == pytest.approx(frame["production_t"].sum())
-    assert len(total) == 11 * 5 * 27
-
-
 def line(
     season="2003/04", safra="UNICA", state="MT", product="SOJA", area="10.0", production="30.0", rate="3.0"
 ):
@@ -149,9 +135,9 @@ def line(
 
 def with_rows(conab, conab_server, folder, retry, *lines):
     conab_server.set(extra=lines)
-    summary, shelf = fetch(conab, folder, retry, PARTS[:1])
+    summary, cache = fetch(conab, folder, retry, REQUESTS[:1])
     assert summary.missing == []
-    frame, notes = read_surveys(shelf, conab, PARTS[:1])
+    frame, notes = read_surveys(cache, conab, REQUESTS[:1])
     return frame[frame["harvest_year"] < 2008], {
         n.text.split(": ")[1].split(",")[0]: (n.count, n.missing) for n in notes
     }
@@ -170,9 +156,9 @@ def test_rows_said_twice_are_kept_once_the_finer_and_consistent_one(conab, conab
     kept = frame.set_index("state")["production_t"].to_dict()
     assert kept == pytest.approx({"MT": 10.3e3, "GO": 30e3, "PR": 30e3})
     assert notes == {
-        "rows that say again what another says": (1, False),
-        "rows that differ from another of the same key (many by rounding)": (2, False),
-        "rows whose production / area is not the yield": (1, False),
+        "duplicate rows": (1, False),
+        "rows that differ from another row of the same key (many by rounding)": (2, False),
+        "rows whose yield is not production / area": (1, False),
     }
 
 
@@ -185,11 +171,9 @@ def test_what_is_no_row_of_a_state_is_left_out_and_said(conab, conab_server, tmp
     assert sorted(frame["state"]) == ["GO", "MT"]
     assert notes == {
         "rows of an unknown season or state": (3, True),
-        "cells that hold no number": (1, True),
+        "cells without a number": (1, True),
     }
-    total = total_by_state(frame).set_index("state")
-    assert np.isnan(total.loc["GO", "area_planted_ha"])
-    assert np.isnan(total.loc["GO", "yield_kg_ha"])
+    assert np.isnan(frame.set_index("state").loc["GO", "area_planted_ha"])
 
 
 def test_nothing_planted_has_no_yield_and_a_lost_harvest_has_one(conab, conab_server, tmp_path, quick):
@@ -202,7 +186,6 @@ def test_nothing_planted_has_no_yield_and_a_lost_harvest_has_one(conab, conab_se
     assert np.isnan(rates["AM"])
     assert rates["PI"] == 0
     assert notes == {}
-    assert np.isnan(total_by_state(frame).set_index("state").loc["AM", "yield_kg_ha"])
 
 
 @pytest.mark.parametrize(
@@ -224,7 +207,7 @@ def test_the_yield_is_checked_within_rounding(
     _, notes = with_rows(
         conab, conab_server, tmp_path, quick, line(area=area, production=production, rate=rate)
     )
-    assert ("rows whose production / area is not the yield" not in notes) == fits
+    assert ("rows whose yield is not production / area" not in notes) == fits
 
 
 @pytest.mark.parametrize(
@@ -244,12 +227,12 @@ def test_crops_have_our_names_others_keep_theirs(conab, conab_server, tmp_path, 
 
 def test_a_file_that_is_not_there_is_said(conab, conab_server, tmp_path, quick):
     conab_server.faults({"match": SURVEYS, "kind": "status", "status": 404})
-    summary, shelf = fetch(conab, tmp_path, quick)
+    summary, cache = fetch(conab, tmp_path, quick)
     assert [name for name, _ in summary.missing] == ["levantamentograos"]
-    frame, notes = read_surveys(shelf, conab, PARTS)
+    frame, notes = read_surveys(cache, conab, REQUESTS)
     assert set(frame["source"]) == {SERIES}
     assert [(n.count, n.missing) for n in notes] == [(1, True)]
-    frame, notes = read_surveys(RequestCache(tmp_path / "none"), conab, PARTS)
+    frame, notes = read_surveys(RequestCache(tmp_path / "none"), conab, REQUESTS)
     assert (len(frame), len(notes)) == (0, 2)
     assert set(frame.columns) >= {*KEY, "harvest_year", "yield_kg_ha"}
 
@@ -257,67 +240,67 @@ def test_a_file_that_is_not_there_is_said(conab, conab_server, tmp_path, quick):
 # -- files that are not what they were --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("part", PARTS, ids=lambda p: p.name)
+@pytest.mark.parametrize("wanted", REQUESTS, ids=lambda p: p.name)
 @pytest.mark.parametrize(
     ("fault", "kind", "text"),
     [
         ({"kind": "tabs"}, FetchError, r"layout has changed: expected ano_agricola;.*received 1 column"),
         ({"kind": "changed_header"}, FetchError, "layout has changed: .*;estado;produto"),
-        ({"kind": "units"}, FetchError, "yields make no sense in .* rows, first '20"),
+        ({"kind": "units"}, FetchError, "yields are implausible in .* rows, first '20"),
         ({"kind": "short_line"}, RetryableError, "fields, received . in row"),
         ({"kind": "few_rows"}, RetryableError, "at least 2000 rows, received 100"),
         ({"kind": "html"}, RetryableError, "web page"),
         ({"kind": "empty"}, RetryableError, "empty"),
         ({"kind": "huge"}, FetchError, "MB: refused"),
         ({"kind": "body", "body": "\n\n"}, FetchError, "layout has changed"),
-        ({"kind": "status", "status": 403}, FetchError, "403"),
+        ({"kind": "status", "status": 403}, RefusedError, "403"),
         (
             {"kind": "redirect", "to": "https://www.gov.br/conab"},
             FetchError,
-            "sends us on to https://www.gov.br",
+            "redirects to https://www.gov.br",
         ),
     ],
 )
-def test_each_bad_file_is_a_clear_error(conab, conab_server, tmp_path, part, fault, kind, text):
+def test_each_bad_file_is_a_clear_error(conab, conab_server, tmp_path, wanted, fault, kind, text):
     conab_server.faults({"match": ".txt", **fault})
     with pytest.raises(FetchError, match=text) as caught:
-        checked(conab, part, tmp_path)
+        checked(conab, wanted, tmp_path)
     assert type(caught.value) is kind
-    assert checked(conab, part, tmp_path)["rows"] > 2000  # and the next file is taken
+    assert checked(conab, wanted, tmp_path)["rows"] > 2000  # and the next file is taken
 
 
 def test_a_cut_file_is_fetched_again_and_a_busy_server_asked_again(conab, conab_server, tmp_path, quick):
     conab_server.faults(
         {"match": SERIES, "kind": "cut", "share": 0.3}, {"match": SURVEYS, "kind": "status", "status": 503}
     )
-    summary, shelf = fetch(conab, tmp_path, quick)
+    summary, cache = fetch(conab, tmp_path, quick)
     assert summary.missing == []
     assert len([r for r in conab_server.log() if SERIES in r["path"]]) == 2
-    assert shelf.verified(PARTS[1])["tries"] == 2
-    assert shelf.path(PARTS[0]).read_bytes().count(b"\r\n") == 1 + 11 * 9 * 27
+    assert cache.verified(REQUESTS[1])["tries"] == 2
+    assert cache.path(REQUESTS[0]).read_bytes().count(b"\r\n") == 1 + 11 * 9 * 27
 
 
-def test_a_changed_file_leaves_the_earlier_one_in_its_place(conab, conab_server, tmp_path):
+def test_a_changed_file_leaves_the_earlier_one_in_its_place(now, conab, conab_server, tmp_path):
     once = Retry(tries=1, first_s=0.01, longest_s=0.01)
     fetch(conab, tmp_path, once)
-    tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+    tomorrow = now.date() + dt.timedelta(days=1)
     conab_server.faults({"match": ".txt", "kind": "tabs", "times": 2})
-    summary, shelf = fetch(conab, tmp_path, once, today=tomorrow)
+    summary, cache = fetch(conab, tmp_path, once, today=tomorrow)
     assert len(summary.missing) == 2
-    assert len(read_surveys(shelf, conab, PARTS)[0]) == 11 * 9 * 27 + 2 * 5 * 9 * 27
+    assert len(read_surveys(cache, conab, REQUESTS)[0]) == 11 * 9 * 27 + 2 * 5 * 9 * 27
 
 
 def test_utf_8_is_understood_as_well(conab, conab_server, tmp_path):
-    conab.fetch(PARTS[0], tmp_path / "a.txt", PendingJob(tmp_path / "j"))
+    conab.fetch(REQUESTS[0], tmp_path / "a.txt", PendingJob(tmp_path / "j"))
     text = (tmp_path / "a.txt").read_bytes().decode("cp1252")
     (tmp_path / "b.txt").write_bytes(text.encode("utf-8-sig"))
-    assert conab.check(PARTS[0], tmp_path / "b.txt") == conab.check(PARTS[0], tmp_path / "a.txt")
+    assert conab.check(REQUESTS[0], tmp_path / "b.txt") == conab.check(REQUESTS[0], tmp_path / "a.txt")
 
 
 @pytest.mark.parametrize(("today", "stale"), [("2026-11-20", False), ("2026-11-21", True)])
 def test_the_files_are_asked_for_once_a_day(today, stale):
     record = {"fetched": "2026-11-20T23:59:00+00:00"}
-    assert Conab("http://127.0.0.1:9").stale(PARTS[0], record, dt.date.fromisoformat(today)) is stale
+    assert Conab("http://127.0.0.1:9").stale(REQUESTS[0], record, dt.date.fromisoformat(today)) is stale
 
 
 def test_the_address_comes_from_the_argument_then_the_environment(monkeypatch):
@@ -345,13 +328,13 @@ def real(tmp_path_factory):
         *(";".join(cell.ljust(15) for cell in row) for row in rows.to_numpy()),
     ]
     folder = tmp_path_factory.mktemp("real") / "conab"
-    shelf = RequestCache(folder)
-    shelf.make()
-    shelf.temporary(PARTS[0]).write_bytes("\r\n".join(lines).encode("cp1252"))
+    cache = RequestCache(folder)
+    cache.make()
+    cache.temporary(REQUESTS[0]).write_bytes("\r\n".join(lines).encode("cp1252"))
     conab = Conab("http://127.0.0.1:9")
-    facts = conab.check(PARTS[0], shelf.temporary(PARTS[0]))
-    shelf.commit(PARTS[0], {"fetched": "2026-11-20T12:00:00+00:00", **facts})
-    return read_surveys(shelf, conab, PARTS[:1])
+    facts = conab.check(REQUESTS[0], cache.temporary(REQUESTS[0]))
+    cache.commit(REQUESTS[0], {"fetched": "2026-11-20T12:00:00+00:00", **facts})
+    return read_surveys(cache, conab, REQUESTS[:1])
 
 
 def test_the_real_series_holds_each_state_once_a_season(real):
@@ -369,23 +352,24 @@ def test_the_real_series_holds_each_state_once_a_season(real):
         for safra in safras.get(crop, ["UNICA"])
     }
     said = {n.text.split(": ")[1].split(",")[0].split(" (")[0]: n.count for n in notes}
-    copies = said["rows that say again what another says"]
-    others = said["rows that differ from another of the same key"]
+    copies = said["duplicate rows"]
+    others = said["rows that differ from another row of the same key"]
     assert copies + others + len(frame) == 32192
-    assert said["rows whose production / area is not the yield"] < 50
+    assert said["rows whose yield is not production / area"] < 50
     assert not any(n.missing for n in notes)
 
 
 def test_the_real_totals_are_those_that_conab_published(real):
-    total = total_by_state(real[0])
-    brazil = total[total["harvest_year"] == 2018].groupby("crop")[["area_planted_ha", "production_t"]].sum()
+    frame = real[0][real[0]["harvest_year"] == 2018]
+    numbers = ["area_planted_ha", "production_t"]
+    brazil = frame.groupby("crop")[numbers].sum()
     # The file's sums of 2017/18: soybean 123,258.9 thousand t on 35,149.2 thousand ha;
     # corn 26,810.7 + 53,898.9 thousand t
     assert brazil.loc["soybean"].tolist() == pytest.approx([35_149.2e3, 123_258.9e3])
     assert brazil.loc["corn", "production_t"] == pytest.approx(80_709.6e3)
     # seed cotton is lint and seed together: 2,006.1 thousand t of lint
-    parts = brazil.loc[["algodao em pluma", "caroco de algodao"], "production_t"].sum()
-    assert brazil.loc["cotton", "production_t"] == pytest.approx(parts, rel=1e-3)
-    # Mato Grosso's corn: 199.4 + 26,201.2 thousand t on 27.2 + 4,471.2 thousand ha = 5,868.9 kg/ha
-    mt = row_of(total, crop="corn", harvest_year=2018, state="MT")
-    assert mt["yield_kg_ha"] == pytest.approx(26_400.6 / 4_498.4 * 1000)
+    lint_and_seed = brazil.loc[["algodao em pluma", "caroco de algodao"], "production_t"].sum()
+    assert brazil.loc["cotton", "production_t"] == pytest.approx(lint_and_seed, rel=1e-3)
+    # Mato Grosso's corn: 199.4 + 26,201.2 thousand t on 27.2 + 4,471.2 thousand ha
+    mt = frame[(frame["crop"] == "corn") & (frame["state"] == "MT")][numbers].sum()
+    assert mt.tolist() == pytest.approx([4_498.4e3, 26_400.6e3])

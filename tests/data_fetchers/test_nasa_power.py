@@ -42,21 +42,21 @@ def power(power_server):
     return NasaPower(power_server.url, seconds_between=0.0)
 
 
-def fetch(power, parts, folder, retry, today=TODAY):
-    (summary,) = fetch_requests([(power, parts)], folder, retry=retry, today=today)
+def fetch(power, requests, folder, retry, today=TODAY):
+    (summary,) = fetch_requests([(power, requests)], folder, retry=retry, today=today)
     return summary, RequestCache(folder / power.name)
 
 
-def one_part(first=2020, last=2020, today=TODAY, static=STATIC):
+def one_request(first=2020, last=2020, today=TODAY, static=STATIC):
     return weather_requests(static, range(first, last + 1), today)[0][0]
 
 
-def checked(power, part, folder):
+def checked(power, request, folder):
     """Fetch and check once, without the loop's retries."""
     folder.mkdir(exist_ok=True)
     target = folder / "answer.json"
-    power.fetch(part, target, PendingJob(folder / "job.json"))
-    return power.check(part, target)
+    power.fetch(request, target, PendingJob(folder / "job.json"))
+    return power.check(request, target)
 
 
 # -- cells ---------------------------------------------------------------------------------------------
@@ -88,13 +88,14 @@ def test_centres_are_on_the_grid_and_no_other_is_nearer(lat, lon):
     assert cell_of(row, column) == (row, column)
 
 
-# -- parts ---------------------------------------------------------------------------------------------
+# -- requests ------------------------------------------------------------------------------------------
 
 
 def test_one_request_per_cell_for_the_closed_years_and_one_for_the_open_year():
-    parts, notes = weather_requests(STATIC, [2019, 2020, 2021], TODAY)
+    requests, notes = weather_requests(STATIC, [2019, 2020, 2021], TODAY)
     asked = [
-        (p.request["latitude"], p.request["longitude"], p.request["start"], p.request["end"]) for p in parts
+        (p.parameters["latitude"], p.parameters["longitude"], p.parameters["start"], p.parameters["end"])
+        for p in requests
     ]
     # 12 May: April ended 12 days ago. -53.0 / 0.625 = -84.8, so -85 * 0.625 = -53.125
     assert asked == [
@@ -109,8 +110,8 @@ def test_one_request_per_cell_for_the_closed_years_and_one_for_the_open_year():
 
 
 def test_only_the_years_of_a_list_are_asked_for():
-    parts, notes = weather_requests(places((-12.5, -56.25)), [2021, 1990, 2014, 1991, 1979, 2014], TODAY)
-    assert [(p.request["start"], p.request["end"]) for p in parts] == [
+    requests, notes = weather_requests(places((-12.5, -56.25)), [2021, 1990, 2014, 1991, 1979, 2014], TODAY)
+    assert [(p.parameters["start"], p.parameters["end"]) for p in requests] == [
         ("19900101", "19911231"),
         ("20140101", "20141231"),
         ("20210101", "20210430"),
@@ -119,15 +120,15 @@ def test_only_the_years_of_a_list_are_asked_for():
 
 
 def test_a_year_to_come_is_not_missing():
-    parts, notes = weather_requests(STATIC, [2022, 2024], TODAY)
-    assert parts == []
+    requests, notes = weather_requests(STATIC, [2022, 2024], TODAY)
+    assert requests == []
     assert [(n.count, n.missing) for n in notes] == [(24, False)]
 
 
 def test_years_between_those_asked_for_stay_empty_without_a_word(power, tmp_path, quick):
-    parts, _ = weather_requests(STATIC, [1990, 1993], TODAY)
-    _, shelf = fetch(power, parts, tmp_path, quick)
-    table, notes = read_weather(shelf, power, parts, STATIC)
+    requests, _ = weather_requests(STATIC, [1990, 1993], TODAY)
+    _, cache = fetch(power, requests, tmp_path, quick)
+    table, notes = read_weather(cache, power, requests, STATIC)
     assert notes == []
     assert table.sizes["time"] == 48
     for name in table.data_vars:
@@ -148,24 +149,24 @@ def test_years_between_those_asked_for_stay_empty_without_a_word(power, tmp_path
     ],
 )
 def test_months_are_asked_for_ten_days_after_they_end(today, ends):
-    parts, notes = weather_requests(places((-12.5, -56.25)), range(2018, 2022), today)
-    assert [p.request["end"] for p in parts] == ends
+    requests, notes = weather_requests(places((-12.5, -56.25)), range(2018, 2022), today)
+    assert [p.parameters["end"] for p in requests] == ends
     asked = sum(
-        int(p.request["end"][4:6]) + 12 * (int(p.request["end"][:4]) - int(p.request["start"][:4]))
-        for p in parts
+        int(p.parameters["end"][4:6]) + 12 * (int(p.parameters["end"][:4]) - int(p.parameters["start"][:4]))
+        for p in requests
     )
     assert asked + sum(n.count for n in notes) == 4 * 12
 
 
 def test_years_before_1981_are_said_and_no_run_waits_for_them():
-    parts, notes = weather_requests(STATIC, range(1979, 1983), TODAY)
-    assert {p.request["start"] for p in parts} == {"19810101"}
+    requests, notes = weather_requests(STATIC, range(1979, 1983), TODAY)
+    assert {p.parameters["start"] for p in requests} == {"19810101"}
     assert [(n.count, n.missing) for n in notes] == [(24, False)]
     assert weather_requests(STATIC, range(1970, 1976), TODAY)[0] == []
 
 
 def test_no_parts_no_table(tmp_path, power):
-    with pytest.raises(MissingDataError, match="none of the months"):
+    with pytest.raises(MissingDataError, match="none of the requested months"):
         read_weather(RequestCache(tmp_path), power, [], STATIC)
 
 
@@ -183,8 +184,8 @@ def test_the_address_comes_from_the_argument_then_the_environment_and_travels(mo
 
 
 def test_months_from_days_of_the_whole_way(power, power_server, tmp_path, quick):
-    parts, _ = weather_requests(STATIC, [2019, 2020, 2021], TODAY)
-    summary, shelf = fetch(power, parts, tmp_path, quick)
+    requests, _ = weather_requests(STATIC, [2019, 2020, 2021], TODAY)
+    summary, cache = fetch(power, requests, tmp_path, quick)
     assert (summary.fetched, summary.missing) == (4, [])
     asked = power_server.log()[0]["path"]
     for text in (
@@ -194,15 +195,15 @@ def test_months_from_days_of_the_whole_way(power, power_server, tmp_path, quick)
         "parameters=T2M_MAX,T2M_MIN,PRECTOTCORR",
     ):
         assert text in asked
-    table, notes = read_weather(shelf, power, parts, STATIC)
+    table, notes = read_weather(cache, power, requests, STATIC)
     assert notes == []
     assert dict(table.sizes) == {"municipality": 3, "time": 28}  # 2019, 2020 and four months of 2021
     assert table.indexes["time"][[0, -1]].strftime("%Y-%m").tolist() == ["2019-01", "2021-04"]
     # by another road: pandas over the raw answers
     for index, cell in ((0, (-12.5, -56.25)), (2, (-24.0, -53.125))):
-        own = [p for p in parts if (p.request["latitude"], p.request["longitude"]) == cell]
+        own = [p for p in requests if (p.parameters["latitude"], p.parameters["longitude"]) == cell]
         days = pd.concat(
-            pd.DataFrame(json.loads(shelf.path(p).read_bytes())["properties"]["parameter"]) for p in own
+            pd.DataFrame(json.loads(cache.path(p).read_bytes())["properties"]["parameter"]) for p in own
         )
         months = days.groupby(days.index.str[:6])
         np.testing.assert_allclose(table["tmax_degC"][index], months["T2M_MAX"].mean(), rtol=1e-5)
@@ -215,13 +216,15 @@ def test_months_from_days_of_the_whole_way(power, power_server, tmp_path, quick)
     assert table.attrs["api_versions"] == "v2.9.2"
 
 
-def hand_made(part, tmax, tmin, rain):
+def hand_made(request, tmax, tmin, rain):
     """An answer whose values are functions of the day's number."""
-    days = pd.date_range(part.request["start"], part.request["end"]).strftime("%Y%m%d")
+    days = pd.date_range(request.parameters["start"], request.parameters["end"]).strftime("%Y%m%d")
     columns = {"T2M_MAX": tmax, "T2M_MIN": tmin, "PRECTOTCORR": rain}
     return json.dumps(
         {
-            "geometry": {"coordinates": [part.request["longitude"], part.request["latitude"], 300.0]},
+            "geometry": {
+                "coordinates": [request.parameters["longitude"], request.parameters["latitude"], 300.0]
+            },
             "properties": {
                 "parameter": {n: {d: f(i) for i, d in enumerate(days)} for n, f in columns.items()}
             },
@@ -232,14 +235,14 @@ def hand_made(part, tmax, tmin, rain):
 
 def test_hand_worked_month(power, power_server, tmp_path, quick):
     static = places((-12.5, -56.25))
-    part = one_part(today=dt.date(2020, 2, 20), static=static)  # January 2020 alone
+    request = one_request(today=dt.date(2020, 2, 20), static=static)  # January 2020 alone
     # 31 days, numbers 0 to 30: 16 even ones of 40/20 degC with 2 mm, 15 odd ones of 20/4 degC without rain.
     body = hand_made(
-        part, lambda i: 20 if i % 2 else 40, lambda i: 4 if i % 2 else 20, lambda i: 0 if i % 2 else 2
+        request, lambda i: 20 if i % 2 else 40, lambda i: 4 if i % 2 else 20, lambda i: 0 if i % 2 else 2
     )
     power_server.faults({"match": "point", "kind": "body", "body": body})
-    _, shelf = fetch(power, [part], tmp_path, quick)
-    table, notes = read_weather(shelf, power, [part], static)
+    _, cache = fetch(power, [request], tmp_path, quick)
+    table, notes = read_weather(cache, power, [request], static)
     assert notes == []
     month = table.isel(municipality=0, time=0)
     assert float(month["tmax_degC"]) == pytest.approx((16 * 40 + 15 * 20) / 31)
@@ -252,29 +255,29 @@ def test_hand_worked_month(power, power_server, tmp_path, quick):
 
 
 def test_a_month_with_a_missing_day_is_empty_and_counted(power, power_server, tmp_path, quick):
-    parts, _ = weather_requests(STATIC, [2020], TODAY)
+    requests, _ = weather_requests(STATIC, [2020], TODAY)
     power_server.faults(
         {"match": "latitude=-12.5", "kind": "nulls", "days": ["20200310", "20200720", "20200721"]},
         {"match": "latitude=-24", "kind": "fill_tail", "days": 3},
     )
-    summary, shelf = fetch(power, parts, tmp_path, quick)
+    summary, cache = fetch(power, requests, tmp_path, quick)
     assert summary.missing == []
-    table, notes = read_weather(shelf, power, parts, STATIC)
+    table, notes = read_weather(cache, power, requests, STATIC)
     empty = {i: np.flatnonzero(np.isnan(table["tmin_degC"][i])).tolist() for i in (0, 2)}
     assert empty == {0: [2, 6], 2: [11]}  # March and July; December
     assert np.flatnonzero(np.isnan(table[GDD][0])).tolist() == [2, 6]
     assert not np.isnan(table["precipitation_mm"][0]).any()  # its days were all there
     assert [(n.count, n.missing) for n in notes] == [(3, True)]
-    records = {p.request["latitude"]: shelf.verified(p) for p in parts}
+    records = {p.parameters["latitude"]: cache.verified(p) for p in requests}
     assert {lat: r["missing_days"] for lat, r in records.items()} == {-12.5: 3, -24.0: 3}
 
 
 def test_what_was_not_fetched_is_empty_and_said(power, power_server, tmp_path, quick):
-    parts, _ = weather_requests(STATIC, [2020, 2021], TODAY)
+    requests, _ = weather_requests(STATIC, [2020, 2021], TODAY)
     power_server.faults({"match": "latitude=-24", "kind": "status", "status": 404, "times": 2})
-    summary, shelf = fetch(power, parts, tmp_path, quick)
+    summary, cache = fetch(power, requests, tmp_path, quick)
     assert len(summary.missing) == 2
-    table, notes = read_weather(shelf, power, parts, STATIC)
+    table, notes = read_weather(cache, power, requests, STATIC)
     assert np.isnan(table["tmax_degC"][2]).all()
     assert not np.isnan(table["tmax_degC"][:2]).any()
     assert [(n.count, n.missing) for n in notes] == [(2, True), (16, True)]  # two requests; 16 months
@@ -282,18 +285,18 @@ def test_what_was_not_fetched_is_empty_and_said(power, power_server, tmp_path, q
 
 def test_rain_a_little_below_zero_is_zero_and_counted_more_is_refused(power, power_server, tmp_path, quick):
     static = places((-12.5, -56.25))
-    part = one_part(static=static)
+    request = one_request(static=static)
     dry = ["20200701", "20200702"]
     power_server.faults({"match": "point", "kind": "negative_rain", "days": dry, "amount": -0.01})
-    _, shelf = fetch(power, [part], tmp_path, quick)
-    table, notes = read_weather(shelf, power, [part], static)
+    _, cache = fetch(power, [request], tmp_path, quick)
+    table, notes = read_weather(cache, power, [request], static)
     assert [(n.count, n.missing) for n in notes] == [(2, False)]
-    days = pd.Series(json.loads(shelf.path(part).read_bytes())["properties"]["parameter"]["PRECTOTCORR"])
+    days = pd.Series(json.loads(cache.path(request).read_bytes())["properties"]["parameter"]["PRECTOTCORR"])
     july = days[days.index.str.startswith("202007")]
     assert float(table["precipitation_mm"][0, 6]) == pytest.approx(july.clip(0).sum(), rel=1e-5)
     power_server.faults({"match": "point", "kind": "negative_rain", "days": dry, "amount": -9})
     with pytest.raises(FetchError, match="received -9 on 20200701"):
-        checked(power, part, tmp_path)
+        checked(power, request, tmp_path)
 
 
 # -- answers that are not the whole answer ---------------------------------------------------------------
@@ -302,7 +305,11 @@ def test_rain_a_little_below_zero_is_zero_and_counted_more_is_refused(power, pow
 @pytest.mark.parametrize(
     ("fault", "kind", "text"),
     [
-        ({"kind": "days_missing", "days": ["20200229", "20201231"]}, RetryableError, "2 day.* 20200229"),
+        (
+            {"kind": "days_missing", "days": ["20200229", "20201231"]},
+            RetryableError,
+            "2 missing or additional days, the first 20200229",
+        ),
         ({"kind": "changed_parameter"}, FetchError, "expected PRECTOTCORR, received .*'PRECTOT'"),
         ({"kind": "all_fill"}, NotYetPublishedError, "no value for any day"),
         ({"kind": "changed_fill"}, FetchError, "received -9999 on 20200104"),
@@ -316,24 +323,24 @@ def test_rain_a_little_below_zero_is_zero_and_counted_more_is_refused(power, pow
         ({"kind": "body", "body": '{"type": "Feature", "geome'}, RetryableError, "expected JSON"),
         ({"kind": "body", "body": "[]"}, FetchError, "another layout"),
         ({"kind": "body", "body": '{"messages": ["Out of order"]}'}, FetchError, "layout.*Out of order"),
-        ({"kind": "redirect", "to": "http://localhost:9/x"}, FetchError, "sends us on"),
+        ({"kind": "redirect", "to": "http://localhost:9/x"}, FetchError, "redirects to"),
     ],
 )
 def test_each_bad_answer_is_a_clear_error(power, power_server, tmp_path, fault, kind, text):
     power_server.faults({"match": "point", **fault})
     with pytest.raises(FetchError, match=text) as caught:
-        checked(power, one_part(), tmp_path)
+        checked(power, one_request(), tmp_path)
     assert type(caught.value) is kind
-    assert checked(power, one_part(), tmp_path)["missing_days"] == 0  # and the next answer is taken
+    assert checked(power, one_request(), tmp_path)["missing_days"] == 0  # and the next answer is taken
 
 
 @pytest.mark.parametrize("value", ['"x"', "[1]", "1e300", "Infinity"])
 def test_values_that_are_no_temperatures_are_refused(power, power_server, tmp_path, value):
-    part = one_part(today=dt.date(2020, 2, 20))
-    body = hand_made(part, lambda i: 30, lambda i: 20, lambda i: 1).replace("30,", f"{value},", 1)
+    request = one_request(today=dt.date(2020, 2, 20))
+    body = hand_made(request, lambda i: 30, lambda i: 20, lambda i: 1).replace("30,", f"{value},", 1)
     power_server.faults({"match": "point", "kind": "body", "body": body})
     with pytest.raises(FetchError, match="T2M_MAX"):
-        checked(power, part, tmp_path)
+        checked(power, request, tmp_path)
 
 
 @pytest.mark.parametrize("status", [400, 422])
@@ -342,26 +349,26 @@ def test_a_refusal_shows_what_power_says(power, power_server, tmp_path, status):
     body = {"header": "The POWER Daily API failed; " + "x" * 300, "messages": messages}
     power_server.faults({"match": "point", "kind": "status", "status": status, "body": body})
     with pytest.raises(FetchError, match=r"The start date is wrong\.; So is the end date\.") as caught:
-        checked(power, one_part(), tmp_path)
+        checked(power, one_request(), tmp_path)
     assert not isinstance(caught.value, RetryableError)
     power_server.faults({"match": "point", "kind": "status", "status": status, "body": "not JSON"})
     with pytest.raises(FetchError, match=f"answered {status}"):
-        checked(power, one_part(), tmp_path)
+        checked(power, one_request(), tmp_path)
 
 
 def test_power_refuses_more_than_20_parameters(power, tmp_path):
-    part = one_part()
+    request = one_request()
     many = ",".join(["T2M_MAX"] * 21)
     with pytest.raises(FetchError, match="maximum of 20 parameters"):
         power.fetch(
-            type(part)(part.source, part.name, {**part.request, "parameters": many}),
+            type(request)(request.source, request.name, {**request.parameters, "parameters": many}),
             tmp_path / "x",
             PendingJob(tmp_path / "j"),
         )
 
 
 def test_hurried_busy_cut_and_half_answers_are_tried_again(power, power_server, tmp_path, quick):
-    parts = weather_requests(places((-12.5, -56.25)), [2020], TODAY)[0]
+    requests = weather_requests(places((-12.5, -56.25)), [2020], TODAY)[0]
     slow = {"status": 429, "headers": {"Retry-After": "0"}, "body": "Too Many Requests"}
     for fault in (
         {"kind": "status", **slow},
@@ -370,27 +377,27 @@ def test_hurried_busy_cut_and_half_answers_are_tried_again(power, power_server, 
         {"kind": "lost"},
     ):
         power_server.faults({"match": "point", "times": 2, **fault})
-        summary, shelf = fetch(power, parts, tmp_path / str(fault.get("status", fault["kind"])), quick)
+        summary, cache = fetch(power, requests, tmp_path / str(fault.get("status", fault["kind"])), quick)
         assert summary.missing == []
-        assert shelf.verified(parts[0])["tries"] == 3
+        assert cache.verified(requests[0])["tries"] == 3
 
 
 def test_it_waits_as_long_as_power_asks(power, power_server, tmp_path):
     power_server.faults({"match": "point", "kind": "status", "status": 429, "headers": {"Retry-After": "7"}})
     with pytest.raises(RetryableError) as caught:
-        checked(power, one_part(), tmp_path)
+        checked(power, one_request(), tmp_path)
     assert caught.value.after_s == 7
 
 
 def test_a_half_answer_leaves_no_file(power, power_server, tmp_path):
-    part = one_part()
+    request = one_request()
     power_server.faults({"match": "point", "kind": "days_missing", "days": ["20200229"], "times": 9})
-    summary, shelf = fetch(power, [part], tmp_path, Retry(tries=2, first_s=0.01, longest_s=0.01))
-    assert [name for name, _ in summary.missing] == [part.name]
-    assert shelf.verified(part) is None
-    assert list(shelf.folder.glob("*.json")) + list(shelf.folder.glob(".*.part")) in (
+    summary, cache = fetch(power, [request], tmp_path, Retry(tries=2, first_s=0.01, longest_s=0.01))
+    assert [name for name, _ in summary.missing] == [request.name]
+    assert cache.verified(request) is None
+    assert list(cache.folder.glob("*.json")) + list(cache.folder.glob(".*.part")) in (
         [],
-        [shelf.job(part).path],
+        [cache.job(request).path],
     )
 
 
@@ -414,37 +421,37 @@ def test_requests_start_a_second_apart():
     ],
 )
 def test_what_was_preliminary_is_asked_for_again_once(power, fetched, today, missing_days, stale):
-    part = one_part(2021, 2021)
+    request = one_request(2021, 2021)
     record = {"fetched": f"{fetched}T01:00:00+00:00", "missing_days": missing_days}
-    assert power.stale(part, record, dt.date.fromisoformat(today)) is stale
+    assert power.stale(request, record, dt.date.fromisoformat(today)) is stale
 
 
 def test_a_tail_that_came_later_fills_the_hole(power, power_server, tmp_path, quick):
     static = places((-12.5, -56.25))
-    parts, _ = weather_requests(static, [2021], TODAY)
+    requests, _ = weather_requests(static, [2021], TODAY)
     power_server.faults({"match": "point", "kind": "fill_tail", "days": 5})
-    _, shelf = fetch(power, parts, tmp_path, quick)
-    assert [n.count for n in read_weather(shelf, power, parts, static)[1]] == [1]
-    sidecar = shelf.folder / f"{parts[0].file}.meta.json"
+    _, cache = fetch(power, requests, tmp_path, quick)
+    assert [n.count for n in read_weather(cache, power, requests, static)[1]] == [1]
+    sidecar = cache.folder / f"{requests[0].file}.meta.json"
     record = json.loads(sidecar.read_text())
     sidecar.write_text(json.dumps({**record, "fetched": "2021-05-12T01:00:00+00:00"}))
-    summary, _ = fetch(power, parts, tmp_path, quick, TODAY)
+    summary, _ = fetch(power, requests, tmp_path, quick, TODAY)
     assert (summary.kept, summary.fetched) == (1, 0)
-    summary, _ = fetch(power, parts, tmp_path, quick, TODAY + dt.timedelta(days=1))
+    summary, _ = fetch(power, requests, tmp_path, quick, TODAY + dt.timedelta(days=1))
     assert (summary.kept, summary.fetched, len(summary.revised)) == (0, 1, 1)
-    table, notes = read_weather(shelf, power, parts, static)
+    table, notes = read_weather(cache, power, requests, static)
     assert notes == []
     assert not np.isnan(table["tmax_degC"]).any()
 
 
 def test_values_that_are_all_fill_wait_for_the_next_run(power, power_server, tmp_path, quick):
-    part = one_part()
+    request = one_request()
     power_server.faults({"match": "point", "kind": "all_fill"})
-    summary, shelf = fetch(power, [part], tmp_path, quick)
+    summary, cache = fetch(power, [request], tmp_path, quick)
     assert [type(error) for _, error in summary.missing] == [NotYetPublishedError]
     assert len(power_server.log()) == 1  # another try within the minute would not help
-    assert shelf.verified(part) is None
-    summary, _ = fetch(power, [part], tmp_path, quick)
+    assert cache.verified(request) is None
+    summary, _ = fetch(power, [request], tmp_path, quick)
     assert summary.fetched == 1
 
 
@@ -453,23 +460,23 @@ def test_values_that_are_all_fill_wait_for_the_next_run(power, power_server, tmp
 
 def test_an_answer_without_units_and_messages_is_understood(power, power_server, tmp_path):
     power_server.faults({"match": "point", "kind": "bare"})
-    facts = checked(power, one_part(), tmp_path)
+    facts = checked(power, one_request(), tmp_path)
     assert facts == {"api_version": "v2.9.2", "fill_value": -999.0, "missing_days": 0, "messages": []}
 
 
 def test_a_recorded_answer_is_understood(power, samples, tmp_path):
     """Sorriso, five days of January 2025."""
     answer = json.loads((samples / "agrobr" / "daily_sample" / "response.json").read_text())
-    part = one_part(2025, 2025, dt.date(2025, 2, 20), places((-12.6, -56.1)))
-    asked = {**part.request, "latitude": -12.6, "longitude": -56.1, "end": "20250105"}
-    part = type(part)(part.source, "sorriso", asked)
+    request = one_request(2025, 2025, dt.date(2025, 2, 20), places((-12.6, -56.1)))
+    asked = {**request.parameters, "latitude": -12.6, "longitude": -56.1, "end": "20250105"}
+    request = type(request)(request.source, "sorriso", asked)
     file = tmp_path / "answer.json"
     file.write_text(json.dumps(answer))
-    facts = power.check(part, file)
+    facts = power.check(request, file)
     assert facts["api_version"] == "v2.8.10"
     assert (facts["fill_value"], facts["missing_days"]) == (-999.0, 0)
-    whole = type(part)(part.source, "sorriso", {**asked, "end": "20250131"})
-    with pytest.raises(RetryableError, match=r"26 day.*20250106"):
+    whole = type(request)(request.source, "sorriso", {**asked, "end": "20250131"})
+    with pytest.raises(RetryableError, match="26 missing or additional days, the first 20250106"):
         power.check(whole, file)
 
 

@@ -45,9 +45,9 @@ def closed_port() -> int:
         ({}, "url: https://cds.climate.copernicus.eu/api\n", "no key for the CDS"),
         ({"CDSAPI_KEY": "12345:0000-1111"}, None, "UID:KEY"),
         ({}, "key: 12345:0000-1111\n", "UID:KEY"),
-        ({"CDSAPI_KEY": "<PERSONAL-ACCESS-TOKEN>"}, None, "odd characters"),
-        ({"CDSAPI_KEY": "to\nken"}, None, "odd characters"),
-        ({"CDSAPI_KEY": "tökén-0000"}, None, "odd characters"),
+        ({"CDSAPI_KEY": "<PERSONAL-ACCESS-TOKEN>"}, None, "unexpected characters"),
+        ({"CDSAPI_KEY": "to\nken"}, None, "unexpected characters"),
+        ({"CDSAPI_KEY": "tökén-0000"}, None, "unexpected characters"),
         ({"CDSAPI_KEY": KEY, "CDSAPI_URL": "cds.climate.copernicus.eu"}, None, "not the address"),
         ({"CDSAPI_KEY": KEY, "CDSAPI_URL": "https://cds.climate.copernicus.eu:api"}, None, "not the address"),
         ({"CDSAPI_KEY": KEY, "CDSAPI_URL": "http://cds.climate.copernicus.eu/api"}, None, "unencrypted"),
@@ -79,7 +79,7 @@ def test_an_address_with_a_password_is_refused_and_not_shown(monkeypatch, job, t
     monkeypatch.setenv("CDSAPI_KEY", KEY)
     monkeypatch.setenv("CDSAPI_URL", address)
     for use in (account.credentials, lambda: Cds().retrieve(DATASET, REQUEST, target, job)):
-        with pytest.raises(CredentialsError, match="holds a user name or password") as caught:
+        with pytest.raises(CredentialsError, match="contains a user name or password") as caught:
             use()
         shown = f"{caught.value} {caught.value.hint}"
         assert not [secret for secret in ("maria", "hidden", "hid/den", KEY) if secret in shown]
@@ -88,8 +88,8 @@ def test_an_address_with_a_password_is_refused_and_not_shown(monkeypatch, job, t
 def test_the_hint_says_where_a_token_comes_from(job, target):
     with pytest.raises(CredentialsError) as caught:
         Cds().retrieve(DATASET, REQUEST, target, job)
-    for part in ("climate.copernicus.eu/profile", "~/.cdsapirc", "url:", "key:", "CDSAPI_URL", "CDSAPI_KEY"):
-        assert part in caught.value.hint
+    for text in ("climate.copernicus.eu/profile", "~/.cdsapirc", "url:", "key:", "CDSAPI_URL", "CDSAPI_KEY"):
+        assert text in caught.value.hint
 
 
 @pytest.mark.parametrize("ending", ["/api", "/api/", "/api/v2", "/api/v2/", "/api/v1"])
@@ -119,12 +119,12 @@ def test_a_file_that_cannot_be_read(monkeypatch, tmp_path):
 
 
 def test_doctor_sees_the_key(cds, cds_server, monkeypatch):
-    assert account.check_key(cds)["role"] == "authenticated"
+    assert account.check_key(cds.url)["role"] == "authenticated"
     monkeypatch.setenv("CDSAPI_KEY", "another-token")
     with pytest.raises(CredentialsError, match="does not know the key"):
-        account.check_key(cds)
+        account.check_key(cds.url)
     with pytest.raises(RetryableError, match="no connection"):
-        account.check_key(Cds(f"http://127.0.0.1:{closed_port()}/api"))
+        account.check_key(f"http://127.0.0.1:{closed_port()}/api")
 
 
 def test_licences_are_found_accepted_and_then_enough(cds, cds_server, job, target):
@@ -132,31 +132,24 @@ def test_licences_are_found_accepted_and_then_enough(cds, cds_server, job, targe
     cds_server.set(licences=theirs, accepted=[["cc-by", 1]])  # an old revision of one, none of the other
     with pytest.raises(CredentialsError, match="licence"):
         cds.retrieve(DATASET, REQUEST, target, job)
-    missing = account.missing_licences(cds, [DATASET, "reanalysis-era5-land"])
+    missing = account.missing_licences(cds.url, [DATASET, "reanalysis-era5-land"])
     assert missing == [
         Licence("cc-by", 2, "CC-BY licence", DATASET),
         Licence("licence-to-use-copernicus-products", 12, "Licence to use Copernicus Products", DATASET),
     ]
-    account.accept(cds, missing)
-    assert account.missing_licences(cds, [DATASET]) == []
+    account.accept(cds.url, missing)
+    assert account.missing_licences(cds.url, [DATASET]) == []
     cds.retrieve(DATASET, REQUEST, target, job)
 
 
 def test_nothing_is_accepted_by_looking(cds, cds_server):
     cds_server.set(accepted=[])
-    assert account.missing_licences(cds, [DATASET])
+    assert account.missing_licences(cds.url, [DATASET])
     assert {row["method"] for row in cds_server.log()} == {"GET"}
 
 
 def test_a_licence_that_is_on_no_list(cds, cds_server):
     cds_server.faults({"match": "vocabularies/licences", "kind": "body", "body": '{"licences": []}'})
     with pytest.raises(FetchError, match="not on the CDS's list") as caught:
-        account.missing_licences(cds, [DATASET])
+        account.missing_licences(cds.url, [DATASET])
     assert "manage-licences" in caught.value.hint
-
-
-def test_what_a_dataset_still_offers(cds, cds_server):
-    offered = account.available(cds, DATASET, {"year": ["2020"]})
-    assert offered["month"][-1] == "12"
-    with pytest.raises(FetchError, match="invalid param 'no_such_key'"):
-        account.available(cds, DATASET, {"no_such_key": ["1"]})

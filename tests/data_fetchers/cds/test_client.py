@@ -31,7 +31,7 @@ from data_fetchers.engine.source import (
     RequestTooLargeError,
     Retry,
     RetryableError,
-    run_part,
+    fetch_request,
 )
 from yieldcast.errors import CredentialsError, FetchError
 
@@ -69,25 +69,25 @@ class Small:
     workers: int = 3
     seconds_between: float = 0.0
 
-    def part(self, *years: int) -> Request:
+    def request(self, *years: int) -> Request:
         request = {"year": [str(y) for y in years], "month": ["01"], "points": str(self.wanted_points)}
         return Request(self.name, f"y{years[0]}-{years[-1]}", request, ".nc")
 
-    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
-        return self.cds.retrieve(DATASET, dict(part.request), target, job)
+    def fetch(self, request: Request, target: Path, job: PendingJob) -> Record:
+        return self.cds.retrieve(DATASET, dict(request.parameters), target, job)
 
-    def check(self, part: Request, file: Path) -> Record:
+    def check(self, request: Request, file: Path) -> Record:
         with xr.open_dataset(file, engine="h5netcdf") as ds:
             if ds.sizes["point"] != self.wanted_points:
                 raise RetryableError(f"expected {self.wanted_points} points, received {ds.sizes['point']}")
         return {}
 
-    def split(self, part: Request) -> list[Request]:
-        years = [int(y) for y in part.request["year"]]
+    def split(self, request: Request) -> list[Request]:
+        years = [int(y) for y in request.parameters["year"]]
         half = len(years) // 2
-        return [self.part(*years[:half]), self.part(*years[half:])] if half else []
+        return [self.request(*years[:half]), self.request(*years[half:])] if half else []
 
-    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
+    def stale(self, request: Request, record: Record, today: dt.date) -> bool:
         return False
 
 
@@ -118,19 +118,18 @@ def test_without_api_in_the_path(cds, cds_server, job, target):
     assert target.stat().st_size > 0
 
 
-def test_what_is_waited_for_is_said(cds, cds_server, tmp_path):
+def test_what_is_waited_for_is_said(now, cds, cds_server, tmp_path):
     cds_server.set(polls_queued=3, polls_running=3)
     said = []
 
     class Listening(PendingJob):
-        def say(self, state: str) -> None:
+        def set_state(self, state: str) -> None:
             said.append(state)
-            super().say(state)
+            super().set_state(state)
 
     cds.retrieve(DATASET, REQUEST, tmp_path / "f", Listening(tmp_path / "j"))
-    today = f"{dt.datetime.now(dt.UTC):%Y-%m-%d}"
-    assert re.fullmatch(rf"queued at the CDS since {today} \d\d:\d\d UTC", said[0])
-    assert re.fullmatch(rf"running at the CDS since {today} \d\d:\d\d UTC", said[3])
+    assert said[0] == f"queued at the CDS since {now:%Y-%m-%d %H:%M} UTC"
+    assert said[3] == f"running at the CDS since {now:%Y-%m-%d %H:%M} UTC"
     assert said[-1] == "downloading from the CDS"
 
 
@@ -149,9 +148,9 @@ def test_the_key_reaches_no_message_note_or_pickle(cds, cds_server, job, target,
     assert KEY not in f"{caught.value} {caught.value.hint}"
     cds_server.faults({"match": POST, "kind": "fail_job", "text": f"{KEY} failed"})
     source = Small(cds)
-    assert run_part(source, source.part(2001), tmp_path, Retry(1)).error is not None
+    assert fetch_request(source, source.request(2001), tmp_path, Retry(1)).error is not None
     cds.retrieve(DATASET, REQUEST, target, job)
-    run_part(source, source.part(2001), tmp_path, Retry(1))
+    fetch_request(source, source.request(2001), tmp_path, Retry(1))
     for file in tmp_path.rglob("*"):
         assert file.is_dir() or KEY.encode() not in file.read_bytes()
     assert KEY.encode() not in pickle.dumps(source)
@@ -268,7 +267,7 @@ def test_retry_after_is_read_from_the_header(cds, cds_server, job, target):
 @pytest.mark.parametrize("match", ["GET /api/retrieve/v1/processes/", POST, "/results"])
 def test_answers_that_are_no_answers(cds, cds_server, job, target, kind, match):
     cds_server.faults({"match": match, "kind": kind})
-    with pytest.raises(RetryableError, match="something else than its client expects"):
+    with pytest.raises(RetryableError, match="an answer that its client does not expect"):
         cds.retrieve(DATASET, REQUEST, target, job)
 
 
@@ -328,10 +327,10 @@ def test_the_constructor_asks_nothing(cds, cds_server):
 def test_a_costly_request_is_split_before_it_is_queued(cds, cds_server, tmp_path, quick):
     cds_server.set(cost_limit=2)
     source = Small(cds)
-    (summary,) = fetch_requests([(source, [source.part(2001, 2002, 2003, 2004)])], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(source, [source.request(2001, 2002, 2003, 2004)])], tmp_path, retry=quick)
     assert (summary.fetched, summary.missing) == (2, [])
-    leaves = RequestCache(tmp_path / "small").leaves(source.part(2001, 2002, 2003, 2004))
-    assert [part.request["year"] for part, _, _ in leaves] == [["2001", "2002"], ["2003", "2004"]]
+    leaves = RequestCache(tmp_path / "small").leaves(source.request(2001, 2002, 2003, 2004))
+    assert [request.parameters["year"] for request, _, _ in leaves] == [["2001", "2002"], ["2003", "2004"]]
     assert len(posts(cds_server)) == 2
 
 
@@ -339,7 +338,7 @@ def test_a_cost_that_the_server_sees_later_is_split_too(cds, cds_server, tmp_pat
     cds_server.set(cost_limit=2)
     cds_server.faults({"match": "/costing", "kind": "status", "status": 500, "times": 9})
     source = Small(cds)
-    (summary,) = fetch_requests([(source, [source.part(2001, 2002, 2003)])], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(source, [source.request(2001, 2002, 2003)])], tmp_path, retry=quick)
     assert (summary.fetched, summary.missing) == (2, [])
     assert [row["status"] for row in posts(cds_server)].count(403) == 1
 
@@ -350,13 +349,13 @@ def test_a_cost_that_the_server_sees_later_is_split_too(cds, cds_server, tmp_pat
 def test_a_job_that_fails_is_made_anew_once(cds, cds_server, tmp_path, quick):
     source = Small(cds)
     cds_server.faults({"match": POST, "kind": "fail_job", "text": "a tape broke"})
-    assert run_part(source, source.part(2001), tmp_path, quick).record is not None
+    assert fetch_request(source, source.request(2001), tmp_path, quick).record is not None
     assert len(posts(cds_server)) == 2
     cds_server.faults({"match": POST, "kind": "fail_job", "text": "a tape broke", "times": 9})
-    outcome = run_part(source, source.part(2002), tmp_path, quick)
+    outcome = fetch_request(source, source.request(2002), tmp_path, quick)
     assert "failed at the CDS: The job has failed: a tape broke" in str(outcome.error)
     assert outcome.tries == 2
-    assert RequestCache(tmp_path).job(source.part(2002)).load().get("failed") is None
+    assert RequestCache(tmp_path).job(source.request(2002)).load().get("failed") is None
 
 
 @pytest.mark.parametrize(
@@ -430,13 +429,13 @@ def test_a_service_that_is_down_does_not_make_a_job_forgotten(cds, cds_server, j
 def test_patience_ends_and_the_next_run_goes_on(cds, cds_server, tmp_path, quick):
     cds_server.set(polls_queued=10**6)
     source = Small(Cds(cds.url, patience_s=0.1, first_poll_s=0.01))
-    outcome = run_part(source, source.part(2001), tmp_path, quick)
+    outcome = fetch_request(source, source.request(2001), tmp_path, quick)
     assert outcome.tries == 1
     assert "not ready" in str(outcome.error)
-    job_id = RequestCache(tmp_path).job(source.part(2001)).load()["job_id"]
+    job_id = RequestCache(tmp_path).job(source.request(2001)).load()["job_id"]
     assert job_id in outcome.error.hint
     cds_server.set(polls_queued=0)
-    outcome = run_part(source, source.part(2001), tmp_path, quick)
+    outcome = fetch_request(source, source.request(2001), tmp_path, quick)
     assert outcome.record["job_id"] == job_id
     assert len(posts(cds_server)) == 1
 
@@ -472,12 +471,9 @@ def test_pauses_grow_to_the_longest(cds, cds_server, monkeypatch, job, target):
     assert pauses == [1.0, 1.5, 2.25, 3.0, 3.0, 3.0]
 
 
-def test_the_age_of_a_job_that_is_taken_up_again_is_told(cds, cds_server, job, target):
-    before = dt.datetime.now(dt.UTC).replace(microsecond=0)
+def test_the_age_of_a_job_that_is_taken_up_again_is_told(now, cds, cds_server, job, target):
     facts = cds.retrieve(DATASET, REQUEST, target, job)
-    created = dt.datetime.fromisoformat(facts["created"])
-    assert created.utcoffset() == dt.timedelta(0)
-    assert before <= created <= dt.datetime.now(dt.UTC)
+    assert facts["created"] == now.isoformat()
     with Account(cds.url) as account, account.asking() as api:
         old = api.submit(DATASET, REQUEST)
         status = dict(old.json)
@@ -501,9 +497,10 @@ KILLED = """
 import sys
 from pathlib import Path
 from data_fetchers.cds.client import Cds
-from data_fetchers.engine.cache import Job
+from data_fetchers.engine.cache import PendingJob
 url, dataset, request, folder = sys.argv[1], sys.argv[2], eval(sys.argv[3]), Path(sys.argv[4])
-Cds(url, first_poll_s=0.02).retrieve(dataset, request, folder / "answer", Job(folder / "part.job.json"))
+job = PendingJob(folder / "part.job.json")
+Cds(url, first_poll_s=0.02).retrieve(dataset, request, folder / "answer", job)
 """
 
 
@@ -531,7 +528,7 @@ def test_a_lost_reply_makes_no_second_job(cds, cds_server, tmp_path, quick, extr
     cds_server.set(extra=extra)
     cds_server.faults({"match": POST, "kind": "lost"})
     source = Small(cds)
-    outcome = run_part(source, source.part(2001), tmp_path, quick)
+    outcome = fetch_request(source, source.request(2001), tmp_path, quick)
     assert outcome.record is not None
     assert outcome.tries == 2
     assert len(posts(cds_server)) == 1
@@ -544,48 +541,48 @@ def test_a_lost_submission_is_made_again(cds, cds_server, tmp_path, quick):
             api.submit(DATASET, {"year": [str(year)], "month": ["01"], "points": "4"})
     cds_server.faults({"match": POST, "kind": "status", "status": 503})
     source = Small(cds)
-    outcome = run_part(source, source.part(2001), tmp_path, quick)
+    outcome = fetch_request(source, source.request(2001), tmp_path, quick)
     assert outcome.record is not None
     assert len(posts(cds_server)) == 12
 
 
-def test_the_account_is_looked_through_page_by_page(cds, cds_server, job, monkeypatch, target):
+def test_the_account_is_looked_through_page_by_page(now, cds, cds_server, job, monkeypatch, target):
     monkeypatch.setattr("data_fetchers.cds.client._PAGE", 2)
     with Account(cds.url) as account, account.asking() as api:
         ours = api.submit(DATASET, REQUEST).request_id
         for year in range(1990, 1995):
             api.submit(DATASET, {"year": [str(year)]})
-    job.save(submitting=dt.datetime.now(dt.UTC).isoformat())
+    job.save(submitting=now.isoformat())
     assert cds.retrieve(DATASET, REQUEST, target, job)["job_id"] == ours
 
 
-def test_the_same_request_to_another_dataset_is_another_job(cds, cds_server, job, target):
+def test_the_same_request_to_another_dataset_is_another_job(now, cds, cds_server, job, target):
     with Account(cds.url) as account, account.asking() as api:
         other = api.submit("reanalysis-era5-land", REQUEST).request_id
-    job.save(submitting=dt.datetime.now(dt.UTC).isoformat())
+    job.save(submitting=now.isoformat())
     assert cds.retrieve(DATASET, REQUEST, target, job)["job_id"] != other
 
 
-def test_a_job_from_long_before_is_not_taken(cds, cds_server, job, target):
+def test_a_job_from_long_before_is_not_taken(now, cds, cds_server, job, target):
     """It may hold what was out at its time only."""
     with Account(cds.url) as account, account.asking() as api:
         old = api.submit(DATASET, REQUEST).request_id
-    job.save(submitting=(dt.datetime.now(dt.UTC) + dt.timedelta(days=2)).isoformat())
+    job.save(submitting=(now + dt.timedelta(days=2)).isoformat())
     assert cds.retrieve(DATASET, REQUEST, target, job)["job_id"] != old
 
 
-def test_a_submission_of_last_week_is_not_looked_for(cds, cds_server, job, target):
+def test_a_submission_of_last_week_is_not_looked_for(now, cds, cds_server, job, target):
     cds_server.faults({"match": "/jobs?", "kind": "html", "times": 9})
-    job.save(submitting=(dt.datetime.now(dt.UTC) - dt.timedelta(days=7)).isoformat())
+    job.save(submitting=(now - dt.timedelta(days=7)).isoformat())
     cds.retrieve(DATASET, REQUEST, target, job)
     job.save(submitting="some time ago")
     cds.retrieve(DATASET, REQUEST, target, job)
 
 
-def test_a_list_of_jobs_that_cannot_be_read_makes_no_job(cds, cds_server, job, target):
+def test_a_list_of_jobs_that_cannot_be_read_makes_no_job(now, cds, cds_server, job, target):
     with Account(cds.url) as account, account.asking() as api:
         ours = api.submit(DATASET, REQUEST).request_id
-    job.save(submitting=dt.datetime.now(dt.UTC).isoformat())
+    job.save(submitting=now.isoformat())
     for match in ("GET /api/retrieve/v1/jobs?", f"/jobs/{ours}"):
         cds_server.faults({"match": match, "kind": "status", "status": 503})
         with pytest.raises(RetryableError):
@@ -597,20 +594,22 @@ def test_a_file_that_the_check_refuses_is_asked_for_anew(cds, cds_server, tmp_pa
     """Otherwise a job from before the data were complete would bring the same file for ever."""
     source = Small(cds, wanted_points=4)
     wrong = Small(cds, wanted_points=5)
-    part = source.part(2001)
-    assert run_part(wrong, part, tmp_path, quick).tries == quick.tries
+    request = source.request(2001)
+    assert fetch_request(wrong, request, tmp_path, quick).tries == quick.tries
     assert len(posts(cds_server)) == quick.tries
 
 
 def test_many_at_once(cds, cds_server, tmp_path, quick):
     cds_server.faults({"match": POST, "kind": "lost", "times": 3})
     source = Small(cds, workers=6)
-    parts = [source.part(year) for year in range(2001, 2013)]
-    (summary,) = fetch_requests([(source, parts)], tmp_path, retry=quick)
+    requests = [source.request(year) for year in range(2001, 2013)]
+    (summary,) = fetch_requests([(source, requests)], tmp_path, retry=quick)
     assert (summary.fetched, summary.missing) == (12, [])
     assert len(posts(cds_server)) == 12
     ids = [
-        record["job_id"] for part in parts for _, _, record in RequestCache(tmp_path / "small").leaves(part)
+        record["job_id"]
+        for request in requests
+        for _, _, record in RequestCache(tmp_path / "small").leaves(request)
     ]
     assert len(set(ids)) == 12
 
@@ -665,7 +664,7 @@ def test_a_checksum_of_another_kind_is_left_out(cds, cds_server, job, target):
 def test_a_store_that_is_down(cds, cds_server, tmp_path, quick, kind):
     cds_server.faults({"match": "GET /object-store/", "kind": kind, "status": 503})
     source = Small(cds)
-    outcome = run_part(source, source.part(2001), tmp_path, quick)
+    outcome = fetch_request(source, source.request(2001), tmp_path, quick)
     assert outcome.record is not None
     assert outcome.tries == 2
     assert len(posts(cds_server)) == 1

@@ -14,7 +14,7 @@ import pytest
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache, fetched_on
 from data_fetchers.engine.downloader import fetch_requests
 from data_fetchers.engine.http import SafeSession, get
-from data_fetchers.engine.source import RequestTooLargeError, Retry, RetryableError, run_part
+from data_fetchers.engine.source import RequestTooLargeError, Retry, RetryableError, fetch_request
 from yieldcast.errors import CredentialsError, FetchError, MissingDataError
 
 
@@ -30,11 +30,11 @@ class Files:
     seconds_between: float = 0.0
     old_after_days: int = 10**6
 
-    def parts(self, *sizes: int) -> list[Request]:
+    def requests(self, *sizes: int) -> list[Request]:
         return [Request(self.name, f"file-{n}", {"kilobytes": n}) for n in sizes]
 
-    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
-        number = part.request["kilobytes"]
+    def fetch(self, request: Request, target: Path, job: PendingJob) -> Record:
+        number = request.parameters["kilobytes"]
         job.save(job_id=f"job-{number}")
         try:
             body = get(SafeSession(), f"{self.url}/big/{number}", limit=10**7)
@@ -49,20 +49,20 @@ class Files:
         target.write_bytes(body)
         return {"job_id": f"job-{number}"}
 
-    def check(self, part: Request, file: Path) -> Record:
+    def check(self, request: Request, file: Path) -> Record:
         try:
             content = json.loads(file.read_bytes())
         except ValueError as error:
             raise RetryableError("not JSON") from error
-        if content["kilobytes"] != part.request["kilobytes"]:
+        if content["kilobytes"] != request.parameters["kilobytes"]:
             raise RetryableError("another file")
         return {"kilobytes": content["kilobytes"]}
 
-    def split(self, part: Request) -> list[Request]:
-        number = part.request["kilobytes"]
-        return self.parts(number // 2, number - number // 2) if number > 1 else []
+    def split(self, request: Request) -> list[Request]:
+        number = request.parameters["kilobytes"]
+        return self.requests(number // 2, number - number // 2) if number > 1 else []
 
-    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
+    def stale(self, request: Request, record: Record, today: dt.date) -> bool:
         return (today - fetched_on(record)).days >= self.old_after_days
 
 
@@ -72,17 +72,17 @@ def _counted(server) -> list[str]:
 
 def test_all_parts_arrive_and_are_not_asked_for_again(plain_server, tmp_path, quick):
     files = Files(plain_server.url)
-    (summary,) = fetch_requests([(files, files.parts(1, 2, 3))], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(files, files.requests(1, 2, 3))], tmp_path, retry=quick)
     assert (summary.total, summary.fetched, summary.kept, summary.missing) == (3, 3, 0, [])
-    shelf = RequestCache(tmp_path / "files")
-    for part in files.parts(1, 2, 3):
-        record = shelf.verified(part)
+    cache = RequestCache(tmp_path / "files")
+    for request in files.requests(1, 2, 3):
+        record = cache.verified(request)
         assert record["licence"] == "none"
-        assert record["job_id"] == f"job-{part.request['kilobytes']}"
-        assert record["bytes"] == shelf.path(part).stat().st_size
-        assert not shelf.job(part).path.exists()
+        assert record["job_id"] == f"job-{request.parameters['kilobytes']}"
+        assert record["bytes"] == cache.path(request).stat().st_size
+        assert not cache.job(request).path.exists()
     plain_server.reset()
-    (summary,) = fetch_requests([(files, files.parts(1, 2, 3))], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(files, files.requests(1, 2, 3))], tmp_path, retry=quick)
     assert (summary.fetched, summary.kept) == (0, 3)
     assert plain_server.log() == []
     lines = [json.loads(line) for line in (tmp_path / "manifest.jsonl").read_text().splitlines()]
@@ -93,15 +93,15 @@ def test_all_parts_arrive_and_are_not_asked_for_again(plain_server, tmp_path, qu
 def test_a_passing_fault_is_survived(plain_server, tmp_path, quick, kind):
     plain_server.faults({"match": "/big/2", "kind": kind, "times": 2, "body": '{"kilobytes": 7}'})
     files = Files(plain_server.url)
-    (summary,) = fetch_requests([(files, files.parts(1, 2))], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(files, files.requests(1, 2))], tmp_path, retry=quick)
     assert summary.fetched == 2
-    assert RequestCache(tmp_path / "files").verified(files.parts(2)[0])["tries"] == 3
+    assert RequestCache(tmp_path / "files").verified(files.requests(2)[0])["tries"] == 3
 
 
 def test_a_fault_that_stays_leaves_the_other_parts_and_no_half_file(plain_server, tmp_path, quick):
     plain_server.faults({"match": "/big/2", "kind": "cut", "times": 99})
     files = Files(plain_server.url)
-    (summary,) = fetch_requests([(files, files.parts(1, 2, 3))], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(files, files.requests(1, 2, 3))], tmp_path, retry=quick)
     assert summary.fetched == 2
     (name, error), *rest = summary.missing
     assert (name, rest) == ("file-2", [])
@@ -115,10 +115,10 @@ def test_retry_after_is_obeyed_and_a_long_one_is_left_to_the_next_run(plain_serv
     asked = {"match": "/big/1", "kind": "status", "status": 429, "headers": {"Retry-After": "1"}}
     plain_server.faults(asked)
     began = time.monotonic()
-    fetch_requests([(files, files.parts(1))], tmp_path, retry=quick)
+    fetch_requests([(files, files.requests(1))], tmp_path, retry=quick)
     assert time.monotonic() - began >= 1
     plain_server.faults({**asked, "match": "/big/2", "headers": {"Retry-After": "3600"}, "times": 9})
-    (summary,) = fetch_requests([(files, files.parts(2))], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(files, files.requests(2))], tmp_path, retry=quick)
     assert len(summary.missing) == 1
     assert _counted(plain_server).count("/big/2") == 1
 
@@ -138,16 +138,16 @@ def test_too_big_parts_are_split_until_they_fit_and_the_split_is_kept(plain_serv
     plain_server.set(limit=3)
     files = Files(plain_server.url)
     try:
-        (summary,) = fetch_requests([(files, files.parts(10))], tmp_path, retry=quick)
+        (summary,) = fetch_requests([(files, files.requests(10))], tmp_path, retry=quick)
     finally:
         plain_server.set(limit=10**9)
     # 10 -> 5 + 5 -> the two 5 are one part: 2 + 3; both fit
-    shelf = RequestCache(tmp_path / "files")
-    sizes = [record["kilobytes"] for _, _, record in shelf.leaves(files.parts(10)[0])]
+    cache = RequestCache(tmp_path / "files")
+    sizes = [record["kilobytes"] for _, _, record in cache.leaves(files.requests(10)[0])]
     assert sizes == [2, 3, 2, 3]
     assert summary.missing == []
     plain_server.reset()
-    (summary,) = fetch_requests([(files, files.parts(10))], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(files, files.requests(10))], tmp_path, retry=quick)
     assert plain_server.log() == []
     assert summary.fetched == 0
 
@@ -155,7 +155,7 @@ def test_too_big_parts_are_split_until_they_fit_and_the_split_is_kept(plain_serv
 def test_what_cannot_be_split_is_missing(plain_server, tmp_path, quick):
     plain_server.faults({"match": "/big/1", "kind": "status", "status": 400, "body": "too many", "times": 9})
     files = Files(plain_server.url)
-    (summary,) = fetch_requests([(files, files.parts(1))], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(files, files.requests(1))], tmp_path, retry=quick)
     assert "cannot be split further" in str(summary.missing[0][1])
 
 
@@ -164,7 +164,7 @@ def test_a_refused_key_ends_its_source_at_once(plain_server, tmp_path, quick):
     files, others = Files(plain_server.url, workers=1), Files(plain_server.url, name="others")
     plain_server.faults({"match": "/big/1", "kind": "status", "status": 401, "times": 1})
     first, second = fetch_requests(
-        [(files, files.parts(1, 2, 3, 4)), (others, others.parts(5))], tmp_path, retry=quick
+        [(files, files.requests(1, 2, 3, 4)), (others, others.requests(5))], tmp_path, retry=quick
     )
     assert len(first.missing) == 4
     assert all(isinstance(error, CredentialsError) for _, error in first.missing)
@@ -175,48 +175,48 @@ def test_a_refused_key_ends_its_source_at_once(plain_server, tmp_path, quick):
 def test_a_service_that_is_down_is_given_up_and_the_next_run_asks_again(plain_server, tmp_path, quick):
     plain_server.faults({"match": "/big/", "kind": "status", "status": 503, "times": 10**6})
     files = Files(plain_server.url, workers=2)
-    (summary,) = fetch_requests([(files, files.parts(*range(1, 101)))], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(files, files.requests(*range(1, 101)))], tmp_path, retry=quick)
     assert len(summary.missing) == 100
     # eight parts in a row and those under way meanwhile, each with its four tries
     assert len(plain_server.log()) <= (8 + 2) * 4
     plain_server.reset()
-    (summary,) = fetch_requests([(files, files.parts(*range(1, 101)))], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(files, files.requests(*range(1, 101)))], tmp_path, retry=quick)
     assert summary.fetched == 100
 
 
 def test_one_part_in_ten_that_fails_stops_nobody(plain_server, tmp_path, quick):
     plain_server.faults(*[{"match": f"/big/{n}0", "kind": "html", "times": 99} for n in range(1, 10)])
     files = Files(plain_server.url, workers=1)
-    (summary,) = fetch_requests([(files, files.parts(*range(11, 100)))], tmp_path, retry=quick)
+    (summary,) = fetch_requests([(files, files.requests(*range(11, 100)))], tmp_path, retry=quick)
     assert len(summary.missing) == 8
     assert summary.fetched == 81
 
 
-def test_stale_parts_are_fetched_again_and_a_revision_keeps_the_earlier_file(plain_server, tmp_path, quick):
-    files, today = Files(plain_server.url, old_after_days=30), dt.datetime.now(dt.UTC).date()
-    part = files.parts(1)[0]
-    fetch_requests([(files, [part])], tmp_path, retry=quick, today=today)
-    first = RequestCache(tmp_path / "files").path(part).read_bytes()
+def test_outdated_answers_are_fetched_again_and_revised_ones_kept(now, plain_server, tmp_path, quick):
+    files, today = Files(plain_server.url, old_after_days=30), now.date()
+    request = files.requests(1)[0]
+    fetch_requests([(files, [request])], tmp_path, retry=quick, today=today)
+    first = RequestCache(tmp_path / "files").path(request).read_bytes()
     later = today + dt.timedelta(days=31)
     # the same contents again: nothing to keep
-    (summary,) = fetch_requests([(files, [part])], tmp_path, retry=quick, today=later)
+    (summary,) = fetch_requests([(files, [request])], tmp_path, retry=quick, today=later)
     assert (summary.fetched, summary.revised) == (1, [])
     plain_server.faults({"match": "/big/1", "kind": "body", "body": '{"kilobytes": 1, "fill": "new"}'})
-    (summary,) = fetch_requests([(files, [part])], tmp_path, retry=quick, today=later)
+    (summary,) = fetch_requests([(files, [request])], tmp_path, retry=quick, today=later)
     assert summary.revised == ["file-1"]
     kept = [p for p in (tmp_path / "files" / "vintages").iterdir() if not p.name.endswith(".meta.json")]
     assert [p.read_bytes() for p in kept] == [first]
 
 
-def test_a_failed_refresh_keeps_the_earlier_file(plain_server, tmp_path, quick):
-    files, today = Files(plain_server.url, old_after_days=30), dt.datetime.now(dt.UTC).date()
-    part = files.parts(1)[0]
-    fetch_requests([(files, [part])], tmp_path, retry=quick, today=today)
+def test_a_failed_refresh_keeps_the_earlier_file(now, plain_server, tmp_path, quick):
+    files, today = Files(plain_server.url, old_after_days=30), now.date()
+    request = files.requests(1)[0]
+    fetch_requests([(files, [request])], tmp_path, retry=quick, today=today)
     plain_server.faults({"match": "/big/1", "kind": "html", "times": 99})
     later = today + dt.timedelta(days=31)
-    (summary,) = fetch_requests([(files, [part])], tmp_path, retry=quick, today=later)
+    (summary,) = fetch_requests([(files, [request])], tmp_path, retry=quick, today=later)
     assert len(summary.missing) == 1
-    assert RequestCache(tmp_path / "files").verified(part)["kilobytes"] == 1
+    assert RequestCache(tmp_path / "files").verified(request)["kilobytes"] == 1
 
 
 def test_at_most_workers_parts_at_once_and_starts_keep_their_distance(plain_server, tmp_path, quick):
@@ -242,10 +242,10 @@ def test_at_most_workers_parts_at_once_and_starts_keep_their_distance(plain_serv
             return future
 
     files, executor = Files(plain_server.url, workers=2), Counting()
-    fetch_requests([(files, files.parts(*range(1, 8)))], tmp_path / "a", retry=quick, executor=executor)
+    fetch_requests([(files, files.requests(*range(1, 8)))], tmp_path / "a", retry=quick, executor=executor)
     assert executor.most == 2
     polite, executor = Files(plain_server.url, workers=4, seconds_between=0.2), Counting()
-    fetch_requests([(polite, polite.parts(1, 2, 3, 4))], tmp_path / "b", retry=quick, executor=executor)
+    fetch_requests([(polite, polite.requests(1, 2, 3, 4))], tmp_path / "b", retry=quick, executor=executor)
     gaps = [b - a for a, b in zip(executor.starts[:-1], executor.starts[1:], strict=True)]
     assert min(gaps) >= 0.19
 
@@ -258,7 +258,7 @@ def test_progress_tells_what_is_waited_for(plain_server, tmp_path, quick):
     def progress(summaries) -> None:
         seen.append((summaries[0].done, summaries[0].total, dict(summaries[0].waiting)))
 
-    fetch_requests([(files, files.parts(1, 2))], tmp_path, retry=quick, progress=progress)
+    fetch_requests([(files, files.requests(1, 2))], tmp_path, retry=quick, progress=progress)
     assert seen[-1] == (2, 2, {})
     assert any("file-1" in waiting for _, _, waiting in seen)
 
@@ -266,12 +266,12 @@ def test_progress_tells_what_is_waited_for(plain_server, tmp_path, quick):
 def test_a_second_fetch_in_the_same_folder_is_refused(plain_server, tmp_path, quick):
     plain_server.faults({"match": "/big/1", "kind": "sleep", "seconds": 2})
     files = Files(plain_server.url)
-    thread = threading.Thread(target=fetch_requests, args=([(files, files.parts(1))], tmp_path))
+    thread = threading.Thread(target=fetch_requests, args=([(files, files.requests(1))], tmp_path))
     thread.start()
     try:
         time.sleep(0.5)
         with pytest.raises(MissingDataError, match="another fetch is at work"):
-            fetch_requests([(files, files.parts(2))], tmp_path, retry=quick)
+            fetch_requests([(files, files.requests(2))], tmp_path, retry=quick)
     finally:
         thread.join()
 
@@ -283,14 +283,14 @@ def test_a_full_disk_stops_the_fetch(plain_server, tmp_path, quick, monkeypatch)
     monkeypatch.setattr(os, "fsync", full)
     files = Files(plain_server.url)
     with pytest.raises(MissingDataError, match="No space left"):
-        fetch_requests([(files, files.parts(1))], tmp_path, retry=quick)
+        fetch_requests([(files, files.requests(1))], tmp_path, retry=quick)
 
 
 def test_the_outcome_of_one_part_says_what_it_took(plain_server, tmp_path, quick):
     plain_server.faults({"match": "/big/1", "kind": "html"})
     files = Files(plain_server.url)
-    shelf = RequestCache(tmp_path)
-    shelf.make()
-    outcome = run_part(files, files.parts(1)[0], tmp_path, quick)
+    cache = RequestCache(tmp_path)
+    cache.make()
+    outcome = fetch_request(files, files.requests(1)[0], tmp_path, quick)
     assert (outcome.tries, outcome.error, outcome.revised) == (2, None, False)
     assert outcome.seconds > 0

@@ -17,7 +17,7 @@ import xarray as xr
 
 from data_fetchers.cds import account
 from data_fetchers.cds.client import Cds
-from data_fetchers.conab import Conab, survey_parts
+from data_fetchers.conab import Conab, survey_requests
 from data_fetchers.engine import http
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.downloader import fetch_requests
@@ -74,21 +74,21 @@ class Retrievals:
     workers: int = 1
     seconds_between: float = 0.0
 
-    def fetch(self, part: Request, target: Path, job: PendingJob) -> Record:
-        return self.cds.retrieve("test-dataset", dict(part.request), target, job)
+    def fetch(self, request: Request, target: Path, job: PendingJob) -> Record:
+        return self.cds.retrieve("test-dataset", dict(request.parameters), target, job)
 
-    def check(self, part: Request, file: Path) -> Record:
+    def check(self, request: Request, file: Path) -> Record:
         with xr.open_dataset(file, engine="h5netcdf") as ds:
             return {"points": ds.sizes["point"]}
 
-    def split(self, part: Request) -> list[Request]:
+    def split(self, request: Request) -> list[Request]:
         return []
 
-    def stale(self, part: Request, record: Record, today: dt.date) -> bool:
+    def stale(self, request: Request, record: Record, today: dt.date) -> bool:
         return False
 
 
-# Each: a source, one of its parts, made with a server that answers, in a folder.
+# Each returns a source and one of its requests, made with a server that answers, in a folder.
 
 
 def cds(server, folder):
@@ -98,11 +98,11 @@ def cds(server, folder):
 
 
 def ibge(server, folder):
-    source, shelf = Ibge(server.url), RequestCache(folder / "ibge")
-    lists = [*source.place_parts(), *source.table_requests(["soybean"])]
+    source, cache = Ibge(server.url), RequestCache(folder / "ibge")
+    lists = [*source.place_requests(), *source.metadata_requests(["soybean"])]
     assert fetch_requests([(source, lists)], folder)[0].missing == []
-    counts = municipality_counts(shelf, source)
-    return source, source.yield_parts(["soybean"], [2019], None, counts, shelf)[0][0]
+    counts = municipality_counts(cache, source)
+    return source, source.yield_requests(["soybean"], [2019], None, counts, cache)[0][0]
 
 
 def power(server, folder):
@@ -115,7 +115,7 @@ def power(server, folder):
 
 
 def conab(server, folder):
-    return Conab(server.url), survey_parts()[0]
+    return Conab(server.url), survey_requests()[0]
 
 
 def soil(server, folder, generation="2017", code="CLYPPT", layer="0cm"):
@@ -125,11 +125,13 @@ def soil(server, folder, generation="2017", code="CLYPPT", layer="0cm"):
     # an address that GDAL has not seen in this process
     source = SoilGrids(f"{server.url}/hangs-{next(_BASES)}", generation=generation)
     wanted = {"code": code, "layer": layer}
-    part = next(p for p in source.soil_parts(places) if wanted.items() <= p.request.items())
+    request = next(p for p in source.soil_requests(places) if wanted.items() <= p.parameters.items())
     # the stand-in takes its time to make a file for the first time
-    with urllib.request.urlopen(f"{server.url}/{soilgrids.file_path(part.request)}", timeout=30) as answer:
+    with urllib.request.urlopen(
+        f"{server.url}/{soilgrids.file_path(request.parameters)}", timeout=30
+    ) as answer:
         answer.read()
-    return source, part
+    return source, request
 
 
 def tiles(server, folder):
@@ -154,41 +156,41 @@ CASES = {
 
 @pytest.fixture(params=CASES)
 def case(request, serve, tmp_path):
-    """Fetch one part of a service of which one kind of request hangs some times: summary, seconds, shelf."""
+    """Fetch from a service of which one kind of request hangs: summary, seconds, request, cache."""
     name, make, match = CASES[request.param]
     server = serve(name)
-    source, part = make(server, tmp_path)
+    source, wanted = make(server, tmp_path)
     if "{}" in match:
-        path = soilgrids.file_path(part.request).removesuffix(".vrt")
+        path = soilgrids.file_path(wanted.parameters).removesuffix(".vrt")
         match = match.replace("hangs-{}", f"{source.base_url.rsplit('/', 1)[1]}/{path}/")
 
     def fetch(times: int):
         server.faults({"match": match, "kind": "sleep", "seconds": HANG_s, "times": times})
         began = time.monotonic()
         retry = Retry(tries=2, first_s=0.01)
-        (summary,) = fetch_requests([(source, [part])], tmp_path, retry=retry)
-        return summary, time.monotonic() - began, part, RequestCache(tmp_path / source.name)
+        (summary,) = fetch_requests([(source, [wanted])], tmp_path, retry=retry)
+        return summary, time.monotonic() - began, wanted, RequestCache(tmp_path / source.name)
 
     yield fetch
     server.faults()
 
 
 def test_a_service_that_hangs_is_given_up_soon(case, capfd):
-    summary, seconds, part, shelf = case(99)
+    summary, seconds, request, cache = case(99)
     ((name, error),) = summary.missing
-    assert name == part.name
+    assert name == request.name
     assert isinstance(error, RetryableError)
     assert seconds < SOON_s
-    assert shelf.verified(part) is None
-    assert not shelf.path(part).exists()
-    assert not shelf.temporary(part).exists()
+    assert cache.verified(request) is None
+    assert not cache.path(request).exists()
+    assert not cache.temporary(request).exists()
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_service_that_hangs_once_is_survived(case, capfd):
-    summary, seconds, part, shelf = case(1)
+    summary, seconds, request, cache = case(1)
     assert summary.missing == []
     assert summary.fetched == 1
-    assert shelf.verified(part) is not None
+    assert cache.verified(request) is not None
     assert TIMEOUT_s <= seconds < SOON_s  # it did hang, and was not waited for
     assert capfd.readouterr() == ("", "")

@@ -208,9 +208,9 @@ def test_real_answers(samples):
     with reading(folder / "era5-land-monthly-temp-feb-2025-global.nc") as [whole]:
         assert (whole["longitude"].values[0], whole["longitude"].values[-1]) == (-180.0, 179.9)
         assert (np.diff(whole["longitude"].values) > 0).all()
-        part = whole["t2m"].sel(crop.indexes, method="nearest", tolerance=0.01).load()
+        selected = whole["t2m"].sel(crop.indexes, method="nearest", tolerance=0.01).load()
     # The crop was cut out of the global file: turning both must keep every value in its place.
-    np.testing.assert_array_equal(part.values, crop["t2m"].values)
+    np.testing.assert_array_equal(selected.values, crop["t2m"].values)
     daily = opened(folder / "era5-land-daily-mean-temperature-2m-july-2025-sierra-leone.nc")
     assert "expver" not in daily.variables
     assert daily["t2m"].shape == (31, 41, 41)
@@ -430,7 +430,8 @@ def test_the_sea_beside_does_not_reach_a_mean():
 BARS = r"""
     import re, sys, time
     import numpy as np, xarray as xr
-    from data_fetchers import answers, grids
+    from data_fetchers.cds import netcdf
+    from data_fetchers.engine import zonal
     from pathlib import Path
     file = Path(sys.argv[1])
     rng = np.random.default_rng(0)
@@ -444,12 +445,12 @@ BARS = r"""
     features = [{"type": "Feature", "properties": {"code": i}, "geometry": ring(y, x)}
                 for i, (y, x) in enumerate(zip(*places))]
     mesh = {"type": "FeatureCollection", "features": features}
-    weights = grids.cached_weights(file.parent, mesh, np.arange(5571), lat, lon)
+    weights = zonal.cached_weights(file.parent, mesh, np.arange(5571), lat, lon)
     def monthly(place):
         began = time.perf_counter()
-        with answers.reading(file) as [ds]:
-            daily = grids.take(ds["t2m"].values, place if place is not None else
-                               grids.nearest(ds["latitude"], ds["longitude"], *places))
+        with netcdf.reading(file) as [ds]:
+            daily = zonal.take(ds["t2m"].values, place if place is not None else
+                               zonal.nearest(ds["latitude"], ds["longitude"], *places))
             starts = np.flatnonzero(ds["valid_time"].dt.day.values == 1)
         means = np.add.reduceat(daily.astype(float), starts, axis=1)
         assert means.shape == (5571, 12) and np.isfinite(means).all()

@@ -50,8 +50,17 @@ def services(ibge_server, cds_server, soil_server, power_server, conab_server, m
     }  # fmt: skip
 
 
+# The command line at the time of the test.
+FROZEN = """
+import datetime, os, runpy
+from data_fetchers.engine import clock
+clock.now = lambda: datetime.datetime.fromisoformat(os.environ["TEST_NOW"])
+runpy.run_module("yieldcast", run_name="__main__")
+"""
+
+
 def _run(*arguments: object, check: int = 0) -> str:
-    command = [sys.executable, "-m", "yieldcast", *map(str, arguments)]
+    command = [sys.executable, "-c", FROZEN, *map(str, arguments)]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=300, env={**os.environ, "COLUMNS": "200"}
     )
@@ -110,7 +119,7 @@ def test_fetch_all_fills_a_store_and_a_second_one_asks_nothing_but_what_is_new(s
 def test_a_dry_run_shows_requests_counts_and_sizes_and_asks_nobody(services, tmp_path):
     store = tmp_path / "store"
     output = _fetch(store, "all", "--years", YEARS, "--dry-run")
-    assert "not known exactly until the places are here: yields, weather, soil" in output
+    assert "exact numbers follow once the places are fetched: yields, weather, soil" in output
     assert "requests" in output
     assert _requests(services) == 0
     _fetch(store, "places")
@@ -155,7 +164,7 @@ def test_weather_of_another_source_is_not_mixed_in(services, tmp_path):
     order = FetchOrder(("weather",), years=(2014,), states=("MT",))
     fetch(order, tmp_path, today=TODAY)
     other = FetchOrder(("weather",), years=(2013,), states=("MT",), weather="nasa-power")
-    with pytest.raises(ConfigError, match="the store's weather come from era5"):
+    with pytest.raises(ConfigError, match="found weather from era5"):
         fetch(other, tmp_path, today=TODAY)
 
 
@@ -256,7 +265,7 @@ def test_doctor_names_licences_and_accepts_them_when_told(services, tmp_path):
 def test_soil_of_another_kind_is_refused_before_it_replaces_other_states(services, tmp_path):
     fetch(FetchOrder(("soil",), states=("MT", "GO"), soil_resolution="5km"), tmp_path, today=TODAY)
     before = _tables(tmp_path)
-    with pytest.raises(ConfigError, match="the store's soil come from soilgrids-2017, 5km"):
+    with pytest.raises(ConfigError, match="found soil from soilgrids-2017, 5km"):
         fetch(FetchOrder(("soil",), states=("GO",), soil="2.0", soil_resolution="5km"), tmp_path, today=TODAY)
     assert _tables(tmp_path) == before
 
@@ -266,7 +275,7 @@ def test_an_imported_store_is_refused_before_anything_is_asked_for(services, tmp
 
     Store.write(tmp_path, synthetic.country(seed=1, municipalities=6, harvest_years=3), {"yields": "y.csv"})
     before = _tables(tmp_path)
-    with pytest.raises(ConfigError, match="the store's places come from elsewhere"):
+    with pytest.raises(ConfigError, match="found places from an unknown source"):
         fetch(FetchOrder(("places", "yields"), years=(2014,), states=("MT",)), tmp_path, today=TODAY)
     assert _tables(tmp_path) == before
     assert _requests(services) == 0
@@ -392,7 +401,7 @@ def test_weather_and_soil_over_polygons(services, tmp_path):
     # squares of 0.4 degrees: near what their centroids have, and not the same
     apart = np.abs(at_points["tmax_degC"] - over_areas["tmax_degC"]).values
     assert 0 < apart.max() < 1
-    with pytest.raises(ConfigError, match="come from era5, polygon"):
+    with pytest.raises(ConfigError, match="found weather from era5, polygon"):
         fetch(FetchOrder(("weather",), years=(2013,), states=("MT",)), areas, today=TODAY)
 
 
@@ -424,9 +433,9 @@ def test_a_relative_store_is_the_same_for_workers_elsewhere(services, tmp_path, 
     seen = []
 
     class Elsewhere(ThreadPoolExecutor):
-        def submit(self, fn, /, source, part, folder, retry):
+        def submit(self, fn, /, source, request, folder, retry):
             seen.append(folder)
-            return super().submit(fn, source, part, folder, retry)
+            return super().submit(fn, source, request, folder, retry)
 
     monkeypatch.chdir(tmp_path)
     with Elsewhere(2) as executor:

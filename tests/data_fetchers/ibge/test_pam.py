@@ -53,21 +53,21 @@ def answer(
     return json.dumps(rows).encode()
 
 
-def request(crops: dict[str, int], year: int = 2020, territories: dict[str, int] | None = None) -> dict:
+def parameters(crops: dict[str, int], year: int = 2020, territories: dict[str, int] | None = None) -> dict:
     return {
         "kind": "yields", "table": 1612, "classification": 81, "crops": crops, "year": year,
         "variables": [109, 112, 214, 216], "territories": territories or {"51": 2}, "national": False,
     }  # fmt: skip
 
 
-def part_of(crops: dict[str, int], year: int = 2020) -> Request:
-    return Request("ibge", f"pam-{year}", request(crops, year), ".json.gz")
+def request_of(crops: dict[str, int], year: int = 2020) -> Request:
+    return Request("ibge", f"pam-{year}", parameters(crops, year), ".json.gz")
 
 
-def put(shelf: RequestCache, part: Request, body: bytes) -> None:
-    shelf.make()
-    shelf.temporary(part).write_bytes(gzip.compress(body))
-    shelf.commit(part, {"fetched": timestamp()})
+def put(cache: RequestCache, request: Request, body: bytes) -> None:
+    cache.make()
+    cache.temporary(request).write_bytes(gzip.compress(body))
+    cache.commit(request, {"fetched": timestamp()})
 
 
 def cells(place: int, product: int, values: dict[int, str], year: int = 2020) -> dict:
@@ -75,9 +75,9 @@ def cells(place: int, product: int, values: dict[int, str], year: int = 2020) ->
 
 
 def read(tmp_path: Path, all_cells: dict, municipalities: list[int], crops=None) -> tuple:
-    part, shelf = part_of(crops or {"soybean": 2713}), RequestCache(tmp_path)
-    put(shelf, part, answer(all_cells))
-    return read_yields(shelf, Ibge("http://x"), [part], np.array(municipalities, dtype=np.int32))
+    request, cache = request_of(crops or {"soybean": 2713}), RequestCache(tmp_path)
+    put(cache, request, answer(all_cells))
+    return read_yields(cache, Ibge("http://x"), [request], np.array(municipalities, dtype=np.int32))
 
 
 def note_of(notes: list[Note], text: str) -> Note:
@@ -114,7 +114,7 @@ def test_a_null_is_not_available():
 
 @pytest.mark.parametrize("text", ["", "n/d", "1.234,5", "nan", "inf", "None"])
 def test_what_is_neither_number_nor_symbol_is_refused(text):
-    with pytest.raises(RetryableError, match=r"no known symbol|not finite"):
+    with pytest.raises(RetryableError, match=r"a number or a known symbol|finite values"):
         parse_values(answer({(5107925, 2020, 214, 2713): text}))
 
 
@@ -167,14 +167,14 @@ def whole() -> dict:
 
 
 def test_a_whole_answer_passes():
-    assert check_values(answer(whole()), request({"soybean": 2713}), ())["rows"] == 8
+    assert check_values(answer(whole()), parameters({"soybean": 2713}), ())["rows"] == 8
 
 
 @pytest.mark.parametrize(
     ("change", "names"),
     [
         (lambda c: c.pop((5100002, 2020, 214, 2713)), "received 7"),
-        (lambda c: c.update(cells(5200001, 2713, FULL)), r"received \[52\] too"),
+        (lambda c: c.update(cells(5200001, 2713, FULL)), r"also received \[52\]"),
         (lambda c: [c.pop((p, 2020, 112, 2713)) for p in (5100001, 5100002)], "expected variable"),
         (lambda c: c.update(cells(5100001, 2711, FULL)), "expected product"),
         (lambda c: c.update(cells(5100001, 2713, FULL, 2021)), "expected harvest_year"),
@@ -184,19 +184,19 @@ def test_what_is_not_the_whole_answer_is_refused(change, names):
     held = whole()
     change(held)
     with pytest.raises(RetryableError, match=names):
-        check_values(answer(held), request({"soybean": 2713}), ())
+        check_values(answer(held), parameters({"soybean": 2713}), ())
 
 
 def test_the_same_row_twice_is_refused():
     rows = json.loads(answer(whole()))
     rows[-1] = dict(rows[1])
     with pytest.raises(RetryableError, match="each once"):
-        check_values(json.dumps(rows).encode(), request({"soybean": 2713}), ())
+        check_values(json.dumps(rows).encode(), parameters({"soybean": 2713}), ())
 
 
 def test_five_municipalities_may_lack_and_those_known_as_recent():
     def facts(territories: dict[str, int], recent: int) -> dict:
-        held = request({"soybean": 2713}, territories=territories)
+        held = parameters({"soybean": 2713}, territories=territories)
         return check_values(answer(whole()), held, {recent: None})
 
     # Mato Grosso's two are there
@@ -343,25 +343,28 @@ def test_municipalities_that_are_not_asked_for_are_told(tmp_path):
 
 
 def test_a_part_that_is_not_there_is_missing_not_zero(tmp_path):
-    shelf, parts = RequestCache(tmp_path), [part_of({"soybean": 2713}), part_of({"soybean": 2713}, 2021)]
+    cache, requests = (
+        RequestCache(tmp_path),
+        [request_of({"soybean": 2713}), request_of({"soybean": 2713}, 2021)],
+    )
     codes = np.array([5100001, 5100002], dtype=np.int32)
     with pytest.raises(MissingDataError, match="no yields") as caught:
-        read_yields(shelf, Ibge("http://x"), parts, codes)
+        read_yields(cache, Ibge("http://x"), requests, codes)
     assert "`yieldcast fetch yields --store DIR" in caught.value.hint
-    put(shelf, parts[0], answer(whole()))
-    ds, notes = read_yields(shelf, Ibge("http://x"), parts, codes)
+    put(cache, requests[0], answer(whole()))
+    ds, notes = read_yields(cache, Ibge("http://x"), requests, codes)
     assert ds["yield_kg_ha"].sel(harvest_year=2020).notnull().all()
     assert ds["yield_kg_ha"].sel(harvest_year=2021).isnull().all()
     assert note_of(notes, "pam-2021 has not been fetched").missing
 
 
 def test_half_of_a_split_part_is_missing_too(tmp_path):
-    shelf, part = RequestCache(tmp_path), part_of({"soybean": 2713, "corn": 2711})
-    halves = Ibge("http://x").split(part)
-    shelf.make()
-    shelf.commit_split(part, halves, {"fetched": timestamp()})
-    put(shelf, halves[0], answer(whole()))
-    ds, notes = read_yields(shelf, Ibge("http://x"), [part], np.array([5100001, 5100002], dtype=np.int32))
+    cache, request = RequestCache(tmp_path), request_of({"soybean": 2713, "corn": 2711})
+    halves = Ibge("http://x").split(request)
+    cache.make()
+    cache.commit_split(request, halves, {"fetched": timestamp()})
+    put(cache, halves[0], answer(whole()))
+    ds, notes = read_yields(cache, Ibge("http://x"), [request], np.array([5100001, 5100002], dtype=np.int32))
     assert ds["yield_kg_ha"].sel(crop="soybean").notnull().all()
     assert ds["yield_kg_ha"].sel(crop="corn").isnull().all()
     assert note_of(notes, "has not been fetched").missing

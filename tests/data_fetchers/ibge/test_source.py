@@ -15,12 +15,15 @@ from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-import requests
 import urllib3
 import xarray as xr
+from requests import Response, Session
+from requests.adapters import HTTPAdapter
+from requests.exceptions import SSLError
 
 from data_fetchers.engine.cache import PendingJob, Request, RequestCache
 from data_fetchers.engine.downloader import SourceSummary, fetch_requests
+from data_fetchers.engine.http import RefusedError
 from data_fetchers.ibge.pam import read_yields
 from data_fetchers.ibge.places import municipality_counts, read_places
 from data_fetchers.ibge.sidra import CROPS, known, parse_labels, parse_periods, refuse_labels
@@ -31,7 +34,6 @@ PLAIN = {
     "limit": 50_000, "years": list(range(2005, 2021)), "modified": {}, "revised": {}, "newest": True,
     "hide": [], "no_polygon": [], "parents": True, "unlisted": [], "absent": [],
 }  # fmt: skip
-TODAY = dt.datetime.now(dt.UTC).date()
 
 
 @pytest.fixture
@@ -46,23 +48,28 @@ class Desk:
 
     def __init__(self, server, folder: Path, retry, crops=("soybean", "corn")) -> None:
         self.server, self.folder, self.retry, self.crops = server, folder, retry, crops
-        self.source, self.shelf = Ibge(server.url), RequestCache(folder / "ibge")
-        summary = self.get([*self.source.place_parts(), *self.source.table_requests(crops)])
+        self.source, self.cache = Ibge(server.url), RequestCache(folder / "ibge")
+        summary = self.get([*self.source.place_requests(), *self.source.metadata_requests(crops)])
         assert summary.missing == []
-        self.counts = municipality_counts(self.shelf, self.source)
+        self.counts = municipality_counts(self.cache, self.source)
 
-    def get(self, parts: list[Request], today: dt.date = TODAY) -> SourceSummary:
-        return fetch_requests([(self.source, parts)], self.folder, retry=self.retry, today=today)[0]
+    def get(self, requests: list[Request], today: dt.date | None = None) -> SourceSummary:
+        return fetch_requests([(self.source, requests)], self.folder, retry=self.retry, today=today)[0]
 
-    def parts(self, years=(2019, 2020), states=None) -> list[Request]:
-        return self.source.yield_parts(self.crops, years, states, self.counts, self.shelf)[0]
+    def requests(self, years=(2019, 2020), states=None) -> list[Request]:
+        return self.source.yield_requests(self.crops, years, states, self.counts, self.cache)[0]
 
-    def table(self, parts: list[Request]) -> xr.Dataset:
-        municipalities = read_places(self.shelf, self.source, None)[0]["municipality"].values
-        return read_yields(self.shelf, self.source, parts, municipalities)[0]
+    def table(self, requests: list[Request]) -> xr.Dataset:
+        municipalities = read_places(self.cache, self.source, None)[0]["municipality"].values
+        return read_yields(self.cache, self.source, requests, municipalities)[0]
 
     def asked(self) -> list[str]:
         return [line["path"] for line in self.server.log() if line["path"].startswith("/values")]
+
+
+def _json(url: str):
+    with Session() as session:
+        return session.get(url, timeout=10).json()
 
 
 @pytest.fixture
@@ -82,8 +89,8 @@ def test_the_address_comes_from_the_argument_then_the_environment(monkeypatch):
 
 
 def test_what_is_asked_of_sidra(desk):
-    desk.get(desk.parts([2020], [51]))
-    desk.get(desk.parts([2020]))
+    desk.get(desk.requests([2020], [51]))
+    desk.get(desk.requests([2020]))
     assert desk.asked() == [
         "/values/t/1612/n6/in n3 51/v/109,112,214,216/p/2020/c81/2711,2713/h/y/f/a",
         "/values/t/1612/n6/all/v/109,112,214,216/p/2020/c81/2711,2713/h/y/f/a",
@@ -91,7 +98,7 @@ def test_what_is_asked_of_sidra(desk):
 
 
 def test_by_state_and_for_brazil_it_is_the_same_table(desk):
-    national, states = desk.parts(), desk.parts(states=[41, 51, 52])
+    national, states = desk.requests(), desk.requests(states=[41, 51, 52])
     assert (len(national), len(states)) == (2, 6)
     assert desk.get(national + states).missing == []
     xr.testing.assert_identical(desk.table(national), desk.table(states))
@@ -101,34 +108,34 @@ def test_requests_stay_under_the_limit(server, tmp_path, quick):
     """5,571 x 4 variables = 22,284 values per crop: two crops in one; Mato Grosso's 142 x 4 allow 88."""
     desk = Desk(server, tmp_path, quick, ("soybean", "corn", "rice", "cotton", "sugarcane"))
     desk.counts = {51: 142, 52: 246, 41: 399, 35: 4784}
-    parts = desk.parts([2020])
-    assert [list(p.request["crops"]) for p in parts] == [
+    requests = desk.requests([2020])
+    assert [list(p.parameters["crops"]) for p in requests] == [
         ["corn", "cotton"],
         ["rice", "soybean"],
         ["sugarcane"],
     ]
-    assert len(desk.parts([2020], [51])) == 1
-    for part in parts:
-        size = sum(part.request["territories"].values()) * len(part.request["crops"]) * 4
+    assert len(desk.requests([2020], [51])) == 1
+    for request in requests:
+        size = sum(request.parameters["territories"].values()) * len(request.parameters["crops"]) * 4
         assert size < 50_000
 
 
 def test_crops_of_three_tables(server, tmp_path, quick):
     desk = Desk(server, tmp_path, quick, ("corn", "coffee", "corn_second", "orange"))
-    parts = desk.parts([2020])
-    assert [(p.request["table"], p.request["variables"]) for p in parts] == [
+    requests = desk.requests([2020])
+    assert [(p.parameters["table"], p.parameters["variables"]) for p in requests] == [
         (839, [109, 112, 214, 216]), (1612, [109, 112, 214, 216]), (5457, [112, 214, 216, 8331]),
     ]  # fmt: skip
-    assert desk.get(parts).missing == []
-    assert list(desk.table(parts)["crop"].values) == ["coffee", "corn", "corn_second", "orange"]
+    assert desk.get(requests).missing == []
+    assert list(desk.table(requests)["crop"].values) == ["coffee", "corn", "corn_second", "orange"]
 
 
 def test_what_is_not_published_is_missing(server, tmp_path, quick):
     server.set(years=[1999, 2000, 2001, 2002, 2020])
     desk = Desk(server, tmp_path, quick, ("soybean", "coffee", "orange"))
     years = [2000, 2001, 2026]
-    parts, notes = desk.source.yield_parts(desk.crops, years, None, desk.counts, desk.shelf)
-    assert [(p.request["year"], list(p.request["crops"])) for p in parts] == [
+    requests, notes = desk.source.yield_requests(desk.crops, years, None, desk.counts, desk.cache)
+    assert [(p.parameters["year"], list(p.parameters["crops"])) for p in requests] == [
         (2000, ["soybean"]), (2001, ["soybean"]), (2001, ["orange"]),
     ]  # fmt: skip
     # only what is still to come is worth another run
@@ -136,16 +143,16 @@ def test_what_is_not_published_is_missing(server, tmp_path, quick):
     texts = [n.text for n in notes]
     assert "PAM of 2026 is not published (soybean)" in texts
     assert "PAM of 2026 is not published (coffee, orange)" in texts
-    assert [t for t in texts if "another way" in t and "coffee, orange of 2000" in t]
-    assert [t for t in texts if "another way" in t and "coffee of 2001" in t]
+    assert [t for t in texts if "differently" in t and "coffee, orange of 2000" in t]
+    assert [t for t in texts if "differently" in t and "coffee of 2001" in t]
 
 
 def test_unknown_crops_and_states(desk):
     with pytest.raises(ConfigError, match="banana") as caught:
-        desk.source.table_requests(["soybean", "banana"])
+        desk.source.metadata_requests(["soybean", "banana"])
     assert caught.value.hint.startswith("Choose from: soybean, corn")
     with pytest.raises(ConfigError, match="11"):
-        desk.parts([2020], [11])
+        desk.requests([2020], [11])
 
 
 @pytest.mark.parametrize(
@@ -171,7 +178,7 @@ def test_what_begins_no_portuguese_name_gets_the_list_alone(name):
 
 def test_tables_come_first(tmp_path):
     with pytest.raises(MissingDataError, match="labels-1612") as caught:
-        Ibge("http://x").yield_parts(["soybean"], [2020], None, {51: 9}, RequestCache(tmp_path))
+        Ibge("http://x").yield_requests(["soybean"], [2020], None, {51: 9}, RequestCache(tmp_path))
     assert "`yieldcast fetch yields --store DIR" in caught.value.hint
 
 
@@ -180,16 +187,16 @@ def test_a_code_that_means_something_else_is_refused(server, tmp_path, quick):
     server.faults({"match": "agregados/1612/metadados", "kind": "label", "times": 9})
     desk = Desk(server, tmp_path, quick)
     with pytest.raises(SchemaError, match=r"2713 .* soybean .*Milho"):
-        desk.parts()
+        desk.requests()
     assert desk.asked() == []
 
 
 def test_the_real_labels_hold_our_crops(samples):
     labels = json.loads((samples / "sidra/ibger_v3__1612__metadados.json").read_text())
-    part = Ibge("http://x").table_requests(["soybean"])[0]
+    request = Ibge("http://x").metadata_requests(["soybean"])[0]
     crops = {name: crop for name, crop in CROPS.items() if crop.table == 1612}
     assert len(crops) == 11
-    refuse_labels(parse_labels(labels, part), 1612, crops)
+    refuse_labels(parse_labels(labels, request), 1612, crops)
     swapped = copy.deepcopy(labels)
     for category in swapped["classificacoes"][0]["categorias"]:
         category["nome"] = category["nome"].upper().replace("Ã", "A")
@@ -204,71 +211,68 @@ def test_the_real_labels_hold_our_crops(samples):
 
 def test_the_real_periods(samples, server):
     real = json.loads((samples / "sidra/ibger_v3__1612__periodos.json").read_text())
-    part = Ibge("http://x").table_requests(["soybean"])[1]
-    periods = parse_periods(real, part)
+    request = Ibge("http://x").metadata_requests(["soybean"])[1]
+    periods = parse_periods(real, request)
     assert (periods[1974], periods[2024]) == ("01/01/0001", "03/10/2025")
     assert sorted(periods) == list(range(1974, 2025))
-    ours = requests.get(Ibge(server.url).periods_url(1612), timeout=10).json()
+    ours = _json(Ibge(server.url).periods_url(1612))
     assert set(ours[0]) == set(real[0])
 
 
 def test_the_stand_in_answers_in_the_shapes_that_were_recorded(samples, server):
     url = f"{server.url}/api/v3/agregados/1612/metadados"
-    ours = requests.get(url, timeout=10).json()
+    ours = _json(url)
     real = json.loads((samples / "sidra/ibger_v3__1612__metadados.json").read_text())
     assert set(ours) == set(real)
     for key in ("variaveis", "classificacoes"):
         assert set(ours[key][0]) == set(real[key][0])
     assert set(ours["classificacoes"][0]["categorias"][0]) == set(real["classificacoes"][0]["categorias"][1])
-    rows = requests.get(
-        f"{server.url}/values/t/1612/n6/in%20n3%2051/v/214/p/2020/c81/2713", timeout=10
-    ).json()
+    rows = _json(f"{server.url}/values/t/1612/n6/in%20n3%2051/v/214/p/2020/c81/2713")
     head = (samples / "agrobr/pam_soja_sample/response.csv").read_text().splitlines()[0]
     assert set(rows[0]) == set(rows[1]) == set(head.split(","))
 
 
-def test_a_revised_year_is_fetched_again_and_the_earlier_one_kept(desk):
-    desk.source = desk.source.with_periods(desk.shelf)
-    parts = desk.parts()
-    assert desk.get(parts).fetched == 2
-    assert desk.get(parts).kept == 2
-    before = desk.table(parts)
+def test_a_revised_year_is_fetched_again_and_the_earlier_one_kept(now, desk):
+    desk.source = desk.source.with_periods(desk.cache)
+    requests = desk.requests()
+    assert desk.get(requests).fetched == 2
+    assert desk.get(requests).kept == 2
+    before = desk.table(requests)
     desk.server.set(modified={"2020": "14/11/2025", "2019": "31/12/2023"}, revised={"2020": 1.1})
-    later = TODAY + dt.timedelta(days=1)
-    assert desk.get(desk.source.table_requests(desk.crops), later).fetched == 1  # periods, not labels
-    desk.source = desk.source.with_periods(desk.shelf)
+    later = now.date() + dt.timedelta(days=1)
+    assert desk.get(desk.source.metadata_requests(desk.crops), later).fetched == 1  # periods, not labels
+    desk.source = desk.source.with_periods(desk.cache)
     again = pickle.loads(pickle.dumps(desk.source))
     assert again == desk.source
-    assert desk.parts() == parts  # the request is the same: the file keeps its place
-    summary = desk.get(parts, later)
+    assert desk.requests() == requests  # the request is the same: the file keeps its place
+    summary = desk.get(requests, later)
     assert (summary.fetched, summary.kept) == (1, 1)  # an older date (2019) is no revision
     assert summary.revised == ["pam-1612-2020-br-corn-and-1"]
     assert len(list((desk.folder / "ibge/vintages").glob("*.json.gz"))) == 1
-    after = desk.table(parts)
+    after = desk.table(requests)
     assert (after["production_t"].sum() > before["production_t"].sum()).item()
     xr.testing.assert_equal(after.sel(harvest_year=2019), before.sel(harvest_year=2019))
-    assert desk.get(parts, later).kept == 2
+    assert desk.get(requests, later).kept == 2
 
 
-def test_what_grows_stale_when(desk):
-    source, shelf = desk.source, desk.shelf
-    labels, periods = source.table_requests(["soybean"])
-    now = dt.datetime.now(dt.UTC)
+def test_what_grows_stale_when(now, desk):
+    source, cache = desk.source, desk.cache
+    labels, periods = source.metadata_requests(["soybean"])
 
-    def stale(part: Request, hours: float) -> bool:
-        record = dict(shelf.verified(part) or {})
+    def stale(request: Request, hours: float) -> bool:
+        record = dict(cache.verified(request) or {})
         record["fetched"] = (now - dt.timedelta(hours=hours)).isoformat()
-        return source.stale(part, record, now.date())
+        return source.stale(request, record, now.date())
 
     assert [stale(periods, h) for h in (0, 19, 21)] == [False, False, True]
-    for part in (labels, *source.place_parts()):
-        assert [stale(part, 24 * d) for d in (0, 29, 31)] == [False, False, True]
+    for request in (labels, *source.place_requests()):
+        assert [stale(request, 24 * d) for d in (0, 29, 31)] == [False, False, True]
 
 
 @pytest.mark.parametrize("limit", [150, 60, 25, 9])
 def test_above_the_limit_a_part_is_split_and_the_table_is_the_same(desk, limit):
     """25 places x 4 x 2 = 200 values; the least is 9, one of each for the places of Mato Grosso."""
-    whole = desk.parts([2020])
+    whole = desk.requests([2020])
     desk.get(whole)
     expected = desk.table(whole)
     desk.server.set(limit=limit)
@@ -284,18 +288,18 @@ def test_above_the_limit_a_part_is_split_and_the_table_is_the_same(desk, limit):
 
 def test_what_cannot_be_split_further_is_missing(desk):
     desk.server.set(limit=8)
-    part = desk.parts([2020], [51])[0]
-    summary = desk.get([part])
+    request = desk.requests([2020], [51])[0]
+    summary = desk.get([request])
     assert len(summary.missing) == 8  # crops, then variables, and Mato Grosso has 9 places
     assert "cannot be split further" in str(summary.missing[0][1])
-    assert list(desk.shelf.leaves(part)) == []
+    assert list(desk.cache.leaves(request)) == []
 
 
 def test_500_twice_while_a_small_question_is_answered_means_too_big(desk):
     desk.server.faults({"match": "n6/all/v/109,112,214,216/p/2020/c81/2711,2713", "kind": "status",
                         "status": 500, "times": 2})  # fmt: skip
-    parts = desk.parts([2020])
-    summary = desk.get(parts)
+    requests = desk.requests([2020])
+    summary = desk.get(requests)
     assert (summary.total, summary.missing) == (2, [])
     assert [line["status"] for line in desk.server.log() if "/values" in line["path"]] == [
         500,
@@ -304,26 +308,26 @@ def test_500_twice_while_a_small_question_is_answered_means_too_big(desk):
         200,
         200,
     ]
-    assert desk.table(parts)["crop"].size == 2
+    assert desk.table(requests)["crop"].size == 2
 
 
 def test_500_from_a_service_that_is_down_splits_nothing(desk):
     desk.server.faults({"match": "/values", "kind": "status", "status": 500, "times": 99})
-    parts = desk.parts([2020])
-    summary = desk.get(parts)
+    requests = desk.requests([2020])
+    summary = desk.get(requests)
     assert (summary.total, len(summary.missing)) == (1, 1)
     assert "500" in str(summary.missing[0][1])
     desk.server.faults()
-    assert desk.get(parts).missing == []
+    assert desk.get(requests).missing == []
 
 
 def test_500_on_what_cannot_be_split_is_tried_again(desk):
-    part = desk.parts([2020], [51])[0]
+    request = desk.requests([2020], [51])[0]
     for _ in range(3):  # crops, variables, variables
-        part = desk.source.split(part)[0]
-    assert desk.source.split(part) == []
+        request = desk.source.split(request)[0]
+    assert desk.source.split(request) == []
     desk.server.faults({"match": "/values", "kind": "status", "status": 500, "times": 3})
-    assert desk.get([part]).missing == []
+    assert desk.get([request]).missing == []
 
 
 FAULTS = [
@@ -337,10 +341,10 @@ FAULTS = [
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f["kind"])
 def test_after_a_fault_the_table_is_right(desk, fault):
     desk.server.faults({"match": "/values", "times": 2, **fault})
-    parts = desk.parts([2020])
-    summary = desk.get(parts)
+    requests = desk.requests([2020])
+    summary = desk.get(requests)
     assert summary.missing == []
-    record = desk.shelf.verified(parts[0])
+    record = desk.cache.verified(requests[0])
     assert record is not None
     assert (record["tries"], record["rows"]) == (3, 200)
 
@@ -360,22 +364,22 @@ def test_after_a_fault_the_table_is_right(desk, fault):
 )
 def test_a_fault_that_stays_is_told_and_leaves_nothing(desk, fault, names):
     desk.server.faults({"match": "/values", "times": 99, **fault})
-    parts = desk.parts([2020])
-    summary = desk.get(parts)
+    requests = desk.requests([2020])
+    summary = desk.get(requests)
     assert len(summary.missing) == 1
     with pytest.raises(FetchError, match=names):
         raise summary.missing[0][1]
-    assert desk.shelf.verified(parts[0]) is None
-    assert not desk.shelf.path(parts[0]).exists()
-    assert not desk.shelf.temporary(parts[0]).exists()
-    assert desk.shelf.folder.exists()
+    assert desk.cache.verified(requests[0]) is None
+    assert not desk.cache.path(requests[0]).exists()
+    assert not desk.cache.temporary(requests[0]).exists()
+    assert desk.cache.folder.exists()
     desk.server.faults()
-    assert desk.get(parts).missing == []
+    assert desk.get(requests).missing == []
 
 
 def test_more_than_five_municipalities_too_few_are_refused(desk):
     desk.counts[52] += 6
-    summary = desk.get(desk.parts([2020]))
+    summary = desk.get(desk.requests([2020]))
     assert "expected 14 municipalities of state 52, received 8; 6 absent" in str(summary.missing[0][1])
 
 
@@ -383,11 +387,11 @@ def test_five_municipalities_that_pam_lacks_are_taken_and_told(desk):
     """Not new ones: PAM and Localidades need not agree on each (a sixth: the test above)."""
     codes = [4100100, 5100201, 5200100, 5200201, 5200302]
     desk.server.set(absent=codes)
-    parts = desk.parts([2020])
-    assert desk.get(parts).missing == []
-    assert (desk.shelf.verified(parts[0]) or {})["absent"] == {"41": 1, "51": 1, "52": 3}
-    municipalities = read_places(desk.shelf, desk.source, None)[0]["municipality"].values
-    table, notes = read_yields(desk.shelf, desk.source, parts, municipalities)
+    requests = desk.requests([2020])
+    assert desk.get(requests).missing == []
+    assert (desk.cache.verified(requests[0]) or {})["absent"] == {"41": 1, "51": 1, "52": 3}
+    municipalities = read_places(desk.cache, desk.source, None)[0]["municipality"].values
+    table, notes = read_yields(desk.cache, desk.source, requests, municipalities)
     assert [(n.text, n.count) for n in notes if "does not list" in n.text] == [
         (f"municipalities that PAM does not list in every year: {codes}", 5)
     ]
@@ -410,10 +414,10 @@ ASKED = "/values/t/1612/n6/all"
 def test_what_is_refused_for_good_is_asked_once_and_not_split(desk, status, body):
     fault = {"match": "/values", "kind": "status", "status": status, "times": 99, "type": "text/plain"}
     desk.server.faults({**fault, "body": body})
-    summary = desk.get(desk.parts([2020]))
+    summary = desk.get(desk.requests([2020]))
     assert (summary.total, len(summary.missing), len(desk.asked())) == (1, 1, 1)
     error = summary.missing[0][1]
-    assert type(error) is FetchError
+    assert type(error) is RefusedError
     assert f"answered {status}" in str(error)
     words = body["message"] if isinstance(body, dict) else body
     assert words in str(error)
@@ -422,29 +426,29 @@ def test_what_is_refused_for_good_is_asked_once_and_not_split(desk, status, body
 def test_a_429_that_speaks_of_exceeding_is_waited_for_not_split(desk):
     fault = {"match": ASKED, "kind": "status", "status": 429, "body": "excedeu o limite de acessos"}
     desk.server.faults(fault)
-    summary = desk.get(desk.parts([2020]))
+    summary = desk.get(desk.requests([2020]))
     assert (summary.total, summary.fetched, summary.missing) == (1, 1, [])
 
 
 def test_a_400_without_a_word_is_too_big_only_while_a_small_question_is_answered(desk):
     desk.server.faults({"match": ASKED, "kind": "status", "status": 400})
-    parts = desk.parts([2020])
-    summary = desk.get(parts)
+    requests = desk.requests([2020])
+    summary = desk.get(requests)
     assert (summary.total, summary.fetched, summary.missing) == (2, 2, [])  # one crop each
-    assert desk.table(parts)["crop"].size == 2
+    assert desk.table(requests)["crop"].size == 2
     desk.server.reset()
     desk.server.faults({"match": "/values", "kind": "status", "status": 400, "times": 99})
-    summary = desk.get(desk.parts([2019]))
+    summary = desk.get(desk.requests([2019]))
     assert (summary.total, len(summary.missing), len(desk.asked())) == (1, 1, 2)
-    assert type(summary.missing[0][1]) is FetchError
+    assert type(summary.missing[0][1]) is RefusedError
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_places_that_are_refused_are_asked_once(server, tmp_path, quick, status):
     server.faults({"match": "localidades", "kind": "status", "status": status, "times": 99})
     source = Ibge(server.url)
-    summary = fetch_requests([(source, source.place_parts())], tmp_path, retry=quick)[0]
-    assert [(name, type(error)) for name, error in summary.missing] == [("localidades", FetchError)]
+    summary = fetch_requests([(source, source.place_requests())], tmp_path, retry=quick)[0]
+    assert [(name, type(error)) for name, error in summary.missing] == [("localidades", RefusedError)]
     assert sum("localidades" in line["path"] for line in server.log()) == 1
 
 
@@ -452,7 +456,7 @@ def test_retry_after_is_obeyed_once(desk):
     """The service asks for 1 s; our own pauses are at most 0.05 s."""
     busy = {"match": ASKED, "kind": "status", "status": 503}
     desk.server.faults({**busy, "headers": {"Retry-After": "1"}}, busy)
-    assert desk.get(desk.parts([2020])).missing == []
+    assert desk.get(desk.requests([2020])).missing == []
     times = [line["time"] for line in desk.server.log() if line["path"].startswith(ASKED)]
     assert len(times) == 3
     assert 1.0 <= times[1] - times[0] < 3.0
@@ -461,28 +465,28 @@ def test_retry_after_is_obeyed_once(desk):
 
 def test_a_null_for_a_value_is_not_available_and_counted(desk):
     desk.server.faults({"match": ASKED, "kind": "null"})
-    parts = desk.parts([2020])
-    assert desk.get(parts).missing == []
-    assert (desk.shelf.verified(parts[0]) or {})["symbols"]["null"] == 1
-    municipalities = read_places(desk.shelf, desk.source, None)[0]["municipality"].values
-    notes = read_yields(desk.shelf, desk.source, parts, municipalities)[1]
+    requests = desk.requests([2020])
+    assert desk.get(requests).missing == []
+    assert (desk.cache.verified(requests[0]) or {})["symbols"]["null"] == 1
+    municipalities = read_places(desk.cache, desk.source, None)[0]["municipality"].values
+    notes = read_yields(desk.cache, desk.source, requests, municipalities)[1]
     assert [n.count for n in notes if "'null' (not available)" in n.text] == [1]
 
 
 def test_the_newest_municipality_may_be_missing_in_pam(desk):
     desk.server.set(newest=False)
-    parts = desk.parts([2020])
-    assert desk.get(parts).missing == []
-    assert desk.table(parts).sel(municipality=5101837)["yield_kg_ha"].isnull().all()
+    requests = desk.requests([2020])
+    assert desk.get(requests).missing == []
+    assert desk.table(requests).sel(municipality=5101837)["yield_kg_ha"].isnull().all()
 
 
 @pytest.mark.parametrize("fault", [{"kind": "body", "body": "<svg/>"}, {"kind": "cut"}, {"kind": "html"}])
 def test_places_and_polygons_survive_faults(server, tmp_path, quick, fault):
     source = Ibge(server.url)
-    parts = [*source.place_parts(), *source.mesh_parts([51])]
+    requests = [*source.place_requests(), *source.mesh_requests([51])]
     server.faults({"match": "/api/", "times": 3, **fault})
-    assert fetch_requests([(source, parts)], tmp_path, retry=quick)[0].missing == []
-    summary = fetch_requests([(source, source.mesh_parts([11]))], tmp_path, retry=quick)[0]
+    assert fetch_requests([(source, requests)], tmp_path, retry=quick)[0].missing == []
+    summary = fetch_requests([(source, source.mesh_requests([11]))], tmp_path, retry=quick)[0]
     assert "404" in str(summary.missing[0][1])
 
 
@@ -493,24 +497,22 @@ def test_old_tls_is_spoken_only_when_it_must_be(monkeypatch, tmp_path):
     def send(self, request, **kwargs):
         used.append(type(self).__name__)
         if not isinstance(self, LegacyAdapter):
-            raise requests.exceptions.SSLError(
-                "[SSL: UNSAFE_LEGACY_RENEGOTIATION_DISABLED] unsafe legacy ..."
-            )
-        answer = requests.Response()
+            raise SSLError("[SSL: UNSAFE_LEGACY_RENEGOTIATION_DISABLED] unsafe legacy ...")
+        answer = Response()
         answer.status_code, answer.url = 200, request.url
         answer.raw = urllib3.HTTPResponse(io.BytesIO(b"[1]"), preload_content=False)
         return answer
 
-    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    monkeypatch.setattr(HTTPAdapter, "send", send)
     monkeypatch.delenv("YIELDCAST_IBGE_URL", raising=False)
     source, target = Ibge(), tmp_path / "x"
-    source.fetch(source.place_parts()[0], target, PendingJob(tmp_path / "job"))
+    source.fetch(source.place_requests()[0], target, PendingJob(tmp_path / "job"))
     assert used == ["HTTPAdapter", "LegacyAdapter"]
     assert target.read_bytes() == b"[1]"
     # another host is never spoken to in that way
     elsewhere = Ibge("https://example.org")
     with pytest.raises(FetchError, match="no trusted connection"):
-        elsewhere.fetch(elsewhere.place_parts()[0], target, PendingJob(tmp_path / "job"))
+        elsewhere.fetch(elsewhere.place_requests()[0], target, PendingJob(tmp_path / "job"))
 
 
 @pytest.fixture
@@ -547,12 +549,12 @@ def tls_server(tmp_path):
 
 def test_old_tls_refuses_a_certificate_that_nobody_vouches_for(tls_server):
     port, certificate = tls_server
-    with requests.Session() as session:
+    with Session() as session:
         session.mount("https://", LegacyAdapter())
-        with pytest.raises(requests.exceptions.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(SSLError, match="CERTIFICATE_VERIFY_FAILED"):
             session.head(f"https://localhost:{port}/", timeout=10)
         assert session.head(f"https://localhost:{port}/", timeout=10, verify=str(certificate)).ok
-        with pytest.raises(requests.exceptions.SSLError):  # vouched for, under another name
+        with pytest.raises(SSLError):  # vouched for, under another name
             session.head(f"https://127.0.0.1:{port}/", timeout=10, verify=str(certificate))
 
 

@@ -95,8 +95,8 @@ class Store:
 def fetched(tmp_path, quick, store, starts, **settings):
     """Source and summary after a fetch of these starts."""
     source = Seas5(store, area=AREA, **settings)
-    parts, _ = source.seasonal_parts(starts, TODAY)
-    (summary,) = fetch_requests([(source, parts)], tmp_path, retry=quick, today=TODAY)
+    requests, _ = source.seasonal_requests(starts, TODAY)
+    (summary,) = fetch_requests([(source, requests)], tmp_path, retry=quick, today=TODAY)
     return source, summary
 
 
@@ -111,8 +111,8 @@ def texts(notes):
 
 
 def test_the_request_and_the_hindcast_beside_it():
-    parts, notes = Seas5(Cds()).seasonal_parts([np.datetime64("2026-11-01")], TODAY)
-    forecast, hindcast = (part.request["inputs"] for part in parts)
+    requests, notes = Seas5(Cds()).seasonal_requests([np.datetime64("2026-11-01")], TODAY)
+    forecast, hindcast = (request.parameters["inputs"] for request in requests)
     assert forecast == {
         "originating_centre": ["ecmwf"],
         "system": ["51"],
@@ -125,25 +125,25 @@ def test_the_request_and_the_hindcast_beside_it():
         "year": ["2026"],
         "month": ["11"],
         "leadtime_month": ["1", "2", "3", "4", "5", "6"],
-        "area": [6.0, -74.0, -34.0, -34.0],
+        "area": [6.0, -74.0, -34.0, -32.0],
         "data_format": "netcdf",
         "download_format": "unarchived",
     }
     assert hindcast == {**forecast, "year": [str(year) for year in range(1993, 2017)]}
-    assert parts[0].request["dataset"] == "seasonal-monthly-single-levels"
-    assert [part.name for part in parts] == ["forecast-2026-11", "hindcast-51-m11"]
+    assert requests[0].parameters["dataset"] == "seasonal-monthly-single-levels"
+    assert [request.name for request in requests] == ["forecast-2026-11", "hindcast-51-m11"]
     assert not notes
 
 
 def test_every_start_is_compared_with_its_own_system():
     months = [np.datetime64(m, "M") for m in ("2017-11", "2021-11", "2022-10", "2022-11", "2023-11")]
     assert [system_of(m) for m in months] == [5, 5, 5, 51, 51]
-    parts, _ = Seas5(Cds()).seasonal_parts(months, TODAY)
-    hindcasts = [p.name for p in parts if p.name.startswith("hindcast")]
+    requests, _ = Seas5(Cds()).seasonal_requests(months, TODAY)
+    hindcasts = [p.name for p in requests if p.name.startswith("hindcast")]
     assert sorted(hindcasts) == ["hindcast-5-m10", "hindcast-5-m11", "hindcast-51-m11"]
-    assert {p.request["inputs"]["system"][0] for p in parts if "-51-" in p.name} == {"51"}
+    assert {p.parameters["inputs"]["system"][0] for p in requests if "-51-" in p.name} == {"51"}
     with pytest.raises(ConfigError, match="2017-10"):
-        Seas5(Cds()).seasonal_parts([np.datetime64("2017-10")], TODAY)
+        Seas5(Cds()).seasonal_requests([np.datetime64("2017-10")], TODAY)
 
 
 def test_when_a_start_is_out():
@@ -156,8 +156,8 @@ def test_when_a_start_is_out():
 
 
 def test_a_start_that_is_not_out_is_a_note_and_no_request():
-    parts, notes = Seas5(Cds()).seasonal_parts([np.datetime64("2026-12")], TODAY)
-    assert parts == []
+    requests, notes = Seas5(Cds()).seasonal_requests([np.datetime64("2026-12")], TODAY)
+    assert requests == []
     assert [(n.missing, "2026-12-07" in n.text) for n in notes] == [(True, True)]
 
 
@@ -210,7 +210,7 @@ def test_dry_months_keep_the_climatology(tmp_path, quick, files, static):
     assert 0 < dry.sum() < dry.size
     assert (ratio.transpose(0, 2, 1)[dry] == 1).all()
     np.testing.assert_allclose(ratio[:, 0][~dry], 0.76, rtol=1e-4)
-    assert texts(notes)["months of cells with a hindcast mean below 1 mm: ratio 1"] == dry.sum()
+    assert texts(notes)["months of cells with a hindcast mean below 1 mm: rain ratio set to 1"] == dry.sum()
 
 
 def test_two_systems_in_one_table_each_on_its_own_grid(tmp_path, quick, files, static):
@@ -348,13 +348,13 @@ def a_hole(ds):
 def test_odd_values_are_counted(tmp_path, quick, files, static):
     dry_start = [np.datetime64("2025-05", "M")]
     table, notes = table_of(tmp_path / "a", quick, Store(files, edit=rain_below_zero), static, dry_start)
-    assert texts(notes)["values of rain below 0, from packing, set to 0"] > 0
+    assert texts(notes)["rain values below 0 (packing) set to 0"] > 0
     assert table["precipitation_ratio"].values.min() >= 0
     # ten times the rain: member 0 at 7.6 times the usual and all others above, but for a dry cell in April
     table, notes = table_of(tmp_path / "b", quick, Store(files, edit=floods), static, [NOVEMBER])
     ratio = table["precipitation_ratio"].values
     assert (ratio[:, :5] == 5).all()
-    assert texts(notes)["ratios above 5, cut to it"] == (ratio == 5).sum()
+    assert texts(notes)["rain ratios above 5 set to 5"] == (ratio == 5).sum()
     # one cell of one member, three variables, six leads
     table, notes = table_of(tmp_path / "c", quick, Store(files, edit=a_hole), static, [NOVEMBER])
     assert texts(notes)["values missing in a forecast or its hindcast"] == 18
@@ -372,17 +372,17 @@ def test_a_request_that_is_too_big_is_split_and_gives_the_same_table(tmp_path, q
 
 def test_a_split_part_that_lacks_a_piece_is_not_used(tmp_path, quick, files, static):
     source, _ = fetched(tmp_path, quick, Store(files, limit=12), [NOVEMBER])
-    shelf = tmp_path / "seas5"
-    next(shelf.glob("hindcast-51-m11-2-1-*.nc")).unlink()
-    with pytest.raises(MissingDataError, match="hindcast-51-m11 is not there"):
-        read_seasonal(RequestCache(shelf), source, [NOVEMBER], static)
+    cache = tmp_path / "seas5"
+    next(cache.glob("hindcast-51-m11-2-1-*.nc")).unlink()
+    with pytest.raises(MissingDataError, match="hindcast-51-m11 is missing"):
+        read_seasonal(RequestCache(cache), source, [NOVEMBER], static)
 
 
 def test_the_smallest_part_cannot_be_split():
-    (forecast, _), _ = Seas5(Cds()).seasonal_parts([NOVEMBER], TODAY)
+    (forecast, _), _ = Seas5(Cds()).seasonal_requests([NOVEMBER], TODAY)
     source, pieces = Seas5(Cds()), [forecast]
     pieces = source.split(forecast)
-    assert [len(p.request["inputs"]["variable"]) for p in pieces] == [1, 1, 1]
+    assert [len(p.parameters["inputs"]["variable"]) for p in pieces] == [1, 1, 1]
     assert source.split(pieces[0]) == []
 
 
@@ -397,16 +397,16 @@ def test_one_start_missing_leaves_the_others(tmp_path, quick, files, static):
 def test_a_start_that_is_not_out_is_told_once(tmp_path, quick, files, static):
     starts = [NOVEMBER, np.datetime64("2025-11", "M"), np.datetime64("2026-12", "M")]
     source, _ = fetched(tmp_path, quick, Store(files), [NOVEMBER])
-    shelf = RequestCache(tmp_path / "seas5")
-    planned = source.seasonal_parts(starts, TODAY)[1]
-    _, read = read_seasonal(shelf, source, starts, static, TODAY)
+    cache = RequestCache(tmp_path / "seas5")
+    planned = source.seasonal_requests(starts, TODAY)[1]
+    _, read = read_seasonal(cache, source, starts, static, TODAY)
     assert [n.missing for n in [*planned, *read] if "2026-12" in n.text] == [True]
     assert [n.missing for n in read if "2025-11" in n.text] == [True]  # out, and not here
     # Out by a later day, it should be here.
-    _, read = read_seasonal(shelf, source, starts, static, dt.date(2026, 12, 7))
+    _, read = read_seasonal(cache, source, starts, static, dt.date(2026, 12, 7))
     assert [n.missing for n in read if "2026-12" in n.text] == [True]
-    with pytest.raises(MissingDataError, match="starts in 2026-12 is not there"):
-        read_seasonal(shelf, source, starts[2:], static, TODAY)
+    with pytest.raises(MissingDataError, match="starts in 2026-12 is missing"):
+        read_seasonal(cache, source, starts[2:], static, TODAY)
 
 
 def test_no_place_in_the_area_is_an_error(tmp_path, quick, files, static):
@@ -423,15 +423,27 @@ def test_what_is_there_is_not_asked_for_again(tmp_path, quick, files):
     assert (summary.kept, again.asked) == (2, [])
 
 
-def test_a_new_start_that_is_refused_is_not_out_yet_an_old_one_is_an_error(tmp_path, files):
-    source = Seas5(Store(files, error=FetchError("invalid request")))
-    now = np.datetime64(dt.datetime.now(dt.UTC).date(), "M")
-    with pytest.raises(NotYetPublishedError, match="may not be out yet"):
-        source.fetch(source.forecast(now), tmp_path / "x", None)
-    for part in (source.forecast(NOVEMBER), source.hindcast(now)):
+@pytest.mark.parametrize("day", ["2026-12-01", "2026-12-15", "2026-12-27", "2028-02-27"])
+def test_a_new_start_that_is_refused_is_not_published_yet(set_clock, tmp_path, files, day):
+    """A release may be 20 days late: the one of the 7th until the 27th."""
+    set_clock(dt.datetime.fromisoformat(f"{day}T23:59+00:00"))
+    source, start = Seas5(Store(files, error=FetchError("invalid request"))), np.datetime64(day, "M")
+    with pytest.raises(NotYetPublishedError, match="may not be published yet"):
+        source.fetch(source.forecast(start), tmp_path / "x", None)
+    for request in (source.forecast(NOVEMBER), source.hindcast(start)):
         with pytest.raises(FetchError) as caught:
-            source.fetch(part, tmp_path / "x", None)
+            source.fetch(request, tmp_path / "x", None)
         assert not isinstance(caught.value, NotYetPublishedError)
+
+
+@pytest.mark.parametrize("day", ["2026-12-28", "2026-12-31", "2027-01-01", "2028-02-29"])
+def test_a_start_that_is_refused_long_after_its_release_is_an_error(set_clock, tmp_path, files, day):
+    set_clock(dt.datetime.fromisoformat(f"{day}T00:00+00:00"))
+    source = Seas5(Store(files, error=FetchError("invalid request")))
+    start = np.datetime64("2028-02" if day > "2028" else "2026-12")
+    with pytest.raises(FetchError) as caught:
+        source.fetch(source.forecast(start), tmp_path / "x", None)
+    assert not isinstance(caught.value, NotYetPublishedError)
 
 
 @pytest.fixture
@@ -471,5 +483,5 @@ def test_a_forecast_that_the_service_does_not_have_yet(tmp_path, quick, cds_serv
         ("forecast-2024-11", NotYetPublishedError)
     ]
     assert not list((tmp_path / "seas5").glob("forecast-*.nc"))
-    with pytest.raises(MissingDataError, match="starts in 2024-11 is not there; it is out by 2024-11-07"):
+    with pytest.raises(MissingDataError, match="starts in 2024-11 is missing; it is published by 2024-11-07"):
         read_seasonal(RequestCache(tmp_path / "seas5"), source, [NOVEMBER], static)

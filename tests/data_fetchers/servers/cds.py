@@ -14,6 +14,7 @@ Settings (POST /_control/set; a reset brings the defaults back):
     disabled         {dataset: reason}
     latest           last day that is out, YYYY-MM-DD (none: everything is)
     extra            keys that the server adds to the requests that it keeps ({})
+    now              creation time of jobs, ISO text in UTC without a time zone (none: the real time)
 
 Kinds of faults besides those of common.py. On the POST of an execution, for the job that it makes:
 fail_job, reject_job (text), no_data, expired_results, wrong_size, wrong_md5, no_md5, zip, zip_evil,
@@ -34,6 +35,7 @@ from common import Reply, Request, World, as_json, main, ranged
 DEFAULTS = {
     "token": "secret-token-123", "polls_queued": 0, "polls_running": 1, "cost_limit": 100_000,
     "licences": [["cc-by", 2]], "accepted": [["cc-by", 2]], "disabled": {}, "latest": None, "extra": {},
+    "now": None,
 }  # fmt: skip
 NOT_YET = (
     "None of the data you have requested is available yet, please revise the period requested. "
@@ -174,7 +176,7 @@ class Cds(World):
         job_id = str(uuid.uuid4())
         self.jobs[job_id] = {
             "id": job_id, "dataset": dataset, "inputs": inputs, "polls": 0, "fault": request.fault or {},
-            "created": now(), "dismissed": False,
+            "created": self.settings["now"] or now(), "dismissed": False,
         }  # fmt: skip
         status = self.status(self.jobs[job_id], monitor=True)
         return as_json(status, 201, Location=f"{self.root}/retrieve/v1/jobs/{job_id}")

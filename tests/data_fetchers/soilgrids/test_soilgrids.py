@@ -22,7 +22,7 @@ from rasterio.transform import Affine
 
 from data_fetchers.engine.cache import PendingJob, Request, RequestCache
 from data_fetchers.engine.downloader import fetch_requests
-from data_fetchers.engine.source import Note, Retry, RetryableError, run_part
+from data_fetchers.engine.source import Note, Retry, RetryableError, fetch_request
 from data_fetchers.soilgrids import pixels
 from data_fetchers.soilgrids import source as soilgrids
 from data_fetchers.soilgrids.source import SoilGrids
@@ -99,20 +99,20 @@ def square(lat, lon, half=0.2):
     return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
 
 
-def part_of(source, layer, code, places=MT, mesh=None) -> Request:
+def request_of(source, layer, code, places=MT, mesh=None) -> Request:
     found = [
-        p for p in source.soil_parts(static(places), mesh)
-        if p.request["layer"] == layer and p.request["code"] == code
+        p for p in source.soil_requests(static(places), mesh)
+        if p.parameters["layer"] == layer and p.parameters["code"] == code
     ]  # fmt: skip
     assert len(found) == 1
     return found[0]
 
 
-def run(source, part, folder, retry=None):
-    shelf = RequestCache(folder)
-    shelf.make()
-    outcome = run_part(source, part, folder, retry or Retry(tries=1))
-    rows = {row.municipality: row for row in read_rows(shelf.path(part))} if outcome.record else {}
+def run(source, request, folder, retry=None):
+    cache = RequestCache(folder)
+    cache.make()
+    outcome = fetch_request(source, request, folder, retry or Retry(tries=1))
+    rows = {row.municipality: row for row in read_rows(cache.path(request))} if outcome.record else {}
     return outcome, rows
 
 
@@ -126,18 +126,18 @@ def download(base, path, target):
 
 
 def test_the_papers_63_features():
-    parts = SoilGrids().soil_parts(static())
+    requests = SoilGrids().soil_requests(static())
     codes = ("CLYPPT", "SLTPPT", "SNDPPT", "BLDFIE", "CRFVOL", "CECSOL", "ORCDRC", "PHIHOX", "PHIKCL")
     names = {f"former/2017-03-10/data/{code}_M_sl{k}_250m_ll.tif" for code in codes for k in range(1, 8)}
-    assert {soilgrids.file_path(p.request) for p in parts} == names
-    assert len(parts) == len(names) == 63
+    assert {soilgrids.file_path(p.parameters) for p in requests} == names
+    assert len(requests) == len(names) == 63
     depths = dict(zip(LAYERS["2017"].values(), LAYERS["2017"], strict=True))
     assert (depths["sl1"], depths["sl4"], depths["sl7"]) == ("0cm", "30cm", "200cm")
 
 
 def test_generation_2_has_54_layers_and_no_ph_in_kcl():
-    parts = SoilGrids(generation="2.0").soil_parts(static())
-    paths = {soilgrids.file_path(p.request) for p in parts}
+    requests = SoilGrids(generation="2.0").soil_requests(static())
+    paths = {soilgrids.file_path(p.parameters) for p in requests}
     assert len(paths) == 54
     assert "latest/data/phh2o/phh2o_100-200cm_mean.vrt" in paths
     assert not any("kcl" in path.lower() for path in paths)
@@ -154,16 +154,18 @@ def test_generation_2_has_54_layers_and_no_ph_in_kcl():
 )
 def test_coarser_files(generation, resolution, code, layer, path):
     source = SoilGrids(generation=generation, resolution=resolution)
-    assert soilgrids.file_path(part_of(source, layer, code).request) == path
+    assert soilgrids.file_path(request_of(source, layer, code).parameters) == path
 
 
 def test_one_part_for_each_state_and_another_place_is_another_part():
     both = xr.concat([static(), static({5200100: (-16.0, -51.0)}, "GO")], "municipality")
-    parts = SoilGrids().soil_parts(both)
-    assert [p.name for p in parts[:3]] == ["clyppt-0cm-go", "clyppt-0cm-mt", "clyppt-5cm-go"]
-    moved = SoilGrids().soil_parts(static({**MT, 5100100: (-12.00001, -57.0)}))
-    assert moved[0].mark != parts[1].mark
-    assert SoilGrids().soil_parts(static({**MT, 5100100: (-12.0000001, -57.0)}))[0].mark == parts[1].mark
+    requests = SoilGrids().soil_requests(both)
+    assert [p.name for p in requests[:3]] == ["clyppt-0cm-go", "clyppt-0cm-mt", "clyppt-5cm-go"]
+    moved = SoilGrids().soil_requests(static({**MT, 5100100: (-12.00001, -57.0)}))
+    assert moved[0].mark != requests[1].mark
+    assert (
+        SoilGrids().soil_requests(static({**MT, 5100100: (-12.0000001, -57.0)}))[0].mark == requests[1].mark
+    )
 
 
 def test_address_from_argument_environment_default(monkeypatch):
@@ -185,7 +187,7 @@ def test_licences_say_which_generation():
 
 def test_polygons_need_a_mesh():
     with pytest.raises(ConfigError, match="boundaries"):
-        SoilGrids(where="polygon").soil_parts(static())
+        SoilGrids(where="polygon").soil_requests(static())
 
 
 # --- values ---
@@ -199,7 +201,7 @@ def test_hand_worked_value(base, tmp_path, generation, code, layer):
     # n = 48964 // 8 + 3 * (59044 // 8) = 6120 + 3 * 7380 = 28260, and 28260 = 807 * 35 + 15:
     # clay of the top layer = 20 + 15 + 1 = 36 %
     source = SoilGrids(base, generation=generation)
-    _, rows = run(source, part_of(source, layer, code), tmp_path)
+    _, rows = run(source, request_of(source, layer, code), tmp_path)
     assert rows[5100100] == Row(5100100, 36.0, 1, 1, 0.0, "centroid")
 
 
@@ -207,7 +209,7 @@ def test_hand_worked_value(base, tmp_path, generation, code, layer):
 def test_every_property_in_our_units(base, tmp_path, generation):
     source = SoilGrids(base, generation=generation)
     layers = list(LAYERS[generation])
-    wanted = [p for p in source.soil_parts(static()) if p.request["layer"] in (layers[0], layers[-1])]
+    wanted = [p for p in source.soil_requests(static()) if p.parameters["layer"] in (layers[0], layers[-1])]
     (summary,) = fetch_requests([(source, wanted)], tmp_path, retry=Retry(tries=1))
     assert (summary.fetched, summary.missing) == (18, [])
     ds, notes = read_soil(
@@ -252,8 +254,8 @@ def within(code, k, radius):
 
 def test_holes_are_filled_from_the_nearest_radius_that_has_values(base, tmp_path):
     source = SoilGrids(base)
-    part = part_of(source, "0cm", "CLYPPT")
-    outcome, rows = run(source, part, tmp_path)
+    request = request_of(source, "0cm", "CLYPPT")
+    outcome, rows = run(source, request, tmp_path)
     assert {code: row.radius_km for code, row in rows.items() if row.n_valid} == {
         5100100: 0, 5100201: 3, 5100302: 10, 5100504: 0, 5100605: 0
     }  # fmt: skip
@@ -266,7 +268,7 @@ def test_holes_are_filled_from_the_nearest_radius_that_has_values(base, tmp_path
     assert outcome.record["without_value"] == 1
     assert outcome.record["filled"] == 2
     assert outcome.record["nodata"] == 255
-    ds, notes = read_soil(RequestCache(tmp_path), source, [part], static()["municipality"].values)
+    ds, notes = read_soil(RequestCache(tmp_path), source, [request], static()["municipality"].values)
     assert np.isnan(ds["clay_pct"].sel(municipality=5100403)).all()
     assert sorted((n.text.split(" of ")[0][:40], n.count, n.missing) for n in notes) == [
         ("values missing: no soil within 10 km", 1, False),
@@ -281,7 +283,7 @@ def test_any_point_gets_its_pixels_number(grid_file, tmp_path_factory, lat, lon)
     folder, numbers = grid_file
     place = {1: (round(lat, 6), round(lon, 6))}
     source = SoilGrids(folder=str(folder))
-    _, rows = run(source, part_of(source, "0cm", "CECSOL", place), tmp_path_factory.mktemp("shelf"))
+    _, rows = run(source, request_of(source, "0cm", "CECSOL", place), tmp_path_factory.mktemp("cache"))
     row = math.floor((-11.5 - place[1][0]) * 480 + 1e-6)
     column = math.floor((place[1][1] + 57.5) * 480 + 1e-6)
     assert rows[1].value == numbers[row, column]
@@ -344,7 +346,7 @@ def test_polygon_mean(base, tmp_path, generation, code, layer, room):
     # 0.2005 degree is 96.24 pixels: the outermost are touched but have their centres outside
     shapes = {c: square(*p, half=0.2005) for c, p in places.items()}
     source, mesh = mesh_source(tmp_path, base, shapes, generation=generation)
-    _, rows = run(source, part_of(source, layer, code, places, mesh), tmp_path / "shelf")
+    _, rows = run(source, request_of(source, layer, code, places, mesh), tmp_path / "cache")
     for place in places:  # the second with its lake of 6 km left out
         mean, valid, total = pixel_mean(place, 1, half=0.2005)
         assert rows[place].value == pytest.approx(mean, rel=room)
@@ -360,7 +362,7 @@ def test_polygon_with_less_than_5_percent_grows_around_its_centroid(base, tmp_pa
     shapes = {5100302: square(*MT[5100302], half=0.04), 5100403: square(*MT[5100403])}
     places = {c: MT[c] for c in shapes}
     source, mesh = mesh_source(tmp_path, base, shapes)
-    _, rows = run(source, part_of(source, "0cm", "CLYPPT", places, mesh), tmp_path / "shelf")
+    _, rows = run(source, request_of(source, "0cm", "CLYPPT", places, mesh), tmp_path / "cache")
     # the corners are within the circle: all valid pixels are the circle's
     mean, number = within(5100302, 1, 10.0)
     assert rows[5100302].value == pytest.approx(mean, rel=1e-6)
@@ -375,7 +377,7 @@ def test_small_polygon_without_a_pixels_centre_takes_what_it_touches(base, tmp_p
     # At 5 km pixels are 1/24 degree wide; a square of 0.01 degree across a corner of four touches four.
     place = {5100504: MT[5100504]}
     source, mesh = mesh_source(tmp_path, base, {5100504: square(*MT[5100504], half=0.005)}, resolution="5km")
-    _, rows = run(source, part_of(source, "0cm", "CLYPPT", place, mesh), tmp_path / "shelf")
+    _, rows = run(source, request_of(source, "0cm", "CLYPPT", place, mesh), tmp_path / "cache")
     lat, lon = MT[5100504]
     four = [formula(*CLAY, 1, lat + a / 48, lon + b / 48) for a in (-1, 1) for b in (-1, 1)]
     assert rows[5100504] == Row(5100504, sum(four) / 4, 4, 4, 0.0, "polygon")
@@ -384,25 +386,27 @@ def test_small_polygon_without_a_pixels_centre_takes_what_it_touches(base, tmp_p
 def test_place_without_polygon_takes_its_centroid_and_a_note_says_so(base, tmp_path):
     places = {c: MT[c] for c in (5100100, 5100504)}
     source, mesh = mesh_source(tmp_path, base, {5100100: square(*MT[5100100])})
-    part = part_of(source, "0cm", "CLYPPT", places, mesh)
-    _, rows = run(source, part, tmp_path / "shelf")
+    request = request_of(source, "0cm", "CLYPPT", places, mesh)
+    _, rows = run(source, request, tmp_path / "cache")
     assert rows[5100504].value == expected("clay_pct", 1, *MT[5100504])
     assert rows[5100504].how == "no polygon"
-    _, notes = read_soil(RequestCache(tmp_path / "shelf"), source, [part], np.array(sorted(places), np.int32))
+    _, notes = read_soil(
+        RequestCache(tmp_path / "cache"), source, [request], np.array(sorted(places), np.int32)
+    )
     assert [(n.text, n.count) for n in notes] == [
-        ("values at the centroid, there being no polygon; 1 municipalities", 1)
+        ("values at the centroid, because there is no polygon; 1 municipalities", 1)
     ]
 
 
 def test_boundaries_that_changed_since_the_plan_are_refused(base, tmp_path):
     place = {5100100: MT[5100100]}
     source, mesh = mesh_source(tmp_path, base, {5100100: square(*MT[5100100])})
-    part = part_of(source, "0cm", "CLYPPT", place, mesh)
+    request = request_of(source, "0cm", "CLYPPT", place, mesh)
     mesh_source(tmp_path, base, {5100100: square(*MT[5100100], half=0.1)})
-    outcome, _ = run(source, part, tmp_path / "shelf")
-    assert "not those that were planned with" in str(outcome.error)
+    outcome, _ = run(source, request, tmp_path / "cache")
+    assert "have changed since the fetch was planned" in str(outcome.error)
     Path(source.mesh_file).unlink()
-    assert "cannot read the boundaries" in str(run(source, part, tmp_path / "shelf")[0].error)
+    assert "cannot read the boundaries" in str(run(source, request, tmp_path / "cache")[0].error)
 
 
 POLYGONS_IN_THREADS = """
@@ -410,7 +414,7 @@ import json, sys, warnings
 from pathlib import Path
 import numpy as np, xarray as xr
 from data_fetchers.engine.source import Retry
-from data_fetchers.engine.downloader import fetch_parts
+from data_fetchers.engine.downloader import fetch_requests
 from data_fetchers.soilgrids.source import SoilGrids
 folder = Path(sys.argv[1])
 mesh = json.loads((folder / "mesh.geojson").read_text())
@@ -420,8 +424,8 @@ columns = {"state": ["MT"] * len(codes), "longitude_deg": [c[0] for c in corners
            "latitude_deg": [c[1] for c in corners]}
 static = xr.Dataset({k: ("municipality", np.array(v)) for k, v in columns.items()}, {"municipality": codes})
 source = SoilGrids(folder=str(folder), where="polygon", mesh_file=str(folder / "mesh.geojson"), workers=6)
-parts = [p for p in source.soil_parts(static, mesh) if p.request["code"] == "CECSOL"]
-(summary,) = fetch_parts([(source, parts)], folder / "shelf", retry=Retry(tries=1))
+requests = [p for p in source.soil_requests(static, mesh) if p.parameters["code"] == "CECSOL"]
+(summary,) = fetch_requests([(source, requests)], folder / "cache", retry=Retry(tries=1))
 print(summary.fetched, len(summary.missing), ("ignore", None, Warning, None, 0) in warnings.filters)
 """
 
@@ -445,7 +449,7 @@ def test_masks_in_threads_leave_the_screen_and_the_warnings_alone(tmp_path):
 def test_homolosine_is_assigned_when_the_file_does_not_name_it(soil_server, base, tmp_path, srs):
     soil_server.set(srs=srs)
     source = SoilGrids(base, generation="2.0")
-    outcome, rows = run(source, part_of(source, "5_15cm", "clay"), tmp_path)
+    outcome, rows = run(source, request_of(source, "5_15cm", "clay"), tmp_path)
     assert rows[5100504].value == expected("clay_pct", 2, *MT[5100504])
     assert outcome.record["crs"] == "ESRI:54052"
 
@@ -456,7 +460,7 @@ def test_homolosine_is_assigned_when_the_file_does_not_name_it(soil_server, base
 )
 def test_coarser_resolutions(base, tmp_path, generation, resolution, code, layer):
     source = SoilGrids(base, generation=generation, resolution=resolution)
-    _, rows = run(source, part_of(source, layer, code), tmp_path)
+    _, rows = run(source, request_of(source, layer, code), tmp_path)
     # the stand-in's coarse pixel holds the formula at its centre: south east of a centroid on a corner
     shift = {"1km": 0.5 / 120, "5km": 0.5 / 24}[resolution]
     for place in (5100100, 5100504, 5100605):
@@ -470,11 +474,11 @@ def test_coarser_resolutions(base, tmp_path, generation, resolution, code, layer
 @pytest.mark.parametrize("setting", [{"nodata_tag": False}, {"striped": True}])
 def test_without_a_nodata_tag_and_in_strips(soil_server, base, tmp_path, setting):
     source = SoilGrids(base)
-    part = part_of(source, "15cm", "CLYPPT")
-    _, tiled = run(source, part, tmp_path / "a")
+    request = request_of(source, "15cm", "CLYPPT")
+    _, tiled = run(source, request, tmp_path / "a")
     soil_server.set(**setting)
     other = SoilGrids(f"{base}/again")
-    _, rows = run(other, part, tmp_path / "b")
+    _, rows = run(other, request, tmp_path / "b")
     assert math.isnan(rows.pop(5100403).value)
     assert math.isnan(tiled.pop(5100403).value)
     assert rows == tiled
@@ -485,8 +489,8 @@ def test_without_a_nodata_tag_and_in_strips(soil_server, base, tmp_path, setting
 
 def test_only_what_is_needed_is_asked_for(soil_server, base, tmp_path):
     source = SoilGrids(base, generation="2.0")
-    part = part_of(source, "0_5cm", "silt", {5100100: MT[5100100]})
-    run(source, part, tmp_path)
+    request = request_of(source, "0_5cm", "silt", {5100100: MT[5100100]})
+    run(source, request, tmp_path)
     log = soil_server.log()
     files = {entry["path"] for entry in log}
     assert all(path.endswith((".vrt", ".tif")) for path in files)  # no listing, no .aux.xml, no .msk
@@ -501,7 +505,7 @@ def test_only_what_is_needed_is_asked_for(soil_server, base, tmp_path):
 
 def test_2017_opens_its_file_once_and_neighbours_share_blocks(soil_server, base, tmp_path):
     source, mesh = mesh_source(tmp_path, base, {c: square(*p) for c, p in MT.items()})
-    run(source, part_of(source, "30cm", "SNDPPT", MT, mesh), tmp_path / "shelf")
+    run(source, request_of(source, "30cm", "SNDPPT", MT, mesh), tmp_path / "cache")
     log = soil_server.log()
     assert {entry["path"].rsplit("/", 1)[1] for entry in log} == {"SNDPPT_M_sl4_250m_ll.tif"}
     assert [entry["method"] for entry in log].count("HEAD") == 1
@@ -519,12 +523,12 @@ def _request(code, layer, generation="2017"):
 
 def test_what_verifies_is_not_fetched_again(soil_server, base, tmp_path):
     source = SoilGrids(base)
-    parts = source.soil_parts(static())[:3]
-    fetch_requests([(source, parts[:2])], tmp_path, retry=Retry(tries=1))
+    requests = source.soil_requests(static())[:3]
+    fetch_requests([(source, requests[:2])], tmp_path, retry=Retry(tries=1))
     before = len(soil_server.log())
-    (summary,) = fetch_requests([(source, parts[:2])], tmp_path, retry=Retry(tries=1))
+    (summary,) = fetch_requests([(source, requests[:2])], tmp_path, retry=Retry(tries=1))
     assert (summary.kept, summary.fetched, len(soil_server.log())) == (2, 0, before)
-    (summary,) = fetch_requests([(source, parts)], tmp_path, retry=Retry(tries=1))
+    (summary,) = fetch_requests([(source, requests)], tmp_path, retry=Retry(tries=1))
     assert (summary.kept, summary.fetched) == (2, 1)
     assert {e["path"].rsplit("/", 1)[1] for e in soil_server.log()[before:]} == {"CLYPPT_M_sl3_250m_ll.tif"}
 
@@ -547,21 +551,21 @@ def faulty(base, which):
     """Source, part, path of the file (or of its tiles) as the server's faults match it, true value."""
     generation, code, layer, tile = which
     source = SoilGrids(base, generation=generation)
-    part = part_of(source, layer, code, PLACE)
-    path = soilgrids.file_path(part.request)
+    request = request_of(source, layer, code, PLACE)
+    path = soilgrids.file_path(request.parameters)
     k = 1 + list(LAYERS[generation]).index(layer)
     match = f"/{base.rsplit('/', 1)[1]}/{path.removesuffix('.vrt') + tile if tile else path}"
-    return source, part, match, expected("clay_pct", k, *MT[5100100])
+    return source, request, match, expected("clay_pct", k, *MT[5100100])
 
 
 @pytest.mark.parametrize("which", [TIFF, VRT, TILE], ids=["tiff", "vrt", "tile"])
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_that_go_away_are_survived(soil_server, base, tmp_path, capfd, quick, which, method, fault):
-    source, part, match, value = faulty(base, which)
+    source, request, match, value = faulty(base, which)
     # three times: more than GDAL itself tries (2), so that our own next try must not see what GDAL remembers
     soil_server.faults({**FAULTS[fault], "match": f"{method} {match}", "times": 3})
-    outcome, rows = run(source, part, tmp_path, quick)
+    outcome, rows = run(source, request, tmp_path, quick)
     assert any(entry["fault"] for entry in soil_server.log())
     if fault == "huge" and method == "GET" and which is not TILE:
         assert "more than 1 MB" in str(outcome.error)  # refused at the first look
@@ -574,9 +578,9 @@ def test_faults_that_go_away_are_survived(soil_server, base, tmp_path, capfd, qu
 @pytest.mark.parametrize("which", [TIFF, VRT, TILE], ids=["tiff", "vrt", "tile"])
 @pytest.mark.parametrize("fault", ["500", "503", "429", "cut", "html", "empty", "lost"])
 def test_faults_that_stay_are_errors_not_holes(soil_server, base, tmp_path, capfd, which, fault):
-    source, part, match, _ = faulty(base, which)
+    source, request, match, _ = faulty(base, which)
     soil_server.faults({**FAULTS[fault], "share": 0.01, "match": f"GET {match}", "times": 1000})
-    outcome, rows = run(source, part, tmp_path, Retry(tries=2, first_s=0.01))
+    outcome, rows = run(source, request, tmp_path, Retry(tries=2, first_s=0.01))
     assert isinstance(outcome.error, RetryableError)
     assert outcome.tries == 2
     assert "clay" in str(outcome.error).lower() or "clyppt" in str(outcome.error).lower()
@@ -591,9 +595,9 @@ def test_faults_that_stay_are_errors_not_holes(soil_server, base, tmp_path, capf
 def test_refused_and_absent_files_are_not_asked_for_again(
     soil_server, base, tmp_path, capfd, quick, which, status
 ):
-    source, part, match, _ = faulty(base, which)
+    source, request, match, _ = faulty(base, which)
     soil_server.faults({"match": match, "kind": "status", "status": status, "times": 1000})
-    outcome, rows = run(source, part, tmp_path, quick)
+    outcome, rows = run(source, request, tmp_path, quick)
     assert type(outcome.error) is FetchError
     assert (outcome.tries, rows) == (1, {})
     assert str(status) in str(outcome.error)
@@ -603,7 +607,7 @@ def test_refused_and_absent_files_are_not_asked_for_again(
 
 def test_wrong_address_says_so(base, tmp_path, quick):
     outcome, _ = run(
-        SoilGrids(f"{base}/former/nowhere"), part_of(SoilGrids(base), "0cm", "CLYPPT"), tmp_path, quick
+        SoilGrids(f"{base}/former/nowhere"), request_of(SoilGrids(base), "0cm", "CLYPPT"), tmp_path, quick
     )
     assert "404" in str(outcome.error)
     assert "base address" in outcome.error.hint
@@ -611,34 +615,34 @@ def test_wrong_address_says_so(base, tmp_path, quick):
 
 def test_nobody_there(tmp_path, quick):
     source = SoilGrids("http://127.0.0.1:9")
-    outcome, _ = run(source, part_of(source, "0cm", "CLYPPT"), tmp_path, quick)
+    outcome, _ = run(source, request_of(source, "0cm", "CLYPPT"), tmp_path, quick)
     assert isinstance(outcome.error, RetryableError)
     assert outcome.tries == quick.tries
 
 
 def test_redirect_to_another_host_is_refused(soil_server, base, tmp_path, quick):
-    source, part, match, _ = faulty(base, TIFF)
+    source, request, match, _ = faulty(base, TIFF)
     soil_server.faults({"match": match, "kind": "redirect", "to": "http://elsewhere.invalid/", "times": 9})
-    outcome, _ = run(source, part, tmp_path, quick)
+    outcome, _ = run(source, request, tmp_path, quick)
     assert "elsewhere.invalid" in str(outcome.error)
     assert outcome.tries == 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_the_wait_that_the_service_asks_for_is_kept(soil_server, base, tmp_path, status):
-    source, part, match, _ = faulty(base, TIFF)
+    source, request, match, _ = faulty(base, TIFF)
     soil_server.faults({"match": match, "kind": "status", "status": status, "headers": {"Retry-After": "7"}})
     with pytest.raises(RetryableError) as caught:
-        source.fetch(part, tmp_path / "x", PendingJob(tmp_path / "job"))
+        source.fetch(request, tmp_path / "x", PendingJob(tmp_path / "job"))
     assert caught.value.after_s == 7
 
 
 def test_a_long_wait_asked_of_gdal_does_not_block_a_worker(soil_server, base, tmp_path):
-    source, part, match, _ = faulty(base, TILE)
+    source, request, match, _ = faulty(base, TILE)
     slow = {"kind": "status", "status": 429, "headers": {"Retry-After": "600"}}
     soil_server.faults({"match": match, "times": 1000, **slow})
     began = time.monotonic()
-    outcome, _ = run(source, part, tmp_path)
+    outcome, _ = run(source, request, tmp_path)
     assert isinstance(outcome.error, RetryableError)
     assert time.monotonic() - began < 3
 
@@ -646,10 +650,10 @@ def test_a_long_wait_asked_of_gdal_does_not_block_a_worker(soil_server, base, tm
 def test_a_file_without_values_is_refused(soil_server, base, tmp_path):
     soil_server.set(blank=True)
     source = SoilGrids(base)
-    outcome, _ = run(source, part_of(source, "0cm", "CLYPPT"), tmp_path)
+    outcome, _ = run(source, request_of(source, "0cm", "CLYPPT"), tmp_path)
     assert isinstance(outcome.error, RetryableError)
     assert "none of 6 places" in str(outcome.error)
-    outcome, rows = run(source, part_of(source, "0cm", "CLYPPT", PLACE), tmp_path)  # an island
+    outcome, rows = run(source, request_of(source, "0cm", "CLYPPT", PLACE), tmp_path)  # an island
     assert outcome.error is None
     assert math.isnan(rows[5100100].value)
 
@@ -660,17 +664,17 @@ def test_a_file_without_values_is_refused(soil_server, base, tmp_path):
 @pytest.mark.parametrize("flat", [True, False])
 def test_files_in_a_folder_need_no_network(base, tmp_path, flat):
     source = SoilGrids("http://127.0.0.1:9", folder=str(tmp_path))
-    part = part_of(source, "60cm", "CLYPPT")
-    path = soilgrids.file_path(part.request)
+    request = request_of(source, "60cm", "CLYPPT")
+    path = soilgrids.file_path(request.parameters)
     download(base, path, tmp_path / (Path(path).name if flat else path))
-    outcome, rows = run(source, part, tmp_path / "shelf")
+    outcome, rows = run(source, request, tmp_path / "cache")
     assert rows[5100100].value == expected("clay_pct", 5, *MT[5100100])
     assert outcome.record["file"].startswith(str(tmp_path))
 
 
 def test_folder_without_the_file_says_what_is_expected(tmp_path):
     source = SoilGrids(folder=str(tmp_path), generation="2.0")
-    outcome, _ = run(source, part_of(source, "0_5cm", "clay"), tmp_path / "shelf", Retry(tries=3))
+    outcome, _ = run(source, request_of(source, "0_5cm", "clay"), tmp_path / "cache", Retry(tries=3))
     assert type(outcome.error) is FetchError
     assert "clay_0-5cm_mean.vrt" in str(outcome.error)
     assert "https://files.isric.org/soilgrids/latest/data/clay/" in outcome.error.hint
@@ -679,36 +683,36 @@ def test_folder_without_the_file_says_what_is_expected(tmp_path):
 
 @pytest.mark.parametrize("generation", ["2017", "2.0"])
 def test_what_a_folder_lacks_is_one_error_before_the_fetch(tmp_path, generation):
-    parts = SoilGrids(generation=generation).soil_parts(
+    requests = SoilGrids(generation=generation).soil_requests(
         xr.concat([static(), static({5200100: (-16.0, -51.0)}, "GO")], "municipality")
     )
     source = SoilGrids(folder=str(tmp_path), generation=generation)
-    paths = list(dict.fromkeys(soilgrids.file_path(p.request) for p in parts))
+    paths = list(dict.fromkeys(soilgrids.file_path(p.parameters) for p in requests))
     for path in paths[5:]:
         (tmp_path / Path(path).name).touch()
     with pytest.raises(MissingDataError) as caught:
-        source.refuse_absent(parts)
+        source.refuse_absent(requests)
     # two states share a file
     assert f"5 of {len(paths)} SoilGrids files" in str(caught.value)
     names = [Path(path).name for path in paths]
     assert f"{names[0]}, {names[1]}, {names[2]}, ..." in str(caught.value)
     assert names[3] not in str(caught.value)
     assert f"https://files.isric.org/soilgrids/{paths[0]}" in caught.value.hint
-    source.refuse_absent([p for p in parts if soilgrids.file_path(p.request) in paths[5:]])
+    source.refuse_absent([p for p in requests if soilgrids.file_path(p.parameters) in paths[5:]])
     for path in paths[:5]:  # ISRIC's tree will do
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
-    source.refuse_absent(parts)
+    source.refuse_absent(requests)
 
 
 def test_a_folder_that_is_none_is_one_error_and_no_folder_is_none(tmp_path):
-    parts = SoilGrids().soil_parts(static())
+    requests = SoilGrids().soil_requests(static())
     (tmp_path / "file").touch()
     for name in ("absent", "file"):
-        with pytest.raises(MissingDataError, match=f"{name} is no folder: 63 of 63 SoilGrids files"):
-            SoilGrids(folder=str(tmp_path / name)).refuse_absent(parts)
+        with pytest.raises(MissingDataError, match=f"{name} is not a folder: 63 of 63 SoilGrids files"):
+            SoilGrids(folder=str(tmp_path / name)).refuse_absent(requests)
         SoilGrids(folder=str(tmp_path / name)).refuse_absent([])
-    SoilGrids().refuse_absent(parts)
+    SoilGrids().refuse_absent(requests)
 
 
 def north_up(size, west=-58, north=-11):
@@ -737,7 +741,7 @@ def test_a_file_of_another_grid_than_its_name_says_is_refused(
     file = tmp_path / f"CECSOL_M_sl1_{resolution}_ll.tif"
     write_sevens(file, transform, crs, bands)
     source = SoilGrids(folder=str(tmp_path), resolution=resolution)
-    outcome, rows = run(source, part_of(source, "0cm", "CECSOL"), tmp_path / "shelf", Retry(tries=3))
+    outcome, rows = run(source, request_of(source, "0cm", "CECSOL"), tmp_path / "cache", Retry(tries=3))
     assert type(outcome.error) is FetchError
     assert str(file) in str(outcome.error)
     assert says in str(outcome.error)
@@ -755,19 +759,19 @@ def test_pixels_may_differ_a_little_from_their_name(tmp_path):
     # ISRIC's 5 km may be 0.05 degree as well as 1/24: 20 % apart
     write_sevens(tmp_path / "CECSOL_M_sl1_5km_ll.tif", north_up(0.05, -60, -10))
     source = SoilGrids(folder=str(tmp_path), resolution="5km")
-    _, rows = run(source, part_of(source, "0cm", "CECSOL"), tmp_path / "shelf")
+    _, rows = run(source, request_of(source, "0cm", "CECSOL"), tmp_path / "cache")
     assert {row.value for row in rows.values()} == {7.0}
 
 
 def test_damaged_file_and_vrt_without_its_tiles(base, tmp_path, capfd):
     source = SoilGrids(folder=str(tmp_path))
-    part = part_of(source, "0cm", "CECSOL")
+    request = request_of(source, "0cm", "CECSOL")
     (tmp_path / "CECSOL_M_sl1_250m_ll.tif").write_bytes(b"<html>not found</html>")
-    assert "download it again" in run(source, part, tmp_path / "shelf")[0].error.hint
+    assert "download it again" in run(source, request, tmp_path / "cache")[0].error.hint
     source = SoilGrids(folder=str(tmp_path), generation="2.0")
-    part = part_of(source, "0_5cm", "clay")
-    download(base, soilgrids.file_path(part.request), tmp_path / "clay_0-5cm_mean.vrt")
-    outcome, _ = run(source, part, tmp_path / "shelf")
+    request = request_of(source, "0_5cm", "clay")
+    download(base, soilgrids.file_path(request.parameters), tmp_path / "clay_0-5cm_mean.vrt")
+    outcome, _ = run(source, request, tmp_path / "cache")
     assert type(outcome.error) is FetchError
     assert "tile" in str(outcome.error)
     assert capfd.readouterr() == ("", "")
@@ -778,7 +782,7 @@ def test_places_outside_the_file_have_no_value(tmp_path):
     source = SoilGrids(folder=str(tmp_path))
     # the last lies 3 km north of the file: filled from the 10 km around it
     places = {1: (-12.0, -57.0), 2: (-30.0, -57.0), 3: (-11.473, -57.0)}
-    _, rows = run(source, part_of(source, "0cm", "CECSOL", places), tmp_path / "shelf")
+    _, rows = run(source, request_of(source, "0cm", "CECSOL", places), tmp_path / "cache")
     assert rows[1].value == 7
     assert rows[2].n_total == rows[2].n_valid == 0
     assert math.isnan(rows[2].value)
@@ -805,60 +809,60 @@ def test_rows_survive_the_file(tmp_path):
         ([GOOD[0], GOOD[1]._replace(municipality=3)], "other ones"),
         ([GOOD[0]._replace(value=255.0), GOOD[1]], "expected 0 to 100 %, received 255"),
         ([GOOD[0]._replace(value=-1.0), GOOD[1]], "received -1"),
-        ([GOOD[0]._replace(n_valid=0), GOOD[1]], "contradicts"),
-        ([GOOD[0], GOOD[1]._replace(n_valid=1)], "contradicts"),
+        ([GOOD[0]._replace(n_valid=0), GOOD[1]], "inconsistent"),
+        ([GOOD[0], GOOD[1]._replace(n_valid=1)], "inconsistent"),
         ([GOOD[1]._replace(municipality=1), GOOD[1]], "none of 2 places"),
     ],
 )
 def test_check_refuses(tmp_path, rows, says):
     source = SoilGrids()
-    part = part_of(source, "0cm", "CLYPPT", {1: (-12.0, -57.0), 2: (-13.0, -57.0)})
+    request = request_of(source, "0cm", "CLYPPT", {1: (-12.0, -57.0), 2: (-13.0, -57.0)})
     write_rows(tmp_path / "x.csv", GOOD)
-    assert source.check(part, tmp_path / "x.csv") == {"places": 2, "without_value": 1, "filled": 0}
+    assert source.check(request, tmp_path / "x.csv") == {"places": 2, "without_value": 1, "filled": 0}
     write_rows(tmp_path / "x.csv", rows)
     with pytest.raises(RetryableError, match=says):
-        source.check(part, tmp_path / "x.csv")
+        source.check(request, tmp_path / "x.csv")
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "municipality,value\n1,2\n", "x" * 100])
 def test_check_refuses_what_is_no_table(tmp_path, text):
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(RetryableError, match=r"x\.csv: expected rows of municipality"):
-        SoilGrids().check(part_of(SoilGrids(), "0cm", "CLYPPT"), tmp_path / "x.csv")
+        SoilGrids().check(request_of(SoilGrids(), "0cm", "CLYPPT"), tmp_path / "x.csv")
 
 
-def put(shelf, part, values):
+def put(cache, request, values):
     rows = [Row(code, value, 1, 1, 0.0, "centroid") for code, value in values.items()]
-    write_rows(shelf.temporary(part), rows)
-    shelf.commit(part, {"fetched": "2026-01-01T00:00:00+00:00"})
+    write_rows(cache.temporary(request), rows)
+    cache.commit(request, {"fetched": "2026-01-01T00:00:00+00:00"})
 
 
 def test_absent_parts_and_odd_textures_are_noted(tmp_path):
-    source, shelf = SoilGrids(), RequestCache(tmp_path)
-    shelf.make()
+    source, cache = SoilGrids(), RequestCache(tmp_path)
+    cache.make()
     places = {1: (-12.0, -57.0), 2: (-13.0, -57.0)}
-    parts = [part_of(source, "5cm", code, places) for code in ("CLYPPT", "SLTPPT", "SNDPPT", "CECSOL")]
+    requests = [request_of(source, "5cm", code, places) for code in ("CLYPPT", "SLTPPT", "SNDPPT", "CECSOL")]
     # 30 + 30 + 43 = 103 is odd, 30 + 30 + 42 = 102 is not
-    for part, values in zip(parts, ({1: 30, 2: 30}, {1: 30, 2: 30}, {1: 43, 2: 42}), strict=False):
-        put(shelf, part, values)
-    ds, notes = read_soil(shelf, source, parts, np.array([1, 2, 3], np.int32))
+    for request, values in zip(requests, ({1: 30, 2: 30}, {1: 30, 2: 30}, {1: 43, 2: 42}), strict=False):
+        put(cache, request, values)
+    ds, notes = read_soil(cache, source, requests, np.array([1, 2, 3], np.int32))
     assert ds["clay_pct"].values.ravel().tolist()[:2] == [30, 30]
     assert np.isnan(ds["cec_cmolc_kg"]).all()
     assert notes == [
-        Note("soil", "values not fetched, of 1 parts: cecsol-5cm-mt", 2, True),
-        Note("soil", "values of municipalities that no part asks for", 4, True),
+        Note("soil", "values not fetched, of 1 requests: cecsol-5cm-mt", 2, True),
+        Note("soil", "values of municipalities that are in no request", 4, True),
         Note("soil", "sand + silt + clay not within 98 to 102 %", 1, False),
     ]
 
 
 def test_layers_are_sorted_by_depth(tmp_path):
     source = SoilGrids()
-    parts = [part_of(source, layer, "CLYPPT") for layer in ("100cm", "5cm", "0cm", "30cm")]
-    ds, _ = read_soil(RequestCache(tmp_path), source, parts, static()["municipality"].values)
+    requests = [request_of(source, layer, "CLYPPT") for layer in ("100cm", "5cm", "0cm", "30cm")]
+    ds, _ = read_soil(RequestCache(tmp_path), source, requests, static()["municipality"].values)
     assert ds["soil_layer"].values.tolist() == ["0cm", "5cm", "30cm", "100cm"]
 
 
 def test_finished_generations_are_never_stale_and_never_split():
-    part = part_of(SoilGrids(), "0cm", "CLYPPT")
-    assert SoilGrids().split(part) == []
-    assert SoilGrids().stale(part, {"fetched": "2001-01-01T00:00:00+00:00"}, None) is False
+    request = request_of(SoilGrids(), "0cm", "CLYPPT")
+    assert SoilGrids().split(request) == []
+    assert SoilGrids().stale(request, {"fetched": "2001-01-01T00:00:00+00:00"}, None) is False
