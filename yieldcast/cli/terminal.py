@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -26,9 +27,11 @@ def console(stderr: bool = False) -> Console:
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow without its start-up lines on the user's screen; --debug shows them.
+    """Import TensorFlow without its start-up lines and its false alarm; --debug shows both.
 
-    TensorFlow 2.21 writes them to the file descriptor of stderr before it reads its own log level.
+    TensorFlow 2.21 writes the lines to the file descriptor of stderr before it reads its own log level. The
+    false alarm is its warning of repeated tracing: it counts functions by their source code, and a forecast
+    compiles one function from the same code for each number of rows.
     """
     if DEBUG in sys.argv or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return
@@ -43,6 +46,11 @@ def load_tensorflow() -> None:
         finally:
             os.dup2(screen, 2)
             os.close(screen)
+    tf.get_logger().addFilter(_is_no_tracing_alarm)
+
+
+def _is_no_tracing_alarm(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in str(record.msg)
 
 
 @contextmanager
