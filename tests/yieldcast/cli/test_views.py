@@ -144,7 +144,7 @@ def test_no_number_and_no_name_is_cut(scale, width):
     assert max(map(len, narrow.splitlines())) <= width
     assert "…" not in narrow
     assert re.findall(r"-?\d+\*?", narrow) == re.findall(r"-?\d+\*?", wide)
-    # a row per lead in each of three tables, none of them broken in two (rows are indented, sentences are not)
+    # a row per lead in each of three tables, none of them broken in two; rows are indented, sentences are not
     rows_shown = [s for s in narrow.splitlines() if s.startswith("  ")]
     for lead in leads:
         assert len([s for s in rows_shown if s.split()[:1] == [str(lead)]]) == 3
