@@ -8,8 +8,9 @@ from January, n = 9: the window of 2018 is 2017-09 .. 2018-05.
 Missing-state rule (Cunha & Silva 2020, text above Table 2: "When data about a specific state was
 missing, we used data about the region the state belongs to"). The row used is the state's own; else the
 row that carries the name of the state's region; else, among the states of that region that have the
-crop, the row of the alphabetically first state that starts planting in the most common month (of months
-equally common, the one whose first state comes first in the alphabet). It is a real row, never a blend.
+crop, the row of the alphabetically first state that starts planting in the most common month (of equally
+common months, the one whose first state comes first in the alphabet). It is always an existing row, never an
+average.
 
 Sources and worked examples: ``data/SOURCES.md``.
 """
@@ -49,7 +50,7 @@ class Calendar:
 
     Args:
         rows: rows by (crop, region).
-        regions: larger region by state; may be empty, then only states with a row of their own are known.
+        regions: larger region by state; if empty, only states with their own row are known.
     """
 
     rows: Mapping[tuple[str, str], Row]
@@ -71,7 +72,7 @@ class Calendar:
         return tuple(sorted({crop for crop, _ in self.rows}))
 
     def row(self, crop: str, state: str) -> Row:
-        """The row that holds for a crop in a state, by the missing-state rule where it has none.
+        """The row of a crop in a state; by the missing-state rule if the state has none.
 
         Raises:
             UnknownKeyError: crop or state unknown, or no row in the state's region.
@@ -84,7 +85,7 @@ class Calendar:
         peers = sorted(peer for peer, its in self.regions.items() if region and its == region)
         found = [self.rows[crop, peer] for peer in peers if (crop, peer) in self.rows]
         if found:
-            # max() keeps the first of equals: alphabetical order settles both of the rule's ties
+            # max() returns the first of equals, so alphabetical order decides both ties of the rule
             common = Counter(row.planting_start.month for row in found)
             return max(found, key=lambda row: common[row.planting_start.month])
         known = {*self.regions, *(name for _, name in self.rows)}
@@ -100,11 +101,11 @@ class Calendar:
         return self.row(crop, state).months
 
     def steps(self, crop: str) -> int:
-        """The one sequence length of a crop, in months: an LSTM takes one length for all regions.
+        """Window length of a crop in months; the network needs the same length in all regions.
 
         Raises:
             UnknownKeyError: crop unknown.
-            CalendarError: rows of the crop that disagree.
+            CalendarError: rows of the crop have different lengths.
         """
         self._check_crop(crop)
         lengths = {row.months: row.region for row in self.rows.values() if row.crop == crop}
@@ -120,6 +121,7 @@ class Calendar:
         """The months whose weather belongs to a harvest year, by the window rule.
 
         Args:
+            crop, state: keys of the calendar.
             harvest_year: calendar year of the statistics (2018 is the 2017/18 season).
 
         Returns:
@@ -137,6 +139,7 @@ class Calendar:
         """First month of the window of each (state, harvest year) pair.
 
         Args:
+            crop: key of the calendar.
             states: state of each pair.
             harvest_years: whole year of each pair, as many as `states`.
 
@@ -145,7 +148,7 @@ class Calendar:
 
         Raises:
             UnknownKeyError: as `row` does.
-            CalendarError: lengths that differ or years that are not whole numbers.
+            CalendarError: different numbers of states and years, or years that are not integers.
         """
         self._check_crop(crop)
         names, years = np.asarray(states, dtype=np.str_), np.asarray(harvest_years)
@@ -157,17 +160,17 @@ class Calendar:
             )
         distinct, which = np.unique(names, return_inverse=True)
         first = np.array([self.row(crop, str(name)).first_month for name in distinct], dtype=np.int64)
-        # int64 before arithmetic: unsigned years before 1970 would wrap
+        # int64 before arithmetic, because unsigned years before 1970 would overflow
         return (first[which] + 12 * (years.astype(np.int64) - 1970)).astype("datetime64[M]")
 
     def with_months(self, months: Mapping[str, int]) -> Calendar:
-        """A copy in which the windows of some crops have other lengths.
+        """A copy with other window lengths for some crops.
 
         Args:
             months: number of months, 1..24, by crop.
 
         Raises:
-            UnknownKeyError: crop unknown, or a number that is not a whole one in 1..24.
+            UnknownKeyError: unknown crop, or not an integer in 1..24.
         """
         for crop, n in months.items():
             self._check_crop(crop)
@@ -181,12 +184,12 @@ class Calendar:
         return replace(self, rows=changed)
 
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of the canonical CSV text of the rows, then of the regions where there are any."""
+        """SHA-256 (hexadecimal) of the CSV text of the rows, followed by that of the regions if any."""
         regions = csv_text([("state", "region"), *sorted(self.regions.items())]) if self.regions else ""
         return hashlib.sha256((self.csv() + regions).encode()).hexdigest()
 
     def csv(self) -> str:
-        """The rows as text in canonical form, as `read` takes them; the regions are not in it."""
+        """CSV text of the rows, sorted, as `read` accepts it; without the regions."""
         ordered = sorted(self.rows.values(), key=lambda row: (row.region, row.crop))
         return csv_text([COLUMNS, *([getattr(row, name) for name in COLUMNS] for row in ordered)])
 
@@ -206,8 +209,8 @@ def read(path: str | os.PathLike[str], regions: Mapping[str, str] | None = None)
         regions: larger region by state, for the missing-state rule.
 
     Raises:
-        CalendarFileError: the file is not there or cannot be read.
-        CalendarError: malformed contents; names the file, the line in it and the column.
+        CalendarFileError: the file does not exist or cannot be read.
+        CalendarError: malformed contents; the message names file, line and column.
     """
     return Calendar(read_rows(Path(path)), regions or {})
 
@@ -223,7 +226,7 @@ def brazil() -> Calendar:
 
 
 def _unknown(what: str, received: str, known: Iterable[str]) -> UnknownKeyError:
-    """The error for a key that is not there, with the nearest known ones."""
+    """The error for an unknown key, with the most similar known ones."""
     names = sorted(known)
     same = [name for name in names if name.casefold() == received.casefold()]
     near = same or difflib.get_close_matches(received, names)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 DATES = ("planting_start", "planting_end", "harvest_start", "harvest_end")
 COLUMNS = ("region", "crop", *DATES, "months")
-# two years; anything longer is taken for a typing error
+# two years; longer windows are treated as typing errors
 MAX_MONTHS = 24
 _DAYS_OF_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _ONLY_DD_MM = "Only DD/MM is read: two digits for the day, then two for the month, no year (01/09)."
@@ -34,13 +34,13 @@ class CalendarError(ValueError):
 
 
 class UnknownKeyError(CalendarError):
-    """A crop, state or region that the calendar does not have, or an impossible number of months."""
+    """A crop, state or region that is not in the calendar, or an invalid number of months."""
 
     exit_code = 2
 
 
 class CalendarFileError(CalendarError):
-    """A calendar file that is not there, or that the disk refuses to read or write."""
+    """A calendar file that does not exist or cannot be read or written."""
 
     exit_code = 3
 
@@ -66,7 +66,7 @@ class Row:
         months: length n of the window of weather, 1..24 months.
 
     Raises:
-        CalendarError: empty names, days that do not exist, months outside 1..24.
+        CalendarError: empty names, invalid days, months outside 1..24.
     """
 
     region: str
@@ -85,7 +85,7 @@ class Row:
         for column in DATES:
             date = DayMonth(*getattr(self, column))
             if not (1 <= date.month <= 12 and 1 <= date.day <= _DAYS_OF_MONTH[date.month - 1]):
-                raise _bad(column, "a day that exists, DD/MM", str(date), _ONLY_DD_MM)
+                raise _bad(column, "a valid day, DD/MM", str(date), _ONLY_DD_MM)
             object.__setattr__(self, column, date)
         if not 1 <= self.months <= MAX_MONTHS:
             raise _bad("months", f"1..{MAX_MONTHS}", self.months, "Count months from the planting start.")
@@ -136,7 +136,7 @@ def read_records(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str
 
     Raises:
         CalendarFileError: the file cannot be read.
-        CalendarError: not UTF-8 text, empty, no rows, a column missing or there twice, too many cells.
+        CalendarError: not UTF-8 text, empty, no rows, a column missing or repeated, too many cells.
     """
     cells = _cells(path, _text(path))
     number, header = next(cells, (1, []))

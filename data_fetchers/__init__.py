@@ -1,13 +1,12 @@
-"""Everything that talks to a service: places, yields, weather, soil, seasonal forecasts, surveys.
+"""Fetches public data from services into a store: places, yields, weather, soil, seasonal forecasts, surveys.
 
-The core package never opens a socket: only `yieldcast.cli_fetch` and ``experiments`` import this one.
+In: a `FetchOrder` (tables, years, crops, states). Out: the tables of a `yieldcast.data.store.Store`, with the
+answers of the services in its folder ``parts/``. All network access of the project is in this package; only
+`yieldcast.cli` and ``experiments`` import it. It imports `yieldcast.data` and the packages below that.
+Layers, top to bottom; services do not import each other:
 
-    parts       a part on disk, whole or not at all     base        one part: tried, checked, put away
-    loop        many parts of many sources              http        time-outs, limits, redirects
-    ibge        what to ask (sidra, malhas: answers; places, pam: tables)
-    cds         jobs at the Climate Data Store (cds_requests, cds_session, cds_account)
-    era5, seas5 what to ask (*_answer: whether it came whole; *_table: tables; answers, grids: files, cells)
-    soilgrids   what to ask (soil_pixels, soil_table)   nasa_power, conab
-    orders      what the user asked                     targets     parts and table of each target
-    fetching    an order to a filled store (origins, merging, estimates)                doctor
+* `fetching`: orders, plans, provenance, merging, checks of the environment (doctor);
+* `era5`, `seas5`, `ibge`, `soilgrids`, `nasa_power`, `conab`: one service each;
+* `cds`: jobs at the Climate Data Store, for `era5` and `seas5`;
+* `engine`: requests, cache, downloads, HTTP, zonal statistics.
 """

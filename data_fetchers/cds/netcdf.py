@@ -23,7 +23,7 @@ _TEXTS = {b"{": "a JSON text", b"[": "a JSON text", b"<": "a web page"}
 
 
 def open_answer(path: Path, limit: int = ZIP_LIMIT_bytes) -> list[xr.Dataset]:
-    """Open an answer of the CDS, netCDF-4 or a zip of netCDF-4 files (told apart by the first bytes).
+    """Open an answer of the CDS, netCDF-4 or a zip of netCDF-4 files (recognised by the first bytes).
 
     Datasets are opened lazily and the caller closes them. The members of a zip are read into memory: nothing
     is written to disk, and no name in the zip is used as a path. The layout is that of the CDS since late

@@ -17,6 +17,7 @@ from data_fetchers.engine import clock
 from data_fetchers.engine.source import Retry
 
 SERVERS = Path(__file__).parent / "servers"
+sys.path.append(str(Path(__file__).parent / "helpers"))  # modules that several test files import
 SHARED = Path(__file__).parents[3] / "shared"
 NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 SPECIAL_DAYS = (

@@ -1,121 +1,20 @@
-"""The account at the Climate Data Store: address, key and licences."""
+"""The account at the Climate Data Store: key, licences, and errors for refusals."""
 
-import socket
+import re
+import time
 
 import pytest
+from cds_calls import DATASET, KEY, POST, REQUEST, closed_port, problem
 
 from data_fetchers.cds import account
-from data_fetchers.cds.account import Licence
+from data_fetchers.cds.account import Account, Licence
 from data_fetchers.cds.client import Cds
-from data_fetchers.engine.cache import PendingJob
-from data_fetchers.engine.source import RetryableError
+from data_fetchers.engine.source import (
+    NotYetPublishedError,
+    RequestTooLargeError,
+    RetryableError,
+)
 from yieldcast.errors import CredentialsError, FetchError
-
-KEY = "secret-token-123"
-DATASET = "test-dataset"
-REQUEST = {"year": ["2020"], "month": ["01", "02"], "variable": "2m_temperature"}
-
-
-@pytest.fixture
-def cds(cds_server, monkeypatch):
-    monkeypatch.setenv("CDSAPI_KEY", KEY)
-    return Cds(f"{cds_server.url}/api", first_poll_s=0.01, longest_poll_s=0.05)
-
-
-@pytest.fixture
-def job(tmp_path):
-    return PendingJob(tmp_path / "part.job.json")
-
-
-@pytest.fixture
-def target(tmp_path):
-    return tmp_path / "answer"
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.mark.parametrize(
-    ("env", "file", "message"),
-    [
-        ({}, None, "no key for the CDS"),
-        ({}, "url: https://cds.climate.copernicus.eu/api\n", "no key for the CDS"),
-        ({"CDSAPI_KEY": "12345:0000-1111"}, None, "UID:KEY"),
-        ({}, "key: 12345:0000-1111\n", "UID:KEY"),
-        ({"CDSAPI_KEY": "<PERSONAL-ACCESS-TOKEN>"}, None, "unexpected characters"),
-        ({"CDSAPI_KEY": "to\nken"}, None, "unexpected characters"),
-        ({"CDSAPI_KEY": "tökén-0000"}, None, "unexpected characters"),
-        ({"CDSAPI_KEY": KEY, "CDSAPI_URL": "cds.climate.copernicus.eu"}, None, "not the address"),
-        ({"CDSAPI_KEY": KEY, "CDSAPI_URL": "https://cds.climate.copernicus.eu:api"}, None, "not the address"),
-        ({"CDSAPI_KEY": KEY, "CDSAPI_URL": "http://cds.climate.copernicus.eu/api"}, None, "unencrypted"),
-    ],
-)
-def test_settings_that_cannot_work(monkeypatch, tmp_path, job, target, env, file, message):
-    for name, value in env.items():
-        monkeypatch.setenv(name, value)
-    if file is not None:
-        (tmp_path / "no-cdsapirc").write_text(file)
-    with pytest.raises(CredentialsError, match=message) as caught:
-        Cds().retrieve(DATASET, REQUEST, target, job)
-    assert caught.value.hint
-    for key in ("0000-1111", "to\nken", KEY):
-        assert key not in f"{caught.value} {caught.value.hint}"
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "https://maria:hidden@cds.climate.copernicus.eu/api",
-        "https://hidden@cds.climate.copernicus.eu/api",
-        "https://maria:hid/den@cds.climate.copernicus.eu/api",  # a slash ends the host: hid is no port
-        "http://maria:hidden@cds.climate.copernicus.eu/api",
-        "maria:hidden@cds.climate.copernicus.eu",
-    ],
-)
-def test_an_address_with_a_password_is_refused_and_not_shown(monkeypatch, job, target, address):
-    monkeypatch.setenv("CDSAPI_KEY", KEY)
-    monkeypatch.setenv("CDSAPI_URL", address)
-    for use in (account.credentials, lambda: Cds().retrieve(DATASET, REQUEST, target, job)):
-        with pytest.raises(CredentialsError, match="contains a user name or password") as caught:
-            use()
-        shown = f"{caught.value} {caught.value.hint}"
-        assert not [secret for secret in ("maria", "hidden", "hid/den", KEY) if secret in shown]
-
-
-def test_the_hint_says_where_a_token_comes_from(job, target):
-    with pytest.raises(CredentialsError) as caught:
-        Cds().retrieve(DATASET, REQUEST, target, job)
-    for text in ("climate.copernicus.eu/profile", "~/.cdsapirc", "url:", "key:", "CDSAPI_URL", "CDSAPI_KEY"):
-        assert text in caught.value.hint
-
-
-@pytest.mark.parametrize("ending", ["/api", "/api/", "/api/v2", "/api/v2/", "/api/v1"])
-def test_addresses_of_old_files_are_put_right(monkeypatch, ending):
-    monkeypatch.setenv("CDSAPI_KEY", KEY)
-    url = f"https://cds.climate.copernicus.eu{ending}"
-    assert account.credentials(url) == ("https://cds.climate.copernicus.eu/api", "CDSAPI_KEY")
-
-
-def test_argument_environment_file_default(monkeypatch, tmp_path):
-    file = tmp_path / "no-cdsapirc"
-    file.write_text("url: https://file.example/api\nkey: key-of-file\n")
-    assert account.credentials() == ("https://file.example/api", str(file))
-    monkeypatch.setenv("CDSAPI_URL", "https://env.example/api")
-    assert account.credentials() == ("https://env.example/api", str(file))
-    assert account.credentials("https://arg.example/api")[0] == "https://arg.example/api"
-    monkeypatch.delenv("CDSAPI_URL")
-    monkeypatch.setenv("CDSAPI_KEY", KEY)
-    file.write_text("key: key-of-file\n")
-    assert account.credentials() == ("https://cds.climate.copernicus.eu/api", "CDSAPI_KEY")
-
-
-def test_a_file_that_cannot_be_read(monkeypatch, tmp_path):
-    monkeypatch.setenv("CDSAPI_RC", str(tmp_path))  # a folder
-    with pytest.raises(CredentialsError, match="cannot be read"):
-        account.credentials()
 
 
 def test_doctor_sees_the_key(cds, cds_server, monkeypatch):
@@ -153,3 +52,97 @@ def test_a_licence_that_is_on_no_list(cds, cds_server):
     with pytest.raises(FetchError, match="not on the CDS's list") as caught:
         account.missing_licences(cds.url, [DATASET])
     assert "manage-licences" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "message", "hint"),
+    [
+        ((400, problem("invalid request", "no such variable")), FetchError, "no such variable", "not help"),
+        (
+            (400, problem("invalid request", "None of the data you have requested is available yet, please")),
+            NotYetPublishedError, "available yet", "",
+        ),
+        ((401, problem("permission denied")), CredentialsError, "key from CDSAPI_KEY", "/profile"),
+        (
+            (403, problem("required licences not accepted", "please visit")),
+            CredentialsError, "licence of test-dataset",
+            r"/datasets/test-dataset\?tab=download#manage-licences .*yieldcast doctor --accept-licences",
+        ),
+        ((403, problem("cost limits exceeded", "too large")), RequestTooLargeError, "too large", ""),
+        ((403, problem("permission denied", "closed until May")), FetchError, "closed until May", ""),
+        ((403, "<html>blocked</html>"), FetchError, "403", ""),
+        ((404, problem("process not found")), FetchError, "process not found", "root of a CDS"),
+        ((422, problem("invalid parameter", "bad day")), FetchError, "bad day", ""),
+        ((408, ""), RetryableError, "408", ""),
+        ((429, problem("rate limit exceeded")), RetryableError, "rate limit", ""),
+        ((500, problem("internal server error")), RetryableError, "500", ""),
+        ((502, "<html>Bad gateway</html>"), RetryableError, "502", ""),
+        ((503, ""), RetryableError, "503", ""),
+        ((504, problem("read timeout error")), RetryableError, "504", ""),
+    ],
+)  # fmt: skip
+def test_refusals_of_a_submission(cds, cds_server, job, target, fault, kind, message, hint):
+    status, body = fault
+    cds_server.faults({"match": POST, "kind": "status", "status": status, "body": body})
+    with pytest.raises(FetchError, match=message) as caught:
+        cds.retrieve(DATASET, REQUEST, target, job)
+    assert type(caught.value) is kind
+    assert re.search(hint, caught.value.hint)
+    assert not target.exists()
+    # after a plain refusal there is no job to look for; after anything else there may be one
+    assert ("submitting" in job.load()) == (kind is RetryableError)
+
+
+def test_the_servers_own_refusals(cds, cds_server, job, target):
+    """The stand-in's checks, in its order; what it says must be what the table above holds."""
+    cds_server.set(disabled={DATASET: "closed"}, accepted=[], cost_limit=0, latest="2019-12-31")
+    for setting, kind, message in (
+        ({"disabled": {}}, FetchError, "closed"),
+        ({"latest": None}, NotYetPublishedError, "latest date available"),
+        ({"cost_limit": 10}, RequestTooLargeError, "cost"),
+        ({"accepted": [["cc-by", 2]]}, CredentialsError, "licence"),
+    ):
+        cds_server.faults({"match": "/costing", "kind": "status", "status": 500})
+        with pytest.raises(FetchError, match=message) as caught:
+            cds.retrieve(DATASET, REQUEST, target, job)
+        assert type(caught.value) is kind
+        cds_server.set(**setting)
+    cds.retrieve(DATASET, REQUEST, target, job)
+
+
+def test_a_wrong_key_and_a_wrong_dataset(cds, cds_server, monkeypatch, job, target):
+    with pytest.raises(FetchError, match="dataset no-such not found"):
+        cds.retrieve("no-such", REQUEST, target, job)
+    monkeypatch.setenv("CDSAPI_KEY", "another-token")
+    with pytest.raises(CredentialsError, match="does not know the key from CDSAPI_KEY"):
+        cds.retrieve(DATASET, REQUEST, target, job)
+
+
+def test_retry_after_is_read_from_the_header(cds, cds_server, job, target):
+    slow = {"kind": "status", "status": 429, "headers": {"Retry-After": "77"}}
+    cds_server.faults({"match": POST, **slow})
+    with pytest.raises(RetryableError) as caught:
+        cds.retrieve(DATASET, REQUEST, target, job)
+    assert caught.value.after_s == 77
+
+
+@pytest.mark.parametrize("kind", ["html", "empty"])
+@pytest.mark.parametrize("match", ["GET /api/retrieve/v1/processes/", POST, "/results"])
+def test_answers_that_are_no_answers(cds, cds_server, job, target, kind, match):
+    cds_server.faults({"match": match, "kind": kind})
+    with pytest.raises(RetryableError, match="an answer that its client does not expect"):
+        cds.retrieve(DATASET, REQUEST, target, job)
+
+
+def test_a_dead_server_costs_no_time(monkeypatch, job, target):
+    monkeypatch.setenv("CDSAPI_KEY", KEY)
+    began = time.monotonic()
+    with pytest.raises(RetryableError, match="no connection"):
+        Cds(f"http://127.0.0.1:{closed_port()}/api").retrieve(DATASET, REQUEST, target, job)
+    assert time.monotonic() - began < 5
+
+
+def test_the_constructor_asks_nothing(cds, cds_server):
+    with Account(cds.url):
+        pass
+    assert cds_server.log() == []

@@ -1,13 +1,11 @@
-"""The Climate Data Store through its real client: every refusal, lost replies, kills, cuts, and the key."""
+"""Retrievals from the CDS with its real client: jobs, lost replies, kills, downloads, and the key."""
 
 import datetime as dt
 import hashlib
 import json
 import os
 import pickle
-import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from cds_calls import DATASET, KEY, POST, REQUEST, posts, problem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,33 +27,11 @@ from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.downloader import fetch_requests
 from data_fetchers.engine.source import (
     NotYetPublishedError,
-    RequestTooLargeError,
     Retry,
     RetryableError,
     fetch_request,
 )
-from yieldcast.errors import CredentialsError, FetchError
-
-KEY = "secret-token-123"
-DATASET = "test-dataset"
-REQUEST = {"year": ["2020"], "month": ["01", "02"], "variable": "2m_temperature"}
-POST = f"POST /api/retrieve/v1/processes/{DATASET}/execution"
-
-
-@pytest.fixture
-def cds(cds_server, monkeypatch):
-    monkeypatch.setenv("CDSAPI_KEY", KEY)
-    return Cds(f"{cds_server.url}/api", first_poll_s=0.01, longest_poll_s=0.05)
-
-
-@pytest.fixture
-def job(tmp_path):
-    return PendingJob(tmp_path / "part.job.json")
-
-
-@pytest.fixture
-def target(tmp_path):
-    return tmp_path / "answer"
+from yieldcast.errors import FetchError
 
 
 @dataclass(frozen=True)
@@ -89,10 +66,6 @@ class Small:
 
     def stale(self, request: Request, record: Record, today: dt.date) -> bool:
         return False
-
-
-def posts(server) -> list[dict]:
-    return [row for row in server.log() if row["method"] == "POST" and row["path"].endswith("/execution")]
 
 
 def downloads(server) -> list[dict]:
@@ -131,9 +104,6 @@ def test_what_is_waited_for_is_said(now, cds, cds_server, tmp_path):
     assert said[0] == f"queued at the CDS since {now:%Y-%m-%d %H:%M} UTC"
     assert said[3] == f"running at the CDS since {now:%Y-%m-%d %H:%M} UTC"
     assert said[-1] == "downloading from the CDS"
-
-
-# --- the key ---
 
 
 def test_the_key_reaches_no_message_note_or_pickle(cds, cds_server, job, target, tmp_path):
@@ -184,93 +154,6 @@ def test_links_to_another_host_are_not_followed(cds, cds_server, plain_server, j
     assert plain_server.log() == []
 
 
-# --- refusals: data-sources.md, section 1.8 ---
-
-
-def problem(title, detail="", **more):
-    return {"type": title, "title": title, "detail": detail, **more}
-
-
-@pytest.mark.parametrize(
-    ("fault", "kind", "message", "hint"),
-    [
-        ((400, problem("invalid request", "no such variable")), FetchError, "no such variable", "not help"),
-        (
-            (400, problem("invalid request", "None of the data you have requested is available yet, please")),
-            NotYetPublishedError, "available yet", "",
-        ),
-        ((401, problem("permission denied")), CredentialsError, "key from CDSAPI_KEY", "/profile"),
-        (
-            (403, problem("required licences not accepted", "please visit")),
-            CredentialsError, "licence of test-dataset",
-            r"/datasets/test-dataset\?tab=download#manage-licences .*yieldcast doctor --accept-licences",
-        ),
-        ((403, problem("cost limits exceeded", "too large")), RequestTooLargeError, "too large", ""),
-        ((403, problem("permission denied", "closed until May")), FetchError, "closed until May", ""),
-        ((403, "<html>blocked</html>"), FetchError, "403", ""),
-        ((404, problem("process not found")), FetchError, "process not found", "root of a CDS"),
-        ((422, problem("invalid parameter", "bad day")), FetchError, "bad day", ""),
-        ((408, ""), RetryableError, "408", ""),
-        ((429, problem("rate limit exceeded")), RetryableError, "rate limit", ""),
-        ((500, problem("internal server error")), RetryableError, "500", ""),
-        ((502, "<html>Bad gateway</html>"), RetryableError, "502", ""),
-        ((503, ""), RetryableError, "503", ""),
-        ((504, problem("read timeout error")), RetryableError, "504", ""),
-    ],
-)  # fmt: skip
-def test_refusals_of_a_submission(cds, cds_server, job, target, fault, kind, message, hint):
-    status, body = fault
-    cds_server.faults({"match": POST, "kind": "status", "status": status, "body": body})
-    with pytest.raises(FetchError, match=message) as caught:
-        cds.retrieve(DATASET, REQUEST, target, job)
-    assert type(caught.value) is kind
-    assert re.search(hint, caught.value.hint)
-    assert not target.exists()
-    # after a plain refusal there is no job to look for; after anything else there may be one
-    assert ("submitting" in job.load()) == (kind is RetryableError)
-
-
-def test_the_servers_own_refusals(cds, cds_server, job, target):
-    """The stand-in's checks, in its order; what it says must be what the table above holds."""
-    cds_server.set(disabled={DATASET: "closed"}, accepted=[], cost_limit=0, latest="2019-12-31")
-    for setting, kind, message in (
-        ({"disabled": {}}, FetchError, "closed"),
-        ({"latest": None}, NotYetPublishedError, "latest date available"),
-        ({"cost_limit": 10}, RequestTooLargeError, "cost"),
-        ({"accepted": [["cc-by", 2]]}, CredentialsError, "licence"),
-    ):
-        cds_server.faults({"match": "/costing", "kind": "status", "status": 500})
-        with pytest.raises(FetchError, match=message) as caught:
-            cds.retrieve(DATASET, REQUEST, target, job)
-        assert type(caught.value) is kind
-        cds_server.set(**setting)
-    cds.retrieve(DATASET, REQUEST, target, job)
-
-
-def test_a_wrong_key_and_a_wrong_dataset(cds, cds_server, monkeypatch, job, target):
-    with pytest.raises(FetchError, match="dataset no-such not found"):
-        cds.retrieve("no-such", REQUEST, target, job)
-    monkeypatch.setenv("CDSAPI_KEY", "another-token")
-    with pytest.raises(CredentialsError, match="does not know the key from CDSAPI_KEY"):
-        cds.retrieve(DATASET, REQUEST, target, job)
-
-
-def test_retry_after_is_read_from_the_header(cds, cds_server, job, target):
-    slow = {"kind": "status", "status": 429, "headers": {"Retry-After": "77"}}
-    cds_server.faults({"match": POST, **slow})
-    with pytest.raises(RetryableError) as caught:
-        cds.retrieve(DATASET, REQUEST, target, job)
-    assert caught.value.after_s == 77
-
-
-@pytest.mark.parametrize("kind", ["html", "empty"])
-@pytest.mark.parametrize("match", ["GET /api/retrieve/v1/processes/", POST, "/results"])
-def test_answers_that_are_no_answers(cds, cds_server, job, target, kind, match):
-    cds_server.faults({"match": match, "kind": kind})
-    with pytest.raises(RetryableError, match="an answer that its client does not expect"):
-        cds.retrieve(DATASET, REQUEST, target, job)
-
-
 @pytest.mark.parametrize("body", ["[]", "{}", '{"status": 3}', "null"])
 @pytest.mark.parametrize("match", [POST, "/results", "/costing"])
 def test_answers_of_another_shape(cds, cds_server, job, target, body, match):
@@ -301,29 +184,6 @@ def test_polls_bear_some_bad_answers(cds, cds_server, job, target):
     assert len(posts(cds_server)) == 2
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def test_a_dead_server_costs_no_time(monkeypatch, job, target):
-    monkeypatch.setenv("CDSAPI_KEY", KEY)
-    began = time.monotonic()
-    with pytest.raises(RetryableError, match="no connection"):
-        Cds(f"http://127.0.0.1:{closed_port()}/api").retrieve(DATASET, REQUEST, target, job)
-    assert time.monotonic() - began < 5
-
-
-def test_the_constructor_asks_nothing(cds, cds_server):
-    with Account(cds.url):
-        pass
-    assert cds_server.log() == []
-
-
-# --- cost ---
-
-
 def test_a_costly_request_is_split_before_it_is_queued(cds, cds_server, tmp_path, quick):
     cds_server.set(cost_limit=2)
     source = Small(cds)
@@ -341,9 +201,6 @@ def test_a_cost_that_the_server_sees_later_is_split_too(cds, cds_server, tmp_pat
     (summary,) = fetch_requests([(source, [source.request(2001, 2002, 2003)])], tmp_path, retry=quick)
     assert (summary.fetched, summary.missing) == (2, [])
     assert [row["status"] for row in posts(cds_server)].count(403) == 1
-
-
-# --- jobs ---
 
 
 def test_a_job_that_fails_is_made_anew_once(cds, cds_server, tmp_path, quick):
@@ -628,9 +485,6 @@ def test_clients_of_many_threads_stay_silent(cds, cds_server, tmp_path, capfd, c
     assert KEY not in caplog.text
 
 
-# --- the file ---
-
-
 def test_a_cut_download_goes_on_where_it_broke(cds, cds_server, job, target):
     request = {"year": ["2020"], "points": "200000"}  # 1.6 MB
     cds_server.faults({"match": "GET /object-store/", "kind": "cut", "share": 0.6})
@@ -690,8 +544,6 @@ def test_more_files_come_as_a_zip(cds, cds_server, job, target):
     with zipfile.ZipFile(target) as file:
         assert file.namelist() == ["../evil.nc"]
 
-
-# --- equal requests ---
 
 VALUES = st.one_of(st.integers(0, 40), st.sampled_from(["00:00", "t2m", "netcdf"]))
 REQUESTS = st.dictionaries(

@@ -1,13 +1,9 @@
-"""PAM's values: any order of columns, every symbol, yields worked by hand, and nothing dropped in silence."""
+"""Yields of PAM: worked by hand, compared with the stated ones, and nothing dropped without a note."""
 
 from __future__ import annotations
 
-import csv
 import gzip
-import json
 import math
-import time
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -15,49 +11,15 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sidra_answers import UNITS, answer, cells, parameters, whole
 
 from data_fetchers.engine.cache import Request, RequestCache, timestamp
-from data_fetchers.engine.source import Note, RetryableError
-from data_fetchers.ibge.pam import beyond_rounding, parse_values, read_yields
-from data_fetchers.ibge.sidra import check_values
+from data_fetchers.engine.source import Note
+from data_fetchers.ibge.pam import beyond_rounding, read_yields
 from data_fetchers.ibge.source import Ibge
 from yieldcast.errors import MissingDataError, SchemaError
 
 SHARED = Path(__file__).parents[4] / "shared"
-UNITS = {109: "Hectares", 216: "Hectares", 214: "Toneladas", 112: "Quilogramas por Hectare"}
-# As recorded for /values/t/1612/p/2018/v/allxp/n1/1 (AlanTaranti/sidrapy, tests)
-LABELS = {
-    "place": "Município", "year": "Ano", "variable": "Variável",
-    "product": "Produto das lavouras temporárias",
-}  # fmt: skip
-HEADER = {
-    "NC": "Nível Territorial (Código)", "NN": "Nível Territorial", "MC": "Unidade de Medida (Código)",
-    "MN": "Unidade de Medida", "V": "Valor",
-}  # fmt: skip
-
-
-def answer(
-    cells: dict[tuple[int, int, int, int], str], order=("place", "year", "variable", "product")
-) -> bytes:
-    """A SIDRA answer of {(place, year, variable, product): V}, its D columns in any order."""
-    header = dict(HEADER)
-    for i, role in enumerate(order, 1):
-        header |= {f"D{i}C": f"{LABELS[role]} (Código)", f"D{i}N": LABELS[role]}
-    rows = [header]
-    for (place, year, variable, product), text in cells.items():
-        codes = {"place": place, "year": year, "variable": variable, "product": product}
-        row = {"NC": "6", "NN": "Município", "MC": "1", "MN": UNITS[variable], "V": text}
-        for i, role in enumerate(order, 1):
-            row |= {f"D{i}C": str(codes[role]), f"D{i}N": "?"}
-        rows.append(row)
-    return json.dumps(rows).encode()
-
-
-def parameters(crops: dict[str, int], year: int = 2020, territories: dict[str, int] | None = None) -> dict:
-    return {
-        "kind": "yields", "table": 1612, "classification": 81, "crops": crops, "year": year,
-        "variables": [109, 112, 214, 216], "territories": territories or {"51": 2}, "national": False,
-    }  # fmt: skip
 
 
 def request_of(crops: dict[str, int], year: int = 2020) -> Request:
@@ -70,10 +32,6 @@ def put(cache: RequestCache, request: Request, body: bytes) -> None:
     cache.commit(request, {"fetched": timestamp()})
 
 
-def cells(place: int, product: int, values: dict[int, str], year: int = 2020) -> dict:
-    return {(place, year, variable, product): text for variable, text in values.items()}
-
-
 def read(tmp_path: Path, all_cells: dict, municipalities: list[int], crops=None) -> tuple:
     request, cache = request_of(crops or {"soybean": 2713}), RequestCache(tmp_path)
     put(cache, request, answer(all_cells))
@@ -84,133 +42,6 @@ def note_of(notes: list[Note], text: str) -> Note:
     found = [n for n in notes if text in n.text]
     assert len(found) == 1, notes
     return found[0]
-
-
-@given(st.permutations(["place", "year", "variable", "product"]))
-def test_roles_come_from_the_header_in_any_order(order):
-    frame = parse_values(answer({(5107925, 2020, 214, 2713): "12.5"}, tuple(order)))
-    row = frame.iloc[0].to_dict()
-    assert row == {
-        "municipality": 5107925, "harvest_year": 2020, "variable": 214, "product": 2713, "value": 12.5,
-    }  # fmt: skip
-
-
-def test_symbols():
-    values = {109: "-", 216: "0", 214: "X", 112: "-"}
-    more = {109: "..", 216: "...", 214: "-", 112: "3023"}
-    frame = parse_values(answer(cells(5107925, 2713, values) | cells(5105259, 2713, more)))
-    # areas and production: "-" is a zero; a yield of nothing is no yield; "0" is a number
-    np.testing.assert_array_equal(frame["value"], [0, 0, np.nan, np.nan, np.nan, np.nan, 0, 3023])
-    assert frame.attrs["symbols"] == {"-": 3, "..": 1, "...": 1, "X": 1}
-
-
-def test_a_null_is_not_available():
-    rows = json.loads(answer(cells(5107925, 2713, {214: "7", 216: "2"})))
-    rows[1]["V"] = None
-    frame = parse_values(json.dumps(rows).encode())
-    np.testing.assert_array_equal(frame["value"], [np.nan, 2])
-    assert frame.attrs["symbols"] == {"null": 1}
-
-
-@pytest.mark.parametrize("text", ["", "n/d", "1.234,5", "nan", "inf", "None"])
-def test_what_is_neither_number_nor_symbol_is_refused(text):
-    with pytest.raises(RetryableError, match=r"a number or a known symbol|finite values"):
-        parse_values(answer({(5107925, 2020, 214, 2713): text}))
-
-
-@pytest.mark.parametrize(
-    ("change", "names"),
-    [
-        (lambda rows: rows[0].update(D3C="Coisa (Código)"), "Coisa"),
-        (lambda rows: rows[0].update(D3C="Ano (Código)"), "D3C"),
-        (lambda rows: rows[0].pop("D3C"), "variable"),
-        (lambda rows: rows[1].pop("V"), "column V"),
-        (lambda rows: rows[1].update(MN="Mil frutos"), "Mil frutos"),
-        (lambda rows: rows[1].update(D1C="51A7925"), "D1C"),
-        (lambda rows: rows.clear(), "header row"),
-        (lambda rows: rows.pop(), "header row"),
-    ],
-)
-def test_another_layout_is_refused_and_named(change, names):
-    rows = json.loads(answer({(5107925, 2020, 214, 2713): "1"}))
-    change(rows)
-    with pytest.raises(RetryableError, match=names):
-        parse_values(json.dumps(rows).encode())
-
-
-@pytest.mark.parametrize("body", [b"<svg/>", b'[{"V": "Valor"', b'{"a": 1}', b"[1, 2]", b"[]"])
-def test_what_is_no_table_is_refused(body):
-    with pytest.raises(RetryableError):
-        parse_values(body)
-
-
-def test_a_real_answer(samples):
-    """SIDRA table 5457, soybean by state, 2023 (its header row was not kept: the one recorded elsewhere)."""
-    with open(samples / "agrobr/pam_soja_sample/response.csv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    header = {**HEADER, **{f"D{i}N": "x" for i in range(1, 5)}}
-    labels = ["Unidade da Federação", "Ano", "Variável", "Produto das lavouras temporárias e permanentes"]
-    header |= {f"D{i}C": f"{label} (Código)" for i, label in enumerate(labels, 1)}
-    frame = parse_values(json.dumps([header, *rows]).encode())
-    assert len(frame) == 26
-    assert frame.set_index("municipality")["value"].loc[[12, 15, 17]].tolist() == [45732, 3156487, 4340578]
-    assert set(frame["harvest_year"]) == {2023}
-    assert set(frame["variable"]) == {214}
-    assert set(frame["product"]) == {40124}
-
-
-FULL = {109: "100", 216: "90", 214: "270", 112: "3000"}
-
-
-def whole() -> dict:
-    return cells(5100001, 2713, FULL) | cells(5100002, 2713, FULL)
-
-
-def test_a_whole_answer_passes():
-    assert check_values(answer(whole()), parameters({"soybean": 2713}), ())["rows"] == 8
-
-
-@pytest.mark.parametrize(
-    ("change", "names"),
-    [
-        (lambda c: c.pop((5100002, 2020, 214, 2713)), "received 7"),
-        (lambda c: c.update(cells(5200001, 2713, FULL)), r"also received \[52\]"),
-        (lambda c: [c.pop((p, 2020, 112, 2713)) for p in (5100001, 5100002)], "expected variable"),
-        (lambda c: c.update(cells(5100001, 2711, FULL)), "expected product"),
-        (lambda c: c.update(cells(5100001, 2713, FULL, 2021)), "expected harvest_year"),
-    ],
-)
-def test_what_is_not_the_whole_answer_is_refused(change, names):
-    held = whole()
-    change(held)
-    with pytest.raises(RetryableError, match=names):
-        check_values(answer(held), parameters({"soybean": 2713}), ())
-
-
-def test_the_same_row_twice_is_refused():
-    rows = json.loads(answer(whole()))
-    rows[-1] = dict(rows[1])
-    with pytest.raises(RetryableError, match="each once"):
-        check_values(json.dumps(rows).encode(), parameters({"soybean": 2713}), ())
-
-
-def test_five_municipalities_may_lack_and_those_known_as_recent():
-    def facts(territories: dict[str, int], recent: int) -> dict:
-        held = parameters({"soybean": 2713}, territories=territories)
-        return check_values(answer(whole()), held, {recent: None})
-
-    # Mato Grosso's two are there
-    assert facts({"51": 2}, 5201837)["absent"] == {}
-    assert facts({"51": 3}, 5101837)["absent"] == {}
-    assert facts({"51": 7}, 5201837)["absent"] == {"51": 5}
-    assert facts({"51": 8}, 5101837)["absent"] == {"51": 5}
-    for territories, recent in (({"51": 8}, 5201837), ({"51": 9}, 5101837)):
-        expected = f"expected {territories['51']} municipalities of state 51, received 2"
-        with pytest.raises(RetryableError, match=expected):
-            facts(territories, recent)
-    # the Federal District has one: without it a whole unit is not there
-    with pytest.raises(RetryableError, match="expected 1 municipalities of state 53, received 0"):
-        facts({"51": 3, "53": 1}, 5201837)
 
 
 def test_yields_by_hand(tmp_path):
@@ -374,30 +205,3 @@ def test_an_impossible_value_stops_with_its_place(tmp_path):
     table = cells(5100001, 2713, {109: "1", 216: "1", 214: "9000", 112: "9000000"})
     with pytest.raises(SchemaError, match=r"yield_kg_ha.*soybean, municipality 5100001, harvest_year 2020"):
         read(tmp_path, table, [5100001])
-
-
-def test_a_year_of_brazil_is_read_in_two_seconds():
-    """5 crops x 5,571 municipalities x 4 variables = 111,420 rows in 3 answers, as one year of PAM comes."""
-    groups = [(2713, 2711), (2692, 2689), (2696,)]
-    bodies = [
-        answer(
-            {
-                (1100000 + i, 2020, variable, product): str((i * 37 + variable) % 99991)
-                for product in group
-                for variable in UNITS
-                for i in range(5571)
-            }
-        )
-        for group in groups
-    ]
-    began, rows = time.process_time(), 0
-    for body in bodies:
-        rows += len(parse_values(body))
-    seconds = time.process_time() - began
-    assert rows == 111_420
-    assert seconds < 2.0
-    tracemalloc.start()
-    parse_values(bodies[0])
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 300e6

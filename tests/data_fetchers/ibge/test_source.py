@@ -1,8 +1,7 @@
-"""IBGE as a source: what is asked, what is refused, what is split, what is asked for again."""
+"""IBGE as a source: requests, refusals, splits, and what is fetched again."""
 
 from __future__ import annotations
 
-import copy
 import datetime as dt
 import io
 import json
@@ -26,7 +25,7 @@ from data_fetchers.engine.downloader import SourceSummary, fetch_requests
 from data_fetchers.engine.http import RefusedError
 from data_fetchers.ibge.pam import read_yields
 from data_fetchers.ibge.places import municipality_counts, read_places
-from data_fetchers.ibge.sidra import CROPS, known, parse_labels, parse_periods, refuse_labels
+from data_fetchers.ibge.sidra import parse_periods
 from data_fetchers.ibge.source import SERVICE, SIDRA, Ibge, LegacyAdapter
 from yieldcast.errors import ConfigError, FetchError, MissingDataError, SchemaError
 
@@ -155,27 +154,6 @@ def test_unknown_crops_and_states(desk):
         desk.requests([2020], [11])
 
 
-@pytest.mark.parametrize(
-    ("portuguese", "ours"),
-    [
-        ("soja", "soybean"), ("milho", "corn or corn_first or corn_second"), ("arroz", "rice"),
-        ("cana", "sugarcane"), ("algodao", "cotton"), ("trigo", "wheat"), ("feijao", "beans"),
-        ("Café", "coffee"), ("Soja (em grão)", "soybean"), ("CANA-DE-AÇÚCAR", "sugarcane"),
-    ],
-)  # fmt: skip
-def test_a_portuguese_name_is_told_what_it_is_called(portuguese, ours):
-    with pytest.raises(ConfigError, match=r"expected crops of PAM") as caught:
-        known(["soybean", portuguese])
-    assert caught.value.hint == f"{portuguese} is called {ours} here. Choose from: {', '.join(CROPS)}."
-
-
-@pytest.mark.parametrize("name", ["", "so", "oja", "sojas", "()"])
-def test_what_begins_no_portuguese_name_gets_the_list_alone(name):
-    with pytest.raises(ConfigError) as caught:
-        known([name])
-    assert caught.value.hint.startswith("Choose from")
-
-
 def test_tables_come_first(tmp_path):
     with pytest.raises(MissingDataError, match="labels-1612") as caught:
         Ibge("http://x").yield_requests(["soybean"], [2020], None, {51: 9}, RequestCache(tmp_path))
@@ -189,24 +167,6 @@ def test_a_code_that_means_something_else_is_refused(server, tmp_path, quick):
     with pytest.raises(SchemaError, match=r"2713 .* soybean .*Milho"):
         desk.requests()
     assert desk.asked() == []
-
-
-def test_the_real_labels_hold_our_crops(samples):
-    labels = json.loads((samples / "sidra/ibger_v3__1612__metadados.json").read_text())
-    request = Ibge("http://x").metadata_requests(["soybean"])[0]
-    crops = {name: crop for name, crop in CROPS.items() if crop.table == 1612}
-    assert len(crops) == 11
-    refuse_labels(parse_labels(labels, request), 1612, crops)
-    swapped = copy.deepcopy(labels)
-    for category in swapped["classificacoes"][0]["categorias"]:
-        category["nome"] = category["nome"].upper().replace("Ã", "A")
-    refuse_labels(swapped, 1612, crops)  # accents and case do not matter
-    # 40125 and 2714, both sorghum, are taken for wheat in public code: section 3.1
-    with pytest.raises(SchemaError, match="Sorgo"):
-        refuse_labels(labels, 1612, {"wheat": CROPS["sorghum"].__class__(1612, 81, 2714, "Trigo (em grão)")})
-    labels["variaveis"][2]["unidade"] = "Metros quadrados"
-    with pytest.raises(SchemaError, match="variable 216 in Hectares"):
-        refuse_labels(labels, 1612, crops)
 
 
 def test_the_real_periods(samples, server):
@@ -565,8 +525,3 @@ def test_old_tls_still_checks_certificates():
     assert context.check_hostname
     assert SERVICE.endswith(".ibge.gov.br")
     assert SIDRA.endswith(".ibge.gov.br")
-
-
-def test_all_crops_are_known():
-    assert list(known(["corn", "soybean", "corn"])) == ["corn", "soybean"]
-    assert len(CROPS) == 15
