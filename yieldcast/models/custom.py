@@ -18,7 +18,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,7 +119,8 @@ def _current_folder_first() -> Iterator[None]:
         importlib.invalidate_caches()
         yield
     finally:
-        sys.path.remove(folder)
+        with suppress(ValueError):
+            sys.path.remove(folder)
 
 
 class CustomNetwork:
@@ -243,7 +244,8 @@ class CustomNetwork:
     def _build(self) -> keras.Model:
         """Call the build function and check what it returns."""
         try:
-            model = self._function(self.settings, self.shapes)
+            with _current_folder_first():  # for what it imports itself
+                model = self._function(self.settings, self.shapes)
         except Exception as error:
             raise self._error(
                 f"the function failed: {type(error).__name__}: {error}",

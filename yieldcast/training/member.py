@@ -79,7 +79,7 @@ class Member:
         """Lowest validation loss so far."""
         return min((loss for _, loss in self.losses), default=float("inf"))
 
-    def note(self, loss: float, val_loss: float, seconds: float) -> None:
+    def add_epoch(self, loss: float, val_loss: float, seconds: float) -> None:
         """Add an epoch to the history.
 
         Args:
@@ -90,8 +90,8 @@ class Member:
         self.seconds += seconds
 
     @property
-    def lost(self) -> str:
-        """The fault when the validation loss is not finite; else empty."""
+    def fault(self) -> str:
+        """What is wrong when the validation loss is not finite; else empty."""
         if not self.losses or np.isfinite(self.losses[-1][1]):
             return ""
         epoch, loss = len(self.losses), self.losses[-1][1]

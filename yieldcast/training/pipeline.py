@@ -64,9 +64,8 @@ def train_run(
 
     if os.environ.get("TF_CONFIG"):
         notice("TF_CONFIG is set: waiting for the other hosts to start")
-    devices = choose_devices(
-        strategy
-    )  # first: with several hosts, TensorFlow must connect them before it runs
+    # First of all: with several hosts, TensorFlow must connect them before it runs anything.
+    devices = choose_devices(strategy)
     tables = store.tables
     calendar = calendar_for(settings.data, tables.static)
     rows, dropped = build_samples(tables, calendar, crop, train_years, settings.data)
@@ -123,9 +122,7 @@ def _keep_source(run: Run, build: str, notice: Notice) -> None:
     if not file.is_file():
         atomic_text(file, source)
     elif file.read_text(encoding="utf-8") != source:
-        notice(
-            f"the source of {build} differs from {file}, with which this run was started: members may differ"
-        )
+        notice(f"the source of {build} has changed since this run was started ({file}): members may differ")
 
 
 def _mixer(

@@ -1,8 +1,8 @@
-"""Random draws that depend on a member's seed and epoch alone, for all members of a block at once.
+"""Random numbers that depend only on a member's seed and epoch, for all members of a block at once.
 
-Neither Keras, TensorFlow nor JAX draws for many keys in one operation of the same numbers on every
-backend. Threefry is counter based: the draw at a counter needs no draw before it, so a member sees the
-same shuffles and noise alone, among thirty, after a restart, and with either backend.
+Keras, TensorFlow and JAX have no operation that draws for many seeds at once and gives the same numbers on
+every backend. Threefry is counter-based: a number depends on key and counter only, so a member has the same
+shuffles and noise alone, in a block of thirty, after a restart, and on both backends.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-Tensor = Any  # of whichever backend Keras runs on
+Tensor = Any  # of the backend that Keras runs on
 
 # Threefry-2x32, 20 rounds: Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"
 # (doi 10.1145/2063384.2063405), rotations of Table 2, parity constant of Section 3.3.
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
-SHUFFLE = 0  # stream of the shuffle; the noise of batch k is stream k + 1
-SEASONS = 1 << 24  # the cuts of the seasons of batch k are stream SEASONS + k, beyond any number of batches
+# Streams of one member and epoch. SEASONS is larger than any number of batches.
+SHUFFLE = 0  # order of the rows; the noise of batch k has stream k + 1
+SEASONS = 1 << 24  # mixed seasons of batch k have stream SEASONS + k
 
 
 def bits(key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -50,8 +51,8 @@ def normal(seed: Tensor, epoch: Tensor, stream: Tensor, shape: tuple[int, ...]) 
     Args:
         seed: (member,) int32.
         epoch: (member,) int32.
-        stream: a scalar that sets one draw of an epoch apart from the others.
-        shape: of each member's draw.
+        stream: a scalar; each use of random numbers in an epoch has its own.
+        shape: of the numbers of each member.
     """
     count = int(np.prod(shape))
     words = _words(seed, epoch, stream, count)
@@ -62,7 +63,7 @@ def normal(seed: Tensor, epoch: Tensor, stream: Tensor, shape: tuple[int, ...]) 
 
 
 def uniform(seed: Tensor, epoch: Tensor, stream: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Numbers from 0 up to, not with, 1, (member, *shape) float32; arguments as for `normal`."""
+    """Uniform numbers in [0, 1), (member, *shape) float32; arguments as for `normal`."""
     words = _words(seed, epoch, stream, int(np.prod(shape)))
     # 24 bits: every value is exact in float32, and the largest stays below 1.
     cells = ops.cast(ops.bitwise_right_shift(words, 8), "float32") * np.float32(2.0**-24)
@@ -70,12 +71,12 @@ def uniform(seed: Tensor, epoch: Tensor, stream: Tensor, shape: tuple[int, ...])
 
 
 def shuffles(seed: Tensor, epoch: Tensor, count: int, used: Tensor | None = None) -> Tensor:
-    """An order of 0 to count - 1 for every member, (member, count) int32.
+    """A random order of 0 to count - 1 for every member, (member, count) int32.
 
     Args:
         seed, epoch: (member,) int32.
-        count: number of things to put in order.
-        used: (member,) int32, how many of them a member has: these come first; None for all.
+        count: length of the order.
+        used: (member,) int32, the numbers below it come first, in random order; None for all.
     """
     words = _words(seed, epoch, ops.convert_to_tensor(SHUFFLE, "uint32"), count)
     keys = ops.cast(ops.bitwise_right_shift(words, 1), "int32")

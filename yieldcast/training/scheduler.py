@@ -180,15 +180,15 @@ class BlockRunner:
         ended: set[Member] = set()
         for member, values in running:
             if int(values["epoch"]) > len(member.losses):  # else it was saved after its last epoch
-                member.note(float(values["loss"]), float(values["val_loss"]), seconds)
-            if member.lost or not values["running"]:
+                member.add_epoch(float(values["loss"]), float(values["val_loss"]), seconds)
+            if member.fault or not values["running"]:
                 ended.add(member)
         due = time.monotonic() - self.kept > KEEP_SECONDS
         if ended:
             self._fetch()
         for member, _ in running:
-            if member.lost:
-                self.work.failed.append(member.lost)
+            if member.fault:
+                self.work.failed.append(member.fault)
                 self.work.drop(member)
             elif member in ended:
                 self.work.finish(member)

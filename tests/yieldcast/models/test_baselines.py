@@ -65,7 +65,7 @@ def rows(codes, years, states, target=None, seed: int = 0, end: str = "04-30") -
 
 
 def country(seed: int = 1, places: int = 60, first: int = 2000, years: int = 15, gaps: float = 0.1):
-    """A synthetic panel: level per municipality, a trend, noise and gaps; two states."""
+    """A synthetic yield history: level per municipality, a trend, noise and gaps; two states."""
     rng = np.random.default_rng(seed)
     level = rng.normal(2500, 400, (places, 1))
     own = level + 40 * np.arange(years) + rng.normal(0, 250, (places, years))
@@ -110,7 +110,7 @@ def test_formulas_by_hand():
 def test_trend_needs_three_years_and_stays_above_zero():
     two = np.array([[3000, 2000, *[NAN] * 8]])
     assert np.isnan(history_values(two, np.array([1]))[2, 0])
-    falling = np.array([[100, 1100, 2100, *[NAN] * 7]])  # the line gives -900 next year
+    falling = np.array([[100, 1100, 2100, *[NAN] * 7]])  # the trend gives -900 next year
     assert history_values(falling, np.array([1]))[2, 0] == 0
 
 
@@ -136,7 +136,7 @@ def test_formulas_against_numpy_and_scikit_learn(window, lag):
             assert np.isnan(trend[i])
 
 
-# --- naive lines: worked panel and fallbacks ----------------------------------------------------------------
+# --- naive baselines by hand, and their fallbacks ---------------------------------------------------------
 
 
 def worked():
@@ -157,32 +157,32 @@ def worked():
     return own, area, states, train, test
 
 
-def test_hindsight_lines_and_their_fallbacks_by_hand():
+def test_hindsight_baselines_and_their_fallbacks_by_hand():
     own, area, states, train, test = worked()
-    lines = all_baselines(train, test, table(own, 2013, area=area), states, "soybean", PAM, None)
-    assert list(lines) == NAMES
+    found = all_baselines(train, test, table(own, 2013, area=area), states, "soybean", PAM, None)
+    assert list(found) == NAMES
     # 1: own 2017. 2: AA in 2017 is municipality 1 alone. 3: BB has nothing, the nation of 2017 is again
     # municipality 1. 4: CC has no 2017 but ends with 600 in 2014.
-    np.testing.assert_allclose(lines["last_year"].prediction, [1400, 1400, 1400, 600])
-    np.testing.assert_array_equal(lines["last_year"].fallback, [False, True, True, True])
-    assert lines["last_year"].fallback_rows == 3
+    np.testing.assert_allclose(found["last_year"].prediction, [1400, 1400, 1400, 600])
+    np.testing.assert_array_equal(found["last_year"].fallback, [False, True, True, True])
+    assert found["last_year"].fallback_rows == 3
     # 2: (2000 + 2300) / 2; 4: (500 + 600) / 2, both their own.
     # Nation, weighted by area: 2013 (1000 + 3*2000 + 500)/5 = 1500; 2014 (1100 + 600)/2 = 850; 2015 1200;
     # 2016 (1300 + 3*2300)/4 = 2050; 2017 1400: mean 1400.
-    np.testing.assert_allclose(lines["mean_5y"].prediction, [1200, 2150, 1400, 550])
-    assert lines["mean_5y"].fallback_rows == 1
+    np.testing.assert_allclose(found["mean_5y"].prediction, [1200, 2150, 1400, 550])
+    assert found["mean_5y"].fallback_rows == 1
     # 1: +100 a year: 1500. 2 has two years, so AA: 2013 (1000 + 6000)/4 = 1750, 1100, 1200, 2050, 1400;
     # mean 1500, slope (-2*250 + -1*-400 + 0 + 550 + 2*-100)/10 = 25: 1500 + 3*25 = 1575.
     # 3: nation 1500, 850, 1200, 2050, 1400, mean 1400, slope (-200 + 550 + 650 + 0)/10 = 100: 1700.
-    # 4: CC has two years, no line: its newest value, 600.
-    np.testing.assert_allclose(lines["trend_10y"].prediction, [1500, 1575, 1700, 600])
-    assert lines["trend_10y"].fallback_rows == 3
-    assert [lines[n].history for n in NAMES] == [
+    # 4: CC has two years, no trend: its newest value, 600.
+    np.testing.assert_allclose(found["trend_10y"].prediction, [1500, 1575, 1700, 600])
+    assert found["trend_10y"].fallback_rows == 3
+    assert [found[n].history for n in NAMES] == [
         *["hindsight"] * 3, "none", "none", "hindsight", *["public"] * 4,
     ]  # fmt: skip
 
 
-def test_public_lines_take_what_was_out_on_each_rows_own_date():
+def test_public_baselines_use_what_was_public_on_each_rows_own_date():
     own, _, states, train, test = worked()
     # PAM of 2016 comes out on 1 October 2017, of 2017 on 1 October 2018: a window that ends in April 2018
     # knows 2016, one that ends in December 2018 knows 2017, one seen in January 2017 (as_of) knows 2015.
@@ -194,11 +194,11 @@ def test_public_lines_take_what_was_out_on_each_rows_own_date():
         ("04-30", dt.date(2017, 10, 1), 2016),
     ):
         test = rows([1], [2018], states, end=end)
-        lines = all_baselines(train, test, table(own, 2013), states, "soybean", PAM, as_of)
-        assert lines["last_public"].prediction[0] == own[0, newest - 2013]
-        assert lines["mean_5y_public"].prediction[0] == own[0, : newest - 2012].mean()
-        # municipality 1 grows by exactly 100 a year, so every line through it meets 1500 in 2018
-        assert lines["trend_10y_public"].prediction[0] == pytest.approx(1500)
+        found = all_baselines(train, test, table(own, 2013), states, "soybean", PAM, as_of)
+        assert found["last_public"].prediction[0] == own[0, newest - 2013]
+        assert found["mean_5y_public"].prediction[0] == own[0, : newest - 2012].mean()
+        # municipality 1 grows by exactly 100 a year, so every straight line through it meets 1500 in 2018
+        assert found["trend_10y_public"].prediction[0] == pytest.approx(1500)
 
 
 def test_rows_with_different_dates_in_one_call():
@@ -209,22 +209,22 @@ def test_rows_with_different_dates_in_one_call():
             "dynamic", "static", "target_kg_ha", "municipality", "harvest_year", "state", "window_end")),
         april.dynamic_names, april.static_names,
     )  # fmt: skip
-    lines = all_baselines(train, both, table(own, 2013), states, "soybean", PAM, None)
-    np.testing.assert_array_equal(lines["last_public"].prediction, [1300, 1400])
+    found = all_baselines(train, both, table(own, 2013), states, "soybean", PAM, None)
+    np.testing.assert_array_equal(found["last_public"].prediction, [1300, 1400])
 
 
-def test_the_training_mean_is_the_last_resort_and_knows_its_date():
+def test_the_training_mean_is_the_last_fallback_and_of_public_years():
     # no yields at all before 2018 in the table: only training rows are left
     own = np.full((4, 6), NAN)
     _, _, states, _, test = worked()
     train = rows([1, 1, 1], [2013, 2016, 2017], states, [600, 800, 4000])
-    lines = all_baselines(train, test, table(own, 2013), states, "soybean", PAM, None)
-    np.testing.assert_allclose(lines["last_year"].prediction, 1800)  # (600 + 800 + 4000) / 3
-    np.testing.assert_allclose(lines["last_public"].prediction, 700)  # 2017 is not out in April 2018
-    assert lines["mean_5y_public"].fallback_rows == 4
+    found = all_baselines(train, test, table(own, 2013), states, "soybean", PAM, None)
+    np.testing.assert_allclose(found["last_year"].prediction, 1800)  # (600 + 800 + 4000) / 3
+    np.testing.assert_allclose(found["last_public"].prediction, 700)  # 2017 is not out in April 2018
+    assert found["mean_5y_public"].fallback_rows == 4
 
 
-def test_without_areas_the_state_mean_is_plain_and_with_some_only_those_weigh():
+def test_state_means_are_weighted_by_the_areas_that_are_known():
     own = np.array([[1000.0], [2000.0], [4000.0]])
     states = {1: "AA", 2: "AA", 3: "AA"}
     assert YieldHistory.of(table(own, 2017), states, "soybean").state[0, 0] == pytest.approx(7000 / 3)
@@ -236,14 +236,14 @@ def test_without_areas_the_state_mean_is_plain_and_with_some_only_those_weigh():
     )
 
 
-def test_no_training_row_was_public_so_the_boosted_line_falls_back_and_says_so():
+def test_without_a_public_training_row_the_boosted_baseline_falls_back_and_says_so():
     own, states = np.tile(np.arange(2000.0, 2600, 100), (30, 1)), dict.fromkeys(range(1, 31), "AA")
     train, test = split(own, states, 2013, [2017], [2018])
-    lines = all_baselines(train, test, table(own, 2013), states, "soybean", PAM, None)
-    line = lines["boosted_history_public"]
-    np.testing.assert_array_equal(line.prediction, lines["mean_5y_public"].prediction)
-    assert line.fallback_rows == len(test) == 30
-    assert lines["boosted_history"].fallback_rows == 0
+    found = all_baselines(train, test, table(own, 2013), states, "soybean", PAM, None)
+    boosted = found["boosted_history_public"]
+    np.testing.assert_array_equal(boosted.prediction, found["mean_5y_public"].prediction)
+    assert boosted.fallback_rows == len(test) == 30
+    assert found["boosted_history"].fallback_rows == 0
 
 
 def test_order_of_rows_and_of_the_table_does_not_matter():
@@ -262,9 +262,9 @@ def test_order_of_rows_and_of_the_table_does_not_matter():
 def test_gaps_in_years_are_years_without_values():
     own, _, states, train, _ = worked()
     yields = table(own, 2013).drop_sel(harvest_year=[2014, 2017])
-    lines = all_baselines(train, rows([1], [2018], states), yields, states, "soybean", PAM, None)
-    assert lines["last_year"].fallback_rows == 1
-    assert lines["mean_5y"].prediction[0] == pytest.approx((1000 + 1200 + 1300) / 3)
+    found = all_baselines(train, rows([1], [2018], states), yields, states, "soybean", PAM, None)
+    assert found["last_year"].fallback_rows == 1
+    assert found["mean_5y"].prediction[0] == pytest.approx((1000 + 1200 + 1300) / 3)
 
 
 # --- leaks --------------------------------------------------------------------------------------------------
@@ -291,7 +291,7 @@ def test_later_yields_change_nothing(seed):
     assert not same(before, later, ["last_year"])
 
 
-def test_public_lines_do_not_learn_from_unpublished_training_rows_nor_from_the_test_target():
+def test_public_baselines_do_not_learn_from_unpublished_training_rows_nor_from_the_test_target():
     own, yields, states = country(3)
     train, test = split(own, states, 2000, range(2008, 2014), [2014])
     before = all_baselines(train, test, yields, states, "soybean", PAM, None)
@@ -325,27 +325,27 @@ def test_a_forecast_dated_after_publication_still_does_not_read_its_own_year():
     own, _, states, train, test = worked()
     late = all_baselines(train, test, table(own, 2013), states, "soybean", PAM, dt.date(2025, 1, 1))
     assert late["last_public"].prediction[0] == 1400
-    assert max(line.prediction.max() for line in late.values()) < 9000
+    assert max(one.prediction.max() for one in late.values()) < 9000
 
 
 def test_a_shuffled_target_cannot_be_learned():
     own, _, states = country(5, places=150, gaps=0)
     rng = np.random.default_rng(6)
-    noise = rng.permuted(own, axis=None)  # the yields of all places and years, dealt out anew
+    noise = rng.permuted(own, axis=None)  # the yields of all places and years, permuted
     train, test = split(noise, states, 2000, range(2008, 2014), [2014])
-    lines = all_baselines(train, test, table(noise, 2000), states, "soybean", PAM, None)
+    found = all_baselines(train, test, table(noise, 2000), states, "soybean", PAM, None)
     for name in NAMES:
         # 150 rows without any relation: sd of r is 1/sqrt(149) = 0.08; four of them
-        assert abs(score(lines[name].prediction, test.target_kg_ha).r) < 0.33, name
+        assert abs(score(found[name].prediction, test.target_kg_ha).r) < 0.33, name
 
 
 def test_a_constant_does_not_beat_last_year_where_municipalities_differ():
     for seed in range(3):
         own, yields, states = country(seed)
         train, test = split(own, states, 2000, range(2008, 2014), [2014])
-        lines = all_baselines(train, test, yields, states, "soybean", PAM, None)
+        found = all_baselines(train, test, yields, states, "soybean", PAM, None)
         constant = np.full(len(test), train.target_kg_ha.mean())
-        naive = score(lines["last_year"].prediction, test.target_kg_ha)
+        naive = score(found["last_year"].prediction, test.target_kg_ha)
         assert naive.rmse_kg_ha < score(constant, test.target_kg_ha).rmse_kg_ha
         assert naive.r > 0.5
 
@@ -355,24 +355,24 @@ def test_weather_models_find_a_weather_signal_and_repeat_exactly():
     train, test = split(own, states, 2000, range(2008, 2014), [2014])
     signal = [2000 + 100 * s.dynamic[:, 2, 1] for s in (train, test)]
     train = SampleSet(**{**vars(train), "target_kg_ha": signal[0]})
-    lines = all_baselines(train, test, yields, states, "soybean", PAM, None)
-    assert score(lines["ridge"].prediction, signal[1]).r > 0.99
-    assert score(lines["boosted_weather"].prediction, signal[1]).r > 0.9
-    assert same(lines, all_baselines(train, test, yields, states, "soybean", PAM, None), NAMES)
+    found = all_baselines(train, test, yields, states, "soybean", PAM, None)
+    assert score(found["ridge"].prediction, signal[1]).r > 0.99
+    assert score(found["boosted_weather"].prediction, signal[1]).r > 0.9
+    assert same(found, all_baselines(train, test, yields, states, "soybean", PAM, None), NAMES)
 
 
-# --- public lines of many dates share their trees -----------------------------------------------------------
+# --- public baselines of many dates share their trees -----------------------------------------------------
 
 
 def as_of(own, yields, states, date: dt.date, fitted: dict) -> dict[str, Baseline]:
-    """The public lines for 2014 on a date, with the trees that are there."""
+    """The public baselines for 2014 on a date; `fitted` holds trees of earlier calls."""
     train, test = split(own, states, 2000, range(2008, 2014), [2014])
-    panel = YieldHistory.of(yields, states, "soybean")
-    placed = panel.rows(test, yield_history.lag(test, test.window_end, PAM, date))
-    return public_baselines(panel, placed, train, test, fitted)
+    history = YieldHistory.of(yields, states, "soybean")
+    placed = history.rows(test, yield_history.lag(test, test.window_end, PAM, date))
+    return public_baselines(history, placed, train, test, fitted)
 
 
-def test_public_lines_are_those_of_all_lines_and_trees_are_fitted_once_a_newest_year():
+def test_public_baselines_are_those_of_all_baselines_and_trees_are_fitted_once_a_newest_year():
     own, yields, states = country(9)
     train, test = split(own, states, 2000, range(2008, 2014), [2014])
     fitted: dict = {}
@@ -384,23 +384,23 @@ def test_public_lines_are_those_of_all_lines_and_trees_are_fitted_once_a_newest_
     shared += [as_of(own, yields, states, date, fitted) for date in dates[1:]]
     assert list(fitted) == [(2012, 2), (2013, 1)]
     assert fitted[2012, 2] is trees[2012, 2]
-    for date, lines in zip(dates, shared, strict=True):
+    for date, found in zip(dates, shared, strict=True):
         alone = all_baselines(train, test, yields, states, "soybean", PAM, date)
-        assert list(lines) == PUBLIC
-        assert {line.history for line in lines.values()} == {"public"}
-        assert same(lines, alone, PUBLIC)
+        assert list(found) == PUBLIC
+        assert {one.history for one in found.values()} == {"public"}
+        assert same(found, alone, PUBLIC)
     assert not same(shared[0], shared[2], ["boosted_history_public"])
 
 
-def test_shared_trees_still_see_the_weather_of_their_own_date():
+def test_shared_trees_predict_from_the_weather_of_each_date():
     own, yields, states = country(10)
     fitted: dict = {}
     before = as_of(own, yields, states, dt.date(2014, 4, 15), fitted)
     train, test = split(own, states, 2000, range(2008, 2014), [2014])
     later = SampleSet(**{**vars(test), "dynamic": test.dynamic + 3})
-    panel = YieldHistory.of(yields, states, "soybean")
-    placed = panel.rows(test, yield_history.lag(test, test.window_end, PAM, dt.date(2014, 4, 15)))
-    after = public_baselines(panel, placed, train, later, fitted)
+    history = YieldHistory.of(yields, states, "soybean")
+    placed = history.rows(test, yield_history.lag(test, test.window_end, PAM, dt.date(2014, 4, 15)))
+    after = public_baselines(history, placed, train, later, fitted)
     assert len(fitted) == 1
     assert same(before, after, PUBLIC[:3])
     assert not same(before, after, PUBLIC[3:])
@@ -421,11 +421,11 @@ def test_errors_say_what_to_do():
         all_baselines(hole, test, yields, states, "soybean", PAM, None)
     with pytest.raises(MissingDataError, match="training and test years"):
         check_order([], [2018])
-    with pytest.raises(MissingDataError, match="no municipality or no year"):
+    with pytest.raises(MissingDataError, match="no municipality or no harvest year of soybean"):
         YieldHistory.of(yields.isel(harvest_year=[]), states, "soybean")
 
 
-def test_nothing_public_at_all_is_an_error_and_not_a_guess():
+def test_no_public_yield_at_all_is_an_error():
     own, states = np.full((2, 2), 3000.0), {1: "AA", 2: "AA"}
     train, test = split(own, states, 2017, [2017], [2018])
     with pytest.raises(MissingDataError, match="last_public: expected yields of 2016 or before") as error:
@@ -433,24 +433,24 @@ def test_nothing_public_at_all_is_an_error_and_not_a_guess():
     assert "earlier years" in error.value.hint
 
 
-def test_places_unknown_to_the_yields_table_are_forecast_all_the_same():
+def test_places_that_the_yields_table_lacks_get_baselines_too():
     own, _, states, train, _ = worked()
     stranger = rows([99], [2018], {99: "ZZ"})
-    lines = all_baselines(train, stranger, table(own, 2013), states, "soybean", PAM, None)
-    assert all(np.isfinite(line.prediction).all() for line in lines.values())
-    assert lines["last_year"].prediction[0] == 1400  # the nation in 2017
+    found = all_baselines(train, stranger, table(own, 2013), states, "soybean", PAM, None)
+    assert all(np.isfinite(one.prediction).all() for one in found.values())
+    assert found["last_year"].prediction[0] == 1400  # the nation in 2017
     nobody = all_baselines(train, stranger, table(own, 2013), {}, "soybean", PAM, None)
     assert nobody["last_year"].prediction[0] == 1400
 
 
-def test_a_soil_column_that_is_all_missing_is_no_obstacle():
+def test_a_soil_column_without_values_is_ignored():
     own, yields, states = country(8, places=20)
     train, test = (
         SampleSet(**{**vars(s), "static": np.where([True, False, False], NAN, s.static)})
         for s in split(own, states, 2000, range(2010, 2013), [2014])
     )
-    lines = all_baselines(train, test, yields, states, "soybean", PAM, None)
-    assert all(np.isfinite(line.prediction).all() for line in lines.values())
+    found = all_baselines(train, test, yields, states, "soybean", PAM, None)
+    assert all(np.isfinite(one.prediction).all() for one in found.values())
 
 
 # --- real data ----------------------------------------------------------------------------------------------
@@ -483,14 +483,14 @@ def test_soybean_2018_has_the_known_scores(pam):
     train = all_rows.take(all_rows.harvest_year < 2018)
     test = all_rows.take(all_rows.harvest_year == 2018)
     begun = time.process_time()
-    lines = all_baselines(train, test, yields, states, "soybean", PAM, None)
+    found = all_baselines(train, test, yields, states, "soybean", PAM, None)
     assert time.process_time() - begun < 15
     # reference figures of the data set's README: r 0.635, MAPE 9.6 %, RMSE 450; with yields to Y-2 RMSE 653,
     # both on the rows that have a value of their own
-    own_2017 = ~lines["last_year"].fallback
-    naive = score(lines["last_year"].prediction[own_2017], test.target_kg_ha[own_2017])
+    own_2017 = ~found["last_year"].fallback
+    naive = score(found["last_year"].prediction[own_2017], test.target_kg_ha[own_2017])
     assert (round(naive.r, 3), round(naive.mape_pct, 1), round(naive.rmse_kg_ha)) == (0.635, 9.6, 450)
-    own_2016 = ~lines["last_public"].fallback
-    public = score(lines["last_public"].prediction[own_2016], test.target_kg_ha[own_2016])
+    own_2016 = ~found["last_public"].fallback
+    public = score(found["last_public"].prediction[own_2016], test.target_kg_ha[own_2016])
     assert round(public.rmse_kg_ha) == 653
-    assert all(np.isfinite(line.prediction).all() for line in lines.values())
+    assert all(np.isfinite(one.prediction).all() for one in found.values())

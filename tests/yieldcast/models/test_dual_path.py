@@ -10,7 +10,7 @@ from yieldcast.config import NetworkSettings
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.yield_history import HISTORY_BASELINE
 from yieldcast.models import dual_path
-from yieldcast.models import scaling as model_scaling
+from yieldcast.models.scaling import Scaling, scaling_of_member
 
 
 def rows(n=40, steps=5, seed=0):
@@ -35,7 +35,7 @@ SMALL = NetworkSettings(lstm_units=(5, 3), static_units=(4,), head_units=(6, 2))
 
 def test_scaling_is_of_the_rows_given_only():
     some = rows()
-    scaling = model_scaling.Scaling.fit(some)
+    scaling = Scaling.fit(some)
     np.testing.assert_allclose(scaling.dynamic_low, some.dynamic.min(axis=(0, 1)), rtol=1e-6)
     np.testing.assert_allclose(
         scaling.static_range, np.ptp(some.static[~np.isnan(some.static).any(1)], axis=0), rtol=0.3
@@ -45,7 +45,7 @@ def test_scaling_is_of_the_rows_given_only():
 
 def test_inputs_reach_the_paths_between_0_and_1_and_missing_soil_at_its_mean():
     some = rows()
-    scaling = model_scaling.Scaling.fit(some)
+    scaling = Scaling.fit(some)
     network = dual_path.build_network(SMALL, scaling, 5)
     look = keras.Model(
         network.input, [network.get_layer("weather_0_1").output, network.get_layer("static_0_1").output]
@@ -63,7 +63,7 @@ def test_a_constant_input_stays_finite():
     some = rows()
     some.static[:, 4] = 7
     some.static[:, 0] = np.nan
-    network = dual_path.build_network(SMALL, model_scaling.Scaling.fit(some), 5)
+    network = dual_path.build_network(SMALL, Scaling.fit(some), 5)
     assert np.isfinite(dual_path.predict(network, some)).all()
     # A soil column that no fitted row had says nothing about a place that has it.
     later = rows()
@@ -75,7 +75,7 @@ def test_a_constant_input_stays_finite():
 
 
 def test_the_network_is_figure_1():
-    network = dual_path.build_network(SMALL, model_scaling.Scaling.fit(rows()), 5)
+    network = dual_path.build_network(SMALL, Scaling.fit(rows()), 5)
     kinds = [type(layer).__name__ for layer in network.layers]
     assert kinds.count("LSTM") == 2
     assert kinds.count("GaussianNoise") == kinds.count("Concatenate") == 1
@@ -93,7 +93,7 @@ def test_the_network_is_figure_1():
 
 def test_noise_acts_in_training_only_with_the_given_spread():
     some = rows(400)
-    network = dual_path.build_network(SMALL, model_scaling.Scaling.fit(some), 5)
+    network = dual_path.build_network(SMALL, Scaling.fit(some), 5)
     noise = keras.Model(network.input["weather"], network.get_layer("noise").output)
     clean = np.asarray(noise(some.dynamic, training=False))
     spread = np.asarray(noise(some.dynamic, training=True)) - clean
@@ -105,7 +105,7 @@ def test_noise_acts_in_training_only_with_the_given_spread():
 
 def test_the_output_is_kg_ha_of_the_scaled_output():
     some = rows()
-    scaling = model_scaling.Scaling.fit(some)
+    scaling = Scaling.fit(some)
     network = dual_path.build_network(SMALL, scaling, 5)
     inner = dual_path.scaled_model(network).predict(dual_path.model_inputs(some), verbose=0)[:, 0]
     np.testing.assert_allclose(
@@ -115,7 +115,7 @@ def test_the_output_is_kg_ha_of_the_scaled_output():
 
 def test_a_saved_member_loads_without_yieldcast(tmp_path):
     some = rows()
-    network = dual_path.build_network(SMALL, model_scaling.Scaling.fit(some), 5)
+    network = dual_path.build_network(SMALL, Scaling.fit(some), 5)
     network.save(tmp_path / "m.keras")
     np.savez(tmp_path / "x.npz", **dual_path.model_inputs(some))
     code = (
@@ -133,7 +133,7 @@ DEPARTS = SMALL.model_copy(update={"scaling": "deviation", "target": "departure"
 NAMES = (*"uvwx", HISTORY_BASELINE, "z")
 
 
-def with_a_line():
+def with_a_baseline():
     some = rows()
     some.static[:, 4] = some.target_kg_ha + np.linspace(-400, 600, 40)  # departures -400 ... 600 with a turn
     some.static[:, 4] -= 2 * np.linspace(-400, 600, 40)
@@ -141,8 +141,8 @@ def with_a_line():
 
 
 def test_deviation_scaling_brings_inputs_to_mean_0_and_deviation_1():
-    some = with_a_line()
-    scaling = model_scaling.Scaling.fit(some, settings=DEPARTS)
+    some = with_a_baseline()
+    scaling = Scaling.fit(some, settings=DEPARTS)
     network = dual_path.build_network(DEPARTS, scaling, 5, NAMES)
     look = keras.Model(
         network.input, [network.get_layer("weather_0_1").output, network.get_layer("static_0_1").output]
@@ -159,33 +159,33 @@ def test_deviation_scaling_brings_inputs_to_mean_0_and_deviation_1():
     np.testing.assert_allclose(static[~there], 0, atol=1e-6)  # missing soil at its mean
 
 
-def test_a_departure_is_added_to_the_history_line():
+def test_a_departure_is_added_to_the_history_baseline():
     # Departures rise evenly from -400 to 600: mean 100; deviation of 40 even steps over 1000:
     # 1000 / 39 x root((40^2 - 1) / 12) = 295.985.
-    some = with_a_line()
-    scaling = model_scaling.Scaling.fit(some, settings=DEPARTS)
+    some = with_a_baseline()
+    scaling = Scaling.fit(some, settings=DEPARTS)
     assert scaling.target_mean == pytest.approx(100, abs=0.01)
     assert scaling.target_sd == pytest.approx(295.985, abs=0.01)
     network = dual_path.build_network(DEPARTS, scaling, 5, NAMES)
     inner = dual_path.scaled_model(network).predict(dual_path.model_inputs(some), verbose=0)[:, 0]
     by_hand = inner * scaling.target_sd + scaling.target_mean + some.static[:, 4]
     np.testing.assert_allclose(dual_path.predict(network, some), by_hand, rtol=1e-5)
-    unscaled = model_scaling.Scaling.fit(some, scale_target=False, settings=DEPARTS)
+    unscaled = Scaling.fit(some, scale_target=False, settings=DEPARTS)
     assert (unscaled.target_mean, unscaled.target_sd) == (0, 1)
 
 
 @pytest.mark.parametrize("settings", [SMALL, DEPARTS])
 @pytest.mark.parametrize("scale_target", [True, False])
 def test_the_scaling_of_a_saved_member_is_the_one_it_was_built_with(tmp_path, settings, scale_target):
-    some = with_a_line()
+    some = with_a_baseline()
     some.static[:, 0] = np.nan  # a column without a value, and one that never changes
     some.static[:, 5] = 7
-    scaling = model_scaling.Scaling.fit(some, scale_target, settings)
+    scaling = Scaling.fit(some, scale_target, settings)
     network = dual_path.build_network(settings, scaling, 5, NAMES)
     network.save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras", compile=False)
     for member in (network, loaded):
-        found = dual_path.scaling_of_member(member)
+        found = scaling_of_member(member)
         for field in fields(scaling):
             expected = getattr(scaling, field.name)
             np.testing.assert_allclose(

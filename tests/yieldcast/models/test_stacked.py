@@ -113,9 +113,9 @@ DEPARTS = FLAT.model_copy(update={"scaling": "deviation", "target": "departure"}
 
 @pytest.fixture(scope="module")
 def departing(rows):
-    """Rows with a history line that says something of the yield, but not all."""
-    line = 0.5 * rows.target_kg_ha + 0.5 * rows.target_kg_ha.mean() + 50 * np.sin(np.arange(len(rows)))
-    static = np.hstack([rows.static, line[:, None].astype(np.float32)])
+    """Rows with a history baseline that explains part of the yield."""
+    baseline = 0.5 * rows.target_kg_ha + 0.5 * rows.target_kg_ha.mean() + 50 * np.sin(np.arange(len(rows)))
+    static = np.hstack([rows.static, baseline[:, None].astype(np.float32)])
     names = (*rows.static_names, HISTORY_BASELINE)
     return replace(rows, dynamic=rows.dynamic[:, :3], static=static, static_names=names)
 

@@ -40,7 +40,7 @@ train_run(store, "soybean", range(2011, 2015), seeds, Path(out), settings, strat
 
 
 class Devices:
-    """Stands for devices of which only kind and number matter."""
+    """Devices with a kind and a number only."""
 
     def __init__(self, kind, replicas):
         self.kind, self.replicas = kind, replicas
@@ -61,7 +61,7 @@ class Devices:
         (Devices("CPU", 1), 3, 16, None, Placement(2, 1, 2)),
     ],
 )
-def test_members_are_spread_over_what_is_there(monkeypatch, devices, members, widest, block, plan):
+def test_members_are_spread_over_threads_and_devices(monkeypatch, devices, members, widest, block, plan):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
     assert choose_placement(devices, members, widest, block) == plan
 

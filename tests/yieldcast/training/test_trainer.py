@@ -92,11 +92,11 @@ def test_more_seeds_extend_a_run_and_other_settings_do_not(small_store, tiny_set
     out = tmp_path / "run"
     train_run(small_store, "soybean", YEARS, [1], out, tiny_settings)
     before = (out / "members" / "member_001.keras").read_bytes()
-    told = []
-    longer = train_run(small_store, "soybean", YEARS, [1, 2], out, tiny_settings, notice=told.append)
+    notices = []
+    longer = train_run(small_store, "soybean", YEARS, [1, 2], out, tiny_settings, notice=notices.append)
     assert longer.seeds() == [1, 2]
     assert (out / "members" / "member_001.keras").read_bytes() == before
-    assert any("1 of 2 members" in line for line in told)
+    assert any("1 of 2 members" in line for line in notices)
     quiet = tiny_settings.network.model_copy(update={"noise": 0.0})
     other = tiny_settings.model_copy(update={"network": quiet})
     with pytest.raises(RunError, match=r"differs in: network\.noise") as caught:
@@ -135,7 +135,7 @@ def test_a_damaged_member_says_which_and_what_to_do(small_store, tiny_settings, 
     path.write_bytes(content[:1000])
     with pytest.raises(RunError, match="member 1") as caught:
         run.load_member(1)
-    assert "trained anew" in caught.value.hint
+    assert "it is trained again" in caught.value.hint
 
 
 def test_a_store_that_grew_still_continues_a_run(small, tiny_settings, tmp_path):
@@ -160,7 +160,7 @@ def test_a_member_of_another_shape_is_refused(run, small_store, tiny_settings, t
         Run.open(other.path).load_member(1)
 
 
-def test_what_a_killed_writer_left_is_removed_and_nothing_else(small_store, tiny_settings, tmp_path):
+def test_leftovers_of_a_killed_writer_are_removed_and_nothing_else(small_store, tiny_settings, tmp_path):
     out = tmp_path / "run"
     train_run(small_store, "soybean", YEARS, [1], out, tiny_settings)
     left = [out / ".run.77.tmp.json", out / "members" / ".member_002.77.tmp.keras"]
@@ -213,7 +213,7 @@ def test_validation_rows_are_disjoint_and_follow_the_setting(rows):
         split_validation(rows.take(rows.harvest_year == 2012), late, seed=5)
 
 
-def test_members_take_turns_in_leaving_out_a_year(rows):
+def test_each_member_leaves_out_one_year_in_turn(rows):
     each = TrainingSettings(validation="each_year")
     for seed, year in ((1, 2011), (2, 2012), (4, 2014), (5, 2011), (30, 2012)):
         assert held_year(rows.harvest_year, seed) == year
@@ -247,7 +247,7 @@ def test_members_that_left_out_different_years_train_as_alone(
     assert not close(weights(alone, 5), weights(forecast_run, 2))
 
 
-def test_rows_that_teach_nothing_are_refused(rows):
+def test_rows_that_nothing_can_be_learnt_from_are_refused(rows):
     with pytest.raises(MissingDataError, match="empty"):
         trainer.check_trainable(rows.take(np.zeros(len(rows), bool)))
     with pytest.raises(MissingDataError, match="one municipality"):
@@ -282,7 +282,7 @@ def test_training_learns_the_known_response(tmp_path):
     assert run.records()[0]["best_validation_loss"] < 0.5
 
 
-def test_a_failed_loss_names_its_member_and_keeps_the_others(
+def test_a_loss_that_is_not_finite_names_its_member_and_the_others_are_kept(
     run, small_store, tiny_settings, tmp_path, monkeypatch
 ):
     def poison(self, run):
@@ -308,8 +308,8 @@ def long(small_store, tiny_settings, tmp_path_factory):
     return settings, train_run(small_store, "soybean", YEARS, [1, 2, 3], out, settings)
 
 
-@pytest.mark.parametrize("how", ["Ctrl-C", "an error in a lane"])
-def test_stopped_in_the_middle_it_goes_on_from_the_same_epoch(long, small_store, tmp_path, how):
+@pytest.mark.parametrize("how", ["Ctrl-C", "an error in a thread"])
+def test_stopped_in_the_middle_it_continues_from_the_same_epoch(long, small_store, tmp_path, how):
     settings, undisturbed = long
     heard = []
     # A shell that starts the tests in the background has SIGINT ignored.
@@ -342,7 +342,7 @@ def test_stopped_in_the_middle_it_goes_on_from_the_same_epoch(long, small_store,
     assert not list((out / "unfinished").iterdir())
 
 
-def test_a_damaged_unfinished_member_is_trained_anew(run, small_store, tiny_settings, tmp_path):
+def test_a_damaged_unfinished_member_is_trained_again(run, small_store, tiny_settings, tmp_path):
     out = tmp_path / "run"
     train_run(small_store, "soybean", YEARS, [2], out, tiny_settings)
     (out / "unfinished" / "member_001.npz").write_bytes(b"PK no archive")
@@ -385,7 +385,7 @@ def test_a_block_shrinks_when_its_members_stop(run, small_store, tiny_settings, 
     assert all(close(weights(shrunk, seed), weights(plain, seed)) for seed in seeds)
 
 
-def test_members_under_way_are_not_taken_up_by_another_training(small_store, tiny_settings, tmp_path):
+def test_unfinished_members_are_not_continued_by_another_training(small_store, tiny_settings, tmp_path):
     def interrupt(epoch):
         raise KeyboardInterrupt
 
