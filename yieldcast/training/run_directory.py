@@ -1,17 +1,17 @@
-"""The run directory: trained members with everything they were made from.
+"""The run directory: trained members with everything they were made from::
 
-run.json            crop, train years, inputs, synthetic or not, data fingerprints, versions, format
-config.toml         the config file as given (empty if there was none)
-resolved.json       every setting as used
-model.py            with `model.build`: source of the module that builds the network
-calendar.csv        the calendar as used; regions.json: larger region of each state, for states without rows
-members/            member_001.keras ... plain Keras, and member_001.json: epochs, best loss, seconds,
-                    devices and versions it was trained with
-history/            member_001.csv ... loss per epoch
-worker-1/           empty; locked by the second of several hosts while it trains
-unfinished/         member_007.npz ... state of members whose training was interrupted
-model_card.md       summary of the run for readers
-evaluation-*.json   scores, written by `yieldcast evaluate`
+    run.json            crop, train years, inputs, synthetic or not, data fingerprints, versions, format
+    config.toml         the config file as given (empty if there was none)
+    resolved.json       every setting as used
+    model.py            with `model.build`: source of the module that builds the network
+    calendar.csv        the calendar as used; regions.json: larger region of each state
+    members/            member_001.keras ... plain Keras, and member_001.json: epochs, best loss, seconds,
+                        devices and versions it was trained with
+    history/            member_001.csv ... loss per epoch
+    worker-1/           empty; locked by the second of several hosts while it trains
+    unfinished/         member_007.npz ... state of members whose training was interrupted
+    model_card.md       summary of the run for readers
+    evaluation-*.json   scores, written by `yieldcast evaluate`
 """
 
 from __future__ import annotations
