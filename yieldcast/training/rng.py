@@ -46,7 +46,7 @@ def bits(key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]) -> tuple[Te
 
 
 def normal(seed: Tensor, epoch: Tensor, stream: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Standard normal numbers, (member, *shape), by the inverse of the distribution function.
+    """Standard normal numbers, (member, ``*shape``), by the inverse of the distribution function.
 
     Args:
         seed: (member,) int32.
@@ -63,7 +63,7 @@ def normal(seed: Tensor, epoch: Tensor, stream: Tensor, shape: tuple[int, ...]) 
 
 
 def uniform(seed: Tensor, epoch: Tensor, stream: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Uniform numbers in [0, 1), (member, *shape) float32; arguments as for `normal`."""
+    """Uniform numbers in [0, 1), (member, ``*shape``) float32; arguments as for `normal`."""
     words = _words(seed, epoch, stream, int(np.prod(shape)))
     # 24 bits: every value is exact in float32, and the largest stays below 1.
     cells = ops.cast(ops.bitwise_right_shift(words, 8), "float32") * np.float32(2.0**-24)
