@@ -1,4 +1,4 @@
-"""CONAB: numbers of two styles, the layout asserted, each row once, totals as published."""
+"""CONAB: two number formats, checked layout, each row once, totals as published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live services, one small request each: what no stand-in can prove. Off unless YIELDCAST_LIVE=1.
+"""The live services, one small request each: what no test server can prove. Off unless YIELDCAST_LIVE=1.
 
     YIELDCAST_LIVE=1 .venv/bin/python -m pytest tests/data_fetchers/test_live.py
 

@@ -1,4 +1,4 @@
-"""NASA POWER: cells, requests, whole answers only, months from days."""
+"""NASA POWER: cells, requests, complete answers only, months from days."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_years_before_1981_are_said_and_no_run_waits_for_them():
     assert weather_requests(STATIC, range(1970, 1976), TODAY)[0] == []
 
 
-def test_no_parts_no_table(tmp_path, power):
+def test_without_requests_there_is_no_table(tmp_path, power):
     with pytest.raises(MissingDataError, match="none of the requested months"):
         read_weather(RequestCache(tmp_path), power, [], STATIC)
 
@@ -411,7 +411,7 @@ def test_requests_start_a_second_apart():
 @pytest.mark.parametrize(
     ("fetched", "today", "missing_days", "stale"),
     [
-        # the part ends with April 2021; MERRA-2 has taken its place by 1 August
+        # the request ends with April 2021; MERRA-2 has replaced it by 1 August
         ("2021-05-12", "2021-07-31", 0, False),
         ("2021-05-12", "2021-08-01", 0, True),
         ("2021-08-01", "2022-08-01", 0, False),

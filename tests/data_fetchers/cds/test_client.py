@@ -36,7 +36,7 @@ from yieldcast.errors import FetchError
 
 @dataclass(frozen=True)
 class Small:
-    """A source over `Cds`, as era5.py and seas5.py are; a part of several years can be split."""
+    """A source over `Cds`, as those of ERA5 and SEAS5; a request of several years can be split."""
 
     cds: Cds
     wanted_points: int = 4
@@ -91,7 +91,7 @@ def test_without_api_in_the_path(cds, cds_server, job, target):
     assert target.stat().st_size > 0
 
 
-def test_what_is_waited_for_is_said(now, cds, cds_server, tmp_path):
+def test_the_state_of_a_job_is_reported(now, cds, cds_server, tmp_path):
     cds_server.set(polls_queued=3, polls_running=3)
     said = []
 
@@ -166,7 +166,7 @@ def test_answers_of_another_shape(cds, cds_server, job, target, body, match):
     assert match == POST or len(posts(cds_server)) == 1
 
 
-def test_polls_bear_some_bad_answers(cds, cds_server, job, target):
+def test_some_polls_may_fail(cds, cds_server, job, target):
     cds_server.set(polls_running=6)
     poll = {"match": "?log=True", "times": 1}
     cds_server.faults(
@@ -328,7 +328,7 @@ def test_pauses_grow_to_the_longest(cds, cds_server, monkeypatch, job, target):
     assert pauses == [1.0, 1.5, 2.25, 3.0, 3.0, 3.0]
 
 
-def test_the_age_of_a_job_that_is_taken_up_again_is_told(now, cds, cds_server, job, target):
+def test_the_creation_time_of_a_continued_job_is_recorded(now, cds, cds_server, job, target):
     facts = cds.retrieve(DATASET, REQUEST, target, job)
     assert facts["created"] == now.isoformat()
     with Account(cds.url) as account, account.asking() as api:

@@ -1,4 +1,4 @@
-"""Parts on disk: whatever step a process dies at, the earlier part or all of the new one is there."""
+"""Cache of answers: at whatever step a process dies, the earlier or the new answer is complete."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def _commit(cache: RequestCache, text: str, fetched: str) -> bool:
     return cache.commit(REQUEST, {"fetched": fetched})
 
 
-def test_a_part_is_verified_only_with_its_contents_and_request(tmp_path):
+def test_an_answer_is_verified_only_with_its_contents_and_request(tmp_path):
     cache = RequestCache(tmp_path)
     assert cache.verified(REQUEST) is None
     assert _commit(cache, "one", "2026-01-01T00:00:00+00:00") is False
@@ -45,7 +45,7 @@ def test_another_request_is_another_file():
 
 
 @pytest.mark.parametrize("name", ["../evil", "Name", "", "a/b", ".hidden", "x" * 90])
-def test_names_that_could_leave_the_shelf_are_refused(name):
+def test_names_that_could_leave_the_cache_are_refused(name):
     with pytest.raises(ValueError, match="plain file name"):
         Request("ibge", name, {})
 
@@ -58,7 +58,7 @@ def test_a_broken_sidecar_is_no_sidecar(tmp_path, sidecar):
     assert cache.verified(REQUEST) is None
 
 
-def test_dying_at_any_step_leaves_the_old_or_the_new_part(tmp_path, monkeypatch):
+def test_dying_at_any_step_leaves_the_old_or_the_new_answer(tmp_path, monkeypatch):
     """Counts the steps of a commit that change the disk, and dies before and after each of them."""
     steps = ("replace", "link", "fsync", "unlink")
     real = {name: getattr(os, name) for name in steps}
@@ -155,7 +155,7 @@ def test_a_split_stands_for_its_children(tmp_path):
     assert [path.read_text() for _, path, _ in cache.leaves(REQUEST)] == ["b"]
 
 
-def test_a_forgotten_part_is_asked_for_again_and_its_next_answer_is_believed(tmp_path):
+def test_a_forgotten_answer_is_fetched_again(tmp_path):
     cache = RequestCache(tmp_path)
     _commit(cache, "half", "2026-01-01T00:00:00+00:00")
     cache.forget(REQUEST)
@@ -192,7 +192,7 @@ def test_job_notes_survive_and_broken_ones_are_empty(tmp_path):
     assert job.load() == {}
 
 
-def test_a_full_disk_names_the_file_and_keeps_the_old_part(tmp_path, monkeypatch):
+def test_a_full_disk_names_the_file_and_keeps_the_old_answer(tmp_path, monkeypatch):
     cache = RequestCache(tmp_path)
     _commit(cache, "old", "2026-01-01T00:00:00+00:00")
 

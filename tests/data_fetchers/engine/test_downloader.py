@@ -19,7 +19,7 @@ def _counted(server) -> list[str]:
     return [entry["path"] for entry in server.log()]
 
 
-def test_all_parts_arrive_and_are_not_asked_for_again(plain_server, tmp_path, quick):
+def test_all_answers_arrive_and_are_not_fetched_again(plain_server, tmp_path, quick):
     files = Files(plain_server.url)
     (summary,) = fetch_requests([(files, files.requests(1, 2, 3))], tmp_path, retry=quick)
     assert (summary.total, summary.fetched, summary.kept, summary.missing) == (3, 3, 0, [])
@@ -47,7 +47,7 @@ def test_a_passing_fault_is_survived(plain_server, tmp_path, quick, kind):
     assert RequestCache(tmp_path / "files").verified(files.requests(2)[0])["tries"] == 3
 
 
-def test_a_fault_that_stays_leaves_the_other_parts_and_no_half_file(plain_server, tmp_path, quick):
+def test_a_lasting_fault_leaves_the_other_answers_and_no_half_file(plain_server, tmp_path, quick):
     plain_server.faults({"match": "/big/2", "kind": "cut", "times": 99})
     files = Files(plain_server.url)
     (summary,) = fetch_requests([(files, files.requests(1, 2, 3))], tmp_path, retry=quick)
@@ -72,14 +72,14 @@ def test_retry_after_is_obeyed_and_a_long_one_is_left_to_the_next_run(plain_serv
     assert _counted(plain_server).count("/big/2") == 1
 
 
-def test_too_big_parts_are_split_until_they_fit_and_the_split_is_kept(plain_server, tmp_path, quick):
+def test_too_large_requests_are_split_until_they_fit_and_the_split_is_kept(plain_server, tmp_path, quick):
     plain_server.set(limit=3)
     files = Files(plain_server.url)
     try:
         (summary,) = fetch_requests([(files, files.requests(10))], tmp_path, retry=quick)
     finally:
         plain_server.set(limit=10**9)
-    # 10 -> 5 + 5 -> the two 5 are one part: 2 + 3; both fit
+    # 10 -> 5 + 5 -> the two 5 are one request: 2 + 3; both fit
     cache = RequestCache(tmp_path / "files")
     sizes = [record["kilobytes"] for _, _, record in cache.leaves(files.requests(10)[0])]
     assert sizes == [2, 3, 2, 3]
@@ -115,14 +115,14 @@ def test_a_service_that_is_down_is_given_up_and_the_next_run_asks_again(plain_se
     files = Files(plain_server.url, workers=2)
     (summary,) = fetch_requests([(files, files.requests(*range(1, 101)))], tmp_path, retry=quick)
     assert len(summary.missing) == 100
-    # eight parts in a row and those under way meanwhile, each with its four tries
+    # eight requests in a row and those running meanwhile, each with its four tries
     assert len(plain_server.log()) <= (8 + 2) * 4
     plain_server.reset()
     (summary,) = fetch_requests([(files, files.requests(*range(1, 101)))], tmp_path, retry=quick)
     assert summary.fetched == 100
 
 
-def test_one_part_in_ten_that_fails_stops_nobody(plain_server, tmp_path, quick):
+def test_one_failing_request_in_ten_does_not_stop_the_others(plain_server, tmp_path, quick):
     plain_server.faults(*[{"match": f"/big/{n}0", "kind": "html", "times": 99} for n in range(1, 10)])
     files = Files(plain_server.url, workers=1)
     (summary,) = fetch_requests([(files, files.requests(*range(11, 100)))], tmp_path, retry=quick)
@@ -157,7 +157,7 @@ def test_a_failed_refresh_keeps_the_earlier_file(now, plain_server, tmp_path, qu
     assert RequestCache(tmp_path / "files").verified(request)["kilobytes"] == 1
 
 
-def test_at_most_workers_parts_at_once_and_starts_keep_their_distance(plain_server, tmp_path, quick):
+def test_at_most_workers_requests_at_a_time_and_starts_keep_their_distance(plain_server, tmp_path, quick):
     class Counting(Executor):
         def __init__(self) -> None:
             self.now, self.most, self.starts, self.lock = 0, 0, [], threading.Lock()

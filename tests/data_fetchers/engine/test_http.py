@@ -41,7 +41,7 @@ def test_a_body_arrives_whole(plain_server):
         ({"kind": "status", "status": 429, "body": "slow down"}, "answered 429: slow down"),
     ],
 )
-def test_what_may_go_better_next_time_is_an_again_error(plain_server, fault, says):
+def test_temporary_failures_are_retryable_errors(plain_server, fault, says):
     plain_server.faults({"match": "/file/2", **fault})
     with pytest.raises(RetryableError, match=says):
         get(SafeSession(), f"{plain_server.url}/file/2", limit=LIMIT)

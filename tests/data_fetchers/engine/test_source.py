@@ -17,7 +17,7 @@ def test_pauses_double_up_to_the_longest():
     assert [retry.pause(State(n)) for n in range(1, 8)] == [5, 10, 20, 40, 80, 120, 120]
 
 
-def test_the_outcome_of_one_part_says_what_it_took(plain_server, tmp_path, quick):
+def test_the_outcome_of_a_request_counts_tries_and_seconds(plain_server, tmp_path, quick):
     plain_server.faults({"match": "/big/1", "kind": "html"})
     files = Files(plain_server.url)
     cache = RequestCache(tmp_path)

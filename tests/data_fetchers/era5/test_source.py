@@ -1,4 +1,4 @@
-"""ERA5: what is asked for, what is refused, and the table that comes of it."""
+"""ERA5 as a source: requests, what is refused, and fetches through the real client."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def made(make, path: Path, request: Request, fault: str | None = None, latest: s
 
 
 def put(cache: RequestCache, source: Era5, request: Request, members: list[tuple[str, bytes]]) -> None:
-    """Onto the shelf as the loop does it."""
+    """Store an answer as a fetch does."""
     file = write(cache.temporary(request), members)
     cache.commit(request, {"fetched": timestamp(), **source.check(request, file)})
 
@@ -192,7 +192,7 @@ def test_requests_are_those_of_the_reference(era5, land):
 
 
 def test_chunks_for_brazil_are_those_of_the_reference(cache):
-    # Section 1.9: 26 requests per variable and three decades for 0.25 degrees, 104 for Land's quarters.
+    # 26 requests per variable and three decades for 0.25 degrees, 104 for Land's quarters.
     requests = plan(Era5(Cds()), 2000, 2025, "2026-11-20", cache)
     assert sum(p.name.startswith("tmax") for p in requests) == 26
     assert [n for n in names(requests) if n.startswith("prec")] == [
@@ -220,7 +220,7 @@ def test_a_year_is_final_when_its_december_is(era5, cache):
     ]  # fmt: skip
 
 
-def test_months_on_the_shelf_are_kept_when_their_year_becomes_final(era5, cache, make):
+def test_cached_months_are_kept_when_their_year_becomes_final(era5, cache, make):
     first = plan(era5, 2023, 2023, "2023-02-10", cache)
     assert names(first) == ["tmax-2023-01", "tmin-2023-01", "precipitation-2023-01"]
     put(cache, era5, first[0], make(first[0].parameters["dataset"], first[0].parameters["inputs"]))
@@ -294,7 +294,7 @@ def test_source_travels_to_workers_and_carries_its_line(era5):
 
 @pytest.mark.parametrize("column", ["tmax_degC", "tmin_degC", "precipitation_mm"])
 @pytest.mark.parametrize("dataset", ["era5", "era5-land"])
-def test_whole_answers_pass(dataset, column, make, tmp_path):
+def test_complete_answers_pass(dataset, column, make, tmp_path):
     source = Era5(Cds(), dataset, (-11.0, -37.0, -12.0, -35.5))  # with sea in ERA5-Land
     request = request_of(source, column, 2020, [2, 3])
     facts = source.check(request, made(make, tmp_path / "a.nc", request))

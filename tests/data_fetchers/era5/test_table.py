@@ -44,7 +44,7 @@ def request_of(source: Era5, column: str, year: int, months: list[int]) -> Reque
 
 
 def put(cache: RequestCache, source: Era5, request: Request, content: bytes) -> None:
-    """Onto the shelf as the loop does it."""
+    """Store an answer as a fetch does."""
     file = cache.temporary(request)
     file.write_bytes(content)
     cache.commit(request, {"fetched": timestamp(), **source.check(request, file)})
@@ -164,7 +164,7 @@ def test_polygons_take_the_mean_and_the_others_the_nearest_cell(era5, cache):
         read_weather(cache, era5, requests, places, "polygon")
 
 
-def test_polygons_that_reach_beyond_the_grid_are_told(era5, cache):
+def test_polygons_that_reach_beyond_the_grid_are_noted(era5, cache):
     # The grid ends half a cell west of 58 W, at 58.125 W. The first lies in it, the second to 3/4, the third
     # (0.04 of 1.04 degrees beyond) to 96 %.
     requests = month_of(era5, 2020, 1)
@@ -228,7 +228,7 @@ def test_months_between_and_missing_days_are_nan_and_said(era5, cache, monkeypat
     ]
 
 
-def test_an_empty_shelf_is_missing_data(era5, cache):
+def test_an_empty_cache_is_missing_data(era5, cache):
     with pytest.raises(MissingDataError, match="found none of 3"):
         read_weather(cache, era5, month_of(era5, 2020, 1), static([-12.0], [-57.0]), "centroid")
 

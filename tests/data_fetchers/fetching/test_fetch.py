@@ -1,4 +1,4 @@
-"""From an order to a filled store, with the real clients against all stand-in servers at once."""
+"""From an order to a filled store, with the real clients against all test servers at once."""
 
 import datetime as dt
 import json
@@ -168,7 +168,7 @@ def test_weather_of_another_source_is_not_mixed_in(services, tmp_path):
         fetch(other, tmp_path, today=TODAY)
 
 
-def test_missing_parts_leave_the_table_as_it_was_and_exit_with_4(services, tmp_path):
+def test_missing_answers_leave_the_table_unchanged_and_exit_with_4(services, tmp_path):
     store = tmp_path / "store"
     _fetch(store, "yields", "--years", "2013")
     before = _tables(store)
@@ -226,7 +226,7 @@ def test_a_dask_cluster_fetches_the_same(services, tmp_path):
     order = FetchOrder(("yields", "weather"), years=(2014,), states=("MT",))
     fetch(order, plain, today=TODAY)
     with (
-        # Processes as on a real cluster: sources, parts and outcomes travel pickled.
+        # Processes as on a real cluster: sources, requests and outcomes travel pickled.
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
         ) as cluster,
@@ -254,7 +254,7 @@ def test_doctor_finds_everything_in_order_and_says_what_is_not(services, tmp_pat
     assert "old-form" not in output
 
 
-def test_doctor_names_licences_and_accepts_them_when_told(services, tmp_path):
+def test_doctor_names_licences_and_accepts_them_on_request(services, tmp_path):
     services["cds"].set(accepted=[])
     output = _run("doctor", check=4)
     assert "--accept-licences" in output
@@ -334,7 +334,7 @@ def test_a_failed_refresh_of_places_or_a_month_does_not_hold_up_what_is_new(serv
         report.raise_for_missing()
 
 
-def test_a_damaged_table_is_made_again_from_its_parts(services, tmp_path):
+def test_a_damaged_table_is_made_again_from_cached_answers(services, tmp_path):
     order = FetchOrder(("yields",), years=(2013, 2014), states=("MT",))
     fetch(order, tmp_path, today=TODAY)
     before = _tables(tmp_path)
@@ -498,7 +498,7 @@ def test_killed_at_twenty_moments_the_tables_are_the_same_and_nothing_verified_i
             for sidecar in rough.rglob("*.meta.json"):
                 record = json.loads(sidecar.read_text(encoding="utf-8"))
                 stamp = (record["fetched"], record.get("sha256"))
-                # a part that had verified keeps its sidecar: it was not fetched again
+                # a verified answer keeps its sidecar: it was not fetched again
                 assert fetched.setdefault(str(sidecar), stamp) == stamp
         assert _tables(rough) == _tables(calm)
         assert (rough / "surveys.csv").read_bytes() == (calm / "surveys.csv").read_bytes()
@@ -508,7 +508,7 @@ def test_killed_at_twenty_moments_the_tables_are_the_same_and_nothing_verified_i
 
 
 def _addresses(store: Path) -> set[str]:
-    """Where the verified parts of IBGE and CONAB came from."""
+    """Paths from which the verified answers of IBGE and CONAB came."""
     found = set()
     for sidecar in [*store.glob("parts/ibge/*.meta.json"), *store.glob("parts/conab/*.meta.json")]:
         request = json.loads(sidecar.read_text(encoding="utf-8"))["request"]

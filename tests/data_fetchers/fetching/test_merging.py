@@ -145,7 +145,7 @@ def test_a_crop_that_nobody_grows_is_no_error():
 def test_of_yields_that_did_not_all_arrive_nothing_is_taken_away():
     old = _yields([1, 2], ["corn"], [2018], 3000.0)
     new = _yields([1, 2], ["corn"], [2018], 3500.0)
-    new["yield_kg_ha"].values[0, 0, 0] = np.nan  # its state's part failed
+    new["yield_kg_ha"].values[0, 0, 0] = np.nan  # the request of its state failed
     merged = merge_yields(old, new, whole=False)
     assert merged["yield_kg_ha"].values[0, :, 0].tolist() == [3000.0, 3500.0]
 

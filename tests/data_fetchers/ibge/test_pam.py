@@ -163,7 +163,7 @@ def test_municipalities_that_pam_does_not_list_are_named(tmp_path):
     assert "[5100003]" in note.text
 
 
-def test_municipalities_that_are_not_asked_for_are_told(tmp_path):
+def test_municipalities_that_are_not_requested_are_noted(tmp_path):
     silent = dict.fromkeys(UNITS, "...")
     table = whole() | cells(5100003, 2713, silent)
     _, notes = read(tmp_path, table, [5100001])
@@ -173,7 +173,7 @@ def test_municipalities_that_are_not_asked_for_are_told(tmp_path):
     assert "5100003" in other.text
 
 
-def test_a_part_that_is_not_there_is_missing_not_zero(tmp_path):
+def test_an_absent_answer_is_missing_not_zero(tmp_path):
     cache, requests = (
         RequestCache(tmp_path),
         [request_of({"soybean": 2713}), request_of({"soybean": 2713}, 2021)],
@@ -189,7 +189,7 @@ def test_a_part_that_is_not_there_is_missing_not_zero(tmp_path):
     assert note_of(notes, "pam-2021 has not been fetched").missing
 
 
-def test_half_of_a_split_part_is_missing_too(tmp_path):
+def test_half_of_a_split_request_is_missing_too(tmp_path):
     cache, request = RequestCache(tmp_path), request_of({"soybean": 2713, "corn": 2711})
     halves = Ibge("http://x").split(request)
     cache.make()

@@ -107,7 +107,7 @@ def test_the_map(server, tmp_path, quick):
 
 
 def again(cache: RequestCache, source: Ibge, folder: Path, quick, states=()) -> list[str]:
-    """Names of the parts that the next run asks for."""
+    """Names of the requests that the next run makes."""
     requests = [*source.place_requests(), *source.mesh_requests(states)]
     asked = [request.name for request in requests if cache.verified(request) is None]
     summary = fetch_requests([(source, requests)], folder, retry=quick)[0]
@@ -135,7 +135,7 @@ def test_half_of_localidades_does_not_become_the_country(server, tmp_path, quick
     assert municipality_counts(cache, source) == {41: 8, 51: 9, 52: 8}
 
 
-def test_up_to_five_that_localidades_does_not_list_are_told(server, tmp_path, quick):
+def test_up_to_five_that_localidades_does_not_list_are_noted(server, tmp_path, quick):
     server.set(unlisted=[5100100, 5200100, 5200201])
     cache, source = fetched(server, tmp_path, quick)
     ds, notes = read_places(cache, source, None)
@@ -148,7 +148,7 @@ def test_up_to_five_that_localidades_does_not_list_are_told(server, tmp_path, qu
     assert municipality_counts(cache, source) == {41: 8, 51: 8, 52: 6}
 
 
-def test_half_of_the_centroids_is_not_believed(server, tmp_path, quick):
+def test_half_of_the_centroids_is_refused(server, tmp_path, quick):
     """Of 25 places the newest has no centroid; 20 more hidden are 21, one above the bound."""
     codes = sorted(p.code for p in listed(server, tmp_path, quick) if p.code != NEWEST)
     server.set(hide=codes[:20])
@@ -168,7 +168,7 @@ def listed(server, folder: Path, quick) -> list:
     return parse_places(json.loads(cache.path(request).read_bytes()), request)
 
 
-def test_a_mesh_without_a_municipality_of_eight_is_not_believed(server, tmp_path, quick):
+def test_a_mesh_without_one_municipality_of_eight_is_refused(server, tmp_path, quick):
     server.set(no_polygon=[5200201])
     cache, source = fetched(server, tmp_path, quick)
     with pytest.raises(FetchError, match="polygons of 7 of 8 municipalities of state 52") as caught:
@@ -215,7 +215,7 @@ def test_a_state_without_its_mesh_is_missing(server, tmp_path, quick):
     ]  # fmt: skip
 
 
-def test_polygons_that_are_no_municipality_are_told(tmp_path):
+def test_polygons_of_no_municipality_are_noted(tmp_path):
     """The mesh of Rio Grande do Sul holds two lagoons."""
     source, cache = Ibge("http://x"), RequestCache(tmp_path)
     cache.make()

@@ -94,7 +94,7 @@ def test_a_real_answer(samples):
     assert set(frame["product"]) == {40124}
 
 
-def test_a_whole_answer_passes():
+def test_a_complete_answer_passes():
     assert check_values(answer(whole()), parameters({"soybean": 2713}), ())["rows"] == 8
 
 
@@ -108,7 +108,7 @@ def test_a_whole_answer_passes():
         (lambda c: c.update(cells(5100001, 2713, FULL, 2021)), "expected harvest_year"),
     ],
 )
-def test_what_is_not_the_whole_answer_is_refused(change, names):
+def test_incomplete_answers_are_refused(change, names):
     held = whole()
     change(held)
     with pytest.raises(RetryableError, match=names):
@@ -176,7 +176,7 @@ def test_a_year_of_brazil_is_read_in_two_seconds():
         ("Café", "coffee"), ("Soja (em grão)", "soybean"), ("CANA-DE-AÇÚCAR", "sugarcane"),
     ],
 )  # fmt: skip
-def test_a_portuguese_name_is_told_what_it_is_called(portuguese, ours):
+def test_the_hint_for_a_portuguese_name_is_the_english_one(portuguese, ours):
     with pytest.raises(ConfigError, match=r"expected crops of PAM") as caught:
         known(["soybean", portuguese])
     assert caught.value.hint == f"{portuguese} is called {ours} here. Choose from: {', '.join(CROPS)}."
@@ -199,7 +199,7 @@ def test_the_real_labels_hold_our_crops(samples):
     for category in swapped["classificacoes"][0]["categorias"]:
         category["nome"] = category["nome"].upper().replace("Ã", "A")
     refuse_labels(swapped, 1612, crops)  # accents and case do not matter
-    # 40125 and 2714, both sorghum, are taken for wheat in public code: section 3.1
+    # 40125 and 2714, both sorghum, are taken for wheat in public code
     with pytest.raises(SchemaError, match="Sorgo"):
         refuse_labels(labels, 1612, {"wheat": CROPS["sorghum"].__class__(1612, 81, 2714, "Trigo (em grão)")})
     labels["variaveis"][2]["unidade"] = "Metros quadrados"

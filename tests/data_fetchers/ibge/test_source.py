@@ -230,7 +230,7 @@ def test_what_grows_stale_when(now, desk):
 
 
 @pytest.mark.parametrize("limit", [150, 60, 25, 9])
-def test_above_the_limit_a_part_is_split_and_the_table_is_the_same(desk, limit):
+def test_above_the_limit_a_request_is_split_and_the_table_is_the_same(desk, limit):
     """25 places x 4 x 2 = 200 values; the least is 9, one of each for the places of Mato Grosso."""
     whole = desk.requests([2020])
     desk.get(whole)
@@ -322,7 +322,7 @@ def test_after_a_fault_the_table_is_right(desk, fault):
     ],
     ids=lambda v: v["kind"] if isinstance(v, dict) else "",
 )
-def test_a_fault_that_stays_is_told_and_leaves_nothing(desk, fault, names):
+def test_a_lasting_fault_is_reported_and_leaves_nothing(desk, fault, names):
     desk.server.faults({"match": "/values", "times": 99, **fault})
     requests = desk.requests([2020])
     summary = desk.get(requests)
@@ -343,7 +343,7 @@ def test_more_than_five_municipalities_too_few_are_refused(desk):
     assert "expected 14 municipalities of state 52, received 8; 6 absent" in str(summary.missing[0][1])
 
 
-def test_five_municipalities_that_pam_lacks_are_taken_and_told(desk):
+def test_five_municipalities_that_pam_lacks_are_accepted_and_noted(desk):
     """Not new ones: PAM and Localidades need not agree on each (a sixth: the test above)."""
     codes = [4100100, 5100201, 5200100, 5200201, 5200302]
     desk.server.set(absent=codes)
@@ -383,7 +383,7 @@ def test_what_is_refused_for_good_is_asked_once_and_not_split(desk, status, body
     assert words in str(error)
 
 
-def test_a_429_that_speaks_of_exceeding_is_waited_for_not_split(desk):
+def test_a_429_with_the_word_exceeded_is_retried_not_split(desk):
     fault = {"match": ASKED, "kind": "status", "status": 429, "body": "excedeu o limite de acessos"}
     desk.server.faults(fault)
     summary = desk.get(desk.requests([2020]))
@@ -451,7 +451,7 @@ def test_places_and_polygons_survive_faults(server, tmp_path, quick, fault):
 
 
 def test_old_tls_is_spoken_only_when_it_must_be(monkeypatch, tmp_path):
-    """The real hosts' refusal (section 3.4) cannot be had here: the transport is replaced."""
+    """The real hosts' refusal cannot be reproduced here, so the transport is replaced."""
     used: list[str] = []
 
     def send(self, request, **kwargs):

@@ -25,7 +25,7 @@ def test_every_start_is_compared_with_its_own_system():
         Seas5(Cds()).seasonal_requests([np.datetime64("2017-10")], TODAY)
 
 
-def test_when_a_start_is_out():
+def test_when_a_start_is_published():
     # The day after the release at 12 UTC: the 13th, later the 6th.
     assert published(np.datetime64("2021-05")) == dt.date(2021, 5, 14)
     assert published(np.datetime64("2026-11")) == dt.date(2026, 11, 7)
@@ -35,10 +35,10 @@ def test_when_a_start_is_out():
 
 
 @pytest.mark.parametrize("fault", ["members_missing", "leads_missing", "all_nan", "wrong_grid"])
-def test_an_answer_that_is_not_whole_is_asked_for_again(tmp_path, quick, files, static, fault):
+def test_an_incomplete_answer_is_fetched_again(tmp_path, quick, files, static, fault):
     store = Store(files, faults=[fault])
     table, _ = table_of(tmp_path, quick, store, static, [NOVEMBER])
-    assert len(store.asked) == 3  # two parts, one of them twice
+    assert len(store.asked) == 3  # two requests, one of them twice
     np.testing.assert_allclose(table["tmax_anomaly_degC"].values[:, :, 12], 0.975, atol=2e-4)
 
 

@@ -38,7 +38,7 @@ def test_the_request_and_the_hindcast_beside_it():
     assert not notes
 
 
-def test_a_start_that_is_not_out_is_a_note_and_no_request():
+def test_a_start_that_is_not_published_is_a_note_and_no_request():
     requests, notes = Seas5(Cds()).seasonal_requests([np.datetime64("2026-12")], TODAY)
     assert requests == []
     assert [(n.missing, "2026-12-07" in n.text) for n in notes] == [(True, True)]
@@ -53,7 +53,7 @@ def test_a_request_that_is_too_big_is_split_and_gives_the_same_table(tmp_path, q
     assert split.equals(whole)
 
 
-def test_a_split_part_that_lacks_a_piece_is_not_used(tmp_path, quick, files, static):
+def test_a_split_request_with_a_missing_answer_is_not_used(tmp_path, quick, files, static):
     source, _ = fetched(tmp_path, quick, Store(files, limit=12), [NOVEMBER])
     cache = tmp_path / "seas5"
     next(cache.glob("hindcast-51-m11-2-1-*.nc")).unlink()
@@ -61,7 +61,7 @@ def test_a_split_part_that_lacks_a_piece_is_not_used(tmp_path, quick, files, sta
         read_seasonal(RequestCache(cache), source, [NOVEMBER], static)
 
 
-def test_the_smallest_part_cannot_be_split():
+def test_the_smallest_request_cannot_be_split():
     (forecast, _), _ = Seas5(Cds()).seasonal_requests([NOVEMBER], TODAY)
     source, pieces = Seas5(Cds()), [forecast]
     pieces = source.split(forecast)

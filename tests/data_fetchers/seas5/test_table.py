@@ -136,7 +136,7 @@ def test_one_start_missing_leaves_the_others(tmp_path, quick, files, static):
     assert [n.missing for n in notes if "2025-11" in n.text] == [True]
 
 
-def test_a_start_that_is_not_out_is_told_once(tmp_path, quick, files, static):
+def test_a_start_that_is_not_published_is_noted_once(tmp_path, quick, files, static):
     starts = [NOVEMBER, np.datetime64("2025-11", "M"), np.datetime64("2026-12", "M")]
     source, _ = fetched(tmp_path, quick, Store(files), [NOVEMBER])
     cache = RequestCache(tmp_path / "seas5")

@@ -32,7 +32,7 @@ FAULTS = {
 
 
 def faulty(base, which):
-    """Source, part, path of the file (or of its tiles) as the server's faults match it, true value."""
+    """Source, request, path of the file (or of its tiles) as the server's faults match it, true value."""
     generation, code, layer, tile = which
     source = SoilGrids(base, generation=generation)
     request = request_of(source, layer, code, PLACE)

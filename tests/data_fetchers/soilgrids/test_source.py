@@ -58,7 +58,7 @@ def test_coarser_files(generation, resolution, code, layer, path):
     assert soilgrids.file_path(request_of(source, layer, code).parameters) == path
 
 
-def test_one_part_for_each_state_and_another_place_is_another_part():
+def test_one_request_for_each_state_and_another_one_for_another_place():
     both = xr.concat([static(), static({5200100: (-16.0, -51.0)}, "GO")], "municipality")
     requests = SoilGrids().soil_requests(both)
     assert [p.name for p in requests[:3]] == ["clyppt-0cm-go", "clyppt-0cm-mt", "clyppt-5cm-go"]

@@ -101,7 +101,7 @@ def put(cache, request, values):
     cache.commit(request, {"fetched": "2026-01-01T00:00:00+00:00"})
 
 
-def test_absent_parts_and_odd_textures_are_noted(tmp_path):
+def test_absent_answers_and_implausible_textures_are_noted(tmp_path):
     source, cache = SoilGrids(), RequestCache(tmp_path)
     cache.make()
     places = {1: (-12.0, -57.0), 2: (-13.0, -57.0)}
