@@ -1,4 +1,6 @@
-"""The run directory: trained members with everything they were made from::
+"""The run directory: trained members with everything they were made from.
+
+Its files::
 
     run.json            crop, train years, inputs, synthetic or not, data fingerprints, versions, format
     config.toml         the config file as given (empty if there was none)
