@@ -124,9 +124,9 @@ class Account:
             RetryableError (busy or down), CredentialsError (key, licence), RequestTooLargeError,
             JobExpiredError, NotYetPublishedError, or FetchError for any other refusal.
         """
-        title, said = self.problem(answer)
+        title, reason = self.problem(answer)
         status, path = answer.status_code, urlsplit(str(answer.url)).path
-        text = f"the CDS answered {status}: {said or shown(str(answer.url))}"
+        text = f"the CDS answered {status}: {reason or shown(str(answer.url))}"
         if dataset:
             text = f"{dataset}: {text}"
         if status in (408, 429) or status >= 500:
@@ -148,21 +148,21 @@ class Account:
             return FetchError(
                 text, f"Is {shown(self.url)} the root of a CDS, and {dataset!r} one of its datasets?"
             )
-        if status == 400 and NOT_YET.search(said):
+        if status == 400 and NOT_YET.search(reason):
             return NotYetPublishedError(text, "Fetch again when the data are published.")
         return FetchError(text, "The request was refused; trying again will not help.")
 
     def problem(self, answer: requests.Response) -> tuple[str, str]:
         """Title (lower case) and full text of an error answer; both may be empty."""
         try:
-            said = answer.json()
+            body = answer.json()
         except ValueError:
             return "", ""
-        if not isinstance(said, dict):
+        if not isinstance(body, dict):
             return "", ""
-        texts = [str(said[key]) for key in ("title", "traceback", "detail") if said.get(key)]
+        texts = [str(body[key]) for key in ("title", "traceback", "detail") if body.get(key)]
         text = " ".join(": ".join(texts).split())
-        return str(said.get("title", "")).lower(), self.redact(text)[:_ANSWER_LIMIT]
+        return str(body.get("title", "")).lower(), self.redact(text)[:_ANSWER_LIMIT]
 
     def redact(self, text: str) -> str:
         """The text with the key replaced by ``[key]``."""

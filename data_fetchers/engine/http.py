@@ -111,7 +111,7 @@ def get(
         _refuse_large(answer, limit, url)
         body = bytearray()
         for chunk in answer.iter_content(_CHUNK):
-            pause(0)  # lets Ctrl-C in
+            pause(0)  # stops here on Ctrl-C
             body += chunk
             if len(body) > limit:
                 raise _too_large(url, limit)

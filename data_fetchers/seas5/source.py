@@ -217,7 +217,7 @@ def read_seasonal(
     today = today or clock.today()
     notes = [note for start, note in absent.items() if published(start) <= today]
     beyond = int((table["municipality_cell"].values < 0).all(axis=0).sum())
-    notes += [Note("seasonal", text, count) for text, count in reader.odd.items() if count]
+    notes += [Note("seasonal", text, count) for text, count in reader.irregular.items() if count]
     if beyond:
         notes.append(Note("seasonal", "places outside the area of the forecast", beyond))
     return table, notes

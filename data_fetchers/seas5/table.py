@@ -59,7 +59,7 @@ class Reader:
         self.cells: dict[int, Cells] = {}
         self.means: dict[str, dict[str, NDArray[np.float64]]] = {}
         self.held: dict[str, list[tuple[Request, Path]]] = {}
-        self.odd: Counter[str] = Counter()
+        self.irregular: Counter[str] = Counter()
 
     def files(self, request: Request) -> list[tuple[Request, Path]]:
         """Files of a request, or of the smaller ones it was split into; none when one of them is missing."""
@@ -88,7 +88,7 @@ class Reader:
                     values = converted(field, name)
                 values = values.reshape(*values.shape[:3], -1)[..., cells.flat]
                 if name == "precipitation_mm":
-                    self.odd["rain values below 0 (packing) set to 0"] += int((values < 0).sum())
+                    self.irregular["rain values below 0 (packing) set to 0"] += int((values < 0).sum())
                     values = values.clip(min=0)
                 yield name, values
 
@@ -113,7 +113,7 @@ class Reader:
                 out["precipitation_ratio"] = self._ratio(member, normal)
             else:
                 out[name.replace("_degC", "_anomaly_degC")] = (member - normal).astype(np.float32)
-        self.odd["values missing in a forecast or its hindcast"] += sum(
+        self.irregular["values missing in a forecast or its hindcast"] += sum(
             int(np.isnan(v).sum()) for v in out.values()
         )
         return out
@@ -121,10 +121,10 @@ class Reader:
     def _ratio(self, rain: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float32]:
         dry = normal < DRY_mm
         ratio = np.where(dry, 1.0, rain / np.where(dry, 1.0, normal))
-        self.odd[f"months of cells with a hindcast mean below {DRY_mm:g} mm: rain ratio set to 1"] += int(
-            dry.sum()
-        )
-        self.odd[f"rain ratios above {RATIO_MOST:g} set to {RATIO_MOST:g}"] += int((ratio > RATIO_MOST).sum())
+        text = f"months of cells with a hindcast mean below {DRY_mm:g} mm: rain ratio set to 1"
+        self.irregular[text] += int(dry.sum())
+        text = f"rain ratios above {RATIO_MOST:g} set to {RATIO_MOST:g}"
+        self.irregular[text] += int((ratio > RATIO_MOST).sum())
         return np.where(np.isnan(rain + normal), np.nan, ratio.clip(0, RATIO_MOST)).astype(np.float32)
 
 

@@ -187,7 +187,7 @@ def row_of(
         where: ``centroid`` or ``polygon``.
         stored: conversion of the property.
     """
-    pause(0)  # lets Ctrl-C in
+    pause(0)  # stops here on Ctrl-C
     code, lat, lon = place
     polygon = polygons.get(code)
     how = where if where == "centroid" or polygon else "no polygon"
