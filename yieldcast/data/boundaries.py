@@ -167,11 +167,11 @@ def read_mesh(path: Path, static: xr.Dataset, report: ImportLog) -> str:
     features = read_geojson(path, _IMPORT_HINT)["features"]
     codes, texts = static["municipality"].values.tolist(), static["code"].values.astype(str).tolist()
     number = dict(zip(texts, codes, strict=True))
-    kept, strange = [], 0
+    kept, others = [], 0
     for position, feature in enumerate(features, 1):
         code = _code(feature, f"{path}, feature {position}")
         if code not in number:
-            strange += 1
+            others += 1
             continue
         properties, geometry = feature["properties"], feature.get("geometry")
         try:
@@ -183,8 +183,8 @@ def read_mesh(path: Path, static: xr.Dataset, report: ImportLog) -> str:
     if not kept:
         raise SchemaError(f"{path}: none of {len(features)} polygons has the code of a place", _IMPORT_HINT)
     report.read.append(("mesh", "places with boundaries", len(kept)))
-    if strange:
-        report.dropped.append(("mesh", "polygons of other places", strange))
+    if others:
+        report.dropped.append(("mesh", "polygons of other places", others))
     if lost := len(codes) - len({feature["properties"]["code"] for feature in kept}):
         report.warnings.append(("mesh", "places without boundaries", lost))
     report.sources["mesh"] = {"file": str(path), "bytes": path.stat().st_size}

@@ -302,8 +302,8 @@ def _check_starts(ds: xr.Dataset) -> None:
     _expect(leads.tolist() == list(range(1, len(leads) + 1)), "lead_month 1, 2, 3 ...", leads.tolist())
     early = ~(published >= starts + np.timedelta64(_EARLIEST_RELEASE_days, "D"))
     refuse(ds["published"], _SEASONAL, early, "a day after the start", _REFETCH)
-    strange = ~np.isin(ds["start_system"].values, ds["system"].values)
-    refuse(ds["start_system"], _SEASONAL, strange, f"one of {ds['system'].values.tolist()}", _REFETCH)
+    unknown = ~np.isin(ds["start_system"].values, ds["system"].values)
+    refuse(ds["start_system"], _SEASONAL, unknown, f"one of {ds['system'].values.tolist()}", _REFETCH)
     for quantity in _SEASONAL_FIELDS:
         empty = np.isnan(ds[quantity.name].values).all(axis=(1, 2, 3))
         refuse(ds["published"], _SEASONAL, empty, f"starts with at least one {quantity.name}", _REFETCH)

@@ -205,12 +205,12 @@ class Store:
         for table, ds in tables.items():
             _CHECKS[table](ds)
         if not keep:
-            _refuse_strangers(tables, None)  # before the folder is made
+            _refuse_unknown_municipalities(tables, None)  # before the folder is made
         make_folder(path)
         with exclusive_lock(path, "another import or fetch is writing the store"):
             exists = keep and (path / _FILE).exists()
             earlier = cls.open(path, damaged=True)._without({*drop, *tables}) if exists else None
-            _refuse_strangers(tables, earlier)
+            _refuse_unknown_municipalities(tables, earlier)
             old = earlier._contents if earlier else {"tables": {}, "sources": {}}
             try:
                 entries = {t: _write_table(path, t, ds) for t, ds in tables.items()}
@@ -323,7 +323,7 @@ class Store:
         return ds
 
 
-def _refuse_strangers(tables: Mapping[str, xr.Dataset], earlier: Store | None) -> None:
+def _refuse_unknown_municipalities(tables: Mapping[str, xr.Dataset], earlier: Store | None) -> None:
     """Raise SchemaError unless every municipality of a table, new or kept, is in the table of places."""
 
     def get(table: str) -> xr.Dataset | None:
