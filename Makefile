@@ -1,4 +1,4 @@
-# make demo | make test | make bench: each one sets up .venv by itself (Python 3.11+ and pip).
+# make demo | make test | make bench: each one makes .venv if needed (Python 3.11+ and pip).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/yieldcast demo --out demo-output
 
-# Two at a time, a file to each: together under ten minutes on two cores.
+# Two test files at a time: under ten minutes on two quiet cores.
 test: lint
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 

@@ -119,7 +119,7 @@ def test_a_run_that_knows_the_future_exits_5_and_names_the_years(forecast, tmp_p
     # PAM of 2013 is public from 1 October 2014; on the last day of September two of three years were.
     said = refused(forecast("--as-of", "2014-09-30"), 5, "harvest years 2013", "2013 on 2014-10-01")
     assert "2012 on" not in said
-    assert "trained on harvest years to 2012" in said
+    assert "trained on harvest years up to 2012" in said
     refused(forecast("--as-of", "2012-12-01"), 5, "2012, 2013")
     refused(forecast("--as-of", DATE, year=2012), 5, "2012, 2013", "before 2012")
     assert not (tmp_path / "bulletins").exists()
@@ -158,7 +158,7 @@ def test_brackets_in_a_folder_are_text(forecast, tmp_path):
     assert "[bold]x[red]" in out.replace("\n", "")
 
 
-def test_a_leak_is_told_without_loading_tensorflow(forecast_run, forecast_store, tmp_path):
+def test_a_leak_is_reported_without_loading_tensorflow(forecast_run, forecast_store, tmp_path):
     check = (
         "import sys; from yieldcast.cli.app import main\n"
         "try: main()\n"
@@ -216,8 +216,8 @@ def test_backtests_that_cannot_be_made(backtest, monkeypatch, tmp_path):
     refused(backtest(crop="cotton"), 3, "'cotton'", "soybean")
     refused(backtest(years="2015,2030"), 3, "2030", "2011 to 2016")
     refused(backtest(years="15"), 2, "--test-years")
-    refused(backtest("--leads", "0,99"), 2, "no lead of 99 months", "-1 to 9")
-    refused(backtest("--leads", "-5"), 2, "no lead of -5 months")
+    refused(backtest("--leads", "0,99"), 2, "no lead time of 99 months", "-1 to 9")
+    refused(backtest("--leads", "-5"), 2, "no lead time of -5 months")
     refused(backtest("--leads", "soon"), 2, "--leads", "0:9")
     refused(backtest("--json", tmp_path / "no" / "x.json"), 3, "--json")
     refused(backtest(store=tmp_path / "none"), 3)

@@ -28,12 +28,25 @@ def test_scatter_is_a_picture_and_repeats_exactly(tmp_path, lang):
     assert "matplotlib.pyplot" not in set(sys.modules) - before
 
 
-def test_scatter_has_equal_axes_dense_points_on_top_and_labels_in_the_language():
-    from yieldcast.reporting.figures import LABELS, _scatter
+@pytest.fixture
+def drawn(monkeypatch):
+    """Figures that were saved, in order."""
+    from matplotlib.figure import Figure
 
+    figures, save = [], Figure.savefig
+
+    def keep(figure, *more, **options):
+        figures.append(figure)
+        return save(figure, *more, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return figures
+
+
+def test_scatter_has_equal_axes_dense_points_on_top_and_labels_in_the_language(drawn, tmp_path):
     target = np.array([1000.0] * 5 + [3000.0])
-    figure = _scatter(target, target + 100, "t", LABELS["pt"])
-    axes = figure.axes[0]
+    scatter_png(tmp_path / "a.png", target, target + 100, "t", "pt")
+    axes = drawn[0].axes[0]
     assert axes.get_aspect() == 1
     assert axes.get_xlim() == axes.get_ylim()
     assert (axes.get_xlabel(), axes.get_ylabel()) == (
@@ -91,16 +104,7 @@ def test_the_figure_is_a_picture_and_repeats_exactly(tmp_path):
     assert skill_png(tmp_path / "c.png", rows, "one").stat().st_size > 1000
 
 
-def test_the_figure_shows_each_score_of_each_model(tmp_path, monkeypatch):
-    from matplotlib.figure import Figure
-
-    drawn, save = [], Figure.savefig
-
-    def keep(figure, *more, **options):
-        drawn.append(figure)
-        return save(figure, *more, **options)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
+def test_the_figure_shows_each_score_of_each_model(drawn, tmp_path):
     skill_png(tmp_path / "a.png", synthetic_skill(), "t")
     rmse, _, coverage = drawn[0].axes
     assert sorted(one.get_label() for one in rmse.lines) == sorted(SKILL_MODELS)
