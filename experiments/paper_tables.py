@@ -9,7 +9,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from yieldcast.cli.views.scores import number_text, scores_table, seeds_text, years_text
+from yieldcast.cli.views.scores import number_text, scores_table, seeds_text
+from yieldcast.data.summary import number_spans
 from yieldcast.errors import ConfigError
 from yieldcast.evaluation.scores import Evaluation
 
@@ -68,7 +69,7 @@ def paper_tables(with_noise: Evaluation, without_noise: Evaluation | None, synth
     best.add_row(ours, number_text(network.r_max, 3), number_text(network.mape_min, 3))
     rows = TABLE_1_TEST.get(crop)
     theirs = f"{rows} test rows of 2018 (Table 1)" if rows else f"no {crop}"
-    years = years_text(with_noise.test_years)
+    years = number_spans(with_noise.test_years)
     note = (
         f"Paper: thirty executions, {theirs}. "
         f"Here: {seeds_text(with_noise)}, {network.score.n} rows of {years}."

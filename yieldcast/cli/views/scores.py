@@ -11,13 +11,14 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from yieldcast.data.summary import number_spans
 from yieldcast.evaluation.scores import Evaluation, ScoreRow
 
 HEADINGS = {
     "network": "Network",
     "none": "No yield history",
     "hindsight": "Hindsight (yields to Y-1)",
-    "public": "Public (yields then out)",
+    "public": "Public (yields public on the date)",
 }
 MEANING = {
     "network": "Network, ridge and boosted_weather use weather, soil and place, no yield history; they were "
@@ -88,19 +89,8 @@ def markdown(evaluation: Evaluation, synthetic: bool = False) -> str:
 
 def _title(evaluation: Evaluation, synthetic: bool) -> str:
     data = "synthetic data, " if synthetic else ""
-    trained, tested = years_text(evaluation.train_years), years_text(evaluation.test_years)
+    trained, tested = number_spans(evaluation.train_years), number_spans(evaluation.test_years)
     return f"{evaluation.crop} {tested}, trained on {trained} ({data}{evaluation.ensemble.n} rows)"
-
-
-def years_text(years: Sequence[int]) -> str:
-    """Years as text, consecutive ones joined: "2011-2013, 2015"."""
-    runs: list[list[int]] = []
-    for year in sorted(years):
-        if runs and year == runs[-1][-1] + 1:
-            runs[-1] = [runs[-1][0], year]
-        else:
-            runs.append([year])
-    return ", ".join("-".join(map(str, run)) for run in runs)
 
 
 def _sections(evaluation: Evaluation) -> list[tuple[str, list[tuple[str, list[str]]]]]:
