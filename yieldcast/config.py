@@ -48,7 +48,7 @@ class NetworkSettings(_Section):
 
 
 class TrainingSettings(_Section):
-    """Training of one member: the first six values are the paper's (Section 4), which leaves the rest open."""
+    """Training of one member. The first six values are the paper's (Section 4); it leaves the rest open."""
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-4
     beta_1: Annotated[float, Field(ge=0, lt=1)] = 0.9
