@@ -5,7 +5,7 @@ outputs with `diff`. Each line is a SHA-256 and what was hashed: imported tables
 order), member weights after short trainings of every preset, evaluations, forecasts, and the files of two
 bulletins; on a synthetic country and, with ``--data``, on the real tables of that folder.
 
-    python experiments/studies/fingerprints.py --data ../shared/brazil > fingerprints.txt
+    python experiments/studies/fingerprints.py --data FOLDER > fingerprints.txt
 
 Not hashed, because they may differ between two correct runs: package versions, times of writing, and the
 sentences in changes.json.
