@@ -10,12 +10,9 @@ their reports, and a results file with a table of the months.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import xarray as xr
@@ -23,7 +20,7 @@ import xarray as xr
 from results_file import heading, markdown_table, write
 from yieldcast.cli.arguments import parse_months
 from yieldcast.cli.progress import training_progress
-from yieldcast.cli.terminal import console, short_errors
+from yieldcast.cli.terminal import console, load_tensorflow, short_errors
 from yieldcast.config import read_settings
 from yieldcast.data.store import Store
 from yieldcast.evaluation.backtest import DAY, Backtest, ForecastCase, runs_of
@@ -122,6 +119,7 @@ def main() -> None:
     given = parser.parse_args()
     screen = console()
     with short_errors():
+        load_tensorflow()
         settings, store = read_settings(given.config, preset="forecast"), Store.open(given.store)
         test = Backtest(
             store, given.crop, (given.harvest_year,), given.out, settings, given.seeds, given.scenarios

@@ -17,18 +17,15 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import io
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import xarray as xr
 
 from results_file import made_with
 from yieldcast import FORECAST_SETTINGS, Run, Store, forecast, plot, train_run
-from yieldcast.cli.terminal import short_errors
+from yieldcast.cli.terminal import load_tensorflow, short_errors
 from yieldcast.data.files import atomic_text, atomic_write, make_folder
 from yieldcast.errors import SchemaError
 from yieldcast.evaluation.skill import pool_by_lead
@@ -158,6 +155,7 @@ def main() -> None:
     add("--write", type=Path, default=RESULTS)
     given = parser.parse_args()
     with short_errors():
+        load_tensorflow()
         store = Store.open(given.store)
         run = trained(given, store)
         table = forecast(run, store, given.harvest_year, given.as_of)

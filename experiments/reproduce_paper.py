@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from rich.console import Console
@@ -24,7 +21,7 @@ from results_file import heading, markdown_table, write
 from yieldcast import Settings, Store, evaluate_run, train_run
 from yieldcast.cli.arguments import parse_years
 from yieldcast.cli.progress import training_progress
-from yieldcast.cli.terminal import console, short_errors
+from yieldcast.cli.terminal import console, load_tensorflow, short_errors
 from yieldcast.cli.views.scores import evaluation_table, markdown
 from yieldcast.config import read_settings
 from yieldcast.data.files import make_folder
@@ -135,6 +132,7 @@ def main() -> None:
     add("--note", type=Path, required=True, help="text file: what a reader must know of the data")
     given = parser.parse_args()
     with short_errors():
+        load_tensorflow()
         store, settings = Store.open(given.store), read_settings(given.config)
         without = settings.network.model_copy(update={"noise": 0.0})
         noise = trained_and_scored(given, store, settings, "noise")

@@ -11,17 +11,14 @@ the stacked trainer with the loop over seeds that it replaced:
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from scipy import stats
 
 from yieldcast import Store, evaluate_run
 from yieldcast.cli.arguments import parse_years
-from yieldcast.cli.terminal import short_errors
+from yieldcast.cli.terminal import load_tensorflow, short_errors
 from yieldcast.errors import ConfigError
 from yieldcast.evaluation.metrics import Score
 from yieldcast.training.run_directory import Run
@@ -61,6 +58,7 @@ def main() -> None:
     parser.add_argument("--names", nargs=2, default=("first", "second"), help="names in the table")
     given = parser.parse_args()
     with short_errors():
+        load_tensorflow()
         store, scores = Store.open(given.store), list[list[Score]]()
         for path in given.runs:
             result = evaluate_run(Run.open(path), store, parse_years(given.test_years, "--test-years"))
