@@ -136,13 +136,15 @@ def bulletins(store: Store, run: Run, folder: Path) -> Iterator[Line]:
         yield fingerprint(table), f"forecast as of {date}: values"
         yield attributes(table), f"forecast as of {date}: attributes"
         path = write_bulletin(folder, table, mesh=store.mesh, notice=lambda text: None).path
-        for name in ("forecast.csv", "forecast-aggregates.csv", "forecast.geojson"):
+        for name in ("forecast.csv", "forecast-aggregates.csv"):
             yield sha((path / name).read_bytes()), f"bulletin {date}: {name}"
+        for name in ("forecast.geojson", "changes.json"):
+            content = json.loads((path / name).read_text(encoding="utf-8"))
+            content.pop("text", None)
+            content.pop("made_with", None)
+            yield sha(json.dumps(content, sort_keys=True).encode()), f"bulletin {date}: {name}"
         with xr.open_dataset(path / "forecast.nc", engine="h5netcdf") as ds:
             yield fingerprint(ds.load()), f"bulletin {date}: forecast.nc"
-        changes = json.loads((path / "changes.json").read_text(encoding="utf-8"))
-        changes.pop("text", None)
-        yield sha(json.dumps(changes, sort_keys=True).encode()), f"bulletin {date}: changes.json"
 
 
 def attributes(table: xr.Dataset) -> str:
