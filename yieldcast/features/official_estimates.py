@@ -1,0 +1,93 @@
+"""Official state estimates as public on a date: the newest one of a harvest year, and whether it carried news."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """The newest estimate of every state.
+
+    Args:
+        yield_kg_ha: (state,) kg/ha; NaN where nobody has estimated yet.
+        months: (state,) months from January of the harvest year to the reference month, January is 1; 0 = none.
+        carried_over: (state,) True where the estimate equals the one before it: it may not be news.
+    """
+
+    yield_kg_ha: Floats
+    months: Ints
+    carried_over: NDArray[np.bool_]
+
+
+class OfficialEstimates:
+    """Estimates of one crop by one source, with the day on which each became public.
+
+    Args:
+        table: of a store (`yieldcast.data.estimates`), dim `estimate`; None for no estimates at all.
+        crop: crop wanted.
+        states: codes of the states, in the order of all results.
+        source: name of the source; the one with most estimates of the crop if None.
+    """
+
+    def __init__(
+        self, table: xr.Dataset | None, crop: str, states: NDArray[np.str_], source: str | None = None
+    ) -> None:
+        self.states = states
+        self._newest: dict[tuple[dt.date, int], Estimates] = {}
+        if table is None:
+            self.table, self.source = None, ""
+            return
+        mine = table["crop"].values.astype(str) == crop
+        names, counts = np.unique(table["source"].values[mine].astype(str), return_counts=True)
+        self.source = source or (str(names[counts.argmax()]) if len(names) else "")
+        mine &= (table["source"].values.astype(str) == self.source) & (table["yield_kg_ha"].values > 0)
+        self.table = table.isel(estimate=np.flatnonzero(mine))
+
+    @cached_property
+    def _arrays(self) -> tuple[Ints, Ints, NDArray[np.datetime64], Floats, Ints]:
+        """State position, harvest year, day of publication, kg/ha and month of every estimate, oldest first."""
+        table = self.table
+        if table is None:
+            raise ValueError("no estimates")
+        order = np.lexsort((table["reference_month"].values, table["public_from"].values))
+        table = table.isel(estimate=order)
+        unit = table["unit"].values.astype(str)
+        position = np.searchsorted(self.states, unit)
+        position = np.where(
+            (position < len(self.states)) & (self.states[np.minimum(position, len(self.states) - 1)] == unit),
+            position,
+            -1,
+        )
+        years = table["harvest_year"].values.astype(np.int64)
+        month = table["reference_month"].values.astype("datetime64[M]").astype(np.int64)
+        months = month - 12 * (years - 1970) + 1
+        public = table["public_from"].values.astype("datetime64[D]")
+        return position, years, public, table["yield_kg_ha"].values.astype(np.float64), months
+
+    def newest(self, harvest_year: int, as_of: dt.date) -> Estimates:
+        """The newest estimates of a harvest year that were public on a date."""
+        key = as_of, harvest_year
+        if key not in self._newest:
+            self._newest[key] = self._find(harvest_year, as_of)
+        return self._newest[key]
+
+    def _find(self, harvest_year: int, as_of: dt.date) -> Estimates:
+        count = len(self.states)
+        value, months, carried = np.full(count, np.nan), np.zeros(count, np.int64), np.zeros(count, dtype=bool)
+        if self.table is not None and self.table.sizes["estimate"]:
+            position, years, public, kg_ha, month = self._arrays
+            for row in np.flatnonzero((years == harvest_year) & (public <= np.datetime64(as_of)) & (position >= 0)):
+                state = position[row]
+                carried[state] = kg_ha[row] == value[state]
+                value[state], months[state] = kg_ha[row], max(month[row], 1)
+        return Estimates(value, months, carried)

@@ -1,0 +1,346 @@
+"""Expected yield of every municipality on a date, and what each ingredient adds: level, trend, water, estimates.
+
+All that is public on the date enters, and nothing else: municipal yields up to the newest public harvest year, state
+estimates by their day of publication, weather up to the last known day. Hindcasts of past years are made by the same
+code for the same day of their year.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yieldcast.features.official_estimates import OfficialEstimates
+from yieldcast.features.water_balance import SeasonWater
+from yieldcast.forecasting.posterior import StatePosterior, gain_factor, prior_gain, state_posterior
+from yieldcast.models.level_trend import LevelTrend, Places, fit_levels, level_trend
+from yieldcast.models.sharing import GROWTH, Sharing, fit_sharing, relative_and_size, state_mean
+from yieldcast.models.water_response import WaterResponse, effect, fit_response
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+DRY_SHARE = 10.0  # how much more of a state's surprise goes to municipalities as dry as the state (per effect^2)
+FIRST_HINDCASTS = 6  # years of yields before the first hindcast
+RECENT_HALF_LIFE = 2.0
+FAR = np.datetime64("2200-01-01")  # a day after all weather
+
+
+@dataclass(frozen=True)
+class WeatherUnits:
+    """Water index of one or more crops of the season, and which municipality lies in which unit.
+
+    Args:
+        seasons: the crops sown in one season (first, second).
+        share: (unit, crop of the season) part of the area, adding up to 1.
+        unit: (municipality,) position of its unit, -1 without weather.
+        state: (unit,) index of the state.
+    """
+
+    seasons: tuple[SeasonWater, ...]
+    share: Floats
+    unit: Ints
+    state: Ints
+
+    def whole_years(self, years: Sequence[int]) -> list[int]:
+        """Harvest years whose seasons are known to their last day."""
+        return [year for year in years if all(season.whole(year) for season in self.seasons)]
+
+    def index(self, year: int) -> Floats:
+        """(unit,) index of a whole season."""
+        return self._mix([season.full(year) for season in self.seasons])
+
+    def climatology(self, years: Sequence[int]) -> Floats:
+        """(unit,) mean index."""
+        return np.asarray(np.mean([self.index(year) for year in years], axis=0))
+
+    def finished(self, year: int, donors: Sequence[int], record: WeatherUnits) -> Floats:
+        """(unit, donor) index of the season under way, finished with each donor's weather of `record`."""
+        return self._mix([
+            season.finished(year, donors, other)
+            for season, other in zip(self.seasons, record.seasons, strict=True)
+        ])  # fmt: skip
+
+    def _mix(self, values: list[Floats]) -> Floats:
+        stacked = np.stack(values, axis=1)
+        share = self.share.reshape(self.share.shape + (1,) * (stacked.ndim - 2))
+        return np.asarray((stacked * share).sum(axis=1))
+
+    def to_municipalities(self, values: Floats, otherwise: float = 0.0) -> Floats:
+        """(unit, ...) to (municipality, ...)."""
+        found = values[np.maximum(self.unit, 0)]
+        return np.where((self.unit >= 0).reshape((-1,) + (1,) * (values.ndim - 1)), found, otherwise)
+
+    def mean_of_units(self, values: Floats) -> tuple[Floats, Floats]:
+        """(municipality,) to the mean and the number of finite values in each unit."""
+        used = np.isfinite(values) & (self.unit >= 0)
+        total, count = np.zeros(len(self.state)), np.zeros(len(self.state))
+        np.add.at(total, self.unit[used], values[used])
+        np.add.at(count, self.unit[used], 1.0)
+        return np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan), count
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Expected yields and their ingredients, (municipality,) kg/ha each; the ingredients add up to `forecast`.
+
+    Args:
+        level_trend: from published yields (and estimates of years between the newest public one and this).
+        water_so_far: effect of the season's known days, the rest taken as usual.
+        weather_to_come: mean effect of the ways in which the season may end, beyond that.
+        official: what the official estimate adds.
+        noise_sd: spread of one municipality and year about its state, kg/ha.
+        water_effect: departure of the water index as used (no unit), widens intervals in dry places.
+        state: posterior of the states.
+        area: (municipality,) newest public area, ha.
+        last_public_year: newest harvest year of municipal yields that was read.
+    """
+
+    level_trend: Floats
+    water_so_far: Floats
+    weather_to_come: Floats
+    official: Floats
+    noise_sd: Floats
+    water_effect: Floats
+    state: StatePosterior
+    area: Floats
+    last_public_year: int
+
+    @property
+    def forecast(self) -> Floats:
+        """(municipality,) kg/ha, 0 or more."""
+        total = self.level_trend + self.water_so_far + self.weather_to_come + self.official
+        return np.maximum(total, 0.0)
+
+
+@dataclass
+class CropEvidence:
+    """Everything known of one crop; dated views of it give forecasts.
+
+    Args:
+        yields, area: (municipality, year) kg/ha and harvested ha, NaN = no value; column 0 is `first_year`.
+        first_year: harvest year of column 0.
+        places: state and centroid of the municipalities.
+        estimates: official ones.
+        water: (last known day) -> the water index with weather up to that day, None without daily weather.
+        last_public_year: (date) -> newest harvest year whose municipal yields were public.
+        known_day: (date) -> last day of weather that was public.
+    """
+
+    yields: Floats
+    area: Floats
+    first_year: int
+    places: Places
+    estimates: OfficialEstimates
+    water: Callable[[np.datetime64], WeatherUnits] | None
+    last_public_year: Callable[[dt.date], int]
+    known_day: Callable[[dt.date], np.datetime64]
+    _lines: dict[tuple[object, ...], LevelTrend] = field(default_factory=dict)
+    _sharing: dict[int, Sharing] = field(default_factory=dict)
+    _units: dict[np.datetime64, WeatherUnits] = field(default_factory=dict)
+
+    # --- what was public ---
+
+    def column(self, year: int) -> int:
+        """Column of a harvest year."""
+        return year - self.first_year
+
+    def newest_area(self, last_year: int) -> Floats:
+        """(municipality,) newest area of the last three public years, ha; NaN without."""
+        columns = self.area[:, max(self.column(last_year) - 2, 0) : self.column(last_year) + 1]
+        newest = np.full(len(columns), np.nan)
+        for values in columns.T:
+            newest = np.where(np.isfinite(values), values, newest)
+        return newest
+
+    def state_yield(self, year: int) -> Floats:
+        """(state,) final area-weighted yield of a year; NaN without."""
+        column = self.column(year)
+        return state_mean(self.yields[:, column], self.area[:, column], self.places)
+
+    def units(self, day: np.datetime64) -> WeatherUnits | None:
+        """The water index with weather up to a day."""
+        if self.water is None:
+            return None
+        if day not in self._units:
+            self._units[day] = self.water(day)
+        return self._units[day]
+
+    # --- level and trend ---
+
+    def sharing(self, last_year: int) -> Sharing:
+        """How municipalities share a state's surprise, from years up to `last_year`."""
+        if last_year not in self._sharing:
+            cases = []
+            for year in range(self.first_year + FIRST_HINDCASTS, last_year + 1):
+                expected = self.line(year - 2, year).forecast
+                area = self.newest_area(year - 2)
+                error = self.yields[:, self.column(year)] - expected
+                of_state = self.state_yield(year) - state_mean(expected, area, self.places)
+                cases.append((error, of_state[self.places.state], *relative_and_size(expected, area, self.places)))
+            self._sharing[last_year] = fit_sharing(cases)
+        return self._sharing[last_year]
+
+    def line(self, last_year: int, harvest_year: int) -> LevelTrend:
+        """Level and trend from municipal yields alone, without estimates and growth."""
+        key = last_year, harvest_year
+        if key not in self._lines:
+            self._lines[key] = level_trend(self.yields, self.first_year, last_year, harvest_year, self.places)
+        return self._lines[key]
+
+    def expected_line(
+        self, harvest_year: int, as_of: dt.date, cleaned: Floats | None = None, effects: dict[int, Floats] | None = None
+    ) -> tuple[Floats, LevelTrend, int]:
+        """The baseline `level_trend` of a date: (municipality,) kg/ha, its parts, and the newest year it read.
+
+        Args:
+            harvest_year, as_of: the season and the date.
+            cleaned: yields to use in place of `yields`, e.g. less the effect of past weather.
+            effects: harvest year -> (state,) kg/ha of weather to take out of the estimates that extend the series.
+        """
+        last = min(self.last_public_year(as_of), harvest_year - 1)
+        sharing = self.sharing(last)
+        newest = self.state_yield(last)
+        extension = np.stack(
+            [
+                sharing.a
+                * (self.estimates.newest(year, as_of).yield_kg_ha - newest - _difference(effects, year, last))
+                for year in range(last + 1, harvest_year)
+            ]
+            or [np.zeros(self.places.states)][:0],
+            axis=1,
+        ) if harvest_year - last > 1 else None  # fmt: skip
+        yields = self.yields if cleaned is None else cleaned
+        found = level_trend(yields, self.first_year, last, harvest_year, self.places, extension)
+        levels = fit_levels(yields, self.first_year, last, self.places)
+        weight = 0.5 ** ((last - levels.years) / RECENT_HALF_LIFE) * np.isfinite(levels.effects)
+        total = weight.sum(axis=1)
+        recent = (weight * np.nan_to_num(levels.effects)).sum(axis=1) / np.where(total > 0, total, 1.0)
+        growth = np.where(total > 0, found.trend - recent, 0.0)[self.places.state]
+        relative, size = relative_and_size(found.forecast, self.newest_area(last), self.places)
+        line = found.forecast + GROWTH * (sharing.b * relative + sharing.c * size) * growth
+        return np.maximum(line, 0.0), found, last
+
+    # --- weather ---
+
+    def response(self, units: WeatherUnits, years: Sequence[int], climatology: Floats) -> WaterResponse | None:
+        """The water response from past seasons; None without a year that has both yields and weather."""
+        used = [year for year in years if self.column(year) - 2 >= 3]
+        if not used:
+            return None
+        residuals, counts, effects = [], [], []
+        for year in used:
+            line = self.line(year - 2, year).forecast
+            mean, count = units.mean_of_units(self.yields[:, self.column(year)] - line)
+            residuals.append(mean)
+            counts.append(count)
+            effects.append(effect(units.index(year) - climatology))
+        last = max(used)
+        newest = self.yields[:, max(self.column(last) - 4, 0) : self.column(last) + 1]
+        noise = self.line(last - 2, last).noise_sd
+        return fit_response(
+            np.stack(residuals, 1), np.stack(counts, 1), np.stack(effects, 1), units.state, self.places.states,
+            float(np.nanmean(newest)), float(np.sqrt(np.mean(noise**2))),
+        )  # fmt: skip
+
+    # --- the forecast ---
+
+    def expected(
+        self,
+        harvest_year: int,
+        as_of: dt.date,
+        response_years: Sequence[int] | None = None,
+        donors: Sequence[int] | None = None,
+        factor: float = 1.0,
+    ) -> Expected:
+        """Expected yields of a harvest year as of a date.
+
+        Args:
+            harvest_year: the season.
+            as_of: nothing published later is read.
+            response_years: years whose weather and yields teach the water response; None takes those public on
+                `as_of`. (The leave-year-out protocol gives the other years.)
+            donors: seasons that finish the one under way and make the climatology; None takes earlier whole ones.
+            factor: of the gains of official estimates.
+        """
+        last = min(self.last_public_year(as_of), harvest_year - 1)
+        zero = np.zeros(len(self.yields))
+        so_far = to_come = scaled = zero
+        cleaned = effects = None
+        season = self.units(self.known_day(as_of))
+        # Other years' weather is that known on the date, except in the leave-year-out protocol.
+        units = season if donors is None else self.units(FAR)
+        if season is not None and units is not None:
+            first = self.first_year + 4
+            donors = units.whole_years(range(first, harvest_year) if donors is None else donors)
+            years = units.whole_years(range(first, last + 1) if response_years is None else response_years)
+            if len(donors) >= 2:
+                climatology = units.climatology(donors)
+                found = self.response(units, years, climatology)
+                if found is not None:
+                    slope = found.by_state[units.state]
+                    past = {year: slope * effect(units.index(year) - climatology) for year in donors}
+                    cleaned, effects = self._cleaned(units, past, last)
+                    ways = season.finished(harvest_year, donors, units)
+                    usual = effect(np.mean(ways, axis=1) - climatology)
+                    so_far = units.to_municipalities(slope * usual)
+                    scaled = units.to_municipalities(usual)
+        line, found_line, last = self.expected_line(harvest_year, as_of, cleaned, effects)
+        area = self.newest_area(last)
+        of_state = state_mean(line, area, self.places)
+        weather = state_mean(so_far + to_come, area, self.places)
+        estimates = self.estimates.newest(harvest_year, as_of)
+        posterior = state_posterior(of_state, weather, estimates, factor)
+        relative, size = relative_and_size(line, area, self.places)
+        dry = np.nan_to_num(state_mean(scaled, area, self.places))[self.places.state]
+        lean = np.clip((1.0 + DRY_SHARE * scaled * dry) / (1.0 + DRY_SHARE * dry**2), 0.0, 3.0)
+        official = self.sharing(last).shares(relative, size) * lean * posterior.estimate[self.places.state]
+        return Expected(
+            line, so_far, to_come, official, found_line.noise_sd, scaled, posterior, area, last
+        )
+
+    def _cleaned(
+        self, units: WeatherUnits, past: dict[int, Floats], last: int
+    ) -> tuple[Floats, dict[int, Floats]]:
+        """Yields less the effect of past weather, and the states' mean effect by year."""
+        cleaned, of_states = self.yields.copy(), {}
+        area = self.newest_area(last)
+        for year, values in past.items():
+            municipal = units.to_municipalities(values)
+            if self.first_year <= year <= last:
+                cleaned[:, self.column(year)] -= municipal
+            of_states[year] = np.nan_to_num(state_mean(municipal, area, self.places))
+        return cleaned, of_states
+
+    def gain_factor(self, harvest_year: int, as_of: dt.date, first: int) -> float:
+        """See `posterior.gain_factor`; hindcasts of the same day in the years from `first` to the newest public."""
+        cases = []
+        for year in range(first, min(self.last_public_year(as_of), harvest_year - 1) + 1):
+            date = same_day(as_of, year - harvest_year)
+            estimates = self.estimates.newest(year, date)
+            gain = prior_gain(estimates)
+            if not gain.any():
+                continue
+            line, _, last = self.expected_line(year, date)
+            expected = state_mean(line, self.newest_area(last), self.places)
+            area = self.places.total(np.nan_to_num(self.newest_area(last)))
+            cases.append((self.state_yield(year) - expected, gain * (estimates.yield_kg_ha - expected), area))
+        return gain_factor(cases)
+
+
+def _difference(effects: dict[int, Floats] | None, year: int, last: int) -> Floats | float:
+    if effects is None:
+        return 0.0
+    return effects.get(year, np.float64(0.0)) - effects.get(last, np.float64(0.0))
+
+
+def same_day(date: dt.date, years: int) -> dt.date:
+    """The same day some years later or earlier; 29 February becomes the 28th."""
+    try:
+        return date.replace(year=date.year + years)
+    except ValueError:
+        return date.replace(year=date.year + years, day=28)
