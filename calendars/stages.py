@@ -69,7 +69,9 @@ def _stages() -> dict[str, Stages]:
     found = {}
     with (_DATA / "stages.csv").open(encoding="utf-8", newline="") as file:
         for record in csv.DictReader(file):
-            numbers = {f.name: float(record[f.name]) for f in fields(Stages) if f.name not in ("crop", "cycle_days")}
+            numbers = {
+                f.name: float(record[f.name]) for f in fields(Stages) if f.name not in ("crop", "cycle_days")
+            }
             found[record["crop"]] = Stages(record["crop"], int(record["cycle_days"]), **numbers)
     return found
 

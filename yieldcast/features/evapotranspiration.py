@@ -28,7 +28,9 @@ def extraterrestrial_radiation(latitude_deg: ArrayLike, day_of_year: ArrayLike) 
     declination = 0.409 * np.sin(2.0 * np.pi * day / 365.0 - 1.39)
     # Beyond the polar circles the sun does not set or rise: the cosine is held to its range.
     sunset = np.arccos(np.clip(-np.tan(latitude) * np.tan(declination), -1.0, 1.0))
-    daily = sunset * np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.sin(sunset)
+    daily = sunset * np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.sin(
+        sunset
+    )
     return np.asarray(24.0 * 60.0 / np.pi * SOLAR_CONSTANT * distance * np.maximum(daily, 0.0))
 
 
@@ -91,6 +93,4 @@ def penman_monteith(
     long = STEFAN_BOLTZMANN * kelvin4 * (0.34 - 0.14 * np.sqrt(np.maximum(actual, 0.0))) * cloud  # eq. 39
     net = (1.0 - ALBEDO) * short - long
     wind_term = gamma * 900.0 / (mean + 273.0) * wind * np.maximum(saturated - actual, 0.0)
-    return np.maximum(
-        (MM_PER_MJ * slope * net + wind_term) / (slope + gamma * (1.0 + 0.34 * wind)), 0.0
-    )
+    return np.maximum((MM_PER_MJ * slope * net + wind_term) / (slope + gamma * (1.0 + 0.34 * wind)), 0.0)

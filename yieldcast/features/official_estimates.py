@@ -83,10 +83,16 @@ class OfficialEstimates:
 
     def _find(self, harvest_year: int, as_of: dt.date) -> Estimates:
         count = len(self.states)
-        value, months, carried = np.full(count, np.nan), np.zeros(count, np.int64), np.zeros(count, dtype=bool)
+        value, months, carried = (
+            np.full(count, np.nan),
+            np.zeros(count, np.int64),
+            np.zeros(count, dtype=bool),
+        )
         if self.table is not None and self.table.sizes["estimate"]:
             position, years, public, kg_ha, month = self._arrays
-            for row in np.flatnonzero((years == harvest_year) & (public <= np.datetime64(as_of)) & (position >= 0)):
+            for row in np.flatnonzero(
+                (years == harvest_year) & (public <= np.datetime64(as_of)) & (position >= 0)
+            ):
                 state = position[row]
                 carried[state] = kg_ha[row] == value[state]
                 value[state], months[state] = kg_ha[row], max(month[row], 1)

@@ -56,7 +56,9 @@ def sowing_centre(start: DayMonth, end: DayMonth, first_month: np.datetime64) ->
     begin = dt.date(year, start.month, min(start.day, 28))
     if np.datetime64(begin, "M") < first_month:
         begin = dt.date(year + 1, start.month, min(start.day, 28))
-    length = (dt.date(2001, end.month, min(end.day, 28)) - dt.date(2001, start.month, min(start.day, 28))).days % 365
+    length = (
+        dt.date(2001, end.month, min(end.day, 28)) - dt.date(2001, start.month, min(start.day, 28))
+    ).days % 365
     return np.datetime64(begin) + np.timedelta64(length // 2, "D")
 
 
@@ -141,7 +143,9 @@ class WaterBalance:
 
     def index(self, water: Water) -> Floats:
         """(unit, season) satisfaction index, 0 to 1, mean over the sowings; 1 where nothing was needed yet."""
-        ratio = np.where(water.potential > 0, water.actual / np.where(water.potential > 0, water.potential, 1.0), 1.0)
+        ratio = np.where(
+            water.potential > 0, water.actual / np.where(water.potential > 0, water.potential, 1.0), 1.0
+        )
         return np.asarray(ratio @ self._weights)
 
 
@@ -245,6 +249,8 @@ class SeasonWater:
             balance = WaterBalance(self.balance.stages, self.balance.capacity[mine])
             water = balance.run(balance.begin(), et0[mine, None, :seen], rain[mine, None, :seen])
             rest = [np.stack([values[i][mine, seen:] for values in later], axis=1) for i in (0, 1)]
-            repeated = (np.repeat(v, len(donors), axis=1) for v in (water.soil, water.actual, water.potential))
+            repeated = (
+                np.repeat(v, len(donors), axis=1) for v in (water.soil, water.actual, water.potential)
+            )
             result[mine] = balance.index(balance.run(Water(*repeated), rest[0], rest[1], int(seen)))
         return result

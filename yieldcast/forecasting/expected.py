@@ -24,7 +24,9 @@ from yieldcast.models.water_response import WaterResponse, effect, fit_response
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-DRY_SHARE = 10.0  # how much more of a state's surprise goes to municipalities as dry as the state (per effect^2)
+DRY_SHARE = (
+    10.0  # how much more of a state's surprise goes to municipalities as dry as the state (per effect^2)
+)
 FIRST_HINDCASTS = 6  # years of yields before the first hindcast
 RECENT_HALF_LIFE = 2.0
 FAR = np.datetime64("2200-01-01")  # a day after all weather
@@ -181,7 +183,9 @@ class CropEvidence:
                 area = self.newest_area(year - 2)
                 error = self.yields[:, self.column(year)] - expected
                 of_state = self.state_yield(year) - state_mean(expected, area, self.places)
-                cases.append((error, of_state[self.places.state], *relative_and_size(expected, area, self.places)))
+                cases.append(
+                    (error, of_state[self.places.state], *relative_and_size(expected, area, self.places))
+                )
             self._sharing[last_year] = fit_sharing(cases)
         return self._sharing[last_year]
 
@@ -193,7 +197,11 @@ class CropEvidence:
         return self._lines[key]
 
     def expected_line(
-        self, harvest_year: int, as_of: dt.date, cleaned: Floats | None = None, effects: dict[int, Floats] | None = None
+        self,
+        harvest_year: int,
+        as_of: dt.date,
+        cleaned: Floats | None = None,
+        effects: dict[int, Floats] | None = None,
     ) -> tuple[Floats, LevelTrend, int]:
         """The baseline `level_trend` of a date: (municipality,) kg/ha, its parts, and the newest year it read.
 
@@ -227,7 +235,9 @@ class CropEvidence:
 
     # --- weather ---
 
-    def response(self, units: WeatherUnits, years: Sequence[int], climatology: Floats) -> WaterResponse | None:
+    def response(
+        self, units: WeatherUnits, years: Sequence[int], climatology: Floats
+    ) -> WaterResponse | None:
         """The water response from past seasons; None without a year that has both yields and weather."""
         used = [year for year in years if self.column(year) - 2 >= 3]
         if not used:
@@ -299,9 +309,7 @@ class CropEvidence:
         dry = np.nan_to_num(state_mean(scaled, area, self.places))[self.places.state]
         lean = np.clip((1.0 + DRY_SHARE * scaled * dry) / (1.0 + DRY_SHARE * dry**2), 0.0, 3.0)
         official = self.sharing(last).shares(relative, size) * lean * posterior.estimate[self.places.state]
-        return Expected(
-            line, so_far, to_come, official, found_line.noise_sd, scaled, posterior, area, last
-        )
+        return Expected(line, so_far, to_come, official, found_line.noise_sd, scaled, posterior, area, last)
 
     def _cleaned(
         self, units: WeatherUnits, past: dict[int, Floats], last: int

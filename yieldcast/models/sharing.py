@@ -18,7 +18,11 @@ Floats = NDArray[np.float64]
 
 RELATIVE_RANGE = (-0.7, 1.0)  # relative yields beyond this range count as its ends
 NO_AREA_SIZE = -0.25  # a municipality without a known area counts as a small one
-PRIOR = (0.85, 0.4, 0.37)  # between soybean (0.9, -0.2, 0.3) and corn (0.8, 1.1, 0.4) on harvest years 2006-2011
+PRIOR = (
+    0.85,
+    0.4,
+    0.37,
+)  # between soybean (0.9, -0.2, 0.3) and corn (0.8, 1.1, 0.4) on harvest years 2006-2011
 PRIOR_YEARS = 1.0  # weight of the prior, in years of the record
 LIMITS = (0.0, 2.5)  # of the share of one municipality
 GROWTH = 0.7  # part of the state's expected growth that is shared in this way (our choice on 2009-2013)

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-CURVATURE = 1.8  # per unit of index below its climatology; chosen on harvest years 2011-2013 with 2012 left out
+CURVATURE = (
+    1.8  # per unit of index below its climatology; chosen on harvest years 2011-2013 with 2012 left out
+)
 PRIOR_SLOPE, PRIOR_SLOPE_SD = 0.65, 0.27  # of the mean yield, per unit of index
 STATE_SLOPE_SD = 0.18  # of the mean yield: how far slopes of states lie from the common one
 STATE_YEAR_SD, UNIT_YEAR_SD = 0.09, 0.09  # errors shared by a state or a unit in a year, of the mean yield
