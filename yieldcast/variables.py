@@ -13,7 +13,7 @@ from typing import Literal
 
 from yieldcast.errors import SchemaError
 
-Kind = Literal["weather", "yields", "place", "soil"]
+Kind = Literal["weather", "daily", "yields", "place", "soil"]  # daily: in tables of daily weather only
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,18 @@ _METRES = {"m": "multiply by 1000 and name the column precipitation_mm"}
 _AREA = {"km2": 100.0, "thousand_ha": 1000.0, "acre": 0.40468564224}
 _WEIGHT = {"kg": 0.001, "thousand_t": 1000.0}
 _DENSITY = {"g_cm3": 1.0, "kg_m3": 0.001}
+_POWER = {"W_m2": 0.0864, "kJ_m2": 0.001}  # a mean of 1 W/m2 over a day is 86,400 J/m2
 # Ranges: temperatures beyond the world records (56.7, -89.2 degC, WMO archive) are errors; so is more
 # rain in a month than the 9,300 mm of Cherrapunji, July 1861 (WMO archive). Sugarcane reaches
-# 250,000 kg/ha in PAM: twice that is the yield limit.
+# 250,000 kg/ha in PAM: twice that is the yield limit. The sun brings at most 45 MJ/m2 a day to the top of the
+# atmosphere (FAO-56 Annex 2, Table 2.6), the highest dew point observed is 35 degC and wind is below 120 m/s.
 _ALL = (
     Quantity("tmax", "degC", "degC", -90, 60, "weather", "Maximum temperature", "mean", refused=_KELVIN),
     Quantity("tmin", "degC", "degC", -90, 60, "weather", "Minimum temperature", "mean", refused=_KELVIN),
     Quantity("precipitation", "mm", "mm", 0, 9300, "weather", "Precipitation", "sum", refused=_METRES),
+    Quantity("dewpoint", "degC", "degC", -90, 45, "daily", "Dew point", refused=_KELVIN),
+    Quantity("radiation", "MJ_m2", "MJ/m2", 0, 50, "daily", "Global radiation", factors=_POWER),
+    Quantity("wind", "m_s", "m/s", 0, 120, "daily", "Wind speed at 2 m"),
     Quantity("yield", "kg_ha", "kg/ha", 0, 500_000, "yields", "Yield", factors={"t_ha": 1000.0}),
     Quantity("area_harvested", "ha", "ha", 0, 1e8, "yields", "Harvested area", factors=_AREA),
     Quantity("area_planted", "ha", "ha", 0, 1e8, "yields", "Planted area", factors=_AREA),
@@ -82,6 +87,7 @@ _ALL = (
 )
 QUANTITIES: Mapping[str, Quantity] = {q.name: q for q in _ALL}
 WEATHER = ("tmax_degC", "tmin_degC", "precipitation_mm")
+DAILY = tuple(q.name for q in _ALL if q.kind == "daily")  # beside those of WEATHER
 YIELDS = ("yield_kg_ha", "area_harvested_ha", "area_planted_ha", "production_t")
 SOIL = tuple(q.name for q in _ALL if q.kind == "soil")
 

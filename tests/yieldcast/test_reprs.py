@@ -39,6 +39,8 @@ def test_a_store_shows_its_tables_years_crops_fingerprints_and_sources() -> None
         "weather": "156 months, 2004-01 to 2016-12, 12 municipalities",
         "yields": "soybean: 127 yields (kg/ha) of 12 municipalities, harvest years 2005-2016",
         "seasonal": "none",
+        "estimates": "none",
+        "daily weather": "none",
         "boundaries": "mesh-3e9709e84ec2.geojson",
         "sources": "not recorded",
     }

@@ -123,37 +123,63 @@ def calendar(
 def import_tables(
     store: StoreOption,
     places: Annotated[
-        Path, typer.Option(metavar="CSV", help="Code, name, state, lat, lon of municipalities.")
-    ],
-    yields: Annotated[Path, typer.Option(metavar="CSV[.gz]", help="Code, crop, year, yield_kg_ha.")],
+        Path | None, typer.Option(metavar="CSV", help="Code, name, state, lat, lon of municipalities.")
+    ] = None,
+    yields: Annotated[
+        Path | None, typer.Option(metavar="CSV[.gz]", help="Code, crop, year, yield_kg_ha.")
+    ] = None,
     weather: Annotated[
-        Path, typer.Option(metavar="NC", help="netCDF (municipality, time), monthly or daily.")
-    ],
+        Path | None,
+        typer.Option(metavar="NC", help="netCDF (municipality, time), monthly or daily; days are kept too."),
+    ] = None,
     soil: Annotated[Path | None, typer.Option(metavar="CSV[.gz]", help="Soil properties by layer.")] = None,
     mesh: Annotated[
         Path | None, typer.Option(metavar="GEOJSON", help="Boundaries of the municipalities, for maps.")
+    ] = None,
+    estimates: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="CSV[.gz]",
+            help="Official estimates: crop, harvest_year, state, reference (month or survey), public_from, "
+            "yield_kg_ha. May be given several times; earlier estimates of the store are kept.",
+        ),
+    ] = None,
+    estimates_source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Who published the estimates; default: column source or the file's name."
+        ),
+    ] = None,
+    daily_weather: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="NC",
+            help="netCDF (municipality, time) of days; or of units X, time, with --places and its column X.",
+        ),
     ] = None,
 ) -> None:
     """Check your own tables and write them into a store.
 
     Columns may come in any order and other columns are ignored; units are read from column names
     (yield_kg_ha or yield_t_ha, tmax_degC, precipitation_mm, clay_pct_0_30cm). If anything is wrong nothing
-    is written, and an earlier store stays unchanged.
+    is written, and an earlier store stays unchanged. Estimates and daily weather can also be added to an
+    existing store by themselves.
 
     Example:
 
         yieldcast import --store STORE --places places.csv --yields yields.csv --weather weather.nc
+
+        yieldcast import --store STORE --estimates lspa_2018.csv
     """
     from yieldcast.cli.views.store import import_view
-    from yieldcast.data.boundaries import read_mesh
-    from yieldcast.data.store import Store
-    from yieldcast.data.user_tables import read_tables
+    from yieldcast.data.user_import import UserFiles, import_files
 
+    files = UserFiles(
+        places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather
+    )
     out = console()
     with out.status("reading and checking tables"):
-        tables, report = read_tables(places, yields, weather, soil)
-        boundaries = read_mesh(mesh, tables.static, report) if mesh else None
-        written = Store.write(store, tables, report.sources, boundaries)
+        written, report = import_files(store, files)
     out.print(import_view(report, written.fingerprints))
     out.print(f"store written: {store}")
 

@@ -115,6 +115,10 @@ def _netcdf_bytes(ds: xr.Dataset) -> memoryview:
     }
     if "time" in ds.coords:
         encoding["time"] = {"units": "days since 1970-01-01", "dtype": "int32"}
+    for name, array in ds.data_vars.items():
+        if array.dtype.kind == "M" and np.isnat(array.values).any():  # by itself xarray would write floats
+            units = "seconds since 1970-01-01"
+            encoding[str(name)] = {"units": units, "dtype": "int64", "_FillValue": np.int64(-(2**63))}
     with without_a_cluster():
         return ds.drop_encoding().to_netcdf(engine="h5netcdf", encoding=encoding)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from yieldcast import variables
@@ -15,10 +16,13 @@ def table_inventory(table: str, ds: xr.Dataset) -> dict[str, Any]:
     """Sizes, spans and gaps of one table.
 
     Args:
-        table: static, weather, yields or seasonal.
+        table: static, weather, yields, seasonal, estimates or daily.
         ds: its contents.
     """
-    describe = {"static": _static, "weather": _weather, "yields": _yields, "seasonal": _seasonal}
+    describe = {
+        "static": _static, "weather": _weather, "yields": _yields, "seasonal": _seasonal,
+        "estimates": _estimates, "daily": _daily,
+    }  # fmt: skip
     return describe[table](ds)
 
 
@@ -92,4 +96,42 @@ def _seasonal(ds: xr.Dataset) -> dict[str, Any]:
         "leads": ds.sizes["lead_month"],
         "members": ds.sizes["member"],
         "cells": ds.sizes["cell"],
+    }
+
+
+def _estimates(ds: xr.Dataset) -> dict[str, Any]:
+    names = ("source", "crop", "unit", "harvest_year", "reference", "reference_month", "public_from")
+    frame = pd.DataFrame({name: ds[name].values for name in (*names, "carried_over")})
+    sources = {}
+    for source, rows in frame.groupby("source"):
+        months = rows["reference_month"].dt.strftime("%Y-%m")
+        sources[str(source)] = {
+            "entries": len(rows),
+            "crops": sorted(set(rows["crop"].tolist())),
+            "units": sorted(set(rows["unit"].tolist())),
+            "first_harvest_year": int(rows["harvest_year"].min()),
+            "last_harvest_year": int(rows["harvest_year"].max()),
+            "first_reference_month": str(months.min()),
+            "last_reference_month": str(months.max()),
+            "newest_public_from": rows["public_from"].max().date().isoformat(),
+            "revisions": int(rows.duplicated(list(names[:5])).sum()),
+            "carried_over": int(rows["carried_over"].sum()),
+        }
+    return {"entries": len(frame), "sources": sources}
+
+
+def _daily(ds: xr.Dataset) -> dict[str, Any]:
+    days = ds["time"].values.astype("datetime64[D]").astype(str)
+    cells = ds.sizes["unit"] * len(days)
+    return {
+        "units": ds.sizes["unit"],
+        "days": len(days),
+        "first_day": str(days[0]),
+        "last_day": str(days[-1]),
+        "variables": sorted(n for n in map(str, ds.data_vars) if n != "municipality_unit"),
+        "municipalities": ds.sizes["municipality"],
+        "municipalities_without_unit": int((ds["municipality_unit"].values < 0).sum()),
+        "missing_cells": max(
+            cells - int(np.count_nonzero(~np.isnan(ds[name].values))) for name in variables.WEATHER
+        ),
     }

@@ -21,6 +21,8 @@ import numpy as np
 import xarray as xr
 
 from yieldcast.data import inventory, schema
+from yieldcast.data.daily import check_daily
+from yieldcast.data.estimates import COUNTRY, check_estimates, known_units, merge_estimates
 from yieldcast.data.files import (
     atomic_text,
     exclusive_lock,
@@ -35,6 +37,7 @@ from yieldcast.errors import MissingDataError, SchemaError
 
 _FORMAT = 1
 _FILE = "store.json"
+ESTIMATE_SOURCES = "estimates-"  # start of the names under which the origins of estimates are recorded
 _AGAIN = "Run the import or the fetch again: it replaces the table."
 _MAKE = "Make one with `yieldcast import` from your own tables or with `yieldcast fetch all`."
 _CHECKS = {
@@ -42,6 +45,8 @@ _CHECKS = {
     "weather": schema.check_weather,
     "yields": schema.check_yields,
     "seasonal": schema.check_seasonal,
+    "estimates": check_estimates,
+    "daily": check_daily,
 }
 TABLES = tuple(_CHECKS)
 _TABLE_FILE = re.compile(rf"({'|'.join(TABLES)})-[0-9a-f]{{12}}\.nc|mesh-[0-9a-f]{{12}}\.geojson")
@@ -50,6 +55,8 @@ _GET = {
     "weather": "Get it: `yieldcast fetch weather --years ...`.",
     "yields": "Get them: `yieldcast fetch yields --years ...`.",
     "seasonal": "Get it: `yieldcast fetch seasonal --starts ...`.",
+    "estimates": "Get them: `yieldcast fetch estimates --years ...` or `yieldcast import --estimates FILE`.",
+    "daily": "Get it: `yieldcast fetch weather --daily ...` or `yieldcast import --daily-weather FILE`.",
 }
 
 
@@ -154,20 +161,31 @@ class Store:
         return store
 
     @classmethod
-    def write(cls, path: Path, tables: Tables, sources: Mapping[str, Any], mesh: str | None = None) -> Store:
+    def write(
+        cls,
+        path: Path,
+        tables: Tables,
+        sources: Mapping[str, Any],
+        mesh: str | None = None,
+        optional: Mapping[str, xr.Dataset] | None = None,
+    ) -> Store:
         """Check the tables, write them, and replace the manifest.
+
+        Of an earlier store only the official estimates of the new places' states are kept: they cannot be
+        had again as they were published.
 
         Args:
             path: the folder, made if it does not exist.
             tables: static, weather, yields; weather and yields may hold fewer municipalities than static.
             sources: origin of the tables, JSON values; shown by `status`.
             mesh: boundaries of the municipalities (see `yieldcast.data.boundaries`), a GeoJSON text, or None.
+            optional: other tables, of seasonal, estimates and daily.
 
         Raises:
             SchemaError: a table breaks its contract; nothing is written.
             MissingDataError: the disk refuses, or another import is writing; the earlier store is unchanged.
         """
-        return cls._replace(Path(path), tables._asdict(), sources, mesh, keep=False)
+        return cls._replace(Path(path), {**tables._asdict(), **(optional or {})}, sources, mesh, keep=False)
 
     @classmethod
     def update(
@@ -180,9 +198,11 @@ class Store:
     ) -> Store:
         """Replace some tables of a store, or begin one; its other tables stay unless they are damaged.
 
+        Official estimates are not replaced but merged (`yieldcast.data.estimates.merge_estimates`).
+
         Args:
             path: the folder, made if it does not exist.
-            tables: of static, weather, yields, seasonal.
+            tables: of static, weather, yields, seasonal, estimates, daily.
             sources: their origin, merged into the sources of the other tables.
             mesh: boundaries of the municipalities, a GeoJSON text; None keeps those of the store.
             drop: names of tables, and of entries of the sources, to remove.
@@ -208,10 +228,12 @@ class Store:
             _refuse_unknown_municipalities(tables, None)  # before the folder is made
         make_folder(path)
         with exclusive_lock(path, "another import or fetch is writing the store"):
-            exists = keep and (path / _FILE).exists()
-            earlier = cls.open(path, damaged=True)._without({*drop, *tables}) if exists else None
-            _refuse_unknown_municipalities(tables, earlier)
+            previous = cls._previous(path, keep)
+            earlier = previous._without({*drop, *tables}) if previous and keep else None
             old = earlier._contents if earlier else {"tables": {}, "sources": {}}
+            if previous and "estimates" not in drop and (not keep or "estimates" in tables):
+                tables, sources = previous._with_estimates(tables, sources)
+            _refuse_unknown_municipalities(tables, earlier)
             try:
                 entries = {t: _write_table(path, t, ds) for t, ds in tables.items()}
                 contents: dict[str, Any] = {
@@ -226,6 +248,37 @@ class Store:
                 # After a failure the manifest is still the earlier one, so that the new files are removed.
                 _remove_stale(path, _files_in_use(path))
         return cls(path, contents)
+
+    @classmethod
+    def _previous(cls, path: Path, keep: bool) -> Store | None:
+        """The store that is there now; a damaged manifest is an error only if its tables are to be kept."""
+        if not (path / _FILE).exists():
+            return None
+        try:
+            return cls.open(path, damaged=True)
+        except MissingDataError:
+            if keep:
+                raise
+            return None
+
+    def _with_estimates(
+        self, tables: Mapping[str, xr.Dataset], sources: Mapping[str, Any]
+    ) -> tuple[Mapping[str, xr.Dataset], Mapping[str, Any]]:
+        """The tables to write, with the estimates of this store merged into theirs, and the sources of
+        both.
+        """
+        try:
+            old = self.estimates
+        except (MissingDataError, SchemaError):  # none, or damaged: made again from its sources
+            return tables, sources
+        if "static" in tables:
+            old = old.isel(estimate=known_units(old, tables["static"]["state"].values.tolist()))
+        if not old.sizes["estimate"]:
+            return tables, sources
+        today = dt.datetime.now(dt.UTC).date()
+        merged = merge_estimates(old, tables["estimates"], today) if "estimates" in tables else old
+        origins = {k: v for k, v in self.sources.items() if k.startswith(ESTIMATE_SOURCES)}
+        return {**tables, "estimates": merged}, {**origins, **sources}
 
     def _without(self, tables: Collection[str]) -> Store:
         """This store without some tables, and without those that cannot be read."""
@@ -258,6 +311,16 @@ class Store:
     def seasonal(self) -> xr.Dataset:
         """Seasonal forecasts as anomalies, see `yieldcast.data.schema.check_seasonal`."""
         return schema.check_seasonal(self._load("seasonal"))
+
+    @cached_property
+    def estimates(self) -> xr.Dataset:
+        """Official yield estimates with their days of publication, see `yieldcast.data.estimates`."""
+        return check_estimates(self._load("estimates"))
+
+    @cached_property
+    def daily(self) -> xr.Dataset:
+        """Daily weather of units, see `yieldcast.data.daily`."""
+        return check_daily(self._load("daily"))
 
     @property
     def mesh(self) -> Path | None:
@@ -340,6 +403,9 @@ def _refuse_unknown_municipalities(tables: Mapping[str, xr.Dataset], earlier: St
         ds = get(table)
         if ds is None or ("static" not in tables and table not in tables):
             continue
+        if table == "estimates":
+            _refuse_unknown_states(ds, static)
+            continue
         unknown = np.setdiff1d(ds["municipality"].values, static["municipality"].values)
         if unknown.size:
             raise SchemaError(
@@ -347,6 +413,18 @@ def _refuse_unknown_municipalities(tables: Mapping[str, xr.Dataset], earlier: St
                 f"first {unknown[:5].tolist()}",
                 "Add them to the static table or remove their rows.",
             )
+
+
+def _refuse_unknown_states(estimates: xr.Dataset, static: xr.Dataset) -> None:
+    states = sorted(set(static["state"].values.tolist()))
+    known = known_units(estimates, states)
+    if not known.all():
+        units = sorted(set(estimates["unit"].values[~known].tolist()))
+        raise SchemaError(
+            f"estimates: expected states of the static table ({', '.join(states)}) or {COUNTRY!r}, "
+            f"received {', '.join(units[:5])} ({int((~known).sum())} entries)",
+            "Use the states' codes of the places, or remove these rows.",
+        )
 
 
 def _write_table(path: Path, table: str, ds: xr.Dataset) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from yieldcast.data.files import open_hdf5
 from yieldcast.data.inventory import table_inventory
 
 Rows = list[tuple[str, str]]
+OPTIONAL_TABLES = ("seasonal", "estimates", "daily")  # a store can train and forecast without them
 
 # Colours are inherited and the lines are grey, so that light and dark notebooks can both show the table.
 _CELL = "text-align: left; vertical-align: top; padding: 0.15em 0.8em 0.15em 0; color: inherit;"
@@ -102,7 +103,7 @@ def store_summary(path: Path, manifest: Mapping[str, Any], loaded: Mapping[str, 
 
     def shown(table: str) -> str:
         if table not in manifest["tables"]:
-            return "none" if table == "seasonal" else "missing"
+            return "none" if table in OPTIONAL_TABLES else "missing"
         entry = manifest["tables"][table]
         kept = nullcontext(loaded[table]) if table in loaded else open_hdf5(path / str(entry["file"]))
         with kept as ds:
@@ -166,9 +167,27 @@ def _seasonal(ds: xr.Dataset) -> str:
     )
 
 
+def _estimates(ds: xr.Dataset) -> str:
+    sources = table_inventory("estimates", ds)["sources"]
+    return "\n".join(
+        f"{source}: {have['entries']:,} estimates of {', '.join(have['crops'])}, "
+        f"{have['first_reference_month']} to {have['last_reference_month']}, "
+        f"newest public from {have['newest_public_from']}"
+        for source, have in sources.items()
+    )
+
+
+def _daily(ds: xr.Dataset) -> str:
+    days = ds["time"].values.astype("datetime64[D]")
+    names = sorted(n for n in map(str, ds.data_vars) if n != "municipality_unit")
+    return f"{len(days):,} days, {days[0]} to {days[-1]}, {ds.sizes['unit']:,} units\n{', '.join(names)}"
+
+
 _TABLES: Mapping[str, tuple[str, Callable[[xr.Dataset], str]]] = {
     "static": ("places", _places),
     "weather": ("weather", _weather),
     "yields": ("yields", _yields),
     "seasonal": ("seasonal", _seasonal),
+    "estimates": ("estimates", _estimates),
+    "daily": ("daily weather", _daily),
 }

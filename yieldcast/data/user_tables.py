@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from yieldcast.data.user_columns import (
     quantities,
     read_csv,
 )
+from yieldcast.data.user_daily import daily_from_days
 from yieldcast.data.user_weather import read_weather
 from yieldcast.errors import SchemaError
 from yieldcast.variables import QUANTITIES, YIELDS, Column
@@ -36,7 +37,29 @@ FIRST_YEAR, LAST_YEAR = 1900, 2100
 _LOWEST_MEDIAN_kg_ha = 50.0
 
 
+class UserTables(NamedTuple):
+    """A user's own tables.
+
+    Args:
+        tables: places with soil, weather and yields.
+        daily: daily weather, None where the weather file is monthly.
+        log: what was read, left out and is missing.
+    """
+
+    tables: Tables
+    daily: xr.Dataset | None
+    log: ImportLog
+
+
 def read_tables(places: Path, yields: Path, weather: Path, soil: Path | None) -> tuple[Tables, ImportLog]:
+    """The tables and the log of `read_user_tables`."""
+    read = read_user_tables(places, yields, weather, soil, keep_days=False)
+    return read.tables, read.log
+
+
+def read_user_tables(
+    places: Path, yields: Path, weather: Path, soil: Path | None, keep_days: bool = True
+) -> UserTables:
     """Read, convert and check a user's own files. Nothing is written; see `Store.write`.
 
     Columns may have any order. Quantities are found by name and unit (`variables.resolve`); other columns are
@@ -49,9 +72,7 @@ def read_tables(places: Path, yields: Path, weather: Path, soil: Path | None) ->
             areas and production. Rows with a yield of zero or without one are dropped and counted.
         weather: netCDF-4, see `user_weather.read_weather`.
         soil: CSV, one row per place: code and soil columns with their layer (``clay_pct_0_30cm``); or None.
-
-    Returns:
-        the tables, and a log of what was read, dropped and missing.
+        keep_days: make the table of daily weather where the weather file is daily.
 
     Raises:
         MissingDataError: a file is missing or cannot be read.
@@ -68,11 +89,16 @@ def read_tables(places: Path, yields: Path, weather: Path, soil: Path | None) ->
             ("soil", "places without soil: no soil file was given", len(codes.municipality))
         )
     static = schema.check_static(schema.set_units(static))
-    weather_table = read_weather(Path(weather), codes, report)
+    read, daily = read_weather(Path(weather), codes, report), None
+    if read.fields is not None and keep_days:
+        position = np.full(len(codes.municipality), -1)
+        position[read.rows] = np.arange(len(read.rows))
+        unit = codes.municipality[read.rows]
+        daily = daily_from_days(read.fields, read.days, unit, codes, position, report, read.attrs)
     for table, file in files.items():
         if file is not None:
             report.sources[table] = {"file": str(file), "bytes": Path(file).stat().st_size}
-    return Tables(static, weather_table, yield_table), report
+    return UserTables(Tables(static, read.monthly, yield_table), daily, report)
 
 
 def _places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
@@ -117,7 +143,7 @@ def _yields(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
     )
     crop = frame[crop_column].str.lower()
     _refuse_empty(frame, [crop_column], "crop", ("crop",), source)
-    year = _years(frame, year_column, source)
+    year = years_of(frame, year_column, source)
     keys = pd.DataFrame({"code": texts, "crop": crop.to_numpy(), "year": year}, index=frame.index)
     _refuse_twice(keys, source)
     rest = [c for c in frame.columns if c not in (used, crop_column, year_column)]
@@ -171,7 +197,8 @@ def _depth(layer: str) -> tuple[int, ...]:
     return tuple(int(part) for part in layer.removesuffix("cm").split("_"))
 
 
-def _years(frame: pd.DataFrame, column: str, source: str) -> NDArray[np.int64]:
+def years_of(frame: pd.DataFrame, column: str, source: str) -> NDArray[np.int64]:
+    """A column of harvest years; SchemaError at the first value that is no year."""
     years = numbers(frame, column, source)
     wrong = ~((years >= FIRST_YEAR) & (years <= LAST_YEAR) & (years == np.floor(years)))
     if wrong.any():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -24,6 +24,8 @@ _NOT_mm = "m|m d-1|m/d|m/day|m day-1|m of water equivalent|metre|metres|meter|me
 _CONTRADICTING = {
     "degC": set(_KELVIN_OR_F.split()),
     "mm": {*_NOT_mm.split("|"), "kg m-2 s-1", "mm s-1", "mm/s", "m s-1"},
+    "MJ_m2": {"w m-2", "w m**-2", "w/m2", "w/m^2", "j m-2", "j m**-2", "j/m2", "kj m-2", "kj/m2"},
+    "m_s": {"km/h", "km h-1", "kt", "kn", "knots", "mph"},
 }
 _RATES = {"mm/day", "mm/d", "mm d-1", "mm day-1", "mm per day"}
 # Reanalyses store rain packed with an offset, which can make a dry day as low as this.
@@ -33,7 +35,25 @@ _LOWEST_TOP_MONTH_mm = 10.0
 _BLOCK = 256  # places at a time, so that the degree days need little memory
 
 
-def read_weather(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
+class UserWeather(NamedTuple):
+    """Weather of a file: the monthly table, and the days that it was made of.
+
+    Args:
+        monthly: checked table of all places.
+        fields: (place of the file, day) arrays by name; None where the file is monthly.
+        days: datetime64[D] of the fields.
+        rows: position of each place of the file among the places.
+        attrs: marks of the file that its tables must keep.
+    """
+
+    monthly: xr.Dataset
+    fields: Fields | None
+    days: Months
+    rows: NDArray[np.intp]
+    attrs: dict[str, Any]
+
+
+def read_weather(path: Path, codes: Codes, report: ImportLog) -> UserWeather:
     """Read weather into the monthly table of all places, NaN where the file has no value.
 
     Args:
@@ -57,28 +77,37 @@ def read_weather(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
                 f"{path}: expected the variables {missing}, received {shown(ds.data_vars)}",
                 "Name each variable with its unit: tmax_degC, tmin_degC, precipitation_mm.",
             )
-        dim = _dims(ds, path)
-        try:
-            raw = ds[list(columns)].reset_coords(drop=True).transpose(dim, "time").load()
-        except Exception as error:  # h5py raises many kinds on a damaged file
-            raise damaged(path, TABLE, error) from error
-    report.extras(TABLE, extras)
-    texts = _code_texts(raw[dim].values, path)
-    rows = codes.rows(texts, str(path))
-    time = _time(raw, path)
-    days = _is_daily(time, path)
-    _check_units(raw, columns, days, path)
-    fields = _fields(raw.rename({dim: "municipality"}), columns, texts, time, report)
-    months, monthly = _from_days(time, fields, report) if days else _from_months(time, fields, report)
+        dim = place_dim(ds, columns, path, TABLE)
+        report.extras(TABLE, extras)
+        texts = code_texts(ds[dim].values, path)
+        rows = codes.rows(texts, str(path))
+        time = days_of(ds, path)
+        daily = is_daily(time, path)
+        _refuse_rates(ds, columns, daily, path)
+        labels = {"municipality": texts.astype(str), "time": time.astype("datetime64[ns]")}
+        fields = read_fields(ds, columns, (dim, "time"), labels, path, report, TABLE)
+        # tables made from synthetic files must say so too
+        marks = {name: value for name, value in ds.attrs.items() if name == "synthetic"}
+    months, monthly = _from_days(time, fields, report) if daily else _from_months(time, fields, report)
     _refuse_metres(monthly["precipitation_mm"], path)
-    table = _table(codes, rows, months, monthly, report)
-    # tables made from synthetic files must say so too
-    return table.assign_attrs({name: value for name, value in raw.attrs.items() if name == "synthetic"})
+    table = _table(codes, rows, months, monthly, report).assign_attrs(marks)
+    return UserWeather(table, fields if daily else None, time, rows, marks)
 
 
-def _dims(ds: xr.Dataset, path: Path) -> str:
+def place_dim(ds: xr.Dataset, columns: Iterable[str], path: Path, table: str, any_dim: bool = False) -> str:
+    """The dim of the places, after a check that the variables have it and time.
+
+    Args:
+        ds: the file.
+        columns: names of the variables to read.
+        path: its name, for errors.
+        table: that is made of it.
+        any_dim: accept a dim that is not named like municipalities; it is that of the first variable.
+    """
     dim = pick(map(str, ds.dims), CODES, f"{path}, dims", needed=False)
-    arrays = [ds[name] for name in ds.data_vars if str(name).startswith(("tmax", "tmin", "precipitation"))]
+    arrays = [ds[name] for name in columns]
+    if dim is None and any_dim:
+        dim = next((str(d) for d in arrays[0].dims if d != "time"), None)
     wrong = next((a for a in arrays if dim is None or set(a.dims) != {dim, "time"}), None)
     if wrong is not None:
         raise SchemaError(
@@ -94,7 +123,8 @@ def _dims(ds: xr.Dataset, path: Path) -> str:
     return str(dim)
 
 
-def _code_texts(values: NDArray[Any], path: Path) -> NDArray[np.object_]:
+def code_texts(values: NDArray[Any], path: Path) -> NDArray[np.object_]:
+    """Codes of the places as texts; SchemaError where one occurs twice."""
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8")
     if values.dtype.kind == "f" and (values == np.floor(values)).all():
@@ -110,7 +140,8 @@ def _code_texts(values: NDArray[Any], path: Path) -> NDArray[np.object_]:
     return texts
 
 
-def _time(raw: xr.Dataset, path: Path) -> Months:
+def days_of(raw: xr.Dataset, path: Path) -> Months:
+    """Days (datetime64[D]) of a file's time stamps; SchemaError unless they are dates, each once."""
     time = raw["time"].values
     if time.dtype.kind != "M" or np.isnat(time).any():
         raise SchemaError(
@@ -129,7 +160,8 @@ def _time(raw: xr.Dataset, path: Path) -> Months:
     return days
 
 
-def _is_daily(days: Months, path: Path) -> bool:
+def is_daily(days: Months, path: Path) -> bool:
+    """Whether a file has one value a day, not one a month; SchemaError where it has neither."""
     months, counts = np.unique(days.astype("datetime64[M]"), return_counts=True)
     if (counts == 1).all():
         _check_dates_of_months(days, path)
@@ -156,50 +188,71 @@ def _check_dates_of_months(days: Months, path: Path) -> None:
         )
 
 
-def _check_units(raw: xr.Dataset, columns: Mapping[str, Column], days: bool, path: Path) -> None:
+def _check_units(array: xr.DataArray, column: Column, contradicting: Collection[str], path: Path) -> None:
+    units = str(array.attrs.get("units", "")).strip().lower()
+    if units in contradicting:
+        raise SchemaError(
+            f"{path}: expected {array.name} in {column.quantity.units}, the unit in its name, "
+            f"received attrs units {array.attrs['units']!r}",
+            f"Convert the values and set the units to {column.quantity.units!r}; "
+            "the rain of a month is its sum in mm.",
+        )
+
+
+def _refuse_rates(ds: xr.Dataset, columns: Mapping[str, Column], daily: bool, path: Path) -> None:
     for name, column in columns.items():
-        units = str(raw[name].attrs.get("units", "")).strip().lower()
-        contradicting = set(_CONTRADICTING.get(column.quantity.unit, ()))
-        if not days and column.quantity.unit == "mm":
-            contradicting |= _RATES
-        if units in contradicting:
-            raise SchemaError(
-                f"{path}: expected {name} in {column.quantity.units}, the unit in its name, "
-                f"received attrs units {raw[name].attrs['units']!r}",
-                f"Convert the values and set the units to {column.quantity.units!r}; "
-                "the rain of a month is its sum in mm.",
-            )
+        if not daily and column.quantity.unit == "mm":
+            _check_units(ds[name], column, _RATES, path)
 
 
-def _fields(
-    raw: xr.Dataset,
+def read_fields(
+    ds: xr.Dataset,
     columns: Mapping[str, Column],
-    texts: NDArray[np.object_],
-    time: Months,
+    dims: tuple[str, str],
+    labels: Mapping[str, NDArray[Any]],
+    path: Path,
     report: ImportLog,
+    table: str,
 ) -> Fields:
+    """Values of the variables in our units, checked, by the name of their quantity.
+
+    Args:
+        ds: the open file; variables are read one after the other, since daily tables are large.
+        columns: variables to read.
+        dims: of the file, places and time.
+        labels: names of the two dims and their values, for errors.
+        path: of the file.
+        report: gets what was changed.
+        table: that is made of it, for errors.
+    """
     fields: dict[str, xr.DataArray] = {}
-    labels = {"municipality": texts.astype(str), "time": time.astype("datetime64[ns]")}
     for name, column in columns.items():
-        quantity, values = column.quantity, raw[name].values
+        quantity = column.quantity
+        if column.factor == 1.0:
+            _check_units(ds[name], column, _CONTRADICTING.get(quantity.unit, ()), path)
+        try:
+            values = ds[name].transpose(*dims).values
+        except Exception as error:  # h5py raises many kinds on a damaged file
+            raise damaged(path, table, error) from error
         if values.dtype.kind not in "fiu":
             raise SchemaError(
-                f"weather: expected {name} to hold numbers, received {values.dtype}", "Convert the values."
+                f"{table}: expected {name} to hold numbers, received {values.dtype}", "Convert the values."
             )
         # float32 stays float32: daily files are large, and the table is float32
-        values = values if values.dtype == np.float32 else values.astype(np.float64)
-        values = values * values.dtype.type(column.factor)
+        values = values if values.dtype == np.float32 else values.astype(np.float64, copy=False)
+        if column.factor != 1.0:
+            values = values * values.dtype.type(column.factor)
         if quantity.unit == "mm":
             dry = (values < 0) & (values >= _PACKING_mm)
             if dry.any():
                 values = np.where(dry, values.dtype.type(0), values)
-                report.warnings.append((TABLE, f"{name} between -0.01 and 0 set to 0", int(dry.sum())))
+                report.warnings.append((table, f"{name} between -0.01 and 0 set to 0", int(dry.sum())))
         if np.isnan(values).all():
-            raise SchemaError(f"weather: {name} has no values", "Check the file and its fill value.")
-        array = xr.DataArray(values, dims=("municipality", "time"), coords=labels, name=name)
-        schema.refuse_outside(array, TABLE, quantity, _unit_hint(values, quantity))
+            raise SchemaError(f"{table}: {name} has no values", "Check the file and its fill value.")
+        array = xr.DataArray(values, dims=tuple(labels), coords=labels, name=name)
+        schema.refuse_outside(array, table, quantity, _unit_hint(values, quantity))
         fields[quantity.name] = array
-    schema.refuse_crossed(fields["tmin_degC"], fields["tmax_degC"], TABLE)
+    schema.refuse_crossed(fields["tmin_degC"], fields["tmax_degC"], table)
     return {name: array.values for name, array in fields.items()}
 
 

@@ -4,12 +4,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from factories import TINY_NETWORK, refused
 
 from yieldcast.cli.arguments import parse_years
 from yieldcast.data import synthetic
+from yieldcast.data.store import Store
 from yieldcast.data.synthetic import foreign
 from yieldcast.errors import ConfigError
 from yieldcast.training.pipeline import train_run
@@ -305,3 +308,41 @@ def test_time_left_falls_to_nothing():
     left.after(2, 11, True, 11.5)
     assert left.after(3, 11, True, 12.0) == 0
     assert clock(3725) == "1:02:05"
+
+
+def test_estimates_and_daily_weather_are_added_to_a_store(call, files, small, tmp_path):
+    store, state = tmp_path / "store", str(small.static["state"].values[0])
+    lspa, days, places = tmp_path / "lspa.csv", tmp_path / "days.nc", tmp_path / "places.csv"
+    header = "crop,harvest_year,state,estimate_month,public_from,yield_kg_ha\n"
+    lspa.write_text(f"{header}soybean,2016,{state},2016-01,2016-02-15,3000\n")
+    table = pd.read_csv(files / "places.csv", dtype=str).assign(region_code="7")
+    table.to_csv(places, index=False)
+    time = pd.date_range("2016-01-01", periods=40)
+    values = np.full((1, 40), 10.0)
+    names = ("tmax_degC", "tmin_degC", "precipitation_mm")
+    arrays = dict.fromkeys(names, (("region_code", "time"), values))
+    xr.Dataset(arrays, {"region_code": [7], "time": time}).to_netcdf(days, engine="h5netcdf")
+    added = ("--estimates", lspa, "--daily-weather", days)
+    refused(call("import", "--store", store, *added), 3, "no data store")
+    refused(call("import", "--store", store), 2, "--places, --yields and --weather; none of them")
+    refused(call("import", "--store", store, "--places", places), 2, "only some of them")
+    assert call("import", *options(files, store), "--estimates", lspa)[0] == 0
+    refused(call("import", "--store", store, *added), 2, "--places")
+    code, out, _ = call("import", "--store", store, *added, "--places", places)
+    assert code == 0
+    assert "lspa: estimates" in out
+    opened = Store.open(store)
+    assert opened.daily["municipality_unit"].values.tolist() == [0] * 24
+    assert opened.estimates.sizes["estimate"] == 1
+    lspa.write_text(f"{header}soybean,2016,{state},2016-01,2016-02-15,3100\n")
+    assert call("import", *options(files, store), "--estimates", lspa, "--estimates-source", "ibge")[0] == 0
+    assert call("import", "--store", store, "--estimates", lspa)[0] == 0
+    kept = Store.open(store)
+    assert kept.estimates["yield_kg_ha"].values.tolist() == [3100, 3000, 3100]  # ibge, lspa and its revision
+    assert "daily" not in kept  # an import of all tables replaces what can be had again
+    shown = " ".join(call("status", "--store", store)[1].split())
+    assert "estimates" in shown
+    assert "1 revisions" in shown
+    lspa.write_text(f"{header}soybean,2016,XX,2016-01,2016-02-15,3100\n")
+    refused(call("import", "--store", store, "--estimates", lspa), 5, "XX", state)
+    assert Store.open(store).fingerprints == kept.fingerprints

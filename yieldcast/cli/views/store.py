@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from yieldcast.data.summary import OPTIONAL_TABLES
 from yieldcast.data.user_columns import ImportLog
 
 
@@ -46,7 +47,7 @@ def status_view(status: Mapping[str, Any]) -> Group:
         have = tables.get(table)
         if have is not None:
             view.add_row(label, holds(have), gaps(have), have["fingerprint"][:12])
-        elif table != "seasonal":  # optional: training does not need it
+        elif table not in OPTIONAL_TABLES:
             view.add_row(label, Text("missing", style="yellow"), f"yieldcast fetch {label}", "")
     crops = Table("crop", "rows", "municipalities", "harvest years", "missing years", title="yields")
     for column in crops.columns[1:3]:
@@ -90,6 +91,38 @@ def _seasonal(seasonal: Mapping[str, Any]) -> str:
     return f"{span}: {seasonal['members']} members x {seasonal['leads']} months"
 
 
+def _estimates(estimates: Mapping[str, Any]) -> str:
+    return "; ".join(
+        f"{source}: {have['entries']:,}, {have['first_reference_month']} to {have['last_reference_month']}, "
+        f"harvest years {have['first_harvest_year']}-{have['last_harvest_year']}, "
+        f"{len(have['units'])} states ({', '.join(have['crops'])}), "
+        f"newest public from {have['newest_public_from']}"
+        for source, have in estimates["sources"].items()
+    )
+
+
+def _estimates_gaps(estimates: Mapping[str, Any]) -> str:
+    sources = estimates["sources"].values()
+    parts = [
+        _count(sum(have["carried_over"] for have in sources), "equal to the one before"),
+        _count(sum(have["revisions"] for have in sources), "revisions"),
+    ]
+    return "; ".join(part for part in parts if part != "none") or "none"
+
+
+def _daily(daily: Mapping[str, Any]) -> str:
+    span = f"{daily['first_day']} to {daily['last_day']}, {daily['units']:,} units"
+    return f"{span}: {', '.join(daily['variables'])}"
+
+
+def _daily_gaps(daily: Mapping[str, Any]) -> str:
+    parts = [
+        _count(daily["municipalities_without_unit"], "municipalities without"),
+        _count(daily["missing_cells"], "days of units missing"),
+    ]
+    return "; ".join(part for part in parts if part != "none") or "none"
+
+
 def _count(number: int, text: str) -> str:
     return f"{number:,} {text}" if number else "none"
 
@@ -109,4 +142,6 @@ _ROWS: Mapping[str, tuple[str, _Describe, _Describe]] = {
     "weather": ("weather", _weather, _weather_gaps),
     "yields": ("yields", lambda have: f"{len(have['crops'])} crops, see below", lambda have: ""),
     "seasonal": ("seasonal", _seasonal, lambda have: ""),
+    "estimates": ("estimates", _estimates, _estimates_gaps),
+    "daily": ("daily weather", _daily, _daily_gaps),
 }
