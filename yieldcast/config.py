@@ -20,13 +20,22 @@ from pydantic import (
 )
 
 from yieldcast.errors import ConfigError, MissingDataError
-from yieldcast.publication import Publication
+from yieldcast.publication import PAM_RELEASES, Publication
 
 Units = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1, max_length=8)]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _without_defaults(content: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """The settings to store, without younger keys that have their default.
+
+    Settings are stored in runs and hashed into their identifiers: those of older runs must be written as
+    before the key existed.
+    """
+    return {key: value for key, value in content.items() if key not in defaults or value != defaults[key]}
 
 
 class NetworkSettings(_Section):
@@ -80,6 +89,12 @@ class DataSettings(_Section):
     yields_delay_days: Annotated[int, Field(ge=0)] = 0
     weather_inputs: Literal["values", "anomalies"] = "values"  # anomalies: departures from the local climate
     yield_history: bool = False  # whether the municipality's published yields are static inputs
+    # "rule": the delay above; "pam": the days on which IBGE released PAM (`publication.PAM_RELEASES`).
+    yield_releases: Literal["rule", "pam"] = "rule"
+
+    @model_serializer(mode="wrap")
+    def _without_default_releases(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_defaults(handler(self), {"yield_releases": "rule"})
 
     @field_validator("months", "degree_days", mode="after")
     @classmethod
@@ -94,12 +109,13 @@ class DataSettings(_Section):
         return self
 
     def publication(self) -> Publication:
-        """The publication delays."""
+        """When weather and yields become public: the one place where these settings are read."""
         return Publication(
             self.weather_delay_months,
             self.weather_delay_days,
             self.yields_delay_months,
             self.yields_delay_days,
+            PAM_RELEASES if self.yield_releases == "pam" else {},
         )
 
 
@@ -119,22 +135,26 @@ class ModelSettings(_Section):
         return build
 
 
+class ForecastSettings(_Section):
+    """How a forecast is made from what is public on its date."""
+
+    # "network": the members of the run; "posterior": level, trend, water balance and official estimates.
+    method: Literal["network", "posterior"] = "network"
+
+
 class Settings(_Section):
-    """All settings of a run: `[network]`, `[training]`, `[data]` and `[model]` of the TOML file."""
+    """All settings of a run: `[network]`, `[training]`, `[data]`, `[model]` and `[forecast]` of the TOML file."""
 
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
+    forecast: ForecastSettings = ForecastSettings()
 
     @model_serializer(mode="wrap")
-    def _without_an_empty_model(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Settings are stored in runs and hashed into their identifiers: those of the built-in network must be
-        # written as before `[model]` existed.
-        content: dict[str, Any] = handler(self)
-        if self.model == ModelSettings():
-            content.pop("model", None)
-        return content
+    def _without_default_sections(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        defaults = {"model": ModelSettings().model_dump(), "forecast": ForecastSettings().model_dump()}
+        return _without_defaults(handler(self), defaults)
 
     @model_validator(mode="after")
     def _departure_needs_history(self) -> Settings:

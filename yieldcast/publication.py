@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# Days on which IBGE released PAM, by harvest year (IBGE release calendar). For the years before 2014 the day
+# is an assumption, 10 October of the next year; years after the last one follow the delays of `Publication`.
+PAM_RELEASES: Mapping[int, dt.date] = {year: dt.date(year + 1, 10, 10) for year in range(1974, 2014)} | {
+    2014: dt.date(2015, 11, 5),
+    2015: dt.date(2016, 9, 23),
+    2016: dt.date(2017, 9, 21),
+    2017: dt.date(2018, 9, 13),
+    2018: dt.date(2019, 9, 5),
+    2019: dt.date(2020, 10, 1),
+    2020: dt.date(2021, 9, 22),
+}
 
 
 def add_months(date: dt.date, months: int) -> dt.date:
@@ -22,12 +35,14 @@ class Publication:
             preliminary version, ERA5T (Copernicus CDS, ERA5 documentation, "Data update frequency").
         yields_months, yields_days: after the end of the calendar year, both 0 or more. The default, 9 months,
             is IBGE's: PAM of year y is published in September or October of y+1 (IBGE release calendar).
+        releases: days on which the yields of single harvest years became public, in place of the delay.
     """
 
     weather_months: int = 3
     weather_days: int = 0
     yields_months: int = 9
     yields_days: int = 0
+    releases: Mapping[int, dt.date] = field(default_factory=dict, hash=False)
 
     def weather_public(self, month: dt.date) -> dt.date:
         """First day on which the weather of `month` (its first day) is public."""
@@ -35,6 +50,8 @@ class Publication:
 
     def yields_public(self, harvest_year: int) -> dt.date:
         """First day on which the yields of `harvest_year` are public."""
+        if harvest_year in self.releases:
+            return self.releases[harvest_year]
         return add_months(dt.date(harvest_year + 1, 1, 1), self.yields_months) + dt.timedelta(
             days=self.yields_days
         )

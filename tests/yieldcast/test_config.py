@@ -134,3 +134,26 @@ def test_departures_need_a_history(tmp_path):
 def test_values_of_forecast_settings_out_of_range_are_refused(tmp_path, text):
     with pytest.raises(ConfigError):
         config.read_settings(write(tmp_path, text))
+
+
+def test_younger_keys_are_written_only_when_they_are_not_the_default():
+    """The identifiers of runs are hashes of their settings."""
+    plain = config.FORECAST_SETTINGS.model_dump(mode="json")
+    assert list(plain) == ["network", "training", "data"]
+    assert "yield_releases" not in plain["data"]
+    changed = config.parse_settings(
+        {**plain, "data": {**plain["data"], "yield_releases": "pam"}, "forecast": {"method": "posterior"}},
+        "x",
+    )
+    stored = json.loads(changed.model_dump_json())
+    assert stored["forecast"] == {"method": "posterior"}
+    assert stored["data"]["yield_releases"] == "pam"
+    assert config.parse_settings(stored, "x") == changed
+    assert config.parse_settings(plain, "x") == config.FORECAST_SETTINGS
+
+
+def test_days_of_release_count_when_they_are_turned_on():
+    rule, pam = (config.DataSettings(yield_releases=name).publication() for name in ("rule", "pam"))
+    assert rule.yields_public(2014) == date(2015, 10, 1)
+    assert pam.yields_public(2014) == date(2015, 11, 5)
+    assert pam.weather_months == rule.weather_months

@@ -3,7 +3,7 @@ import datetime as dt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yieldcast.publication import Publication, add_months
+from yieldcast.publication import PAM_RELEASES, Publication, add_months
 
 
 def test_publication_dates_by_hand():
@@ -35,3 +35,22 @@ def test_the_last_public_year_is_public_and_the_next_is_not(date):
     publication = Publication()
     year = publication.last_public_harvest_year(date)
     assert publication.yields_public(year) <= date < publication.yields_public(year + 1)
+
+
+def test_days_of_release_replace_the_rule():
+    pam = Publication(releases=PAM_RELEASES)
+    assert pam.yields_public(2014) == dt.date(2015, 11, 5)
+    assert pam.yields_public(2013) == dt.date(2014, 10, 10)  # assumed
+    assert pam.yields_public(2021) == dt.date(2022, 10, 1)  # the rule
+    # On 15 October 2015 PAM 2014 was not out yet, on 15 September 2018 PAM 2017 was.
+    assert pam.last_public_harvest_year(dt.date(2015, 10, 15)) == 2013
+    assert pam.last_public_harvest_year(dt.date(2018, 9, 15)) == 2017
+    assert Publication().last_public_harvest_year(dt.date(2018, 9, 15)) == 2016
+    assert hash(pam) == hash(Publication())
+
+
+@given(st.dates(dt.date(1990, 1, 1), dt.date(2060, 1, 1)))
+def test_with_days_of_release_the_last_public_year_is_public_and_the_next_is_not(date):
+    pam = Publication(releases=PAM_RELEASES)
+    year = pam.last_public_harvest_year(date)
+    assert pam.yields_public(year) <= date < pam.yields_public(year + 1)

@@ -296,16 +296,17 @@ def possible_lags(
         states: where the crop grows.
         publication: when yields become public.
     """
-    year, different = 2020, np.unique(states)  # any year: the calendar is the same in all
-    starts = calendar.starts(crop, different, np.full(len(different), year, dtype=np.int16))
-    ends = starts + calendar.steps(crop)
-    first, final = (month.astype("datetime64[D]").item() for month in (starts.min(), ends.max()))
-    last_day = final - dt.timedelta(days=1)
-    lags = {max(year - publication.last_public_harvest_year(last_day), 1)}
-    day = add_months(first, -PRESEASON_MONTHS)
-    while day < final:
-        lags.add(max(year - publication.last_public_harvest_year(day), 1))
-        day = add_months(day, 1)
+    different, lags = np.unique(states), set[int]()
+    # Any one year: the calendar is the same in all. Days of release differ, so then every year that has one.
+    for year in (2020, *(released + 2 for released in publication.releases)):
+        starts = calendar.starts(crop, different, np.full(len(different), year, dtype=np.int16))
+        ends = starts + calendar.steps(crop)
+        first, final = (month.astype("datetime64[D]").item() for month in (starts.min(), ends.max()))
+        days, day = [final - dt.timedelta(days=1)], add_months(first, -PRESEASON_MONTHS)
+        while day < final:
+            days.append(day)
+            day = add_months(day, 1)
+        lags |= {max(year - publication.last_public_harvest_year(day), 1) for day in days}
     return tuple(sorted(lags))
 
 
