@@ -219,7 +219,7 @@ class SeasonWater:
 
     def whole(self, year: int) -> bool:
         """Whether every unit's season is known to its last day."""
-        return bool((self.season(year)[2] == self.balance.days).all())
+        return year in self.centres and bool((self.season(year)[2] == self.balance.days).all())
 
     def full(self, year: int) -> Floats:
         """(unit,) index of a whole season."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from yieldcast.features.official_estimates import OfficialEstimates
 from yieldcast.features.water_balance import SeasonWater
-from yieldcast.forecasting.posterior import StatePosterior, gain_factor, prior_gain, state_posterior
+from yieldcast.forecasting.posterior import StatePosterior
 from yieldcast.models.level_trend import LevelTrend, Places, fit_levels, level_trend
 from yieldcast.models.sharing import GROWTH, Sharing, fit_sharing, relative_and_size, state_mean
 from yieldcast.models.water_response import WaterResponse, effect, fit_response
@@ -27,7 +27,9 @@ Ints = NDArray[np.int64]
 DRY_SHARE = (
     10.0  # how much more of a state's surprise goes to municipalities as dry as the state (per effect^2)
 )
-FIRST_HINDCASTS = 6  # years of yields before the first hindcast
+FIRST_HINDCASTS = 6  # years of yields before the first hindcast of level and trend
+RESPONSE_FROM = 4  # years of yields before the first that teaches the water response
+LEAST_DONORS = 2  # seasons that a climatology needs
 RECENT_HALF_LIFE = 2.0
 FAR = np.datetime64("2200-01-01")  # a day after all weather
 
@@ -92,31 +94,52 @@ class Expected:
 
     Args:
         level_trend: from published yields (and estimates of years between the newest public one and this).
-        water_so_far: effect of the season's known days, the rest taken as usual.
-        weather_to_come: mean effect of the ways in which the season may end, beyond that.
-        official: what the official estimate adds.
+        water_so_far: effect of the season's known days, the rest of the season being as usual.
+        weather_to_come: effect of a departure of the coming weather from the usual.
+        share: kg/ha per kg/ha by which the official estimate moves the state.
         noise_sd: spread of one municipality and year about its state, kg/ha.
-        water_effect: departure of the water index as used (no unit), widens intervals in dry places.
-        state: posterior of the states.
-        area: (municipality,) newest public area, ha.
+        departure: of the water index as used (no unit).
+        posterior: of the states.
+        area: newest public area, ha.
         last_public_year: newest harvest year of municipal yields that was read.
+        state: index of the state.
     """
 
     level_trend: Floats
     water_so_far: Floats
     weather_to_come: Floats
-    official: Floats
+    share: Floats
     noise_sd: Floats
-    water_effect: Floats
-    state: StatePosterior
+    departure: Floats
+    posterior: StatePosterior
     area: Floats
     last_public_year: int
+    state: Ints
+
+    @property
+    def official(self) -> Floats:
+        """(municipality,) kg/ha that the official estimate adds."""
+        return self.share * self.posterior.estimate[self.state]
 
     @property
     def forecast(self) -> Floats:
         """(municipality,) kg/ha, 0 or more."""
         total = self.level_trend + self.water_so_far + self.weather_to_come + self.official
         return np.maximum(total, 0.0)
+
+    def with_gain(self, factor: float) -> Expected:
+        """The same with the gains of official estimates multiplied by a factor."""
+        return replace(self, posterior=self.posterior.with_gain(factor))
+
+
+@dataclass(frozen=True)
+class _Water:
+    """Effects of water: of the season (municipality,) in kg/ha and as a departure, of past ones on yields and states."""
+
+    effect: Floats
+    departure: Floats
+    cleaned: Floats | None
+    by_state: dict[int, Floats] | None
 
 
 @dataclass
@@ -265,7 +288,7 @@ class CropEvidence:
         as_of: dt.date,
         response_years: Sequence[int] | None = None,
         donors: Sequence[int] | None = None,
-        factor: float = 1.0,
+        record: WeatherUnits | None = None,
     ) -> Expected:
         """Expected yields of a harvest year as of a date.
 
@@ -275,41 +298,58 @@ class CropEvidence:
             response_years: years whose weather and yields teach the water response; None takes those public on
                 `as_of`. (The leave-year-out protocol gives the other years.)
             donors: seasons that finish the one under way and make the climatology; None takes earlier whole ones.
-            factor: of the gains of official estimates.
+            record: other years' weather; None takes what was known on `as_of`, and all of it where `donors` are
+                given.
         """
-        last = min(self.last_public_year(as_of), harvest_year - 1)
-        zero = np.zeros(len(self.yields))
-        so_far = to_come = scaled = zero
-        cleaned = effects = None
-        season = self.units(self.known_day(as_of))
-        # Other years' weather is that known on the date, except in the leave-year-out protocol.
-        units = season if donors is None else self.units(FAR)
-        if season is not None and units is not None:
-            first = self.first_year + 4
-            donors = units.whole_years(range(first, harvest_year) if donors is None else donors)
-            years = units.whole_years(range(first, last + 1) if response_years is None else response_years)
-            if len(donors) >= 2:
-                climatology = units.climatology(donors)
-                found = self.response(units, years, climatology)
-                if found is not None:
-                    slope = found.by_state[units.state]
-                    past = {year: slope * effect(units.index(year) - climatology) for year in donors}
-                    cleaned, effects = self._cleaned(units, past, last)
-                    ways = season.finished(harvest_year, donors, units)
-                    usual = effect(np.mean(ways, axis=1) - climatology)
-                    so_far = units.to_municipalities(slope * usual)
-                    scaled = units.to_municipalities(usual)
-        line, found_line, last = self.expected_line(harvest_year, as_of, cleaned, effects)
+        water = self._water(harvest_year, as_of, response_years, donors, record)
+        line, found, last = self.expected_line(harvest_year, as_of, water.cleaned, water.by_state)
         area = self.newest_area(last)
-        of_state = state_mean(line, area, self.places)
-        weather = state_mean(so_far + to_come, area, self.places)
-        estimates = self.estimates.newest(harvest_year, as_of)
-        posterior = state_posterior(of_state, weather, estimates, factor)
+        posterior = StatePosterior(
+            state_mean(line, area, self.places), state_mean(water.effect, area, self.places),
+            self.estimates.newest(harvest_year, as_of),
+        )  # fmt: skip
         relative, size = relative_and_size(line, area, self.places)
-        dry = np.nan_to_num(state_mean(scaled, area, self.places))[self.places.state]
-        lean = np.clip((1.0 + DRY_SHARE * scaled * dry) / (1.0 + DRY_SHARE * dry**2), 0.0, 3.0)
-        official = self.sharing(last).shares(relative, size) * lean * posterior.estimate[self.places.state]
-        return Expected(line, so_far, to_come, official, found_line.noise_sd, scaled, posterior, area, last)
+        # News goes more to places as dry as their state: weights of the effects' products.
+        dry = np.nan_to_num(state_mean(water.departure, area, self.places))[self.places.state]
+        lean = np.clip((1.0 + DRY_SHARE * water.departure * dry) / (1.0 + DRY_SHARE * dry**2), 0.0, 3.0)
+        share = self.sharing(last).shares(relative, size) * lean
+        return Expected(
+            line, water.effect, np.zeros(len(line)), share, found.noise_sd, water.departure, posterior, area,
+            last, self.places.state,
+        )  # fmt: skip
+
+    def _water(
+        self,
+        harvest_year: int,
+        as_of: dt.date,
+        response_years: Sequence[int] | None,
+        donors: Sequence[int] | None,
+        record: WeatherUnits | None,
+    ) -> _Water:
+        """The effect of the season's water and of that of past seasons; arguments of `expected`."""
+        last = min(self.last_public_year(as_of), harvest_year - 1)
+        nothing = _Water(np.zeros(len(self.yields)), np.zeros(len(self.yields)), None, None)
+        season = self.units(self.known_day(as_of))
+        units = record or (season if donors is None else self.units(FAR))
+        if season is None or units is None:
+            return nothing
+        first = self.first_year + RESPONSE_FROM
+        donors = units.whole_years(range(first, harvest_year) if donors is None else donors)
+        years = units.whole_years(range(first, last + 1) if response_years is None else response_years)
+        if len(donors) < LEAST_DONORS:
+            return nothing
+        climatology = units.climatology(donors)
+        response = self.response(units, years, climatology)
+        if response is None:
+            return nothing
+        slope = response.by_state[units.state]
+        past = {year: slope * effect(units.index(year) - climatology) for year in donors}
+        ways = season.finished(harvest_year, donors, units)
+        departure = effect(ways.mean(axis=1) - climatology)
+        return _Water(
+            units.to_municipalities(slope * departure), units.to_municipalities(departure),
+            *self._cleaned(units, past, last),
+        )  # fmt: skip
 
     def _cleaned(
         self, units: WeatherUnits, past: dict[int, Floats], last: int
@@ -323,21 +363,6 @@ class CropEvidence:
                 cleaned[:, self.column(year)] -= municipal
             of_states[year] = np.nan_to_num(state_mean(municipal, area, self.places))
         return cleaned, of_states
-
-    def gain_factor(self, harvest_year: int, as_of: dt.date, first: int) -> float:
-        """See `posterior.gain_factor`; hindcasts of the same day in the years from `first` to the newest public."""
-        cases = []
-        for year in range(first, min(self.last_public_year(as_of), harvest_year - 1) + 1):
-            date = same_day(as_of, year - harvest_year)
-            estimates = self.estimates.newest(year, date)
-            gain = prior_gain(estimates)
-            if not gain.any():
-                continue
-            line, _, last = self.expected_line(year, date)
-            expected = state_mean(line, self.newest_area(last), self.places)
-            area = self.places.total(np.nan_to_num(self.newest_area(last)))
-            cases.append((self.state_yield(year) - expected, gain * (estimates.yield_kg_ha - expected), area))
-        return gain_factor(cases)
 
 
 def _difference(effects: dict[int, Floats] | None, year: int, last: int) -> Floats | float:

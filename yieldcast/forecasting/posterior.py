@@ -8,7 +8,7 @@ Gains follow from hindcasts of earlier years, strongly shrunken to priors, becau
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,21 +31,45 @@ class StatePosterior:
     """What is expected of each state.
 
     Args:
-        expected: (state,) kg/ha from level and trend.
+        expected: (state,) kg/ha from level and trend; NaN where the crop is not grown.
         weather: (state,) kg/ha added by the season's weather.
-        estimate: (state,) kg/ha added by the official estimate.
-        gain: (state,) weight of the estimate, 0 where there is none.
+        estimates: the newest public ones.
+        factor: of the prior gains.
     """
 
     expected: Floats
     weather: Floats
-    estimate: Floats
-    gain: Floats
+    estimates: Estimates
+    factor: float = 1.0
+
+    @property
+    def gain(self) -> Floats:
+        """(state,) weight of the estimate, 0 where there is none."""
+        gain = np.clip(prior_gain(self.estimates) * self.factor, 0.0, 1.0)
+        return np.where(np.isfinite(self.expected), gain, 0.0)
+
+    @property
+    def surprise(self) -> Floats:
+        """(state,) estimate less expectation, kg/ha, limited; 0 without an estimate."""
+        limit = LARGEST_SURPRISE * np.nan_to_num(self.expected)
+        return np.clip(np.nan_to_num(self.estimates.yield_kg_ha - self.expected), -limit, limit)
+
+    @property
+    def estimate(self) -> Floats:
+        """(state,) kg/ha that the estimate adds to expectation and weather."""
+        gain = self.gain
+        weather = np.nan_to_num(self.weather)
+        kept = np.where(gain > 0, kept_weather(self.estimates, gain), 1.0)
+        return np.asarray(gain * self.surprise + (kept - 1.0) * weather)
 
     @property
     def mean(self) -> Floats:
         """(state,) kg/ha."""
-        return self.expected + self.weather + self.estimate
+        return np.asarray(self.expected + np.nan_to_num(self.weather) + self.estimate)
+
+    def with_gain(self, factor: float) -> StatePosterior:
+        """The same with the prior gains multiplied by a factor."""
+        return replace(self, factor=factor)
 
 
 def prior_gain(estimates: Estimates) -> Floats:
@@ -60,45 +84,30 @@ def prior_gain(estimates: Estimates) -> Floats:
 
 def kept_weather(estimates: Estimates, gain: Floats) -> Floats:
     """(state,) part of the weather effect that an estimate does not replace."""
-    moved = 1.0 - gain
     carried = estimates.carried_over & (estimates.months > 1) & (estimates.months < LATE_MONTH)
-    return np.where(carried, 1.0 - 0.5 * gain, moved)
+    return np.where(carried, 1.0 - 0.5 * gain, 1.0 - gain)
 
 
-def state_posterior(
-    expected: Floats, weather: Floats, estimates: Estimates, factor: float = 1.0
-) -> StatePosterior:
-    """Expectation, weather and estimate of every state put together.
-
-    Args:
-        expected: (state,) area-weighted kg/ha from level and trend; NaN where the crop is not grown.
-        weather: (state,) area-weighted kg/ha of the weather effect.
-        estimates: newest public ones.
-        factor: of the prior gain, see `gain_factor`.
-    """
-    gain = np.clip(prior_gain(estimates) * factor, 0.0, 1.0)
-    known = np.isfinite(expected) & (gain > 0)
-    limit = LARGEST_SURPRISE * np.nan_to_num(expected)
-    surprise = np.where(known, np.clip(np.nan_to_num(estimates.yield_kg_ha - expected), -limit, limit), 0.0)
-    gain, weather = np.where(known, gain, 0.0), np.nan_to_num(weather)
-    moved = gain * surprise + np.where(known, kept_weather(estimates, gain), 1.0) * weather
-    return StatePosterior(expected, weather, moved - weather, gain)
-
-
-def gain_factor(cases: list[tuple[Floats, Floats, Floats]]) -> float:
+def gain_factor(cases: list[tuple[StatePosterior, Floats, Floats]]) -> float:
     """By what the prior gains are multiplied, from hindcasts of earlier years; 1 without any.
 
+    The slope of what the estimates should have added on what they added, states weighted by the root of their
+    area, is shrunken to 1.
+
     Args:
-        cases: per year, (state,) each: truth less expectation with weather, prior gain times estimate less the
-            same (kg/ha), and area (ha).
+        cases: per year: the posterior with prior gains, the final yield (state,) kg/ha and the area (state,) ha.
     """
     product = square = 0.0
-    for truth, estimate, area in cases:
-        known = np.isfinite(truth) & np.isfinite(estimate) & (estimate != 0) & (area > 0)
+    years = 0
+    for posterior, truth, area in cases:
+        added = posterior.estimate
+        wanted = truth - posterior.expected - np.nan_to_num(posterior.weather)
+        known = np.isfinite(wanted) & (posterior.gain > 0) & (area > 0)
         weight = np.sqrt(np.where(known, area, 0.0))
-        product += float((weight * np.where(known, truth * estimate, 0.0)).sum())
-        square += float((weight * np.where(known, estimate**2, 0.0)).sum())
-    if not cases or square <= 0:
+        product += float((weight * np.where(known, wanted * added, 0.0)).sum())
+        square += float((weight * added**2).sum())
+        years += bool(known.any())
+    if square <= 0:
         return 1.0
     slope = min(max(product / square, 0.0), 2.0)
-    return (slope * len(cases) + PRIOR_YEARS) / (len(cases) + PRIOR_YEARS)
+    return (slope * years + PRIOR_YEARS) / (years + PRIOR_YEARS)

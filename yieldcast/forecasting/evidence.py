@@ -1,0 +1,270 @@
+"""The tables of a store as evidence of one crop: yields, areas, estimates and the water index by weather unit."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from calendars import Calendar, CalendarError
+from calendars.stages import SecondCrop, has_stages, second_crops, stages
+from yieldcast.config import Settings
+from yieldcast.data.store import Store, Tables
+from yieldcast.features.evapotranspiration import extraterrestrial_radiation, hargreaves, penman_monteith
+from yieldcast.features.official_estimates import OfficialEstimates
+from yieldcast.features.water_balance import (
+    DailyWeather,
+    SeasonWater,
+    WaterBalance,
+    capacity_mm,
+    sowing_centre,
+)
+from yieldcast.forecasting.expected import CropEvidence, WeatherUnits
+from yieldcast.models.level_trend import Places
+from yieldcast.publication import Publication, add_months
+
+Floats = NDArray[np.float64]
+SHOWER_DAYS = 5  # monthly rain falls on every fifth day where no daily weather is at hand
+_DAILY = ("tmax_degC", "tmin_degC", "precipitation_mm")
+
+
+def crop_evidence(
+    tables: Tables,
+    crop: str,
+    calendar: Calendar,
+    settings: Settings,
+    estimates: xr.Dataset | None = None,
+    daily: xr.Dataset | None = None,
+) -> CropEvidence:
+    """Everything the tables say of a crop.
+
+    Args:
+        tables: places, monthly weather and yields.
+        crop: crop of the yields and the calendar.
+        calendar: planting windows.
+        settings: delays of publication.
+        estimates: official state estimates; None without.
+        daily: daily weather; without it days are made from the monthly table.
+    """
+    static = tables.static
+    names = static["state"].values.astype(str)
+    states, position = np.unique(names, return_inverse=True)
+    latitude, longitude = (
+        static[name].values.astype(np.float64) for name in ("latitude_deg", "longitude_deg")
+    )
+    places = Places(position.astype(np.int64), len(states), latitude, longitude)
+    yields, area, first = _yields(tables, crop)
+    publication = settings.data.publication()
+    seasons = _Seasons(tables, daily, crop, calendar, states, places) if has_stages(crop) else None
+    return CropEvidence(
+        yields, area, first, places, OfficialEstimates(estimates, crop, states),
+        seasons, publication.last_public_harvest_year, last_known_day(publication, daily is not None),
+    )  # fmt: skip
+
+
+def evidence_of(store: Store, crop: str, calendar: Calendar, settings: Settings) -> CropEvidence:
+    """`crop_evidence` of a store, with its official estimates and daily weather where it has them."""
+    estimates, daily = (getattr(store, name) if name in store else None for name in ("estimates", "daily"))
+    return crop_evidence(store.tables, crop, calendar, settings, estimates, daily)
+
+
+def last_known_day(publication: Publication, daily: bool) -> Callable[[dt.date], np.datetime64]:
+    """(date) -> last day whose weather was public.
+
+    Whole months count by the publication rule. Daily weather is public day by day where months need no delay
+    (ERA5T: five days).
+
+    Args:
+        publication: the delays.
+        daily: whether the table is daily.
+    """
+
+    def last_day(as_of: dt.date) -> np.datetime64:
+        if daily and publication.weather_months == 0:
+            return np.datetime64(as_of - dt.timedelta(days=publication.weather_days + 1))
+        month = as_of.replace(day=1)
+        while publication.weather_public(month) > as_of:
+            month = add_months(month, -1)
+        return np.datetime64(add_months(month, 1) - dt.timedelta(days=1))
+
+    return last_day
+
+
+def _yields(tables: Tables, crop: str) -> tuple[Floats, Floats, int]:
+    """(municipality, year) yields and areas over consecutive years, and the first year."""
+    table = tables.yields.sel(crop=crop)
+    years = table["harvest_year"].values.astype(int)
+    table = table.reindex(
+        municipality=tables.static["municipality"].values,
+        harvest_year=np.arange(years.min(), years.max() + 1),
+    ).transpose("municipality", "harvest_year")
+    yields = table["yield_kg_ha"].values.astype(np.float64)
+    yields = np.where(yields > 0, yields, np.nan)
+    area = np.full(yields.shape, np.nan)
+    for name in ("area_planted_ha", "area_harvested_ha"):
+        if name in table:
+            values = table[name].values.astype(np.float64)
+            area = np.where(np.isfinite(values), values, area)
+    if not np.isfinite(area).any():  # no areas at all: municipalities count the same
+        area = np.where(np.isfinite(yields), 1.0, np.nan)
+    return yields, np.where(np.isfinite(yields), area, np.nan), int(years.min())
+
+
+class _Seasons:
+    """Gives the water index of every unit with weather up to a day."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        daily: xr.Dataset | None,
+        crop: str,
+        calendar: Calendar,
+        states: NDArray[np.str_],
+        places: Places,
+    ) -> None:
+        weather, self.unit = _units(tables, daily)
+        count = weather.sizes["unit"]
+        member = np.array([int(np.flatnonzero(self.unit == k)[0]) for k in range(count)])
+        self.state = places.state[member]
+        latitude = _unit_mean(places.latitude_deg, self.unit, count)
+        time = weather["time"].values.astype("datetime64[D]")
+        self.weather = DailyWeather(time[0], *_water_terms(weather, latitude, time))
+        crop_stages = stages(crop)
+        clay = _unit_mean(_clay(tables.static), self.unit, count)
+        self.balance = WaterBalance(crop_stages, capacity_mm(clay, crop_stages))
+        self.years = range(int(str(time[0])[:4]), int(str(time[-1])[:4]) + 3)
+        names = states[self.state].astype(str)
+        self.centres = [_centres(calendar, crop, names, self.years)]
+        second = second_crops(crop)
+        share = np.array([second[name].share if name in second else 0.0 for name in names])
+        if share.any():
+            self.centres.append(_second_centres(second, names, self.years, self.centres[0]))
+            self.share = np.stack((1.0 - share, share), axis=1)
+        else:
+            self.share = np.ones((count, 1))
+
+    def __call__(self, day: np.datetime64) -> WeatherUnits:
+        known = self.weather.known_to(day)
+        seasons = tuple(SeasonWater(self.balance, known, centres) for centres in self.centres)
+        return WeatherUnits(seasons, self.share, self.unit, self.state)
+
+
+def _units(tables: Tables, daily: xr.Dataset | None) -> tuple[xr.Dataset, NDArray[np.int64]]:
+    """Daily weather by unit, and the unit of every municipality (-1 without)."""
+    codes = tables.static["municipality"].values
+    if daily is None:
+        days = _spread_over_days(tables.weather).rename(municipality="unit")
+        unit = _positions(tables.weather["municipality"].values, codes)
+    else:
+        days = daily
+        found = _positions(daily["municipality"].values, codes)
+        unit = np.where(found >= 0, daily["municipality_unit"].values[np.maximum(found, 0)], -1).astype(
+            np.int64
+        )
+    used = np.unique(unit[unit >= 0])
+    renumbered = np.full(days.sizes["unit"], -1, dtype=np.int64)
+    renumbered[used] = np.arange(len(used))
+    return days.isel(unit=used), np.where(unit >= 0, renumbered[np.maximum(unit, 0)], -1)
+
+
+def _positions(labels: NDArray[np.int32], wanted: NDArray[np.int32]) -> NDArray[np.int64]:
+    at = np.minimum(np.searchsorted(labels, wanted), max(len(labels) - 1, 0))
+    return np.where(labels[at] == wanted, at, -1).astype(np.int64)
+
+
+def _spread_over_days(weather: xr.Dataset) -> xr.Dataset:
+    """Days made from months: constant temperature, the rain in equal showers on every fifth day."""
+    months = weather["time"].values.astype("datetime64[M]")
+    days = np.arange(months[0].astype("datetime64[D]"), (months[-1] + 1).astype("datetime64[D]"))
+    month = (days.astype("datetime64[M]") - months[0]).astype(int)
+    shower = (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(int) % SHOWER_DAYS == 0
+    showers = np.bincount(month, shower)
+    dims = ("municipality", "time")
+    values = {name: weather[name].transpose(*dims).values[:, month] for name in _DAILY}
+    values["precipitation_mm"] = values["precipitation_mm"] * (shower / showers[month])
+    return xr.Dataset(
+        {name: (dims, array) for name, array in values.items()},
+        coords={"municipality": weather["municipality"].values, "time": days.astype("datetime64[ns]")},
+    )
+
+
+def _water_terms(
+    weather: xr.Dataset, latitude: Floats, time: NDArray[np.datetime64]
+) -> tuple[Floats, Floats]:
+    """(unit, day) reference evapotranspiration and rain, mm."""
+    day = (time - time.astype("datetime64[Y]").astype("datetime64[D]")).astype(int) + 1
+    top = extraterrestrial_radiation(latitude[:, None], day[None])
+    dims = ("unit", "time")
+    tmax, tmin, rain = (weather[name].transpose(*dims).values.astype(np.float64) for name in _DAILY)
+    et0 = hargreaves(tmax, tmin, top)
+    more = ("radiation_MJ_m2", "dewpoint_degC", "wind_m_s")
+    if all(name in weather for name in more):
+        radiation, dewpoint, wind = (weather[name].transpose(*dims).values for name in more)
+        penman = penman_monteith(tmax, tmin, radiation, dewpoint, wind, top)
+        et0 = np.where(np.isfinite(penman), penman, et0)
+    return et0, rain
+
+
+def _unit_mean(values: Floats, unit: NDArray[np.int64], count: int) -> Floats:
+    """(unit,) mean over the municipalities of each unit; NaN where none has a value."""
+    used = np.isfinite(values) & (unit >= 0)
+    total = np.bincount(unit[used], values[used], minlength=count)
+    number = np.bincount(unit[used], minlength=count)
+    return np.where(number > 0, total / np.where(number > 0, number, 1), np.nan)
+
+
+def _clay(static: xr.Dataset) -> Floats:
+    """(municipality,) clay of the soil, mean over the layers, %; NaN where unknown."""
+    if "clay_pct" not in static:
+        return np.full(static.sizes["municipality"], np.nan)
+    values = static["clay_pct"].transpose("municipality", "soil_layer").values.astype(np.float64)
+    known = np.isfinite(values)
+    total = np.where(known, values, 0.0).sum(axis=1)
+    return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+
+
+def _centres(
+    calendar: Calendar, crop: str, names: NDArray[np.str_], years: Sequence[int]
+) -> dict[int, NDArray[np.datetime64]]:
+    """Harvest year -> (unit,) middle of the planting window; a state without a row takes the commonest one."""
+    rows = {}
+    for name in np.unique(names):
+        try:
+            row = calendar.row(crop, str(name))
+        except CalendarError:
+            continue
+        rows[str(name)] = (row.planting_start, row.planting_end)
+    found = {}
+    for year in years:
+        centres = np.empty(len(names), dtype="datetime64[D]")
+        known = {
+            name: sowing_centre(start, end, calendar.starts(crop, [name], np.array([year]))[0])
+            for name, (start, end) in rows.items()
+        }
+        otherwise = (
+            np.sort(list(known.values()))[len(known) // 2] if known else np.datetime64(f"{year - 1}-11-01")
+        )
+        for name in np.unique(names):
+            centres[names == name] = known.get(str(name), otherwise)
+        found[year] = centres
+    return found
+
+
+def _second_centres(
+    second: Mapping[str, SecondCrop],
+    names: NDArray[np.str_],
+    years: Sequence[int],
+    first: dict[int, NDArray[np.datetime64]],
+) -> dict[int, NDArray[np.datetime64]]:
+    """As `_centres`, of the second crop; states without one keep the first's dates (their share is 0)."""
+    found = {}
+    for year in years:
+        centres = first[year].copy()
+        for name, one in second.items():
+            window = one.planting_start, one.planting_end
+            centres[names == name] = sowing_centre(*window, np.datetime64(f"{year}-01", "M"))
+        found[year] = centres
+    return found
