@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ from yieldcast.features import season_dates, yield_history
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.source import build_samples
 from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
+from yieldcast.forecasting.evidence import evidence_of
+from yieldcast.forecasting.expected import CropEvidence
 from yieldcast.forecasting.forecast import ForecastPlan
 from yieldcast.forecasting.leakage import trainable_years
 from yieldcast.forecasting.table import QUANTILES, Forecast
@@ -200,10 +203,21 @@ class _BacktestCache:
             update={"weather_inputs": "values", "yield_history": False}
         )
 
+    @cached_property
+    def evidence(self) -> CropEvidence | None:
+        """What the store says of the crop, for forecasts by the method "posterior"; None for others."""
+        test = self.test
+        if test.settings.forecast.method != "posterior":
+            return None
+        calendar = season_dates.calendar_for(test.settings.data, test.store.static)
+        return evidence_of(test.store, test.crop, calendar, test.settings)
+
     def scores(self, case: ForecastCase) -> dict[str, Any]:
         """Scores of one forecast, read from the folder or computed and written to it."""
         run = self.run_for(case)
-        plan = ForecastPlan(run, self.test.store, case.harvest_year, case.as_of, self.test.scenarios)
+        plan = ForecastPlan(
+            run, self.test.store, case.harvest_year, case.as_of, self.test.scenarios, self.evidence
+        )
         inputs = [SCORES_FORMAT, plan.input_fingerprints, self._yields_fingerprint(case.harvest_year)]
         mark = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
         file = self.test.folder / "scores" / f"{self.crop}-{case.harvest_year}-{case.as_of}-{mark}.json"
@@ -212,7 +226,9 @@ class _BacktestCache:
             return kept
         except (OSError, ValueError):  # no such file, or a damaged one
             pass
-        scores = self._compute_scores(case, run, plan.forecast(members=self._members(run)))
+        everywhere = self.evidence is not None  # rows without recent yields are forecast, not left out
+        forecast = plan.forecast(members=self._members(run), everywhere=everywhere)
+        scores = self._compute_scores(case, run, forecast)
         atomic_text(file, json.dumps(scores, indent=1, allow_nan=False))
         return scores
 
@@ -281,6 +297,12 @@ class _BacktestCache:
         past = skill.climatology(window, dated.state)
         points = {FORECAST_MODEL: chosen["yield_mean_kg_ha"].values.astype(np.float64)}
         points |= {name: baseline.prediction for name, baseline in baselines.items()}
+        if self.evidence is not None:
+            rows = np.searchsorted(self.tables.static["municipality"].values, dated.municipality)
+            line, _, _ = self.evidence.expected_line(case.harvest_year, case.as_of)
+            factor = self.evidence.official_factor(case.harvest_year, case.as_of)
+            points["level_trend"] = line[rows]
+            points["official"] = baselines["mean_5y_public"].prediction * factor[rows]
         points[CLIMATOLOGY] = past.mean(axis=1)
         quantiles = {FORECAST_MODEL: chosen["yield_kg_ha"].values.astype(np.float64), CLIMATOLOGY: past}
         return points, quantiles, dated.target_kg_ha.astype(np.float64), dated.state

@@ -248,9 +248,10 @@ class SeasonWater:
             mine = np.flatnonzero(known == seen)
             balance = WaterBalance(self.balance.stages, self.balance.capacity[mine])
             water = balance.run(balance.begin(), et0[mine, None, :seen], rain[mine, None, :seen])
-            rest = [np.stack([values[i][mine, seen:] for values in later], axis=1) for i in (0, 1)]
+            rest_et0 = np.stack([season[0][mine, seen:] for season in later], axis=1)
+            rest_rain = np.stack([season[1][mine, seen:] for season in later], axis=1)
             repeated = (
                 np.repeat(v, len(donors), axis=1) for v in (water.soil, water.actual, water.potential)
             )
-            result[mine] = balance.index(balance.run(Water(*repeated), rest[0], rest[1], int(seen)))
+            result[mine] = balance.index(balance.run(Water(*repeated), rest_et0, rest_rain, int(seen)))
         return result

@@ -24,6 +24,7 @@ second one is used.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +85,14 @@ class Calibration:
     years: tuple[int, ...]
     record: int
     conformal: npt.NDArray[np.bool_]
+
+    def about(self) -> dict[str, Any]:
+        """What a forecast says of its calibration."""
+        return {
+            "years": list(self.years), "record_years": self.record,
+            "shift": [round(float(x), 4) for x in self.shift],
+            "conformal": [bool(x) for x in self.conformal],
+        }  # fmt: skip
 
     def apply(self, raw: RawForecasts) -> Floats:
         """(row, quantile) calibrated quantiles in kg/ha, not decreasing, 0 or more."""

@@ -9,14 +9,16 @@ the years, so that years count and not rows, and moved outwards by part of their
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from yieldcast.errors import RunError
+from yieldcast.forecasting.aggregation import Aggregates
 from yieldcast.forecasting.expected import CropEvidence, Expected, same_day
 from yieldcast.forecasting.hindcasts import RawForecasts
 from yieldcast.forecasting.posterior import gain_factor
@@ -67,6 +69,7 @@ class Combination:
         mean: (row,) kg/ha, the middle of the combination.
         parts: name -> (row,) kg/ha, adding up to the median.
         network_share: weight of the network, 0 to 1.
+        gain_factor: of the gains of official estimates.
         aggregates: name -> (quantile,) kg/ha of the country and the states.
         aggregate_mean: name -> kg/ha.
         years: harvest years of the hindcasts.
@@ -76,9 +79,24 @@ class Combination:
     mean: Floats
     parts: dict[str, Floats]
     network_share: float
+    gain_factor: float
     aggregates: dict[str, Floats]
     aggregate_mean: dict[str, float]
     years: tuple[int, ...]
+
+    def about(self) -> dict[str, Any]:
+        """What a forecast says of its calibration."""
+        return {
+            "years": list(self.years), "record_years": len(self.years), "method": "posterior",
+            "network_share": round(self.network_share, 3), "gain_factor": round(self.gain_factor, 3),
+        }  # fmt: skip
+
+    def replace(self, aggregates: Aggregates) -> Aggregates:
+        """The aggregates with this forecast's quantiles and means."""
+        return replace(
+            aggregates, quantiles_kg_ha=np.array([self.aggregates[name] for name in aggregates.names]),
+            mean_kg_ha=np.array([self.aggregate_mean[name] for name in aggregates.names]),
+        )  # fmt: skip
 
 
 class Combiner:
@@ -170,7 +188,7 @@ class Combiner:
         whole = expected.copy()
         whole[rows] = middle
         aggregates, means = self._aggregates(whole, rows, checked)
-        return Combination(quantiles, middle, parts, share, aggregates, means, tuple(years))
+        return Combination(quantiles, middle, parts, share, factor, aggregates, means, tuple(years))
 
     # --- the network ---
 

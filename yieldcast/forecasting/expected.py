@@ -318,6 +318,20 @@ class CropEvidence:
             last, self.places.state,
         )  # fmt: skip
 
+    def official_factor(self, harvest_year: int, as_of: dt.date) -> Floats:
+        """(municipality,) newest official estimate of the state over its mean of five public years; 1 without.
+
+        Multiplied with five-year means it gives the baseline `official`.
+        """
+        last = min(self.last_public_year(as_of), harvest_year - 1)
+        window = self.yields[:, max(self.column(last) - 4, 0) : self.column(last) + 1]
+        known = np.isfinite(window)
+        mean = np.where(known, window, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        mean = np.where(known.any(axis=1), mean, np.nan)
+        estimate = self.estimates.newest(harvest_year, as_of).yield_kg_ha
+        factor = estimate / state_mean(mean, self.newest_area(last), self.places)
+        return np.where(np.isfinite(factor), factor, 1.0)[self.places.state]
+
     def _water(
         self,
         harvest_year: int,

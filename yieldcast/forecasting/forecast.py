@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,10 @@ from yieldcast.features.seasons import known_weather
 from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
 from yieldcast.forecasting import risk
 from yieldcast.forecasting.aggregation import Aggregates, aggregate
-from yieldcast.forecasting.calibration import Calibration, calibrate
+from yieldcast.forecasting.calibration import calibrate
+from yieldcast.forecasting.combination import Combiner
+from yieldcast.forecasting.evidence import evidence_of, last_known_day
+from yieldcast.forecasting.expected import CropEvidence
 from yieldcast.forecasting.hindcasts import (
     Forecaster,
     Progress,
@@ -103,15 +107,23 @@ class ForecastPlan:
 
     Args:
         run, store, harvest_year, as_of, scenarios: see `forecast`.
+        evidence: of the store, if it was made already; it does not depend on the date.
 
     Raises:
         LeakageError, ConfigError: as `forecast`.
     """
 
     def __init__(
-        self, run: Run, store: Store, harvest_year: int, as_of: dt.date, scenarios: str = "climatology"
+        self,
+        run: Run,
+        store: Store,
+        harvest_year: int,
+        as_of: dt.date,
+        scenarios: str = "climatology",
+        evidence: CropEvidence | None = None,
     ) -> None:
         check_method(scenarios)
+        self.store, self._evidence = store, evidence
         self.run, self.harvest_year, self.as_of, self.method = run, harvest_year, as_of, scenarios
         self.publication = run.settings.data.publication()
         check_leaks(run, harvest_year, as_of)
@@ -138,10 +150,29 @@ class ForecastPlan:
         raw, scenarios = self.forecaster.forecast(members, self.harvest_year, codes, progress)
         area = self._area(raw.municipality)
         record = self._year_effects(raw, area)
-        calibration = calibrate(past, record)
         aggregates = aggregate(raw, area, past, record)
-        attributes = self._attributes(scenarios, calibration, members)
-        return self._table(raw, area, calibration, aggregates, attributes)
+        if self.run.settings.forecast.method == "posterior":
+            found = Combiner(self.evidence, self.codes, self.harvest_year, self.as_of).combine(raw, past)
+            raw = replace(raw, mean_kg_ha=found.mean)
+            aggregates = found.replace(aggregates)
+            attributes = self._attributes(scenarios, found.about(), members)
+            parts = {f"part_{name}_kg_ha": values for name, values in found.parts.items()}
+            return self._table(raw, area, found.quantiles, aggregates, attributes, parts)
+        calibration = calibrate(past, record)
+        attributes = self._attributes(scenarios, calibration.about(), members)
+        return self._table(raw, area, calibration.apply(raw), aggregates, attributes, {})
+
+    @property
+    def codes(self) -> npt.NDArray[np.int32]:
+        """(municipality,) codes of the places table."""
+        codes: npt.NDArray[np.int32] = self.tables.static["municipality"].values
+        return codes
+
+    @cached_property
+    def evidence(self) -> CropEvidence:
+        """What the store says of the crop; only for the method "posterior"."""
+        run = self.run
+        return self._evidence or evidence_of(self.store, run.identity.crop, run.calendar(), run.settings)
 
     def municipalities(self, everywhere: bool) -> npt.NDArray[np.int32]:
         """Codes to forecast, ascending."""
@@ -188,6 +219,7 @@ class ForecastPlan:
         yields = yields.sel(harvest_year=yields["harvest_year"] <= self.newest)
         months = weather["time"].values[known]
         seasonal = self.forecaster.seasonal
+        newer = self._newer_fingerprints() if self.run.settings.forecast.method == "posterior" else {}
         return {
             "run": self.run.run_id(),
             "harvest_year": str(self.harvest_year),
@@ -198,13 +230,26 @@ class ForecastPlan:
             "places": fingerprint(self.tables.static)[:16],
             "scenarios": self.method,
             "seasonal": "" if seasonal is None else start_fingerprint(seasonal, self.as_of),
+            **newer,
         }
 
+    def _newer_fingerprints(self) -> dict[str, str]:
+        """Of the estimates and daily weather that were public; empty texts where the store has none."""
+        found = {"estimates": "", "daily": ""}
+        if "estimates" in self.store:
+            table = self.store.estimates
+            public = table["public_from"].values <= np.datetime64(self.as_of)
+            mine = public & (table["crop"].values.astype(str) == self.run.identity.crop)
+            found["estimates"] = fingerprint(table.isel(estimate=np.flatnonzero(mine)))[:16]
+        if "daily" in self.store:
+            day = last_known_day(self.publication, daily=True)(self.as_of)
+            found["daily"] = fingerprint(self.store.daily.sel(time=slice(None, day)))[:16]
+        return found
+
     def _table(
-        self, raw: RawForecasts, area_ha: Floats, calibration: Calibration, aggregates: Aggregates,
-        attributes: dict[str, Any],
+        self, raw: RawForecasts, area_ha: Floats, quantiles: Floats, aggregates: Aggregates,
+        attributes: dict[str, Any], parts: dict[str, Floats],
     ) -> Forecast:  # fmt: skip
-        quantiles = calibration.apply(raw)
         placed = self.history.rows(raw, max(self.harvest_year - self.newest, 1))
         window = self.history.window(self.history.own, placed.municipality, placed.last_year, TREND_YEARS)
         threshold = risk.low_threshold(window)
@@ -230,6 +275,7 @@ class ForecastPlan:
             "aggregate_mean_5y_public_kg_ha": aggregates.average(mean),
             "aggregate_municipalities": aggregates.municipalities,
         }
+        values |= parts
         return assemble(values, self._coordinates(raw), aggregates.names, attributes)
 
     def _coordinates(self, raw: RawForecasts) -> dict[str, Any]:
@@ -245,16 +291,11 @@ class ForecastPlan:
         }  # fmt: skip
 
     def _attributes(
-        self, scenarios: Scenarios, calibration: Calibration, members: Ensemble
+        self, scenarios: Scenarios, calibration: dict[str, Any], members: Ensemble
     ) -> dict[str, Any]:
         run, fingerprints = self.run, self.input_fingerprints
         states = set(self.tables.static["state"].values.tolist())
         synthetic = run.identity.synthetic
-        about = {
-            "years": list(calibration.years), "record_years": calibration.record,
-            "shift": [round(float(x), 4) for x in calibration.shift],
-            "conformal": [bool(x) for x in calibration.conformal],
-        }  # fmt: skip
         title = f"{run.identity.crop} {self.harvest_year} as of {self.as_of}"
         return {
             "title": f"Synthetic forecast: {title}" if synthetic else f"Yield forecast: {title}",
@@ -272,7 +313,7 @@ class ForecastPlan:
             "train_years": f"{min(run.identity.train_years)}-{max(run.identity.train_years)}",
             "last_public_harvest_year": self.newest,
             "weather_known_to": fingerprints["weather_known_to"],
-            "calibration": json.dumps(about),
+            "calibration": json.dumps(calibration),
             "inputs": json.dumps(fingerprints, sort_keys=True),
             "country": "Brazil" if states <= set(calendars.brazil().regions) and not synthetic else "",
             "synthetic": int(synthetic),

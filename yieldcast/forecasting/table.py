@@ -45,6 +45,18 @@ ARRAYS: dict[str, tuple[tuple[str, ...], str, str, tuple[float, float], bool]] =
     "aggregate_mean_5y_public_kg_ha": (_AGGREGATE, "float32", KG_HA, (0, 500_000), True),
     "aggregate_municipalities": (_AGGREGATE, "int32", SHARE, (0, 1e6), False),
 }
+# Parts of the median of a municipality, kg/ha; in forecasts by the method "posterior" only. They add up to it.
+PARTS = {
+    "level_trend": "level and trend of published yields",
+    "water_so_far": "water balance of the season's known days",
+    "weather_to_come": "departure of the coming weather from the usual",
+    "official": "official state estimate",
+    "network": "network, as far as its hindcasts add to the rest",
+    "calibration": "median error of hindcasts, in part",
+}
+_PART_ARRAYS: dict[str, tuple[tuple[str, ...], str, str, tuple[float, float], bool]] = {
+    f"part_{name}_kg_ha": (_MUNICIPALITY, "float32", KG_HA, (-500_000, 500_000), False) for name in PARTS
+}
 TEXTS = ("code", "name", "state", "region")  # per municipality
 _NUMBERS = ("latitude_deg", "longitude_deg")
 _DATES = ("window_start", "window_end")  # first and last day of the season window, per municipality
@@ -157,8 +169,10 @@ def check_forecast(ds: AnyDataset) -> AnyDataset:
         raise SchemaError(
             f"{_TABLE}: expected the aggregates {ALL_MUNICIPALITIES!r}, then states, received {aggregates}"
         )
-    schema.check_names(ds, _TABLE, tuple(ARRAYS), ())
-    for name, (dims, dtype, units, (low, high), gaps) in ARRAYS.items():
+    parts = _PART_ARRAYS if any(name in ds for name in _PART_ARRAYS) else {}
+    arrays = {**ARRAYS, **parts}
+    schema.check_names(ds, _TABLE, tuple(arrays), ())
+    for name, (dims, dtype, units, (low, high), gaps) in arrays.items():
         schema.check_array(ds, _TABLE, name, dims, dtype)
         array = ds[name]
         if array.attrs.get("units") != units:
@@ -187,7 +201,7 @@ def assemble(
     """A checked forecast from arrays without labels.
 
     Args:
-        values: an array for every name of `ARRAYS`.
+        values: an array for every name of `ARRAYS`, and for every part of the median or none.
         coords: municipality codes, and an array for each coordinate per municipality.
         aggregates: names, `ALL_MUNICIPALITIES` first.
         attrs: the attributes `ATTRIBUTES`.
@@ -202,6 +216,10 @@ def assemble(
         name: (dims, np.asarray(values[name]).astype(dtype), {"units": units, "long_name": LONG_NAMES[name]})
         for name, (dims, dtype, units, _, _) in ARRAYS.items()
     }
+    for name, (dims, dtype, units, _, _) in _PART_ARRAYS.items():
+        if name in values:
+            note = {"units": units, "long_name": f"part of the median: {PARTS[name[5:-6]]}"}
+            tables[name] = (dims, np.asarray(values[name]).astype(dtype), note)
     place = np.asarray(coords["municipality"], dtype=np.int32)
     shared = {"municipality": place, "quantile": np.array(QUANTILES), "aggregate": np.array(aggregates)}
     return check_forecast(Forecast(tables, coords={**shared, **per_place}, attrs=attrs))

@@ -185,7 +185,7 @@ def _spread(difference: Floats, noise: Floats, own: _Own, places: Places) -> Flo
     municipalities = places.total(own.has.astype(np.float64))
     prior = SPREAD_PRIOR * count / np.maximum(municipalities, 1.0)
     pooled = np.where(count > 0, (total + prior * nation) / np.maximum(count + prior, 1e-9), nation)
-    return np.maximum(pooled, max(LEAST_SPREAD * nation, 1e-6))
+    return np.asarray(np.maximum(pooled, max(LEAST_SPREAD * nation, 1e-6)))
 
 
 def theil_sen(years: Ints, values: Floats, at: int) -> float:
