@@ -1,7 +1,8 @@
-"""Growth stages and water coefficients by crop (FAO-56 and FAO-33), and sowing dates that a calendar does not hold.
+"""Growth stages and water coefficients by crop (FAO-56, FAO-33), and sowing windows of second crops.
 
-``data/stages.csv`` has one row a crop; ``data/SOURCES.md`` says from which tables it comes. ``data/second_crops.csv``
-names the states where a crop is sown a second time after another, with the sowing window of that second crop.
+``data/stages.csv`` has one row per crop; ``data/SOURCES.md`` names the source tables.
+``data/second_crops.csv`` lists the states where a crop is sown a second time in a season, with the sowing
+window of the second crop.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Stages:
         depletion_fraction: share of the available water that is used before the crop is short of it (FAO-56
             Table 22, p at 5 mm a day).
         root_depth_m: effective rooting depth (lower end of FAO-56 Table 22).
-        ky_vegetative, ky_flowering, ky_filling, ky_ripening: yield response to water by stage (FAO-33 Table 24).
+        ky_vegetative, ky_flowering, ky_filling, ky_ripening: yield response to water by stage (FAO-33 Table
+        24).
     """
 
     crop: str

@@ -1,4 +1,4 @@
-"""Reference evapotranspiration of a day (FAO-56: Allen, Pereira, Raes & Smith 1998, FAO Irrigation and Drainage 56).
+"""Reference evapotranspiration of a day (FAO-56: Allen, Pereira, Raes & Smith 1998).
 
 Hargreaves where only temperature is known, Penman-Monteith where radiation, humidity and wind are known too.
 """

@@ -1,4 +1,4 @@
-"""Official state estimates as public on a date: the newest one of a harvest year, and whether it carried news."""
+"""Official state estimates as public on a date: the newest of a harvest year, and whether it has changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Estimates:
 
     Args:
         yield_kg_ha: (state,) kg/ha; NaN where nobody has estimated yet.
-        months: (state,) months from January of the harvest year to the reference month, January is 1; 0 = none.
+        months: (state,) months from January of the harvest year to the reference month, January is 1; 0 =
+        none.
         carried_over: (state,) True where the estimate equals the one before it: it may not be news.
     """
 
@@ -55,7 +56,8 @@ class OfficialEstimates:
 
     @cached_property
     def _arrays(self) -> tuple[Ints, Ints, NDArray[np.datetime64], Floats, Ints]:
-        """State position, harvest year, day of publication, kg/ha and month of every estimate, oldest first."""
+        """State position, harvest year, day of publication, kg/ha and month of every estimate, oldest
+        first."""
         table = self.table
         if table is None:
             raise ValueError("no estimates")

@@ -1,9 +1,9 @@
 """Daily soil-water balance of a crop (FAO-56 chapter 8, single crop coefficient) and its satisfaction index.
 
-The index of a season is the water requirement satisfaction index of crop monitors (FAO-33; Frere & Popov 1979): the
-crop's actual over its potential evapotranspiration, here between 20 and 95 % of the cycle, 0 to 1. Several sowing
-dates about the centre of the planting window are run side by side and averaged. A season under way is finished with
-the weather of other seasons, from the soil water of the last known day.
+The index of a season is the water requirement satisfaction index of crop monitors (FAO-33; Frere & Popov
+1979): the crop's actual over its potential evapotranspiration, here between 20 and 95 % of the cycle, 0 to
+1. Several sowing dates about the centre of the planting window are run side by side and averaged. A season
+under way is finished with the weather of other seasons, from the soil water of the last known day.
 
 Arrays are (unit, ...): a unit is whatever the daily weather is of, a municipality, a grid cell or a region.
 """
@@ -118,8 +118,8 @@ class WaterBalance:
     def run(self, water: Water, et0: Floats, rain: Floats, first_day: int = 0) -> Water:
         """The state after some days; `water` is left as it was.
 
-        Each day rain fills the root zone up to its capacity (the rest drains), then the crop takes Kc x ET0, reduced
-        in proportion once less than (1 - p) of the capacity is left (FAO-56 eq. 84).
+        Each day rain fills the root zone up to its capacity (the rest drains), then the crop takes Kc x ET0,
+        reduced in proportion once less than (1 - p) of the capacity is left (FAO-56 eq. 84).
 
         Args:
             water: state before these days.
@@ -142,7 +142,8 @@ class WaterBalance:
         return Water(soil, actual, potential)
 
     def index(self, water: Water) -> Floats:
-        """(unit, season) satisfaction index, 0 to 1, mean over the sowings; 1 where nothing was needed yet."""
+        """(unit, season) satisfaction index, 0 to 1, mean over the sowings; 1 where nothing was needed
+        yet."""
         ratio = np.where(
             water.potential > 0, water.actual / np.where(water.potential > 0, water.potential, 1.0), 1.0
         )

@@ -1,9 +1,10 @@
-"""The forecast of a date from all evidence: expected yields, the network's share, and intervals from hindcasts.
+"""The forecast of a date: expected yields, the share of the network, and intervals from hindcasts.
 
-Hindcasts of past harvest years are made for the same day of their year by the same code, each with a water response
-from the other years. They give the share of the network (how far its departure from the expected yield was right in
-years that its members had left out) and the intervals: the quantiles of scaled errors of each year, averaged over
-the years, so that years count and not rows, and moved outwards by part of their standard deviation between years.
+Hindcasts of past harvest years are made for the same day of their year by the same code, each with a water
+response from the other years. They give the share of the network (how far its departure from the expected
+yield was right in years that its members had left out) and the intervals: the quantiles of scaled errors of
+each year, averaged over the years, so that years count and not rows, and moved outwards by part of their
+standard deviation between years.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ Floats = NDArray[np.float64]
 FIRST_HINDCAST = 7  # harvest years of yields before the first hindcast
 MOST_HINDCASTS = 12  # newest years that intervals rest on
 LEAST_HINDCASTS = 3
-# Looked at on the forecasts of harvest years 2014-2018, where 0.3 to 0.35 and 0.5 to 1 all cover 85 to 95 % in every
-# year. Outwards: quantiles move by this part of their standard deviation between years, for the coming year is one
-# more year, not the mean year. Scale: part of the municipality's own scatter, the rest is the country's.
+# Looked at on the forecasts of harvest years 2014-2018, where 0.3 to 0.35 and 0.5 to 1 all cover 85 to 95 %
+# in every year. Outwards: quantiles move by this part of their standard deviation between years, for the
+# coming year is one more year, not the mean year. Scale: part of the municipality's own scatter, the rest is
+# the country's.
 OUTWARDS, SCALE_POWER = 0.3, 0.75
 MEDIAN_SHARE = (
     0.5  # of the mean of the yearly medians that the median takes over: past biases only partly return
@@ -161,8 +163,8 @@ class Combiner:
         years = range(self.first, self.last + 1)
         if len(years) < LEAST_HINDCASTS:
             raise RunError(
-                f"intervals need hindcasts of {LEAST_HINDCASTS} harvest years, received {len(years)}: the yields "
-                f"begin with {self.evidence.first_year} and are public to {self.last}",
+                f"intervals need hindcasts of {LEAST_HINDCASTS} harvest years, received {len(years)}: the "
+                f"yields begin with {self.evidence.first_year} and are public to {self.last}",
                 f"Add earlier yields: {FIRST_HINDCAST} years before the first hindcast.",
             )
         factor = self.gain_factor()

@@ -1,4 +1,4 @@
-"""The tables of a store as evidence of one crop: yields, areas, estimates and the water index by weather unit."""
+"""The tables of a store as evidence of one crop: yields, areas, estimates, water index of weather units."""
 
 from __future__ import annotations
 
@@ -229,7 +229,8 @@ def _clay(static: xr.Dataset) -> Floats:
 def _centres(
     calendar: Calendar, crop: str, names: NDArray[np.str_], years: Sequence[int]
 ) -> dict[int, NDArray[np.datetime64]]:
-    """Harvest year -> (unit,) middle of the planting window; a state without a row takes the commonest one."""
+    """Harvest year -> (unit,) middle of the planting window; a state without a row takes the commonest
+    one."""
     rows = {}
     for name in np.unique(names):
         try:

@@ -1,8 +1,8 @@
-"""Expected yield of every municipality on a date, and what each ingredient adds: level, trend, water, estimates.
+"""Expected yield of every municipality on a date, and what water and official estimates add to it.
 
-All that is public on the date enters, and nothing else: municipal yields up to the newest public harvest year, state
-estimates by their day of publication, weather up to the last known day. Hindcasts of past years are made by the same
-code for the same day of their year.
+All that is public on the date enters, and nothing else: municipal yields up to the newest public harvest
+year, state estimates by their day of publication, weather up to the last known day. Hindcasts of past years
+are made by the same code for the same day of their year.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ class WeatherUnits:
 
 @dataclass(frozen=True)
 class Expected:
-    """Expected yields and their ingredients, (municipality,) kg/ha each; the ingredients add up to `forecast`.
+    """Expected yields and their ingredients, (municipality,) kg/ha each; the ingredients add up to
+    `forecast`.
 
     Args:
         level_trend: from published yields (and estimates of years between the newest public one and this).
@@ -134,7 +135,8 @@ class Expected:
 
 @dataclass(frozen=True)
 class _Water:
-    """Effects of water: of the season (municipality,) in kg/ha and as a departure, of past ones on yields and states."""
+    """Effects of water: of the season (municipality,) in kg/ha and as a departure, of past ones on yields
+    and states."""
 
     effect: Floats
     departure: Floats
@@ -226,12 +228,14 @@ class CropEvidence:
         cleaned: Floats | None = None,
         effects: dict[int, Floats] | None = None,
     ) -> tuple[Floats, LevelTrend, int]:
-        """The baseline `level_trend` of a date: (municipality,) kg/ha, its parts, and the newest year it read.
+        """The baseline `level_trend` of a date: (municipality,) kg/ha, its parts, and the newest year it
+        read.
 
         Args:
             harvest_year, as_of: the season and the date.
             cleaned: yields to use in place of `yields`, e.g. less the effect of past weather.
-            effects: harvest year -> (state,) kg/ha of weather to take out of the estimates that extend the series.
+            effects: harvest year -> (state,) kg/ha of weather to take out of the estimates that extend the
+            series.
         """
         last = min(self.last_public_year(as_of), harvest_year - 1)
         sharing = self.sharing(last)
@@ -276,8 +280,8 @@ class CropEvidence:
         newest = self.yields[:, max(self.column(last) - 4, 0) : self.column(last) + 1]
         noise = self.line(last - 2, last).noise_sd
         return fit_response(
-            np.stack(residuals, 1), np.stack(counts, 1), np.stack(effects, 1), units.state, self.places.states,
-            float(np.nanmean(newest)), float(np.sqrt(np.mean(noise**2))),
+            np.stack(residuals, 1), np.stack(counts, 1), np.stack(effects, 1), units.state,
+            self.places.states, float(np.nanmean(newest)), float(np.sqrt(np.mean(noise**2))),
         )  # fmt: skip
 
     # --- the forecast ---
@@ -295,10 +299,13 @@ class CropEvidence:
         Args:
             harvest_year: the season.
             as_of: nothing published later is read.
-            response_years: years whose weather and yields teach the water response; None takes those public on
+            response_years: years whose weather and yields teach the water response; None takes those public
+            on
                 `as_of`. (The leave-year-out protocol gives the other years.)
-            donors: seasons that finish the one under way and make the climatology; None takes earlier whole ones.
-            record: other years' weather; None takes what was known on `as_of`, and all of it where `donors` are
+            donors: seasons that finish the one under way and make the climatology; None takes earlier whole
+            ones.
+            record: other years' weather; None takes what was known on `as_of`, and all of it where `donors`
+            are
                 given.
         """
         water = self._water(harvest_year, as_of, response_years, donors, record)
@@ -319,7 +326,8 @@ class CropEvidence:
         )  # fmt: skip
 
     def official_factor(self, harvest_year: int, as_of: dt.date) -> Floats:
-        """(municipality,) newest official estimate of the state over its mean of five public years; 1 without.
+        """(municipality,) newest official estimate of the state over its mean of five public years; 1
+        without.
 
         Multiplied with five-year means it gives the baseline `official`.
         """

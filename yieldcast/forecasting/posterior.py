@@ -1,9 +1,10 @@
 """The state's yield of a harvest year as a small Gaussian model: expectation, weather, official estimate.
 
-The expectation is level and trend. The season's weather moves it by the state's mean water effect. An official
-estimate then moves it by ``gain * (estimate - expectation with weather)``: the gain of a Kalman filter, larger the
-later the estimate. An estimate that only repeats the month before counts less and does not replace the weather.
-Gains follow from hindcasts of earlier years, strongly shrunken to priors, because there are few years.
+The expectation is level and trend. The season's weather moves it by the state's mean water effect. An
+official estimate then moves it by ``gain * (estimate - expectation with weather)``: the gain of a Kalman
+filter, larger the later the estimate. An estimate that only repeats the month before counts less and does
+not replace the weather. Gains follow from hindcasts of earlier years, strongly shrunken to priors, because
+there are few years.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from yieldcast.features.official_estimates import Estimates
 
 Floats = NDArray[np.float64]
 
-# Gain by month of the estimate (January of the harvest year is 1): the error of LSPA against the final state yield
-# falls from 294 kg/ha in January to 88 in May for soybean 2010-2013 hindcasts, that of level and trend is about 300.
+# Gain by month of the estimate (January of the harvest year is 1): the error of LSPA against the final state
+# yield falls from 294 kg/ha in January to 88 in May for soybean 2010-2013 hindcasts, that of level and trend
+# is about 300.
 PRIOR_GAIN = (0.5, 0.6, 0.85, 0.93, 1.0)
 CARRIED_GAIN = 0.6  # factor of the gain where the estimate repeats the one before, up to month 4; 0.9 later
 LATE_MONTH, LATE_CARRIED_GAIN = 5, 0.9
@@ -95,7 +97,8 @@ def gain_factor(cases: list[tuple[StatePosterior, Floats, Floats]]) -> float:
     area, is shrunken to 1.
 
     Args:
-        cases: per year: the posterior with prior gains, the final yield (state,) kg/ha and the area (state,) ha.
+        cases: per year: the posterior with prior gains, the final yield (state,) kg/ha and the area (state,)
+        ha.
     """
     product = square = 0.0
     years = 0

@@ -45,7 +45,8 @@ ARRAYS: dict[str, tuple[tuple[str, ...], str, str, tuple[float, float], bool]] =
     "aggregate_mean_5y_public_kg_ha": (_AGGREGATE, "float32", KG_HA, (0, 500_000), True),
     "aggregate_municipalities": (_AGGREGATE, "int32", SHARE, (0, 1e6), False),
 }
-# Parts of the median of a municipality, kg/ha; in forecasts by the method "posterior" only. They add up to it.
+# Parts of the median of a municipality, kg/ha; in forecasts by the method "posterior" only. They add up to
+# it.
 PARTS = {
     "level_trend": "level and trend of published yields",
     "water_so_far": "water balance of the season's known days",

@@ -1,10 +1,10 @@
 """Expected yield of every municipality from published yields alone: a shrunken level on a robust state trend.
 
-A yield is taken as ``y[i, t] = level[i] + state[s, t] + error``. Levels of municipalities shrink towards their
-nearest neighbours in the state, the more the fewer and the more scattered their years are (small-area estimation:
-Fay & Herriot 1979, J. Am. Stat. Assoc. 74, 269-277, with municipalities as areas and neighbours as the regression).
-State effects are carried forward by a Theil-Sen line (Theil 1950; Sen 1968, J. Am. Stat. Assoc. 63, 1379-1389),
-which one or two drought years do not bend.
+A yield is taken as ``y[i, t] = level[i] + state[s, t] + error``. Levels of municipalities shrink towards
+their nearest neighbours in the state, the more the fewer and the more scattered their years are (small-area
+estimation: Fay & Herriot 1979, J. Am. Stat. Assoc. 74, 269-277, with municipalities as areas and neighbours
+as the regression). State effects are carried forward by a Theil-Sen line (Theil 1950; Sen 1968, J. Am. Stat.
+Assoc. 63, 1379-1389), which one or two drought years do not bend.
 
 Nothing later than `last_year` is read from the yields. State estimates of later years (`extension`), where an
 agency has published them, lengthen the state's series before municipal yields are out.
@@ -49,7 +49,8 @@ class Places:
     longitude_deg: Floats
 
     def points(self) -> Floats:
-        """(municipality, 3) points on the unit sphere: their distance orders places as the great circle does."""
+        """(municipality, 3) points on the unit sphere: their distance orders places as the great circle
+        does."""
         latitude, longitude = np.radians(self.latitude_deg), np.radians(self.longitude_deg)
         across = np.cos(latitude)
         return np.stack((across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)), axis=1)
@@ -70,7 +71,8 @@ class Levels:
         effects: (state, year) kg/ha, NaN where the state has no yield in a year.
         years: (year,) harvest years of `effects`.
         own_share: (municipality,) weight of its own years in the level, 0 (neighbours only) to 1.
-        noise_sd: (municipality,) kg/ha, standard deviation of a year about the level, shrunken to the state's.
+        noise_sd: (municipality,) kg/ha, standard deviation of a year about the level, shrunken to the
+        state's.
     """
 
     level: Floats
@@ -127,7 +129,8 @@ class _Own:
         self.residual = np.zeros_like(value)
 
     def raw(self, effect: Floats, places: Places) -> tuple[Floats, Floats]:
-        """Weighted mean of a place's departures from the state, and the state's noise variance of one year."""
+        """Weighted mean of a place's departures from the state, and the state's noise variance of one
+        year."""
         departure = np.where(self.known, self.value - effect, 0.0)
         raw = (self.weight * departure).sum(axis=1) / self.total
         self.residual = np.where(self.known, departure - raw[:, None], 0.0)
@@ -144,7 +147,8 @@ class _Own:
 
 
 class _NeighbourMean:
-    """Mean level of the nearest municipalities of the same state that have yields, the place itself left out."""
+    """Mean level of the nearest municipalities of the same state that have yields, the place itself left
+    out."""
 
     def __init__(self, places: Places, has: NDArray[np.bool_]) -> None:
         points = places.points()
@@ -191,8 +195,8 @@ def _spread(difference: Floats, noise: Floats, own: _Own, places: Places) -> Flo
 def theil_sen(years: Ints, values: Floats, at: int) -> float:
     """Robust line through values, read off at a year.
 
-    The slope is the median of all pairwise slopes, the intercept the median of the residuals. Fewer than three
-    values give their mean; none gives NaN.
+    The slope is the median of all pairwise slopes, the intercept the median of the residuals. Fewer than
+    three values give their mean; none gives NaN.
 
     Args:
         years: (year,) harvest years.
@@ -237,8 +241,8 @@ def level_trend(
 ) -> LevelTrend:
     """Expected yield of a harvest year from what was public.
 
-    The state series is drawn on by Theil-Sen lines over 10 and 12 years, each with and without the extension; the
-    mean of the four is used. A state without yields gets the median of the others.
+    The state series is drawn on by Theil-Sen lines over 10 and 12 years, each with and without the
+    extension; the mean of the four is used. A state without yields gets the median of the others.
 
     Args:
         yields: (municipality, year) kg/ha, NaN = no value; column 0 is `first_year`.
@@ -253,8 +257,8 @@ def level_trend(
     fitted = fit_levels(yields, first_year, last_year, places, half_life)
     steady = fit_levels(yields, first_year, last_year, places, SERIES_HALF_LIFE)
     trend = np.array([
-        _expected(steady.years, steady.effects[state], None if extension is None else extension[state], harvest_year)
-        for state in range(places.states)
+        _expected(steady.years, steady.effects[state], None if extension is None else extension[state],
+        harvest_year) for state in range(places.states)
     ])  # fmt: skip
     trend = np.where(np.isfinite(trend), trend, np.nanmedian(trend) if np.isfinite(trend).any() else np.nan)
     forecast = np.maximum(trend[places.state] + fitted.level, 0.0)

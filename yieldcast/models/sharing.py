@@ -1,8 +1,10 @@
-"""How municipalities share a surprise of their state: who yields more than the state's mean, and who is larger.
+"""How municipalities share a surprise of their state: who yields more than the state's mean, and who is
+larger.
 
-In past years the error of a municipality's expected yield is regressed on the error of its state: ``error = (a + b
-relative + c size) * state error``, with ``relative`` the municipality's expected yield over its state's less 1 and
-``size`` the rank of its area within the state. A uniform shift is wrong for corn, where low yields move little.
+In past years the error of a municipality's expected yield is regressed on the error of its state: ``error =
+(a + b relative + c size) * state error``, with ``relative`` the municipality's expected yield over its
+state's less 1 and ``size`` the rank of its area within the state. A uniform shift is wrong for corn, where
+low yields move little.
 """
 
 from __future__ import annotations
@@ -66,7 +68,8 @@ def fit_sharing(cases: list[tuple[Floats, Floats, Floats, Floats]]) -> Sharing:
     """Coefficients from past years by least squares, shrunken to a prior.
 
     Args:
-        cases: per year, (municipality,) each: error of the municipality, error of its state (kg/ha, NaN = unknown),
+        cases: per year, (municipality,) each: error of the municipality, error of its state (kg/ha, NaN =
+        unknown),
             relative yield and size.
     """
     square, product = np.zeros((3, 3)), np.zeros(3)

@@ -1,10 +1,13 @@
-"""How much a crop's yield departs from level and trend for a departure of its water index: one slope, shrunken by state.
+"""How much a crop's yield departs from level and trend for a departure of its water index: one slope,
+shrunken by state.
 
-The response is ``yield - expected = slope[state] * effect(index - climatology)``. One slope serves differences within
-and between states and years: free slopes overfit a few years of weather. It is estimated by generalised least squares
-with errors that are shared by a state and year, by a unit and year, and of single municipalities; slopes of states
-shrink to the common one, and that one to a prior (FAO-33: a yield falls in proportion to the water that is missing).
-The effect is bent below zero, so that a drought deeper than any in the record is extrapolated, not cut off.
+The response is ``yield - expected = slope[state] * effect(index - climatology)``. One slope serves
+differences within
+and between states and years: free slopes overfit a few years of weather. It is estimated by generalised
+least squares with errors that are shared by a state and year, by a unit and year, and of single
+municipalities; slopes of states shrink to the common one, and that one to a prior (FAO-33: a yield falls in
+proportion to the water that is missing). The effect is bent below zero, so that a drought deeper than any in
+the record is extrapolated, not cut off.
 """
 
 from __future__ import annotations
@@ -61,7 +64,8 @@ def fit_response(
     """Slopes from past seasons.
 
     Args:
-        residual: (unit, year) mean of yield less expected yield over the unit's municipalities, kg/ha; NaN without.
+        residual: (unit, year) mean of yield less expected yield over the unit's municipalities, kg/ha; NaN
+        without.
         count: (unit, year) municipalities in the mean.
         effects: (unit, year) of `effect`, of whole seasons.
         state: (unit,) index of its state.

@@ -42,7 +42,8 @@ def test_two_days_by_hand():
     balance = WaterBalance(SOYBEAN, np.array([100.0]))
     et0, rain = np.array([[[5.0, 5.0]]]), np.array([[[0.0, 70.0]]])
     water = balance.run(balance.begin(), et0, rain)
-    # Day 1: demand 2.0, half of the capacity is left: all of it is taken: 48. Day 2: 118 is cut to 100, less 2: 98.
+    # Day 1: demand 2.0, half of the capacity is left: all of it is taken: 48. Day 2: 118 is cut to 100, less
+    # 2: 98.
     np.testing.assert_allclose(water.soil, 98.0)
     # A dry soil: 10 mm left of the 50 needed: a fifth of the demand.
     dry = balance.run(Water(np.full((1, 1, 5), 10.0), *np.zeros((2, 1, 1, 5))), et0[:, :, :1], rain[:, :, :1])

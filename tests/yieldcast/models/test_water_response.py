@@ -1,4 +1,4 @@
-"""The slope of the water response: against generalised least squares written out, and on data with a known slope."""
+"""The water response: against generalised least squares as matrices, and on a known slope."""
 
 import numpy as np
 import pytest
