@@ -160,6 +160,16 @@ class Combiner:
         Raises:
             RunError: fewer than three years of yields for hindcasts.
         """
+        rows = np.searchsorted(self.codes, raw.municipality)
+        return self._combine(rows, raw.mean_kg_ha, past)
+
+    def without_network(self) -> Combination:
+        """The forecast of all municipalities from level, trend, water and official estimates."""
+        return self._combine(np.arange(len(self.codes)), None, None)
+
+    def _combine(
+        self, rows: NDArray[np.intp], network_kg_ha: Floats | None, past: RawForecasts | None
+    ) -> Combination:
         years = range(self.first, self.last + 1)
         if len(years) < LEAST_HINDCASTS:
             raise RunError(
@@ -172,9 +182,10 @@ class Combiner:
         current = self.expected.with_gain(factor)
         share = self._network_share(hindcasts, past)
         checked = [self._checked(year, one, past, share) for year, one in hindcasts.items()]
-        rows = np.searchsorted(self.codes, raw.municipality)
         expected = current.forecast
-        network = share * (raw.mean_kg_ha - expected[rows])
+        network = np.zeros(len(rows))
+        if network_kg_ha is not None:
+            network = share * (network_kg_ha - expected[rows])
         parts = {
             "level_trend": current.level_trend[rows],
             "water_so_far": current.water_so_far[rows],

@@ -197,6 +197,12 @@ class CropEvidence:
             self._units[day] = self.water(day)
         return self._units[day]
 
+    def weather_years(self) -> list[int]:
+        """Harvest years from the fifth of the yields on whose seasons are known to their last day."""
+        units = self.units(FAR)
+        final = self.first_year + self.yields.shape[1]
+        return [] if units is None else units.whole_years(range(self.first_year + RESPONSE_FROM, final))
+
     # --- level and trend ---
 
     def sharing(self, last_year: int) -> Sharing:
