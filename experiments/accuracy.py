@@ -2,8 +2,8 @@
 
 For every date the baseline `level_trend` is made, then the water balance and the official estimates are
 added, each from the data public on that date. The network has no part in it: `yieldcast backtest` scores the
-forecast with its network. Protocols: ``forward`` (everything from what was public) and ``leave_year_out`` (the water
-response and the climatology from all other years; level, trend and estimates from what was public).
+forecast with its network. Protocols: ``forward`` (everything from what was public) and ``leave_year_out``
+(the water response and the climatology from all other years; level, trend and estimates from what was public).
 
     python experiments/accuracy.py --store STORE --crop soybean --crop corn \\
         --note experiments/results/accuracy-data.txt
@@ -104,7 +104,8 @@ def scores(
     row = {
         **about, "n": len(truth), "rmse": float(np.sqrt(np.mean(error**2))),
         "rmse_area_weighted": float(np.sqrt(np.average(error**2, weights=weight))) if weight.sum() else None,
-        "bias": float(error.mean()), "below_median": None, "coverage_90": None, "width_90": None, "crps": None,
+        "bias": float(error.mean()), "below_median": None, "coverage_90": None, "width_90": None,
+        "crps": None,
     }  # fmt: skip
     if quantiles is not None:
         low, median, high = (quantiles[:, QUANTILES.index(level)] for level in (0.05, 0.50, 0.95))
