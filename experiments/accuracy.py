@@ -3,7 +3,8 @@
 For every date the baseline `level_trend` is made, then the water balance and the official estimates are
 added, each from the data public on that date. The network has no part in it: `yieldcast backtest` scores the
 forecast with its network. Protocols: ``forward`` (everything from what was public) and ``leave_year_out``
-(the water response and the climatology from all other years; level, trend and estimates from what was public).
+(the water response and the climatology from all other years; level, trend and estimates from what was
+public).
 
     python experiments/accuracy.py --store STORE --crop soybean --crop corn \\
         --note experiments/results/accuracy-data.txt
