@@ -143,7 +143,7 @@ class ForecastSettings(_Section):
 
 
 class Settings(_Section):
-    """All settings of a run: `[network]`, `[training]`, `[data]`, `[model]` and `[forecast]` of the TOML file."""
+    """All settings of a run: the sections network, training, data, model and forecast of the TOML file."""
 
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
