@@ -39,6 +39,10 @@ from yieldcast.forecasting.table import ALL_MUNICIPALITIES, QUANTILES
 from yieldcast.models.sharing import state_mean
 
 Floats = NDArray[np.float64]
+# The settings of forecasts with the true release days of municipal yields.
+SETTINGS = FORECAST_SETTINGS.model_copy(
+    update={"data": FORECAST_SETTINGS.data.model_copy(update={"yield_releases": "pam"})}
+)
 # Months of the harvest year, October of the year before first; forecasts are made on the 15th.
 MONTHS = ((-1, 10), (0, 1), (0, 2), (0, 3), (0, 4), (0, 6))
 YEARS = {"forward": range(2014, 2019), "leave_year_out": range(2011, 2019)}
@@ -233,10 +237,10 @@ def main() -> None:
     given = parser.parse_args()
     store = Store.open(given.store)
     codes = store.static["municipality"].values
-    calendar = calendar_for(FORECAST_SETTINGS.data, store.static)
+    calendar = calendar_for(SETTINGS.data, store.static)
     rows: list[dict[str, Any]] = []
     for crop in given.crop:
-        evidence = evidence_of(store, crop, calendar, FORECAST_SETTINGS)
+        evidence = evidence_of(store, crop, calendar, SETTINGS)
         for case in track(cases(crop), description=crop):
             rows += rows_of(evidence, codes, case)
     make_folder(given.write)
