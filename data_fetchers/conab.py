@@ -9,17 +9,20 @@ import datetime as dt
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from data_fetchers.engine import http
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache, fetched_on
 from data_fetchers.engine.source import Note, RetryableError
+from yieldcast.data.estimates import estimates_table
 from yieldcast.errors import FetchError
+from yieldcast.publication import add_months
 
 ENVIRONMENT = "YIELDCAST_CONAB_URL"
 DEFAULT_URL = "https://portaldeinformacoes.conab.gov.br/downloads/arquivos"
@@ -51,6 +54,14 @@ STATES = (
 )  # fmt: skip
 KEY = ["source", "season", "state", "crop", "safra", "survey"]
 NO_SURVEY = 99  # id of rows that belong to no numbered survey (reported by users of the file, 2026)
+FIRST_SURVEYED = 2018  # harvest year of the first season of the file of surveys, 2017/18
+_LAST_VINTAGE = 11  # later surveys are overwritten with the revised final figure
+_RELEASES = {
+    2018: (
+        "2017-10-10", "2017-11-09", "2017-12-12", "2018-01-11", "2018-02-08", "2018-03-08", "2018-04-10",
+        "2018-05-10", "2018-06-12", "2018-07-10", "2018-08-09",
+    ),
+}  # fmt: skip
 _FEWEST_ROWS = 2000  # the real files have about 32,000 (to 2017/18) and 53,000
 _LIMIT_bytes = 200_000_000
 _MOST_WRONG = 0.1  # largest share of rows that may fail a check
@@ -133,6 +144,80 @@ def read_surveys(
     whole = pd.concat(frames, ignore_index=True) if frames else empty
     whole.attrs = {"source": conab.base_url, "licence": conab.licence, "attribution": conab.attribution}
     return whole, notes
+
+
+def read_estimates(
+    cache: RequestCache,
+    conab: Conab,
+    requests: Sequence[Request],
+    crops: Collection[str],
+    years: Collection[int],
+    states: Collection[str],
+) -> tuple[xr.Dataset | None, list[Note]]:
+    """The table of estimates of the surveys 1 to 11.
+
+    Survey 12 is left out, because CONAB overwrites it with the revised final figure, and so are crops of the
+    winter (a season of one year), the months of whose surveys the file does not tell.
+
+    Args:
+        cache: holds the answers.
+        conab: the source.
+        requests: of the file of surveys, from `survey_requests`.
+        crops: names of crops.
+        years: harvest years.
+        states: abbreviations of the states to keep.
+
+    Returns:
+        table as checked by `yieldcast.data.estimates.check_estimates`, None without any estimate; corn_1 to
+        corn_3 are the safras of corn, other crops are summed over theirs. Also notes.
+    """
+    frame, notes = read_surveys(cache, conab, requests)
+    notes = [replace(note, table="estimates") for note in notes]
+    frame = frame[frame["crop"].isin(list(crops)) & frame["harvest_year"].isin(list(years))]
+    frame = frame[frame["state"].isin(list(states)) & frame["survey"].notna()]
+    late, winter = frame["survey"] > _LAST_VINTAGE, ~frame["season"].str.contains("/")
+    for mask, text in (
+        (late & ~winter, f"rows of surveys after the {_LAST_VINTAGE}th, which CONAB overwrites, left out"),
+        (winter, "rows of winter crops, left out"),
+    ):
+        if mask.any():
+            notes.append(Note("estimates", f"CONAB's {SURVEYS}: {text}", int(mask.sum())))
+    frame = frame[~late & ~winter]
+    if frame.empty:
+        return None, [*notes, Note("estimates", "CONAB has no survey of these crops, years and states", 1)]
+    safra = frame["safra"].str.extract(r"^([123])")[0]
+    corn = frame[(frame["crop"] == "corn") & safra.notna()]
+    parts = corn.assign(crop="corn_" + safra[corn.index])
+    key = ["crop", "state", "harvest_year", "survey"]
+    table = pd.concat([frame, parts]).groupby(key)[list(_NUMBERS[:2])].sum(min_count=1).reset_index()
+    area = table["area_planted_ha"]
+    # the published yield is rounded to 0.1 t/ha
+    table["yield_kg_ha"] = 1000 * table["production_t"] / area.where(area > 0)
+    table = table[table["yield_kg_ha"] > 0]
+    if table.empty:
+        return None, [*notes, Note("estimates", "CONAB has no survey of these crops, years and states", 1)]
+    surveys = zip(table["harvest_year"], table["survey"].astype(int), strict=True)
+    public = pd.Series(pd.to_datetime([release_day(*pair) for pair in surveys]), table.index)
+    record = next(record for request in requests for _, _, record in cache.leaves(request))
+    retrieved = dt.datetime.fromisoformat(record["fetched"]).astimezone(dt.UTC).replace(tzinfo=None)
+    table = table.assign(
+        source=conab.name, unit=table["state"], reference="survey " + table["survey"].astype(str),
+        public_from=public, reference_month=public.dt.to_period("M").dt.to_timestamp(),
+        retrieved=pd.Timestamp(retrieved),
+    )  # fmt: skip
+    return estimates_table(table), notes
+
+
+def release_day(harvest_year: int, survey: int) -> dt.date:
+    """First day on which a survey may be used.
+
+    The days of 2017/18 are CONAB's; for other seasons the 15th of the month is a careful rule: the first
+    survey comes in October of the year before, the others month by month, about the 10th to the 15th.
+    """
+    known = _RELEASES.get(harvest_year, ())
+    if survey <= len(known):
+        return dt.date.fromisoformat(known[survey - 1])
+    return add_months(dt.date(harvest_year - 1, 10, 1), survey - 1).replace(day=15)
 
 
 def parse_numbers(texts: pd.Series) -> pd.Series:

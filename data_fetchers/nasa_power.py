@@ -25,6 +25,7 @@ from data_fetchers.engine import http
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache, fetched_on
 from data_fetchers.engine.source import Note, NotYetPublishedError, RetryableError
 from yieldcast.data import degree_days, schema
+from yieldcast.data.daily import daily_table
 from yieldcast.data.files import disk_error
 from yieldcast.errors import FetchError, MissingDataError
 from yieldcast.publication import add_months
@@ -224,11 +225,59 @@ def read_weather(
     return schema.check_weather(ds), [note for note in notes if note.count]
 
 
+def read_daily(
+    cache: RequestCache, power: NasaPower, requests: Sequence[Request], static: xr.Dataset
+) -> xr.Dataset:
+    """Daily weather of the cells, from the same answers as `read_weather`.
+
+    Args:
+        cache, power, requests, static: as for `read_weather`.
+
+    Returns:
+        table as checked by `yieldcast.data.daily.check_daily`; its units are the cells, numbered by `_unit`.
+
+    Raises:
+        MissingDataError: no requests.
+    """
+    if not requests:
+        raise MissingDataError("NASA POWER has none of the requested days", f"It begins in {FIRST_YEAR}.")
+    cells = sorted(set(_cells(static)))
+    rows = {cell: i for i, cell in enumerate(cells)}
+    calendars = [_days(request.parameters["start"], request.parameters["end"]) for request in requests]
+    days = np.arange(min(own[0] for own in calendars), max(own[-1] for own in calendars) + 1)
+    fields = {
+        name: np.full((len(rows), len(days)), np.nan, dtype=np.float32) for name in VARIABLE_MAP.values()
+    }
+    for request, own in zip(requests, calendars, strict=True):
+        first = int((own[0] - days[0]).astype(int))
+        row = rows[request.parameters["latitude"], request.parameters["longitude"]]
+        for _, file, _record in cache.leaves(request):
+            for parameter, values in _daily(request, _load(request, file)).items():
+                low = 0.0 if parameter == "PRECTOTCORR" else -np.inf  # as `read_weather` does
+                fields[VARIABLE_MAP[parameter]][row, first : first + len(own)] = np.maximum(values, low)
+    attrs = {
+        "source": "NASA POWER daily point service, community AG, local solar days, MERRA-2 cells",
+        "licence": power.licence, "attribution": power.attribution,
+    }  # fmt: skip
+    place = np.array([rows[cell] for cell in _cells(static)])
+    units = np.array([_unit(*cell) for cell in cells], dtype=np.int32)
+    return daily_table(fields, days, units, static["municipality"].values, place, attrs)
+
+
+def _unit(latitude_deg: float, longitude_deg: float) -> int:
+    """Number of a cell, the same in every fetch: 1000 times its row from the south pole plus its column."""
+    return round((latitude_deg + 90) / 0.5) * 1000 + round((longitude_deg + 180) / 0.625)
+
+
+def _days(start: str, end: str) -> NDArray[np.datetime64]:
+    first, last = (np.datetime64(dt.date.fromisoformat(day)) for day in (start, end))
+    return np.arange(first, last + 1)
+
+
 @lru_cache(maxsize=8)
 def _calendar(start: str, end: str) -> tuple[tuple[str, ...], NDArray[np.datetime64]]:
     """Each day as POWER writes it (YYYYMMDD), and its month."""
-    first, last = (np.datetime64(dt.date.fromisoformat(day)) for day in (start, end))
-    days = np.arange(first, last + 1)
+    days = _days(start, end)
     return tuple(str(day).replace("-", "") for day in days), days.astype("datetime64[M]")
 
 

@@ -16,6 +16,7 @@ _ROUGH: tuple[tuple[str, float], ...] = (
     ("ibge/centroids", 2e6),
     ("ibge/mesh", 2e6),
     ("ibge/pam", 9e6),
+    ("ibge/lspa", 1e5),
     ("ibge/", 2e4),
     ("era5/", 2e7),
     ("era5-land/", 3e7),

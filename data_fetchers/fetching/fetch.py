@@ -15,7 +15,7 @@ from data_fetchers.engine.cache import Record, Request
 from data_fetchers.engine.downloader import DownloadPlan, Progress, SourceSummary, fetch_requests
 from data_fetchers.engine.source import Note, NotYetPublishedError, Retry
 from data_fetchers.fetching.order import FetchContext, FetchOrder, TableBuilt, TablePlan
-from data_fetchers.fetching.plans import PLANS, plan_places, yield_metadata
+from data_fetchers.fetching.plans import PLANS, estimate_metadata, plan_places, yield_metadata
 from data_fetchers.fetching.provenance import dropped_tables, refuse_mixture, same_source
 from data_fetchers.ibge import places, sidra, source
 from yieldcast.data.files import atomic_text, exclusive_lock, make_folder
@@ -101,8 +101,8 @@ def plan(order: FetchOrder, store: Path, today: dt.date) -> tuple[list[TablePlan
         try:
             plans.append(PLANS[table](context))
         except (FetchError, MissingDataError, ConfigError):
-            # No table can be planned without the places, nor yields without SIDRA's labels.
-            if not without_places and table != "yields":
+            # No table can be planned without the places, nor yields and estimates without SIDRA's labels.
+            if not without_places and table not in ("yields", "estimates-lspa"):
                 raise
             later[table] = _rough_size(order, table)
     return plans, later
@@ -165,23 +165,39 @@ def _fetch(context: FetchContext, report: FetchReport, get: _Get) -> None:
         if context.existing("static") is None or _absent_states(context):
             report.unwritten += tables
             return
-    if "yields" in tables:
-        summary = get([yield_metadata(context)], ["labels"])[0]
-        if any(not context.cache(yield_metadata(context)[0]).complete(request) for request in summary.absent):
-            report.unwritten.append("yields")
-            tables.remove("yields")
-        elif _has_new_places(context):
-            planned = plan_places(context)
-            _make_table(context, report, planned, get([planned.plan], ["places"])[0])
+    for table, metadata in (("yields", yield_metadata), ("estimates-lspa", estimate_metadata)):
+        if table in tables and not _fetch_metadata(context, metadata(context), get):
+            report.unwritten.append(table)
+            tables.remove(table)
+    if "yields" in tables and _has_new_places(context):
+        planned = plan_places(context)
+        _make_table(context, report, planned, get([planned.plan], ["places"])[0])
     plans = []
     for table in tables:
         try:
             plans.append(PLANS[table](context))
         except YieldcastError as error:
             report.errors.append((table, error))
-    summaries = get([p.plan for p in plans], [p.table for p in plans]) if plans else []
-    for planned, summary in zip(plans, summaries, strict=True):
-        _make_table(context, report, planned, summary)
+    for batch in _batches(plans):
+        summaries = get([p.plan for p in batch], [p.table for p in batch])
+        for planned, summary in zip(batch, summaries, strict=True):
+            _make_table(context, report, planned, summary)
+
+
+def _batches(plans: Sequence[TablePlan]) -> list[list[TablePlan]]:
+    """Plans to carry out at the same time; one that needs an answer of an earlier plan comes after it."""
+    first, second, taken = list[TablePlan](), list[TablePlan](), set[tuple[str, str]]()
+    for planned in plans:
+        files = {(planned.source.name, request.file) for request in planned.requests}
+        (second if files & taken else first).append(planned)
+        taken |= files
+    return [batch for batch in (first, second) if batch]
+
+
+def _fetch_metadata(context: FetchContext, plan: DownloadPlan, get: _Get) -> bool:
+    """Fetch what a table needs before it can be planned; whether all of it is cached then."""
+    cache, summary = context.cache(plan[0]), get([plan], ["labels"])[0]
+    return all(cache.complete(request) for request in summary.absent)
 
 
 def leaves(planned: TablePlan, context: FetchContext) -> list[tuple[Request, Record | None]]:
@@ -203,8 +219,13 @@ def _check(context: FetchContext) -> None:
     """Refuse an order that cannot be carried out, before anything is fetched."""
     places.state_codes(context.order.states)
     order = context.order
-    if "yields" in order.tables:
+    if {"yields", "estimates"} & set(order.tables):
         sidra.known(order.crops)
+    if "weather" in order.tables and order.daily and order.weather != "nasa-power":
+        raise ConfigError(
+            f"--daily: the days of {order.weather} are not kept, because its rain is fetched by month",
+            "Use --no-daily, --weather-source nasa-power, or import daily weather.",
+        )
     if "weather" in order.tables and order.where == "polygon":
         if order.weather == "nasa-power":
             raise ConfigError(
@@ -246,7 +267,8 @@ def _has_new_places(context: FetchContext) -> bool:
 
 
 def _ordered(order: FetchOrder) -> list[str]:
-    return [table for table in PLANS if table in order.tables]
+    """Names of the plans of an order; estimates have one for each of their sources."""
+    return [name for name in PLANS if name.partition("-")[0] in order.tables]
 
 
 def _rough_size(order: FetchOrder, table: str) -> str:
@@ -256,6 +278,7 @@ def _rough_size(order: FetchOrder, table: str) -> str:
     texts = {
         "yields": f"about {years * -(-crops // 2) * (states if order.states else 1)} requests of up to 9 MB",
         "weather": f"about {2 * years + 1} requests of 20 MB; of NASA POWER one for each of 1,391 cells",
+        "estimates-lspa": f"about {years} requests of 0.1 MB",
         "soil": f"about {(63 if order.soil == '2017' else 54) * states} requests, some 0.1 MB each",
     }
     return texts.get(table, "")

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from yieldcast.data import schema
+from yieldcast.data.daily import check_daily
 from yieldcast.data.schema import PLACE_TEXTS
 from yieldcast.variables import SOIL, WEATHER
 
@@ -82,6 +83,47 @@ def merge_weather(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
     names = [n for n in map(str, new.data_vars) if n in old or n in WEATHER]
     merged = _joined(old[[n for n in names if n in old]], new[names], {"time": months})
     return schema.check_weather(schema.set_units(merged))
+
+
+def merge_daily(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
+    """Days and units of both tables; fetched values replace stored ones.
+
+    Args:
+        old: daily weather of the store with the same units (grid cells), or None.
+        new: daily weather as fetched.
+    """
+    if old is None:
+        return new
+    units = np.union1d(old["unit"].values, new["unit"].values).astype(np.int32)
+    first = min(old["time"].values[0], new["time"].values[0]).astype("datetime64[D]")
+    last = max(old["time"].values[-1], new["time"].values[-1]).astype("datetime64[D]")
+    days = np.arange(first, last + 1).astype("datetime64[ns]")
+    codes = np.union1d(old["municipality"].values, new["municipality"].values).astype(np.int32)
+    place = np.full(len(codes), -1, dtype=np.int32)
+    fields: dict[str, tuple[tuple[str, str], np.ndarray]] = {}
+    known = np.zeros((len(units), len(days)), dtype=bool)  # days with all of tmax, tmin and rain
+    for table in (old, new):
+        row, column = (
+            np.searchsorted(units, table["unit"].values),
+            np.searchsorted(days, table["time"].values),
+        )
+        here = np.ix_(row, column)
+        whole = np.all([~np.isnan(table[name].values) for name in WEATHER], axis=0)
+        take = whole | ~known[here]  # an incomplete day never replaces a complete one
+        known[here] |= whole
+        for name in (str(n) for n in table.data_vars if n != "municipality_unit"):
+            empty = np.full((len(units), len(days)), np.nan, dtype=np.float32)
+            full = fields.setdefault(name, (("unit", "time"), empty))[1]
+            full[here] = np.where(take, table[name].values, full[here])
+        index = table["municipality_unit"].values
+        position = np.where(index >= 0, row[np.maximum(index, 0)], -1)
+        place[np.searchsorted(codes, table["municipality"].values)] = position
+    ds = xr.Dataset(
+        {**fields, "municipality_unit": ("municipality", place)},
+        coords={"unit": units, "time": days, "municipality": codes},
+        attrs={**old.attrs, **new.attrs},
+    )
+    return check_daily(schema.set_units(ds))
 
 
 def merge_yields(old: xr.Dataset | None, new: xr.Dataset, whole: bool) -> xr.Dataset:

@@ -21,7 +21,7 @@ from yieldcast.errors import ConfigError, SchemaError
 
 WeatherSource = Literal["era5", "era5-land", "nasa-power"]
 Where = Literal["centroid", "polygon"]
-ALL_TABLES = ("places", "yields", "weather", "soil", "seasonal", "surveys")
+ALL_TABLES = ("places", "yields", "weather", "soil", "seasonal", "surveys", "estimates")
 DEFAULT_CROPS = ("corn", "cotton", "rice", "soybean", "sugarcane")  # crops of the Brazilian calendar
 
 
@@ -31,12 +31,13 @@ class FetchOrder:
 
     Args:
         tables: of `ALL_TABLES`; places are added if the store has none.
-        years: calendar years of weather and harvest years of yields.
+        years: calendar years of weather and harvest years of yields and estimates.
         crops: English names, see `data_fetchers.ibge.sidra.CROPS`.
         states: abbreviations (UF); None for all.
         weather: source of the weather.
         where: for weather and soil, value at the centroid (as in Cunha & Silva (2020)) or mean over the
             polygon.
+        daily: keep the days of the weather too, as a table of their own; NASA POWER only.
         soil: generation of SoilGrids.
         soil_resolution: resolution of SoilGrids.
         soil_folder: folder of downloaded files to use instead of the service; empty for the service.
@@ -52,6 +53,7 @@ class FetchOrder:
     states: tuple[str, ...] | None = None
     weather: WeatherSource = "era5"
     where: Where = "centroid"
+    daily: bool = False
     soil: Literal["2017", "2.0"] = "2017"
     soil_resolution: Literal["250m", "1km", "5km"] = "250m"
     soil_folder: str = ""

@@ -19,16 +19,23 @@ from data_fetchers.engine.downloader import DownloadPlan
 from data_fetchers.engine.source import Note, Source
 from data_fetchers.era5 import table as era5_table
 from data_fetchers.era5.source import Era5
-from data_fetchers.fetching.merging import merge_places, merge_soil, merge_weather, merge_yields
+from data_fetchers.fetching.merging import (
+    merge_daily,
+    merge_places,
+    merge_soil,
+    merge_weather,
+    merge_yields,
+)
 from data_fetchers.fetching.order import FetchContext, FetchOrder, TableBuilt, TablePlan
 from data_fetchers.fetching.provenance import existing_table, same_source
-from data_fetchers.ibge import pam, places
+from data_fetchers.ibge import lspa, pam, places
 from data_fetchers.ibge import source as ibge
 from data_fetchers.seas5 import source as seas5
 from data_fetchers.seas5.answers import SYSTEMS
 from data_fetchers.soilgrids import source as soilgrids
 from data_fetchers.soilgrids import table as soil_table
 from yieldcast.data.boundaries import boundaries_of
+from yieldcast.data.store import ESTIMATE_SOURCES
 from yieldcast.errors import MissingDataError
 
 
@@ -96,9 +103,15 @@ def plan_weather(context: FetchContext) -> TablePlan:
         requests, notes = nasa_power.weather_requests(static, order.years, context.today)
 
         def build_power() -> TableBuilt:
-            table, notes = nasa_power.read_weather(context.cache(power), power, requests, static)
-            merged = merge_weather(existing_table(context, "weather"), table)
-            return TableBuilt({"weather": merged}, {"weather": provenance}, notes)
+            cache = context.cache(power)
+            table, notes = nasa_power.read_weather(cache, power, requests, static)
+            tables = {"weather": merge_weather(existing_table(context, "weather"), table)}
+            sources = {"weather": provenance}
+            if order.daily:
+                days = nasa_power.read_daily(cache, power, requests, static)
+                tables["daily"] = merge_daily(existing_table(context, "daily"), days)
+                sources["daily"] = provenance
+            return TableBuilt(tables, sources, notes)
 
         return TablePlan("weather", power, requests, build_power, notes)
     mesh = context.mesh() if order.where == "polygon" else None
@@ -180,6 +193,52 @@ def plan_surveys(context: FetchContext) -> TablePlan:
     return TablePlan("surveys", source, requests, build)
 
 
+def estimate_metadata(context: FetchContext) -> DownloadPlan:
+    """Requests needed before estimates of LSPA can be planned: labels and periods of its table."""
+    source = ibge.Ibge()
+    return source, source.estimate_metadata()
+
+
+def plan_lspa(context: FetchContext) -> TablePlan:
+    """Plan for IBGE's monthly estimates by state (LSPA)."""
+    order, source = context.order, ibge.Ibge()
+    cache = context.cache(source)
+    requests, notes = source.estimate_requests(order.crops, order.years, cache)
+    source = source.with_periods(cache)
+
+    def build() -> TableBuilt:
+        table, notes = lspa.read_estimates(cache, requests, _states(context))
+        provenance = _provenance(source, table=lspa.TABLE)
+        provenance["attribution"] = "Source: IBGE (Levantamento Sistemático da Produção Agrícola)"
+        return TableBuilt({"estimates": table}, {f"{ESTIMATE_SOURCES}{lspa.SOURCE}": provenance}, notes)
+
+    return TablePlan("estimates-lspa", source, requests, build, notes)
+
+
+def plan_conab(context: FetchContext) -> TablePlan:
+    """Plan for the estimates of CONAB's surveys 1 to 11."""
+    order, source, notes = context.order, conab.Conab(), []
+    requests = [one for one in conab.survey_requests() if one.parameters["file"] == conab.SURVEYS]
+    if order.years and max(order.years) < conab.FIRST_SURVEYED:
+        text = f"CONAB's surveys begin with harvest year {conab.FIRST_SURVEYED}"
+        requests, notes = [], [Note("estimates", text, 1)]
+
+    def build() -> TableBuilt:
+        table, notes = conab.read_estimates(
+            context.cache(source), source, requests, order.crops, order.years, _states(context)
+        )
+        tables = {} if table is None else {"estimates": table}
+        sources = {} if table is None else {f"{ESTIMATE_SOURCES}{source.name}": _provenance(source)}
+        return TableBuilt(tables, sources, notes)
+
+    return TablePlan("estimates-conab", source, requests, build, notes)
+
+
+def _states(context: FetchContext) -> list[str]:
+    """Abbreviations of the ordered states of the store."""
+    return sorted(set(context.static()["state"].values.tolist()))
+
+
 def area_of(order: FetchOrder, static: xr.Dataset, mesh: dict[str, Any] | None) -> Area:
     """The area to request: north, west, south, east, in whole degrees.
 
@@ -204,6 +263,8 @@ PLANS: Mapping[str, Callable[[FetchContext], TablePlan]] = {
     "soil": plan_soil,
     "seasonal": plan_seasonal,
     "surveys": plan_surveys,
+    "estimates-lspa": plan_lspa,
+    "estimates-conab": plan_conab,
 }
 
 

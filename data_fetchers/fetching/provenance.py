@@ -12,7 +12,7 @@ from yieldcast.data.store import TABLES
 from yieldcast.errors import ConfigError
 from yieldcast.variables import SOIL
 
-_TABLES = {"places": "static", "yields": "yields", "weather": "weather", "soil": "static"}
+_TABLES = {"places": "static", "yields": "yields", "weather": "weather", "soil": "static", "daily": "daily"}
 _SHOWN = ("file", "source", "resolution", "where")
 
 
@@ -22,6 +22,7 @@ def ordered_source(order: FetchOrder) -> dict[str, dict[str, str]]:
         "places": {"source": "ibge"},
         "yields": {"source": "ibge"},
         "weather": {"source": order.weather, "where": order.where},
+        "daily": {"source": order.weather, "where": order.where},
         "soil": {
             "source": f"soilgrids-{order.soil}", "resolution": order.soil_resolution, "where": order.where
         },
@@ -47,12 +48,14 @@ def refuse_mixture(context: FetchContext) -> None:
     Raises:
         ConfigError: sources differ, and --replace is not given.
     """
-    for name in context.order.tables:
-        if name not in _TABLES or context.order.replace or not _present(context, name):
+    order = context.order
+    days = ("daily",) if order.daily and "weather" in order.tables else ()
+    for name in (*order.tables, *days):
+        if name not in _TABLES or order.replace or not _present(context, name):
             continue
         if not same_source(context, name):
             raise ConfigError(
-                f"expected {name} from {_shown(ordered_source(context.order)[name])} in the store, found "
+                f"expected {name} from {_shown(ordered_source(order)[name])} in the store, found "
                 f"{name} from {_shown(_source_of(context, name))}",
                 "Use another --store, or --replace to drop the existing table.",
             )

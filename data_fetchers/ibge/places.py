@@ -24,18 +24,10 @@ from data_fetchers.ibge.malhas import (
     parse_mesh,
     parse_places,
 )
-from data_fetchers.ibge.sidra import FETCH_PLACES, read_answer
+from data_fetchers.ibge.sidra import FETCH_PLACES, STATES, read_answer
 from data_fetchers.ibge.source import Ibge
 from yieldcast.data.schema import check_static, set_units
 from yieldcast.errors import ConfigError, FetchError, MissingDataError
-
-# IBGE's codes of the federal units; the first digit is the region.
-STATES: Mapping[str, int] = {
-    "RO": 11, "AC": 12, "AM": 13, "RR": 14, "PA": 15, "AP": 16, "TO": 17,
-    "MA": 21, "PI": 22, "CE": 23, "RN": 24, "PB": 25, "PE": 26, "AL": 27, "SE": 28, "BA": 29,
-    "MG": 31, "ES": 32, "RJ": 33, "SP": 35, "PR": 41, "SC": 42, "RS": 43,
-    "MS": 50, "MT": 51, "GO": 52, "DF": 53,
-}  # fmt: skip
 
 # IBGE's mesh has the two lagoons of Rio Grande do Sul as if they were municipalities.
 _LAGOONS = frozenset({4300001, 4300002})

@@ -64,10 +64,19 @@ VARIABLE_MAP: Mapping[int, str] = {
     214: "production_t",
     112: "yield_kg_ha",
 }
+_YIELDS = (112, 36)  # variables whose "-" is no value, because nothing was harvested
 UNITS: Mapping[int, str] = {
     109: "Hectares", 8331: "Hectares", 216: "Hectares", 214: "Toneladas", 112: "Quilogramas por Hectare",
+    35: "Toneladas", 36: "Quilogramas por Hectare",
 }  # fmt: skip
 PLANTED: Mapping[int, int] = {1612: 109, 839: 109, 5457: 8331}  # variable of the planted area by table
+# IBGE's codes of the federal units; the first digit is the region.
+STATES: Mapping[str, int] = {
+    "RO": 11, "AC": 12, "AM": 13, "RR": 14, "PA": 15, "AP": 16, "TO": 17,
+    "MA": 21, "PI": 22, "CE": 23, "RN": 24, "PB": 25, "PE": 26, "AL": 27, "SE": 28, "BA": 29,
+    "MG": 31, "ES": 32, "RJ": 33, "SP": 35, "PR": 41, "SC": 42, "RS": 43,
+    "MS": 50, "MT": 51, "GO": 52, "DF": 53,
+}  # fmt: skip
 NULL = "null"  # JSON's null in place of a value: not seen so far, treated as not available
 SYMBOLS: Mapping[str, str] = {
     "-": "zero", "..": "not applicable", "...": "not available", "X": "withheld", NULL: "not available",
@@ -107,17 +116,18 @@ def values_path(parameters: Mapping[str, Any], place: str = "") -> str:
     )
 
 
-def parse_values(body: bytes) -> pd.DataFrame:
+def parse_values(body: bytes, monthly: bool = False) -> pd.DataFrame:
     """The rows of one answer of ``/values`` as a long table.
 
     Args:
         body: JSON array whose first row is the header. It gives the meaning of the columns D1..Dn, which
             follows the order of the keys in the URL.
+        monthly: True for a table of months by state.
 
     Returns:
-        columns municipality, harvest_year, variable, product (int64 codes) and value (float64, in SIDRA's
-        unit): "-" is 0, but NaN for the yield, because nothing was harvested; "..", "...", "X" and null are
-        NaN. ``attrs["symbols"]`` counts each symbol.
+        columns municipality and harvest_year, or state and month (201401) if monthly; variable, product (all
+        int64 codes) and value (float64, in SIDRA's unit): "-" is 0, but NaN for a yield, because nothing was
+        harvested; "..", "...", "X" and null are NaN. ``attrs["symbols"]`` counts each symbol.
 
     Raises:
         RetryableError: any other contents; the message names the column or the value.
@@ -126,7 +136,7 @@ def parse_values(body: bytes) -> pd.DataFrame:
     if not isinstance(rows, list) or len(rows) < 2 or not isinstance(rows[0], dict):
         raise RetryableError(f"SIDRA: expected a header row and values, received {str(rows)[:80]}")
     data = rows[1:]
-    codes = {role: _integers(data, key) for role, key in _roles(rows[0]).items()}
+    codes = {role: _integers(data, key) for role, key in _roles(rows[0], monthly).items()}
     units = set(zip(codes["variable"].tolist(), _texts(data, "MN").tolist(), strict=True))
     for variable, unit in sorted(units):
         if unit and plain(unit) != plain(UNITS.get(variable, unit)):
@@ -135,7 +145,7 @@ def parse_values(body: bytes) -> pd.DataFrame:
     symbol = np.isin(texts, list(SYMBOLS))
     values = np.full(len(texts), np.nan)
     values[~symbol] = _floats(texts[~symbol])
-    values[(texts == "-") & (codes["variable"] != 112)] = 0.0
+    values[(texts == "-") & ~np.isin(codes["variable"], _YIELDS)] = 0.0
     frame = pd.DataFrame({**codes, "value": values})
     frame.attrs["symbols"] = dict(sorted(Counter(texts[symbol].tolist()).items()))
     return frame
@@ -271,9 +281,11 @@ def _english(crop: str) -> str:
     return f"{crop} is called {' or '.join(names)} here." if names else ""
 
 
-def _roles(header: Mapping[str, str]) -> dict[str, str]:
-    """Column of the codes of municipality, harvest_year, variable and product."""
+def _roles(header: Mapping[str, str], monthly: bool) -> dict[str, str]:
+    """Column of the codes of municipality, harvest_year, variable and product; or of state and month."""
     known = {"municipio": "municipality", "unidade": "municipality", "ano": "harvest_year"}
+    if monthly:
+        known = {"unidade": "state", "mes": "month"}
     known |= {"variavel": "variable", "produto": "product"}
     roles: dict[str, str] = {}
     for key in filter(_CODE.fullmatch, header):

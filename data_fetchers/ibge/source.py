@@ -1,4 +1,4 @@
-"""IBGE as a source: Localidades and Malhas (places, polygons), SIDRA (municipal yields of PAM)."""
+"""IBGE as a source: Localidades and Malhas (places, polygons), SIDRA (yields of PAM, estimates of LSPA)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from data_fetchers.engine import clock
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.http import BusyError, RefusedError, SafeSession, get
 from data_fetchers.engine.source import Note, RequestTooLargeError
-from data_fetchers.ibge import malhas, sidra
+from data_fetchers.ibge import lspa, malhas, sidra
 from data_fetchers.ibge.sidra import CROPS, read_answer
 from yieldcast.data.files import disk_error
 from yieldcast.errors import ConfigError, FetchError
@@ -32,6 +32,7 @@ _PARSERS: Mapping[str, Callable[[Any, Request], Any]] = {
     "places": malhas.parse_places, "centroids": malhas.parse_centroids, "mesh": malhas.parse_mesh,
     "labels": sidra.parse_labels, "periods": sidra.parse_periods,
 }  # fmt: skip
+_VALUES = ("yields", "estimates")  # kinds of requests for values of SIDRA
 _OP_LEGACY_SERVER_CONNECT = 0x4  # ssl.OP_LEGACY_SERVER_CONNECT, which Python has from 3.12 on
 
 
@@ -41,7 +42,7 @@ class Ibge:
 
     Args:
         base_url: address in place of both hosts; if empty YIELDCAST_IBGE_URL, else the real ones.
-        modified: (table, year, date of the last revision) as SIDRA states them, see `with_periods`.
+        modified: (table, year or month, date of the last revision) as SIDRA states them, see `with_periods`.
     """
 
     base_url: str = ""
@@ -92,7 +93,7 @@ class Ibge:
         """This source with the date of the last revision of each year of PAM, from the cached periods."""
         modified = tuple(
             (table, year, date)
-            for table in sidra.PLANTED
+            for table in (*sidra.PLANTED, lspa.TABLE)
             if cache.verified(self._periods(table)) is not None
             for year, date in self._read_periods(cache, table).items()
         )
@@ -141,10 +142,35 @@ class Ibge:
                     requests += [self._request(table, pack, year, scope, states is None) for pack in packs]
         return requests, notes
 
+    def estimate_metadata(self) -> list[Request]:
+        """Requests for labels and periods of the table of LSPA."""
+        return [self._labels(lspa.TABLE), self._periods(lspa.TABLE)]
+
+    def estimate_requests(
+        self, crops: Sequence[str], years: Sequence[int], cache: RequestCache
+    ) -> tuple[list[Request], list[Note]]:
+        """Requests for the monthly estimates of LSPA, one per year, and notes on what LSPA lacks.
+
+        Args:
+            crops: keys of `sidra.CROPS`.
+            years: harvest years.
+            cache: holds the answers to `estimate_metadata`.
+
+        Raises:
+            SchemaError: the meaning of SIDRA's codes has changed.
+            MissingDataError: the answers to `estimate_metadata` are not cached.
+        """
+        names, absent = lspa.categories_of(crops)
+        codes = lspa.codes_of(read_answer(cache, self._labels(lspa.TABLE)), names)
+        requests, notes = lspa.requests_of(codes, years, self._read_periods(cache, lspa.TABLE))
+        if absent:
+            notes.append(Note("estimates", f"LSPA has no {', '.join(absent)}", len(absent)))
+        return requests, notes
+
     def fetch(self, request: Request, target: Path, job: PendingJob) -> Record:
         """Write the answer unchanged; values of SIDRA are compressed."""
         parameters, facts = request.parameters, {}
-        if parameters["kind"] == "yields":
+        if parameters["kind"] in _VALUES:
             # mtime=0, so that equal answers give equal bytes
             body = gzip.compress(self._values(request, job), 6, mtime=0)
             facts = {"modified": self._modified(request)}
@@ -161,12 +187,22 @@ class Ibge:
         body, parameters = file.read_bytes(), request.parameters
         if parameters["kind"] == "yields":
             return sidra.check_values(gzip.decompress(body), parameters, malhas.PARENTS)
+        if parameters["kind"] == "estimates":
+            return lspa.check_values(gzip.decompress(body), parameters)
         answer, parse = sidra.load_json(body, request.name), _PARSERS[parameters["kind"]]
         return {"entries": len(parse(answer, request))}
 
     def split(self, request: Request) -> list[Request]:
-        """Smaller requests for PAM: half the crops, else half the variables, else one per state."""
+        """Smaller requests for PAM: half the crops, else half the variables, else one per state.
+
+        For LSPA: half the crops, else half the months.
+        """
         parameters = request.parameters
+        if parameters["kind"] == "estimates":
+            return [
+                Request(request.source, f"{request.name}-{i}", {**parameters, **change}, request.suffix)
+                for i, change in enumerate(lspa.halves(parameters), 1)
+            ]
         if parameters["kind"] != "yields":
             return []
         crops, variables = parameters["crops"], parameters["variables"]
@@ -188,8 +224,8 @@ class Ibge:
         ]
 
     def stale(self, request: Request, record: Record, today: dt.date) -> bool:
-        """True for a year of PAM that was revised since; for other answers above a maximum age."""
-        if request.parameters["kind"] == "yields":
+        """True for values that were revised since; for other answers above a maximum age."""
+        if request.parameters["kind"] in _VALUES:
             now, then = self._modified(request), record.get("modified", "")
             return bool(now) and (not then or sidra.date(now) > sidra.date(then))
         age = dt.datetime.combine(today, clock.now().timetz()) - dt.datetime.fromisoformat(record["fetched"])
@@ -225,13 +261,19 @@ class Ibge:
         return Request(self.name, f"pam-{table}-{year}-{where}-{crops[0]}{more}", parameters, ".json.gz")
 
     def _modified(self, request: Request) -> str:
-        table, year = request.parameters["table"], request.parameters["year"]
-        return next((m for t, y, m in self.modified if (t, y) == (table, year)), "")
+        parameters = request.parameters
+        periods = parameters["months"] if "months" in parameters else [parameters["year"]]
+        found = [m for table, p, m in self.modified if table == parameters["table"] and p in periods]
+        return max(found, key=sidra.date, default="")
 
     def _values(self, request: Request, job: PendingJob) -> bytes:
         try:
-            return self._get(SIDRA + sidra.values_path(request.parameters))
+            return self._get(SIDRA + _values_path(request.parameters))
         except RefusedError as error:
+            if error.status == 403 and request.parameters["kind"] == "estimates":
+                # some networks are refused by this interface, but not by the newer one
+                path, query = lspa.service_path(request.parameters)
+                return self._get(SERVICE + path, query)
             # Above the limit SIDRA answers 400 with "excedeu o limite" or without a text; the latter can also
             # come from a proxy. A 400 with another text means an invalid request of any size.
             if error.status != 400 or (error.reason and "excedeu" not in error.reason.lower()):
@@ -254,7 +296,7 @@ class Ibge:
         first = dict(list(request.parameters["crops"].items())[:1])
         one = {**request.parameters, "crops": first, "variables": request.parameters["variables"][:1]}
         try:
-            return bool(self._get(SIDRA + sidra.values_path(one, "n1/1")))
+            return bool(self._get(SIDRA + _values_path(one, "n1/1")))
         except FetchError:
             return False
 
@@ -275,6 +317,11 @@ class Ibge:
             for host in (SERVICE, SIDRA):
                 session.mount(f"{host}/", LegacyAdapter())
             return get(session, url, params=params, limit=_LARGEST_bytes)
+
+
+def _values_path(parameters: Mapping[str, Any], place: str = "") -> str:
+    paths = {"yields": sidra.values_path, "estimates": lspa.values_path}
+    return paths[parameters["kind"]](parameters, place)
 
 
 class LegacyAdapter(HTTPAdapter):

@@ -18,7 +18,9 @@ from data_fetchers.conab import (
     SURVEYS,
     Conab,
     parse_numbers,
+    read_estimates,
     read_surveys,
+    release_day,
     survey_requests,
 )
 from data_fetchers.engine.cache import PendingJob, RequestCache
@@ -373,3 +375,48 @@ def test_the_real_totals_are_those_that_conab_published(real):
     # Mato Grosso's corn: 199.4 + 26,201.2 thousand t on 27.2 + 4,471.2 thousand ha
     mt = frame[(frame["crop"] == "corn") & (frame["state"] == "MT")][numbers].sum()
     assert mt.tolist() == pytest.approx([4_498.4e3, 26_400.6e3])
+
+
+# -- estimates -------------------------------------------------------------------------------------------
+
+
+def estimates(conab, folder, retry, crops=("corn", "soybean"), years=(2025, 2026), states=("AC", "MT")):
+    requests = REQUESTS[1:]
+    _, cache = fetch(conab, folder, retry, requests)
+    return read_estimates(cache, conab, requests, crops, years, states)
+
+
+def test_surveys_1_to_11_are_estimates_with_their_day_of_release(conab, tmp_path, quick):
+    table, notes = estimates(conab, tmp_path, quick)
+    assert set(table["crop"].values) == {"corn", "corn_1", "corn_2", "corn_3", "soybean"}
+    assert set(table["reference"].values) == {"survey 1", "survey 2", "survey 3"}
+    mine = table.isel(
+        estimate=(table["crop"].values == "corn") & (table["unit"].values == "AC")
+        & (table["harvest_year"].values == 2025)
+    )  # fmt: skip
+    assert mine["public_from"].values.astype("datetime64[D]").astype(str).tolist() == [
+        "2024-10-15", "2024-11-15", "2024-12-15",
+    ]  # fmt: skip
+    assert mine["reference_month"].values[0] == np.datetime64("2024-10-01")
+    assert mine["carried_over"].values.tolist() == [0, 1, 1]
+    # Server, Acre 2025: areas 95 + 10 safra = 95, 105, 115 thousand ha at 2.0 t/ha
+    assert float(mine["area_planted_ha"][0]) == 315_000
+    assert float(mine["production_t"][0]) == 630_000
+    assert float(mine["yield_kg_ha"][0]) == 2000
+    assert np.isnan(mine["area_harvested_ha"].values).all()
+    left_out = next(n for n in notes if "which CONAB overwrites" in n.text)
+    assert left_out.count == 2 * 2 * 4  # 2 years, 2 states, 4 safras of the two crops
+
+
+def test_winter_crops_and_other_years_have_no_estimate(conab, tmp_path, quick):
+    table, notes = estimates(conab, tmp_path, quick, ("wheat",))
+    assert table is None
+    assert any("winter crops" in n.text for n in notes)
+    assert estimates(conab, tmp_path, quick, years=(2019,))[0] is None
+
+
+def test_days_of_release():
+    assert release_day(2018, 1) == dt.date(2017, 10, 10)
+    assert release_day(2018, 11) == dt.date(2018, 8, 9)
+    assert release_day(2026, 1) == dt.date(2025, 10, 15)
+    assert release_day(2026, 4) == dt.date(2026, 1, 15)

@@ -31,6 +31,7 @@ class What(StrEnum):
     soil = "soil"
     seasonal = "seasonal"
     surveys = "surveys"
+    estimates = "estimates"
     all = "all"
 
 
@@ -77,7 +78,9 @@ def fetch(
     ],
     years: Annotated[
         str | None,
-        typer.Option(help="Calendar years of weather and harvest years of yields, e.g. 2009:2018."),
+        typer.Option(
+            help="Calendar years of weather, harvest years of yields and estimates, e.g. 2009:2018."
+        ),
     ] = None,
     crops: Annotated[
         str | None, typer.Option(help="Crops, e.g. soybean,corn; default: those with a calendar.")
@@ -88,6 +91,13 @@ def fetch(
     weather_source: Annotated[
         WeatherSource, typer.Option(help="nasa-power needs no key; the others need a key of the CDS.")
     ] = WeatherSource.era5,
+    daily: Annotated[
+        bool | None,
+        typer.Option(
+            "--daily/--no-daily",
+            help="Keep the days of the weather too; default for nasa-power, not available for the others.",
+        ),
+    ] = None,
     where: Annotated[
         Where, typer.Option(help="Weather and soil at the centroid (as in the paper) or over the polygon.")
     ] = Where.centroid,
@@ -127,7 +137,7 @@ def fetch(
     ] = 5.0,
     patience: Annotated[float, typer.Option(min=0, help="Hours to wait for one job at the CDS.")] = 6.0,
 ) -> None:
-    """Fetch places, yields, weather, soil and seasonal forecasts from the services into a store.
+    """Fetch places, yields, weather, soil, seasonal forecasts and official estimates into a store.
 
     A fetch that was stopped at any moment is continued by the same command. Files that arrived and passed
     their checks are not asked for again, except preliminary months and yields that were revised; the earlier
@@ -147,6 +157,7 @@ def fetch(
     order = with_changes(
         _order(what, years, crops, states, starts, today),
         weather=weather_source.value, where=where.value, soil=soilgrids.value,
+        daily=weather_source is WeatherSource.nasa_power if daily is None else daily,
         soil_resolution=soil_resolution.value, soil_folder=str(soil_folder or ""),
         patience_s=patience * 3600, partial=partial, replace=replace,
     )  # fmt: skip
@@ -208,7 +219,7 @@ def _order(
     from data_fetchers.fetching.plans import seasonal_default
 
     tables = ALL_TABLES if what is What.all else (what.value,)
-    if years is None and {"yields", "weather"} & set(tables):
+    if years is None and {"yields", "weather", "estimates"} & set(tables):
         raise ConfigError(f"fetch {what.value}: --years is not given", "For example --years 2009:2018.")
     wanted = tuple(parse_years(years, "--years")) if years else ()
     months = tuple(parse_months(starts, "--starts")) if starts else ()

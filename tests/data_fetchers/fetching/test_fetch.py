@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -158,6 +159,73 @@ def test_without_a_key_weather_comes_from_nasa_power(services, tmp_path, monkeyp
     weather = Store.open(store).weather
     assert weather.sizes["time"] == 12
     assert int(weather["tmax_degC"].isnull().sum()) == 0
+
+
+def test_days_of_nasa_power_are_kept_and_grow(services, tmp_path, monkeypatch):
+    monkeypatch.setattr(nasa_power.NasaPower.__init__, "__defaults__", ("", 0.0))
+    order = FetchOrder(("weather",), years=(2014,), states=("MT",), weather="nasa-power", daily=True)
+    fetch(order, tmp_path, today=TODAY)
+    first = Store.open(tmp_path).daily
+    assert first.sizes["time"] == 365
+    assert (first["municipality_unit"].values >= 0).all()
+    fetch(replace(order, years=(2013,)), tmp_path, today=TODAY)
+    both = Store.open(tmp_path)
+    assert both.daily.sizes["time"] == 730
+    assert both.sources["daily"]["source"] == "nasa-power"
+    with pytest.raises(ConfigError, match="its rain is fetched by month"):
+        fetch(replace(order, weather="era5"), tmp_path / "other", today=TODAY)
+
+
+def test_days_that_were_imported_are_not_mixed_with_fetched_ones(services, tmp_path, monkeypatch):
+    monkeypatch.setattr(nasa_power.NasaPower.__init__, "__defaults__", ("", 0.0))
+    order = FetchOrder(("weather",), years=(2014,), states=("MT",), weather="nasa-power", daily=True)
+    fetch(order, tmp_path, today=TODAY)
+    Store.update(tmp_path, {"daily": Store.open(tmp_path).daily}, {"daily": {"file": "days.nc"}})
+    with pytest.raises(ConfigError, match=r"found daily from days\.nc"):
+        fetch(order, tmp_path, today=TODAY)
+    fetch(replace(order, daily=False), tmp_path, today=TODAY)
+
+
+# The day of the fetch decides nothing about estimates but the time of retrieval.
+def test_estimates_of_lspa_and_conab_fill_the_table(services, tmp_path):
+    store = tmp_path / "store"
+    output = _fetch(store, "estimates", "--years", "2014,2026", "--crops", "soybean,corn")
+    assert "estimates-lspa, estimates-conab" in output
+    opened = Store.open(store)
+    assert sorted(opened.sources) == ["estimates-conab", "estimates-lspa", "places"]
+    assert "Levantamento" in opened.sources["estimates-lspa"]["attribution"]
+    table = opened.estimates
+    assert set(table["unit"].values) == {"MT", "GO"}
+    assert set(table["source"].values) == {"conab", "lspa"}
+    before = fingerprint(table)
+    for server in services.values():
+        server.reset()
+    _fetch(store, "estimates", "--years", "2014,2026", "--crops", "soybean,corn")
+    assert _requests(services) == 0
+    assert fingerprint(Store.open(store).estimates) == before
+    # another year is added, whatever is there
+    _fetch(store, "estimates", "--years", "2013", "--crops", "soybean")
+    years = Store.open(store).estimates["harvest_year"].values
+    assert set(years) == {2013, 2014, 2026}
+    assert "newest public from" in _run("status", "--store", store)
+
+
+def test_estimates_that_do_not_arrive_leave_the_table_unchanged(services, tmp_path):
+    store = tmp_path / "store"
+    _fetch(store, "estimates", "--years", "2013", "--crops", "soybean")
+    before = fingerprint(Store.open(store).estimates)
+    services["ibge"].faults({"match": "/p/2014", "kind": "status", "status": 503, "times": 99})
+    output = _fetch(store, "estimates", "--years", YEARS, "--crops", "soybean", "--tries", "2", check=4)
+    assert "estimates-lspa: not written" in output
+    assert fingerprint(Store.open(store).estimates) == before
+    services["ibge"].faults({"match": "agregados/6588", "kind": "status", "status": 503, "times": 99})
+    fresh = tmp_path / "fresh"
+    assert "estimates-lspa: not written" in _fetch(
+        fresh, "estimates", "--years", "2013", "--tries", "2", check=4
+    )
+    services["ibge"].faults()
+    _fetch(store, "estimates", "--years", YEARS, "--crops", "soybean")
+    assert set(Store.open(store).estimates["harvest_year"].values) == {2013, 2014}
 
 
 def test_weather_of_another_source_is_not_mixed_in(services, tmp_path):

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from data_fetchers.fetching.merging import merge_places, merge_soil, merge_weather, merge_yields
+from data_fetchers.fetching.merging import (
+    merge_daily,
+    merge_places,
+    merge_soil,
+    merge_weather,
+    merge_yields,
+)
+from yieldcast.data.daily import daily_table
 from yieldcast.data.schema import check_static, check_weather, check_yields, set_units
 
 
@@ -180,3 +187,35 @@ def test_merging_twice_changes_nothing():
     first, second = _yields([1], ["corn"], [2017], 1.0), _yields([1], ["corn"], [2018], 2.0)
     both = merge_yields(first, second, whole=True)
     xr.testing.assert_identical(both, merge_yields(both, second, whole=True))
+
+
+def _daily(units, first, count, value, places=((1, 0), (2, -1))):
+    """Daily weather of units; pairs of a municipality and the position of its unit."""
+    names = ("tmax_degC", "tmin_degC", "precipitation_mm")
+    fields = {name: np.full((len(units), count), value, np.float32) for name in names}
+    days = np.datetime64(first, "D") + np.arange(count)
+    codes, place = (np.array(values, np.int32) for values in zip(*places, strict=True))
+    return daily_table(fields, days, np.array(units, np.int32), codes, place)
+
+
+def test_days_and_units_of_both_tables_are_kept_and_fetched_values_win():
+    old = _daily([5, 9], "2020-01-01", 3, 10.0, ((1, 0), (2, 1)))
+    new = _daily([7, 9], "2020-01-03", 4, 20.0, ((1, 0), (3, 1)))
+    new["tmax_degC"].values[1, 0] = np.nan  # 9 on 3 January is incomplete: the stored day stays
+    merged = merge_daily(old, new)
+    assert merged["unit"].values.tolist() == [5, 7, 9]
+    assert merged.sizes["time"] == 6
+    assert merged["municipality"].values.tolist() == [1, 2, 3]
+    assert merged["municipality_unit"].values.tolist() == [1, 2, 2]
+    hot = merged["tmax_degC"].sel(unit=9).values
+    assert hot.tolist() == [10, 10, 10, 20, 20, 20]
+    assert merged["tmin_degC"].sel(unit=9).values.tolist() == hot.tolist()
+    assert np.isnan(merged["tmax_degC"].sel(unit=5).values[3:]).all()
+    xr.testing.assert_identical(merge_daily(merged, new), merged)
+    xr.testing.assert_identical(merge_daily(None, new), new)
+
+
+def test_years_apart_leave_missing_days_between():
+    merged = merge_daily(_daily([5], "2020-01-01", 1, 1.0), _daily([5], "2019-12-28", 1, 2.0))
+    assert merged["precipitation_mm"].values[0].tolist()[::4] == [2.0, 1.0]
+    assert int(np.isnan(merged["precipitation_mm"].values).sum()) == 3

@@ -6,12 +6,15 @@ Settings: limit (values per request, 50000), years ([2005, ..., 2020]), modified
 "01/01/2024"), revised ({"2015": 1.1}: factor on that year's production), parents (centroids of the parents of
 the newest municipality, true), newest (whether PAM lists it, true), hide (codes without a centroid, []),
 no_polygon (codes without a polygon, []), unlisted (codes that Localidades lacks, []), absent (codes that PAM
-lacks, []).
+lacks, []), months ([200609, ..., 202610]: of LSPA), month_modified ({"201401": "10/02/2014"} over
+"01/01/2024"), estimate_factors ({"201401": 1.1}: factor on that month's production), labels (names of LSPA's
+categories by code), refuse_values (whether ``/values`` answers 403, false).
 Faults of its own: changed_column, short, wrong_year, label, null (the last V is null).
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import lru_cache
 
@@ -35,7 +38,23 @@ TABLES = {
         114253: "Milho (em grão) - 1ª safra", 114254: "Milho (em grão) - 2ª safra",
     }),
 }  # fmt: skip
+LSPA = 6588
+# As table 6588 names them; 39431 and 39458 stand for the categories that nobody asks for.
+LSPA_LABELS = {
+    39429: "1.1 Algodão herbáceo (em caroço)", 39431: "1.2 Amendoim (1ª Safra)", 39432: "1.4 Arroz",
+    39441: "1.13 Milho (1ª Safra)", 39442: "1.14 Milho (2ª Safra)", 39443: "1.17 Soja",
+    39445: "1.19 Trigo", 39456: "7 Cana-de-açúcar", 39458: "9 Castanha-de-caju",
+}  # fmt: skip
+UNITS_OF_FEDERATION = {
+    11: "Rondônia", 12: "Acre", 13: "Amazonas", 14: "Roraima", 15: "Pará", 16: "Amapá", 17: "Tocantins",
+    21: "Maranhão", 22: "Piauí", 23: "Ceará", 24: "Rio Grande do Norte", 25: "Paraíba", 26: "Pernambuco",
+    27: "Alagoas", 28: "Sergipe", 29: "Bahia", 31: "Minas Gerais", 32: "Espírito Santo", 33: "Rio de Janeiro",
+    35: "São Paulo", 41: "Paraná", 42: "Santa Catarina", 43: "Rio Grande do Sul", 50: "Mato Grosso do Sul",
+    51: "Mato Grosso", 52: "Goiás", 53: "Distrito Federal",
+}  # fmt: skip
 VARIABLES = {
+    35: ("Produção", "Toneladas", "1017"),
+    36: ("Rendimento médio", "Quilogramas por Hectare", "1018"),
     109: ("Área plantada", "Hectares", "1006"),
     8331: ("Área plantada ou destinada à colheita", "Hectares", "1006"),
     216: ("Área colhida", "Hectares", "1006"),
@@ -95,6 +114,21 @@ def value(code, year, variable, product, factor=1.0):
     return str({216: harvested, 214: tonnes, 112: round(1000 * tonnes / harvested)}[variable])
 
 
+def estimate(state, month, variable, product, factor=1.0):
+    """A cell of LSPA: "-" where a product is not grown; January to March carry the same projection."""
+    if (state + product) % 7 == 3:
+        return "-"
+    if state == 14 and product == 39443:
+        return "..." if month % 100 < 6 else "X" if variable == 35 else "..."
+    year, number = divmod(month, 100)
+    start, rise = {39443: (2600, 45), 39441: (4200, 110), 39456: (70000, 300)}.get(product, (2000, 20))
+    per_ha = start + rise * (year - 2005) + 10 * max(number, 3) + state
+    planted = 1000 + 100 * state + product % 50
+    harvested = planted - planted // 50
+    tonnes = round(per_ha * factor * harvested / 1000)
+    return str({109: planted, 216: harvested, 35: tonnes, 36: round(1000 * tonnes / harvested)}[variable])
+
+
 class Ibge(World):
     def set_of(self, name, default):
         return self.settings.get(name, default)
@@ -111,9 +145,16 @@ class Ibge(World):
             return self.mesh(int(path.rsplit("/", 1)[1]), request.query)
         if path.startswith("/api/v3/agregados/"):
             table, what = path.split("/")[4:6]
+            if int(table) == LSPA:
+                return self.lspa(path.split("/")[5:], request.query, fault)
             if int(table) not in TABLES:
                 return as_json({"statusCode": 404}, 404)
             return as_json(self.labels(int(table), fault) if what == "metadados" else self.periods())
+        if path.startswith("/values/") and self.set_of("refuse_values", False):
+            return Reply(403, b"Forbidden", "text/plain")
+        if path.startswith(f"/values/t/{LSPA}/"):
+            words = path[len("/values/") :].strip("/").split("/")
+            return self.lspa_values(dict(zip(words[::2], words[1::2], strict=True)), fault)
         if path.startswith("/values/"):
             return self.values(path[len("/values/") :].strip("/").split("/"), fault)
         return Reply(404, b"nao encontrado", "text/plain")
@@ -192,6 +233,77 @@ class Ibge(World):
                 }
             ],
         }  # fmt: skip
+
+    def lspa(self, words, query, fault):
+        """The newer interface: labels, periods, and values as rows."""
+        if words[0] == "metadados":
+            labels = {**LSPA_LABELS, **{int(k): v for k, v in self.set_of("labels", {}).items()}}
+            return as_json({
+                "id": LSPA, "nome": "Área plantada, área colhida, produção e rendimento médio, por mês",
+                "pesquisa": "Levantamento Sistemático da Produção Agrícola",
+                "periodicidade": {"frequencia": "mensal", "inicio": 200609, "fim": self.months()[-1]},
+                "variaveis": [
+                    {"id": v, "nome": VARIABLES[v][0], "unidade": VARIABLES[v][1], "sumarizacao": []}
+                    for v in (109, 216, 35, 36)
+                ],
+                "classificacoes": [{
+                    "id": 48, "nome": "Produto das lavouras",
+                    "categorias": [
+                        {"id": code, "nome": name, "unidade": None, "nivel": 2} for code, name in
+                        labels.items()
+                    ],
+                }],
+            })  # fmt: skip
+        if words == ["periodos"]:
+            dates = self.set_of("month_modified", {})
+            return as_json([
+                {"id": str(m), "literals": [str(m)], "modificacao": dates.get(str(m), "01/01/2024")}
+                for m in self.months()
+            ])  # fmt: skip
+        assert query["view"] == ["flat"]
+        assert query["localidades"] == ["N3[all]"]
+        (classification,) = query["classificacao"]
+        asked = {"n3": "all", "p": words[1], "v": words[3].replace("|", ","), "c48": classification[3:-1]}
+        return self.lspa_values(asked, fault)
+
+    def months(self):
+        every = [100 * y + m for y in range(2006, 2027) for m in range(1, 13)]
+        return self.set_of("months", [m for m in every if 200609 <= m <= 202610])
+
+    def lspa_values(self, asked, fault):
+        first, _, last = asked["p"].partition("-")
+        shift = 1 if fault == "wrong_year" else 0
+        national = "n1" in asked
+        places = {1: "Brasil"} if national else UNITS_OF_FEDERATION
+        axes = {
+            "Brasil" if national else "Unidade da Federação": list(places.items()),
+            "Variável": [(int(v), VARIABLES[int(v)][0]) for v in asked["v"].split(",")],
+            "Mês": [(m + shift, f"mês {m}") for m in self.months() if int(first) <= m <= int(last or first)],
+            "Produto das lavouras": [(int(c), LSPA_LABELS[int(c)]) for c in asked["c48"].split(",")],
+        }
+        count = int(np.prod([len(axis) for axis in axes.values()]))
+        if count > self.set_of("limit", 50_000):
+            text = f"Quantidade de valores solicitados: {count} excedeu o limite: 50000"
+            return Reply(400, text.encode(), "text/plain; charset=utf-8")
+        header = {"NC": "Nível Territorial (Código)", "NN": "Nível Territorial", "MC": "Unidade (Código)"}
+        header |= {"MN": "Unidade de Medida", "V": "Valor"}
+        for i, label in enumerate(axes, 1):
+            header |= {f"D{i}C": f"{label} (Código)", f"D{i}N": label}
+        rows = [header]
+        for cell in itertools.product(*axes.values()):
+            place, variable, month, product = (code for code, _ in cell)
+            factor = self.set_of("estimate_factors", {}).get(str(month), 1.0)
+            text = "123456" if national else estimate(place, month, variable, product, factor)
+            row = {"NC": "3", "NN": "Unidade da Federação", "MC": VARIABLES[variable][2]}
+            row |= {"MN": VARIABLES[variable][1], "V": text}
+            for i, (code, name) in enumerate(cell, 1):
+                row |= {f"D{i}C": str(code), f"D{i}N": name}
+            rows.append(row)
+        if fault == "short":
+            rows = rows[:-3]
+        if fault == "changed_column":
+            rows = [{("VALOR" if k == "V" else k): v for k, v in row.items()} for row in rows]
+        return Reply(200, json.dumps(rows, ensure_ascii=False).encode())
 
     def years(self):
         return self.set_of("years", list(range(2005, 2021)))
