@@ -253,7 +253,7 @@ def _needs_places(context: FetchContext) -> bool:
 
 def _absent_states(context: FetchContext) -> set[str]:
     """Ordered states of which the store has no place."""
-    wanted = set(context.order.states or places.STATES)
+    wanted = set(context.order.states or sidra.STATES)
     return wanted - set(context.places()["state"].values.tolist())
 
 

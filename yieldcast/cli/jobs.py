@@ -279,7 +279,7 @@ def fetch_orders(store: Store, job: Job, publication: Publication) -> list[Fetch
     """
     from data_fetchers.fetching.order import FetchOrder
     from data_fetchers.fetching.plans import seasonal_default
-    from data_fetchers.ibge.places import STATES
+    from data_fetchers.ibge.sidra import STATES
 
     states = tuple(sorted(set(store.static["state"].values.astype(str).tolist())))
     common = FetchOrder((), states=None if set(states) == set(STATES) else states)
