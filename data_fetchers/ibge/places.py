@@ -15,7 +15,6 @@ import xarray as xr
 
 from data_fetchers.engine.cache import Request, RequestCache
 from data_fetchers.engine.source import Note
-from data_fetchers.ibge import sidra
 from data_fetchers.ibge.malhas import (
     PARENTS,
     Place,
@@ -25,12 +24,11 @@ from data_fetchers.ibge.malhas import (
     parse_mesh,
     parse_places,
 )
-from data_fetchers.ibge.sidra import FETCH_PLACES, read_answer
+from data_fetchers.ibge.sidra import FETCH_PLACES, STATES, read_answer
 from data_fetchers.ibge.source import Ibge
 from yieldcast.data.schema import check_static, set_units
 from yieldcast.errors import ConfigError, FetchError, MissingDataError
 
-STATES = sidra.STATES
 # IBGE's mesh has the two lagoons of Rio Grande do Sul as if they were municipalities.
 _LAGOONS = frozenset({4300001, 4300002})
 # Localidades and the centroids cover the same country, so each shows whether the other is complete. They
