@@ -61,7 +61,8 @@ class OfficialEstimates:
         table = self.table
         if table is None:
             raise ValueError("no estimates")
-        order = np.lexsort((table["reference_month"].values, table["public_from"].values))
+        # By reference month first: a late revision of January does not replace the estimate of December.
+        order = np.lexsort((table["public_from"].values, table["reference_month"].values))
         table = table.isel(estimate=order)
         unit = table["unit"].values.astype(str)
         position = np.searchsorted(self.states, unit)

@@ -50,6 +50,17 @@ def test_an_entry_that_repeats_the_last_one_is_carried_over():
     assert april.yield_kg_ha[2] == 1500.0
 
 
+def test_a_late_revision_of_an_early_month_does_not_replace_a_later_month():
+    revised = [*ROWS, ("IBGE LSPA", "RS", 2012, "2012-01", "2012-06-01", 2650.0)]
+    found = OfficialEstimates(table(revised), "soybean", STATES).newest(2012, dt.date(2012, 7, 1))
+    assert found.yield_kg_ha[2] == 1500.0
+    # A revision of the newest month does count, from its own day on.
+    revised = [*ROWS, ("IBGE LSPA", "RS", 2012, "2012-03", "2012-06-01", 1550.0)]
+    estimates = OfficialEstimates(table(revised), "soybean", STATES)
+    assert estimates.newest(2012, dt.date(2012, 5, 31)).yield_kg_ha[2] == 1500.0
+    assert estimates.newest(2012, dt.date(2012, 6, 1)).yield_kg_ha[2] == 1550.0
+
+
 def test_december_of_the_year_before_and_other_sources():
     assert newest("2012-01-15", 2011).yield_kg_ha[0] == 3000.0
     assert newest("2012-01-15", 2011).months[0] == 12
