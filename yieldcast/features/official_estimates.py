@@ -37,7 +37,7 @@ class OfficialEstimates:
         table: of a store (`yieldcast.data.estimates`), dim `estimate`; None for no estimates at all.
         crop: crop wanted.
         states: codes of the states, in the order of all results.
-        source: name of the source; the one with most estimates of the crop if None.
+        source: name of the source; the one that began first with the crop if None.
     """
 
     def __init__(
@@ -49,8 +49,11 @@ class OfficialEstimates:
             self.table, self.source = None, ""
             return
         mine = table["crop"].values.astype(str) == crop
-        names, counts = np.unique(table["source"].values[mine].astype(str), return_counts=True)
-        self.source = source or (str(names[counts.argmax()]) if len(names) else "")
+        # The source that began first: entries of later days cannot change the choice.
+        first = sorted(
+            zip(table["public_from"].values[mine], table["source"].values[mine].astype(str), strict=True)
+        )
+        self.source = source or (str(first[0][1]) if first else "")
         mine &= (table["source"].values.astype(str) == self.source) & (table["yield_kg_ha"].values > 0)
         self.table = table.isel(estimate=np.flatnonzero(mine))
 
