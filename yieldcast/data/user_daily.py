@@ -31,9 +31,9 @@ def read_daily(path: Path, codes: Codes, report: ImportLog, places: Path | None 
 
     Args:
         path: netCDF-4 with the dims time and municipality, or time and another dim X, whose units (regions,
-            cells) the column X of the places file assigns to municipalities; a column whose name starts with
-            X_ serves too. Variables by name and unit: tmax_degC, tmin_degC, precipitation_mm, and optionally
-            dewpoint_degC, radiation_MJ_m2, wind_m_s.
+            cells) the column X of the places file assigns to municipalities. A column whose name starts
+            with X and an underscore serves too. Variables by name and unit: tmax_degC, tmin_degC,
+            precipitation_mm, and optionally dewpoint_degC, radiation_MJ_m2, wind_m_s.
         codes: municipalities of the store.
         report: gets what was read, left out and is missing.
         places: the places file; needed only where the units are not municipalities.

@@ -36,9 +36,8 @@ def read_estimates(
 ) -> xr.Dataset:
     """Read, convert and check official estimates, one row a crop, state, harvest year and month or survey.
 
-    Columns: crop, harvest_year, state (or unit; "country" for a total), reference (or estimate_month,
-        survey),
-    public_from (or published), yield, areas and production by name and unit; optionally source and
+    Columns: crop, harvest_year, state (or unit; "country" for a total), reference (or estimate_month, or
+    survey), public_from (or published), yield, areas and production by name and unit; optionally source and
     retrieved. A plain area_ha is the planted area. Without a yield it is 1000 x production / area. IBGE's
     symbols are read: "-" is zero, but no yield; "..", "..." and "X" are unknown.
 

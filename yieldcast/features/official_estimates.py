@@ -20,8 +20,7 @@ class Estimates:
 
     Args:
         yield_kg_ha: (state,) kg/ha; NaN where nobody has estimated yet.
-        months: (state,) months from January of the harvest year to the reference month, January is 1; 0 =
-        none.
+        months: (state,) reference month counted from January of the harvest year, which is 1; 0 = none.
         carried_over: (state,) True where the estimate equals the one before it: it may not be news.
     """
 

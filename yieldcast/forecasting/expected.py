@@ -90,8 +90,7 @@ class WeatherUnits:
 
 @dataclass(frozen=True)
 class Expected:
-    """Expected yields and their ingredients, (municipality,) kg/ha each; the ingredients add up to
-    `forecast`.
+    """Expected yields and their ingredients, (municipality,) kg/ha each; they add up to `forecast`.
 
     Args:
         level_trend: from published yields (and estimates of years between the newest public one and this).
@@ -234,14 +233,12 @@ class CropEvidence:
         cleaned: Floats | None = None,
         effects: dict[int, Floats] | None = None,
     ) -> tuple[Floats, LevelTrend, int]:
-        """The baseline `level_trend` of a date: (municipality,) kg/ha, its parts, and the newest year it
-        read.
+        """The baseline `level_trend` of a date: (municipality,) kg/ha, its parts, the newest year read.
 
         Args:
             harvest_year, as_of: the season and the date.
             cleaned: yields to use in place of `yields`, e.g. less the effect of past weather.
-            effects: harvest year -> (state,) kg/ha of weather to take out of the estimates that extend the
-            series.
+            effects: harvest year -> (state,) kg/ha of weather to take out of the estimates of that year.
         """
         last = min(self.last_public_year(as_of), harvest_year - 1)
         sharing = self.sharing(last)
@@ -305,14 +302,11 @@ class CropEvidence:
         Args:
             harvest_year: the season.
             as_of: nothing published later is read.
-            response_years: years whose weather and yields teach the water response; None takes those public
-            on
-                `as_of`. (The leave-year-out protocol gives the other years.)
-            donors: seasons that finish the one under way and make the climatology; None takes earlier whole
-            ones.
-            record: other years' weather; None takes what was known on `as_of`, and all of it where `donors`
-            are
-                given.
+            response_years: years that the water response is fitted on; None takes those public on `as_of`.
+                (The leave-year-out protocol gives the other years.)
+            donors: seasons that finish the current one and make the climatology; None takes earlier ones.
+            record: other years' weather; None takes what was known on `as_of`, and all of it if `donors`
+                are given.
         """
         water = self._water(harvest_year, as_of, response_years, donors, record)
         line, found, last = self.expected_line(harvest_year, as_of, water.cleaned, water.by_state)
@@ -332,8 +326,7 @@ class CropEvidence:
         )  # fmt: skip
 
     def official_factor(self, harvest_year: int, as_of: dt.date) -> Floats:
-        """(municipality,) newest official estimate of the state over its mean of five public years; 1
-        without.
+        """(municipality,) official estimate of the state over its mean of five years; 1 without.
 
         Multiplied with five-year means it gives the baseline `official`.
         """

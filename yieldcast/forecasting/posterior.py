@@ -97,8 +97,7 @@ def gain_factor(cases: list[tuple[StatePosterior, Floats, Floats]]) -> float:
     area, is shrunken to 1.
 
     Args:
-        cases: per year: the posterior with prior gains, the final yield (state,) kg/ha and the area (state,)
-        ha.
+        cases: per year: the posterior with prior gains, and per state the final yield (kg/ha) and area (ha).
     """
     product = square = 0.0
     years = 0

@@ -68,9 +68,8 @@ def fit_sharing(cases: list[tuple[Floats, Floats, Floats, Floats]]) -> Sharing:
     """Coefficients from past years by least squares, shrunken to a prior.
 
     Args:
-        cases: per year, (municipality,) each: error of the municipality, error of its state (kg/ha, NaN =
-        unknown),
-            relative yield and size.
+        cases: per year, (municipality,) each: error of the municipality and of its state (kg/ha, NaN =
+            unknown), relative yield and size.
     """
     square, product = np.zeros((3, 3)), np.zeros(3)
     for error, of_state, relative, size in cases:

@@ -64,8 +64,7 @@ def fit_response(
     """Slopes from past seasons.
 
     Args:
-        residual: (unit, year) mean of yield less expected yield over the unit's municipalities, kg/ha; NaN
-        without.
+        residual: (unit, year) kg/ha, mean over municipalities of yield less expected yield; NaN without.
         count: (unit, year) municipalities in the mean.
         effects: (unit, year) of `effect`, of whole seasons.
         state: (unit,) index of its state.
