@@ -156,7 +156,7 @@ def _units(tables: Tables, daily: xr.Dataset | None) -> tuple[xr.Dataset, NDArra
     """Daily weather by unit, and the unit of every municipality (-1 without)."""
     codes = tables.static["municipality"].values
     if daily is None:
-        days = _spread_over_days(tables.weather).rename(municipality="unit")
+        days = days_of_months(tables.weather).rename(municipality="unit")
         unit = _positions(tables.weather["municipality"].values, codes)
     else:
         days = daily
@@ -175,7 +175,7 @@ def _positions(labels: NDArray[np.int32], wanted: NDArray[np.int32]) -> NDArray[
     return np.where(labels[at] == wanted, at, -1).astype(np.int64)
 
 
-def _spread_over_days(weather: xr.Dataset) -> xr.Dataset:
+def days_of_months(weather: xr.Dataset) -> xr.Dataset:
     """Days made from months: constant temperature, the rain in equal showers on every fifth day."""
     months = weather["time"].values.astype("datetime64[M]")
     days = np.arange(months[0].astype("datetime64[D]"), (months[-1] + 1).astype("datetime64[D]"))
