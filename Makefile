@@ -12,8 +12,11 @@ demo: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
+# The pages of the docs beside the installed wheel, then the tests that kill and time processes one by one.
+APART := tests/test_docs.py tests/test_package.py
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile $(APART)
+	$(BIN)/python -m pytest -m slow $(APART:%=--ignore=%)
 
 # About 20 minutes on two quiet cores; the results go to experiments/results.
 bench: $(STAMP)
