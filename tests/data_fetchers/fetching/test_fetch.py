@@ -88,6 +88,7 @@ def _requests(services) -> int:
     return sum(len(server.log()) for server in services.values())
 
 
+@pytest.mark.slow
 def test_fetch_all_fills_a_store_and_a_second_one_asks_nothing_but_what_is_new(services, tmp_path):
     store = tmp_path / "store"
     arguments = ("--years", YEARS, "--starts", "2018-01", *SOIL)

@@ -13,6 +13,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
 
 import calendars
 from yieldcast.data import schema, synthetic
@@ -192,7 +193,8 @@ def test_boosted_trees_with_weather_beat_last_year(seed: int) -> None:
     test[:, :9] = False
     test[:, 1:] &= known[:, :-1]
     model = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.08, random_state=0)
-    predicted = model.fit(features[train], target[train]).predict(features[test])
+    with threadpool_limits(1):  # its threads wait for each other on a busy machine
+        predicted = model.fit(features[train], target[train]).predict(features[test])
     last_year = np.roll(target, 1, axis=1)[test]
     best = synthetic.true_response(tables)["expected_yield_kg_ha"].values[0][test]
     assert rmse(predicted, target[test]) < 0.85 * rmse(last_year, target[test])

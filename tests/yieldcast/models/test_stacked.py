@@ -192,6 +192,7 @@ def test_padding_changes_nothing_but_the_shape(rows):
             np.testing.assert_allclose(found[1][part][name], weight, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_member_trains_alone_as_it_trains_among_thirty(rows):
     settings = SETTINGS.model_copy(update={"noise": 0.3})
     training = TrainingSettings(batch_size=16)

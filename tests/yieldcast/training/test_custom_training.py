@@ -219,6 +219,7 @@ def test_the_ensemble_is_each_keras_model_on_each_scenario(cnn):
     assert caught.value.exit_code == 6
 
 
+@pytest.mark.slow
 def test_stopped_in_the_middle_it_ends_with_the_same_members(cnn, forecast_store, monkeypatch, tmp_path):
     # Dropout and noise go on from their random state, batch normalisation from its averages.
     monkeypatch.chdir(cnn.path.parent)

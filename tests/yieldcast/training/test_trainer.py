@@ -354,7 +354,7 @@ def test_a_damaged_unfinished_member_is_trained_again(run, small_store, tiny_set
         assert close(weights(again, seed), weights(run, seed))
 
 
-@pytest.mark.parametrize("block", [1, 2, 5])
+@pytest.mark.parametrize("block", [1, 2, pytest.param(5, marks=pytest.mark.slow)])
 def test_blocks_of_any_size_give_the_same_members(run, small_store, tiny_settings, tmp_path, block):
     other = train_run(
         small_store, "soybean", YEARS, [1, 2, 3, 4, 5], tmp_path / "run", tiny_settings, block=block
@@ -364,6 +364,7 @@ def test_blocks_of_any_size_give_the_same_members(run, small_store, tiny_setting
         assert close(weights(other, seed), weights(run, seed))
 
 
+@pytest.mark.slow
 def test_a_block_shrinks_when_its_members_stop(run, small_store, tiny_settings, tmp_path, monkeypatch):
     # Seeds stop at different epochs with this patience; every halving moves members between slots.
     monkeypatch.setattr("yieldcast.training.scheduler.SHRINK_FROM", 2)
