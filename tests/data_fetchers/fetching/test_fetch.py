@@ -253,6 +253,7 @@ def test_missing_answers_leave_the_table_unchanged_and_exit_with_4(services, tmp
     assert Store.open(store).yields["harvest_year"].values.tolist() == [2013, 2014]
 
 
+@pytest.mark.slow
 def test_months_that_are_not_out_yet_are_named_and_the_rest_is_written(services, tmp_path):
     order = FetchOrder(("weather",), years=(2017, 2018), states=("MT",))
     services["cds"].set(latest="2017-12-10")

@@ -187,6 +187,7 @@ def join(tables):
     return merged
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(downloads(), st.randoms(use_true_random=False))
 def test_merging_downloads_is_idempotent_in_any_order_and_loses_nothing(tables, random):

@@ -79,7 +79,10 @@ def epochs(rows, seeds, count, training, settings=SETTINGS):
     return devices.fetch(state, list(state))[0]
 
 
-@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("loss", ["mse", pytest.param("mae", marks=SLOW), pytest.param("huber", marks=SLOW)])
 def test_an_epoch_is_keras_own_training_on_the_same_batches(rows, loss):
     # An oracle that shares nothing with the stacked step but the order of the rows: Keras's LSTM, Adam,
     # regularizers and losses, batch by batch.
