@@ -20,7 +20,7 @@ from data_fetchers import nasa_power
 from data_fetchers.engine.source import Retry
 from data_fetchers.fetching.fetch import fetch
 from data_fetchers.fetching.order import FetchOrder
-from data_fetchers.ibge import sidra
+from data_fetchers.ibge import lspa, sidra
 from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, CredentialsError, FetchError, YieldcastError
@@ -579,13 +579,13 @@ def test_killed_at_twenty_moments_the_tables_are_the_same_and_nothing_verified_i
 
 def _addresses(store: Path) -> set[str]:
     """Paths from which the verified answers of IBGE and CONAB came."""
-    found = set()
+    paths, found = {"yields": sidra.values_path, "estimates": lspa.values_path}, set()
     for sidecar in [*store.glob("parts/ibge/*.meta.json"), *store.glob("parts/conab/*.meta.json")]:
         request = json.loads(sidecar.read_text(encoding="utf-8"))["request"]
         if "file" in request:
             found.add(f"/{request['file']}")
         else:
-            found.add(unquote(request.get("path") or sidra.values_path(request)))
+            found.add(unquote(request.get("path") or paths[request["kind"]](request)))
     return found
 
 
