@@ -48,7 +48,8 @@ ARRAYS: dict[str, tuple[tuple[str, ...], str, str, tuple[float, float], bool]] =
 # Parts of the median of a municipality, kg/ha; in forecasts by the method "posterior" only. They add up to
 # it.
 PARTS = {
-    "level_trend": "level and trend of published yields",
+    "level": "level of recent published yields",
+    "trend": "growth from the level to the harvest year",
     "water_so_far": "water balance of the season's known days",
     "weather_to_come": "departure of the coming weather from the usual",
     "official": "official state estimate",
