@@ -68,6 +68,22 @@ def aggregate_parts(forecast: xr.Dataset) -> xr.DataArray:
     return _array(values, [*found["part"].values.tolist(), REMAINDER], "aggregate", aggregates)
 
 
+def change_of_parts(before: xr.DataArray, now: xr.DataArray) -> xr.DataArray:
+    """By how much each part of an earlier forecast differs from that of a later one.
+
+    Args:
+        before, now: results of `municipal_parts` or `aggregate_parts`.
+
+    Returns:
+        (part, row) kg/ha for the rows of `now`; a part that only one of them has is 0 in the other, and rows
+        that only `now` has are NaN.
+    """
+    names = [name for name in (*PARTS, REMAINDER) if name in before["part"] or name in now["part"]]
+    old, new = (parts.reindex(part=names, fill_value=0.0) for parts in (before, now))
+    dim = now.dims[1]
+    return new - old.reindex({dim: now[dim].values})
+
+
 def _weights(forecast: xr.Dataset) -> Floats:
     """(aggregate, municipality) shares of planted area; equal ones within a state without a known area."""
     state = forecast["state"].values.astype(str)

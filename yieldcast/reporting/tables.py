@@ -104,7 +104,7 @@ def aggregate_table(forecast: xr.Dataset) -> Table:
     )
 
 
-def parts_in_digits(parts: xr.DataArray, median: NDArray[Any], digits: int) -> NDArray[np.float64]:
+def parts_in_digits(parts: xr.DataArray, median: NDArray[Any], digits: int) -> xr.DataArray:
     """(part, row) parts rounded so that they still add up to the rounded median.
 
     Args:
@@ -115,7 +115,7 @@ def parts_in_digits(parts: xr.DataArray, median: NDArray[Any], digits: int) -> N
     sums = np.cumsum(parts.values, axis=0)
     sums[-1:] = median.astype(np.float64)
     whole = np.diff(np.round(sums, digits), axis=0, prepend=0.0)
-    return np.asarray(np.round(whole, digits) + 0.0)
+    return parts.copy(data=np.round(whole, digits) + 0.0)
 
 
 def localised(table: Table, lang: str, country: str) -> Table:
@@ -144,8 +144,8 @@ def localised(table: Table, lang: str, country: str) -> Table:
 
 def _parts(parts: xr.DataArray, quantiles: NDArray[Any]) -> Table:
     keys = [part_variable(name) for name in parts["part"].values.tolist()]
-    rounded = parts_in_digits(parts, quantiles[:, _P50], digits(keys[0])) if keys else []
-    return dict(zip(keys, rounded, strict=True))
+    rounded = parts_in_digits(parts, quantiles[:, _P50], digits(part_variable("level")))
+    return dict(zip(keys, rounded.values, strict=True))
 
 
 def _official(got: dict[str, NDArray[Any]]) -> Table:
