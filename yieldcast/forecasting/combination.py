@@ -20,16 +20,15 @@ from scipy import stats
 
 from yieldcast.errors import RunError
 from yieldcast.forecasting.aggregation import Aggregates
-from yieldcast.forecasting.expected import CropEvidence, Expected, same_day
+from yieldcast.forecasting.expected import CropEvidence, Expected
 from yieldcast.forecasting.hindcasts import RawForecasts
 from yieldcast.forecasting.posterior import gain_factor
+from yieldcast.forecasting.protocol import FIRST_HINDCAST, Name, Protocol
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES, QUANTILES
 from yieldcast.models.sharing import state_mean
 
 Floats = NDArray[np.float64]
 
-FIRST_HINDCAST = 7  # harvest years of yields before the first hindcast
-MOST_HINDCASTS = 12  # newest years that intervals rest on
 LEAST_HINDCASTS = 3
 # Looked at on the forecasts of harvest years 2014-2018, where 0.3 to 0.35 and 0.5 to 1 all cover 85 to 95 %
 # in every year. Outwards: quantiles move by this part of their standard deviation between years, for the
@@ -75,6 +74,7 @@ class Combination:
         aggregates: name -> (quantile,) kg/ha of the country and the states.
         aggregate_mean: name -> kg/ha.
         years: harvest years of the hindcasts.
+        protocol: see `protocol`; recorded where it is not "forward".
     """
 
     quantiles: Floats
@@ -85,13 +85,15 @@ class Combination:
     aggregates: dict[str, Floats]
     aggregate_mean: dict[str, float]
     years: tuple[int, ...]
+    protocol: Name = "forward"
 
     def about(self) -> dict[str, Any]:
         """What a forecast says of its calibration."""
-        return {
+        about = {
             "years": list(self.years), "record_years": len(self.years), "method": "posterior",
             "network_share": round(self.network_share, 3), "gain_factor": round(self.gain_factor, 3),
         }  # fmt: skip
+        return about if self.protocol == "forward" else {**about, "protocol": self.protocol}
 
     def replace(self, aggregates: Aggregates) -> Aggregates:
         """The aggregates with this forecast's quantiles and means."""
@@ -109,38 +111,32 @@ class Combiner:
         codes: (municipality,) codes of the evidence's municipalities, ascending.
         harvest_year: the season.
         as_of: date of the forecast.
+        protocol: "forward", or "leave_year_out" to judge the method, see `protocol`.
+
+    Raises:
+        ConfigError: another protocol.
     """
 
     def __init__(
-        self, evidence: CropEvidence, codes: NDArray[np.int32], harvest_year: int, as_of: dt.date
+        self,
+        evidence: CropEvidence,
+        codes: NDArray[np.int32],
+        harvest_year: int,
+        as_of: dt.date,
+        protocol: Name = "forward",
     ) -> None:
-        self.evidence, self.codes, self.harvest_year, self.as_of = evidence, codes, harvest_year, as_of
-        self.last = min(evidence.last_public_year(as_of), harvest_year - 1)
-
-    @cached_property
-    def first(self) -> int:
-        """First harvest year with a hindcast."""
-        return max(self.evidence.first_year + FIRST_HINDCAST, self.last - MOST_HINDCASTS + 1)
+        self.protocol = Protocol(evidence, harvest_year, as_of, protocol)
+        self.evidence, self.codes = self.protocol.evidence, codes
 
     @cached_property
     def expected(self) -> Expected:
         """Of the season on the date, with the prior gains of official estimates."""
-        return self.evidence.expected(self.harvest_year, self.as_of)
+        return self.protocol.expected(self.protocol.harvest_year)
 
     @cached_property
     def hindcasts(self) -> dict[int, Expected]:
-        """Expected yields of past years on the same day, from the first to the newest public one."""
-        return {year: self._hindcast(year) for year in range(self.first, self.last + 1)}
-
-    def _hindcast(self, year: int) -> Expected:
-        """Of a past year, its water response from the other public years."""
-        evidence, date = self.evidence, same_day(self.as_of, year - self.harvest_year)
-        units = evidence.units(evidence.known_day(self.as_of))
-        whole = [] if units is None else units.whole_years(range(evidence.first_year, self.harvest_year))
-        if year not in whole:
-            return evidence.expected(year, date)
-        others = [other for other in whole if other != year]
-        return evidence.expected(year, date, [t for t in others if t <= self.last], others, units)
+        """Expected yields of the years that teach, on the same day of their year."""
+        return {year: self.protocol.expected(year) for year in self.protocol.hindcast_years}
 
     def gain_factor(self) -> float:
         """See `posterior.gain_factor`, over the hindcasts."""
@@ -170,11 +166,11 @@ class Combiner:
     def _combine(
         self, rows: NDArray[np.intp], network_kg_ha: Floats | None, past: RawForecasts | None
     ) -> Combination:
-        years = range(self.first, self.last + 1)
+        years = self.protocol.hindcast_years
         if len(years) < LEAST_HINDCASTS:
             raise RunError(
                 f"intervals need hindcasts of {LEAST_HINDCASTS} harvest years, received {len(years)}: the "
-                f"yields begin with {self.evidence.first_year} and are public to {self.last}",
+                f"yields begin with {self.evidence.first_year} and are public to {self.protocol.last}",
                 f"Add earlier yields: {FIRST_HINDCAST} years before the first hindcast.",
             )
         factor = self.gain_factor()
@@ -201,7 +197,10 @@ class Combiner:
         whole = expected.copy()
         whole[rows] = middle
         aggregates, means = self._aggregates(whole, rows, checked)
-        return Combination(quantiles, middle, parts, share, factor, aggregates, means, tuple(years))
+        return Combination(
+            quantiles, middle, parts, share, factor, aggregates, means, tuple(years),
+            self.protocol.name,
+        )  # fmt: skip
 
     # --- the network ---
 

@@ -168,8 +168,21 @@ class CropEvidence:
     _lines: dict[tuple[object, ...], LevelTrend] = field(default_factory=dict)
     _sharing: dict[int, Sharing] = field(default_factory=dict)
     _units: dict[np.datetime64, WeatherUnits] = field(default_factory=dict)
+    _without: dict[int, CropEvidence] = field(default_factory=dict)
 
     # --- what was public ---
+
+    def without(self, harvest_year: int, as_of: dt.date) -> CropEvidence:
+        """The same without the yields of a harvest year, and without its estimates of days after `as_of`."""
+        if harvest_year not in self._without:
+            yields, area = self.yields.copy(), self.area.copy()
+            if 0 <= self.column(harvest_year) < yields.shape[1]:
+                yields[:, self.column(harvest_year)] = area[:, self.column(harvest_year)] = np.nan
+            self._without[harvest_year] = replace(
+                self, yields=yields, area=area, _lines={}, _sharing={}, _without={}
+            )
+        estimates = self.estimates.without(harvest_year, as_of)
+        return replace(self._without[harvest_year], estimates=estimates)
 
     def column(self, year: int) -> int:
         """Column of a harvest year."""
@@ -196,9 +209,13 @@ class CropEvidence:
             self._units[day] = self.water(day)
         return self._units[day]
 
+    def all_units(self) -> WeatherUnits | None:
+        """The water index with all weather of the record, whenever it became public."""
+        return self.units(FAR)
+
     def weather_years(self) -> list[int]:
         """Harvest years from the fifth of the yields on whose seasons are known to their last day."""
-        units = self.units(FAR)
+        units = self.all_units()
         final = self.first_year + self.yields.shape[1]
         return [] if units is None else units.whole_years(range(self.first_year + RESPONSE_FROM, final))
 
@@ -351,7 +368,7 @@ class CropEvidence:
         last = min(self.last_public_year(as_of), harvest_year - 1)
         nothing = _Water(np.zeros(len(self.yields)), np.zeros(len(self.yields)), None, None)
         season = self.units(self.known_day(as_of))
-        units = record or (season if donors is None else self.units(FAR))
+        units = record or (season if donors is None else self.all_units())
         if season is None or units is None:
             return nothing
         first = self.first_year + RESPONSE_FROM
