@@ -188,6 +188,15 @@ class CropEvidence:
         """Column of a harvest year."""
         return year - self.first_year
 
+    def newest_public_year(self, harvest_year: int, as_of: dt.date) -> int:
+        """Newest harvest year before this one with public yields; the year before the first without any."""
+        last: int = min(
+            self.last_public_year(as_of), harvest_year - 1, self.first_year + self.yields.shape[1] - 1
+        )
+        while last >= self.first_year and not np.isfinite(self.yields[:, self.column(last)]).any():
+            last -= 1
+        return max(last, self.first_year - 1)
+
     def newest_area(self, last_year: int) -> Floats:
         """(municipality,) newest area of the last three public years, ha; NaN without."""
         columns = self.area[:, max(self.column(last_year) - 2, 0) : self.column(last_year) + 1]
@@ -257,7 +266,7 @@ class CropEvidence:
             cleaned: yields to use in place of `yields`, e.g. less the effect of past weather.
             effects: harvest year -> (state,) kg/ha of weather to take out of the estimates of that year.
         """
-        last = min(self.last_public_year(as_of), harvest_year - 1)
+        last = self.newest_public_year(harvest_year, as_of)
         sharing = self.sharing(last)
         newest = self.state_yield(last)
         extension = np.stack(
@@ -347,7 +356,7 @@ class CropEvidence:
 
         Multiplied with five-year means it gives the baseline `official`.
         """
-        last = min(self.last_public_year(as_of), harvest_year - 1)
+        last = self.newest_public_year(harvest_year, as_of)
         window = self.yields[:, max(self.column(last) - 4, 0) : self.column(last) + 1]
         known = np.isfinite(window)
         mean = np.where(known, window, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
@@ -365,7 +374,7 @@ class CropEvidence:
         record: WeatherUnits | None,
     ) -> _Water:
         """The effect of the season's water and of that of past seasons; arguments of `expected`."""
-        last = min(self.last_public_year(as_of), harvest_year - 1)
+        last = self.newest_public_year(harvest_year, as_of)
         nothing = _Water(np.zeros(len(self.yields)), np.zeros(len(self.yields)), None, None)
         season = self.units(self.known_day(as_of))
         units = record or (season if donors is None else self.all_units())

@@ -49,7 +49,7 @@ class Protocol:
             )
         self.name, self.harvest_year, self.as_of = name, harvest_year, as_of
         self.evidence = evidence if name == "forward" else evidence.without(harvest_year, as_of)
-        self.last = min(evidence.last_public_year(as_of), harvest_year - 1)
+        self.last = self.evidence.newest_public_year(harvest_year, as_of)
         forward = name == "forward"
         self.units = evidence.units(evidence.known_day(as_of)) if forward else evidence.all_units()
         self._expected: dict[int, Expected] = {}
