@@ -56,6 +56,16 @@ class OfficialEstimates:
         mine &= (table["source"].values.astype(str) == self.source) & (table["yield_kg_ha"].values > 0)
         self.table = table.isel(estimate=np.flatnonzero(mine))
 
+    def without(self, harvest_year: int, after: dt.date) -> OfficialEstimates:
+        """The same without the estimates of a harvest year that became public after a date."""
+        if self.table is None:
+            return self
+        later = self.table["public_from"].values.astype("datetime64[D]") > np.datetime64(after)
+        left_out = later & (self.table["harvest_year"].values == harvest_year)
+        kept = self.table.isel(estimate=np.flatnonzero(~left_out))
+        crop = str(kept["crop"].values[0]) if kept.sizes["estimate"] else ""
+        return OfficialEstimates(kept, crop, self.states, self.source)
+
     @cached_property
     def _arrays(self) -> tuple[Ints, Ints, NDArray[np.datetime64], Floats, Ints]:
         """State position, harvest year, day of publication, kg/ha and month of every estimate, oldest
