@@ -156,6 +156,23 @@ class Forecaster:
         scenarios, usable = build_scenarios(self.source, rows, self.as_of, method, season_as_of=season_as_of)
         return self._raw_forecasts(members, rows.take(usable), scenarios, season_as_of)
 
+    def left_out(
+        self, members: Ensemble, harvest_year: int, municipalities: npt.NDArray[np.int32], date: dt.date
+    ) -> RawForecasts:
+        """Forecast a harvest year that no member was trained on, as the leave-year-out protocol does.
+
+        Other years' weather is known to the date of this forecaster, also that of later ones.
+
+        Args:
+            members: of the run.
+            harvest_year: the season.
+            municipalities: codes, ascending.
+            date: of the forecast; weather of its season and yields published later are not used.
+        """
+        rows = self.source.to_forecast(harvest_year, municipalities, date, self.run.identity.static_names)
+        scenarios, usable = build_scenarios(self.source, rows, self.as_of, self.method, season_as_of=date)
+        return self._raw_forecasts(members, rows.take(usable), scenarios, date)
+
     def _raw_forecasts(
         self, members: Ensemble, rows: SampleSet, scenarios: Scenarios, date: dt.date,
         progress: Progress = ignore_progress,
