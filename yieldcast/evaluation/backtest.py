@@ -27,6 +27,10 @@ from yieldcast.evaluation.workers import scores_by_workers
 from yieldcast.training.run_directory import Run
 
 Progress = Callable[[int, int], None]
+__all__ = [
+    "Backtest", "BacktestResult", "ForecastCase", "file_mark", "run_backtest", "runs_of", "table_csv",
+    "write_results",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

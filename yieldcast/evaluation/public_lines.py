@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from yieldcast.evaluation.skill import LEVEL_TREND
 from yieldcast.features.yield_history import HasPlaceAndYear
 from yieldcast.forecasting.expected import CropEvidence
 from yieldcast.models.baselines import Baseline
 
-LEVEL_TREND, OFFICIAL = "level_trend", "official"
+OFFICIAL = "official"
 LEAST_YEARS = 3  # of public yields: fewer give no level and trend
 
 
