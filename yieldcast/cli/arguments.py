@@ -157,7 +157,8 @@ def parse_dates(text: str | None, option: str) -> tuple[tuple[int, int], ...] | 
             ) from None
         dates.append((day.month, day.day))
     turns = sum(later <= earlier for earlier, later in pairwise(dates))
-    if len({month for month, _ in dates}) < len(dates) or turns > 1:
+    over_a_year = turns > 1 or (turns == 1 and dates[-1] >= dates[0])
+    if len({month for month, _ in dates}) < len(dates) or over_a_year:
         raise ConfigError(
             f"{option}: expected dates of different months, in order of time, within a year; received "
             f"{text!r}",

@@ -106,7 +106,14 @@ def _own_line_sentence(beside: skill.BesideOwnLine) -> str:
 
 
 def _by_lead(title: str, heads: Sequence[str]) -> Table:
-    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=Text(title),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     for head in ("lead", *heads):
         # break names at underscores: rich would cut them on 80 columns
         broken = Text(head.replace("_", "_\n"), style="bold" if head == FORECAST_MODEL else "")
