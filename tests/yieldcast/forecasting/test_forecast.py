@@ -434,7 +434,7 @@ def test_leaks_and_unknown_scenarios_are_refused_before_anything_is_computed(for
     ("year", "as_of", "text"),
     [
         (2013, "2014-12-10", "was trained on harvest years 2013, which are not before 2013"),
-        (2015, "2014-09-30", "harvest years 2013 (public: 2013 on 2014-10-01)"),
+        (2015, "2014-09-30", "harvest years 2013 (public: 2013 on 2014-10-10)"),
     ],
 )
 def test_the_command_line_gives_a_leak_the_code_5(
