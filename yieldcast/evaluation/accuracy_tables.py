@@ -13,7 +13,7 @@ from yieldcast.evaluation.skill import FORECAST_MODEL, LEVEL_TREND
 Rows = Sequence[Mapping[str, Any]]
 PROTOCOL_TEXTS = {
     "forward": "forward",
-    "leave_year_out": "leave-year-out (other years, later ones too, have taught it)",
+    "leave_year_out": "leave-year-out (later years teach it too)",
 }
 
 

@@ -229,12 +229,13 @@ def test_leave_year_out_learns_from_later_years_and_says_so(forward, left_out, t
     assert kept == [*forward[1].accuracy, *rows]
 
 
-def test_what_leave_year_out_cannot_do(forward, forecast_settings):
+def test_what_leave_year_out_cannot_do(forward, settings):
+    network = settings.model_copy(update={"forecast": ForecastSettings(method="network")})
     test = replace(forward[0], protocol="leave_year_out")
     with pytest.raises(ConfigError, match=r"leave-year-out protocol needs forecast\.method"):
-        replace(test, seeds=2, settings=forecast_settings).check()
+        replace(test, seeds=2, settings=network).check()
     with pytest.raises(ConfigError, match=r"without members needs forecast\.method"):
-        replace(forward[0], settings=forecast_settings).check()
+        replace(forward[0], settings=network).check()
     with pytest.raises(ConfigError, match="received seasonal forecasts"):
         replace(test, scenarios="seasonal").check()
 
@@ -256,7 +257,7 @@ def test_processes_find_what_one_process_finds(forward, tmp_path):
 
 
 def test_an_error_of_a_worker_is_the_error_of_the_backtest(forward, tmp_path):
-    test = replace(forward[0], folder=tmp_path / "b", test_years=(2000,))  # two public years
+    test = replace(forward[0], folder=tmp_path / "b", test_years=(2001,))  # two public years
     spawn = multiprocessing.get_context("spawn")
     with (
         ProcessPoolExecutor(1, mp_context=spawn) as pool,
