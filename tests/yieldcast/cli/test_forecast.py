@@ -219,6 +219,13 @@ def test_backtests_that_cannot_be_made(backtest, monkeypatch, tmp_path):
     refused(backtest("--leads", "0,99"), 2, "no lead time of 99 months", "-1 to 9")
     refused(backtest("--leads", "-5"), 2, "no lead time of -5 months")
     refused(backtest("--leads", "soon"), 2, "--leads", "0:9")
+    refused(backtest("--dates", "soon"), 2, "--dates", "10-15,01-15")
+    refused(backtest("--workers", 2, "--dask", "tcp://localhost:1"), 2, "--workers and --dask exclude")
+    network = tmp_path / "network.toml"
+    network.write_text('[training]\nvalidation = "each_year"\n')
+    left_out = ("--protocol", "leave-year-out")
+    refused(backtest("--config", network, *left_out), 2, "leave-year-out protocol needs", "posterior")
+    refused(backtest(*left_out, "--scenarios", "seasonal"), 2, "received seasonal forecasts")
     refused(backtest("--json", tmp_path / "no" / "x.json"), 3, "--json")
     refused(backtest(store=tmp_path / "none"), 3)
     refused(backtest("--config", tmp_path / "none.toml"), 3, "no config file")
