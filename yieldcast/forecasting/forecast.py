@@ -37,6 +37,7 @@ from yieldcast.forecasting.hindcasts import (
     ignore_progress,
 )
 from yieldcast.forecasting.leakage import check_leaks
+from yieldcast.forecasting.network_response import with_response
 from yieldcast.forecasting.scenarios import Scenarios, check_method
 from yieldcast.forecasting.seasonal_scenarios import start_fingerprint
 from yieldcast.forecasting.table import TEXTS, Forecast, assemble
@@ -152,7 +153,10 @@ class ForecastPlan:
         record = self._year_effects(raw, area)
         aggregates = aggregate(raw, area, past, record)
         if self.run.settings.forecast.method == "posterior":
-            found = Combiner(self.evidence, self.codes, self.harvest_year, self.as_of).combine(raw, past)
+            combiner = Combiner(self.evidence, self.codes, self.harvest_year, self.as_of)
+            if self.run.settings.network.form == "response":
+                raw, past = with_response(combiner, raw, past, self.run.seeds())
+            found = combiner.combine(raw, past)
             raw = replace(raw, mean_kg_ha=found.mean)
             aggregates = found.replace(aggregates)
             attributes = self._attributes(scenarios, found.about(), members)
