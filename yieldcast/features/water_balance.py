@@ -163,8 +163,8 @@ class DailyWeather:
     first_day: np.datetime64
     et0: Floats
     rain: Floats
-    tmax: Floats | None = None
-    tmin: Floats | None = None
+    tmax: NDArray[np.floating] | None = None
+    tmin: NDArray[np.floating] | None = None
 
     def known_to(self, day: np.datetime64) -> DailyWeather:
         """Without the days after `day`."""
@@ -172,7 +172,7 @@ class DailyWeather:
         warmth = (None if values is None else values[:, :keep] for values in (self.tmax, self.tmin))
         return DailyWeather(self.first_day, self.et0[:, :keep], self.rain[:, :keep], *warmth)
 
-    def window(self, values: Floats, first: NDArray[np.datetime64], days: int) -> Floats:
+    def window(self, values: NDArray[np.floating], first: NDArray[np.datetime64], days: int) -> Floats:
         """(unit, day) values from each unit's first day on, NaN where unknown.
 
         Args:

@@ -105,7 +105,7 @@ class ResponseMembers:
         shape = (len(self.left_out), len(weather))
         arrays = (weather, place, np.broadcast_to(linear, shape))
         found = self.network.forward(self.weights, *(np.asarray(a, np.float32) for a in arrays))
-        return ops.convert_to_numpy(found).astype(np.float64)
+        return np.asarray(ops.convert_to_numpy(found), np.float64)
 
 
 def train_response(
@@ -118,7 +118,8 @@ def train_response(
 
     Args:
         rows: of three harvest years or more.
-        seeds: of the members; the k-th member leaves out the k-th year, round and round.
+        seeds: of the members; the first leaves out the newest year, the next the year before, and round
+            again.
         network: its shape; the default one if None.
         training: rate, epochs and patience.
 
@@ -132,14 +133,15 @@ def train_response(
             f"weather, received {len(years)}",
             "Import earlier weather, or leave network.form out of the settings.",
         )
-    left_out = np.array([years[k % len(years)] for k in range(len(seeds))], dtype=np.int64)
+    left_out = np.array([years[-1 - k % len(years)] for k in range(len(seeds))], dtype=np.int64)
     data, fit, held = _arrays(rows, left_out)
     shape = rows.weather.shape[2], rows.place.shape[1]
     members = [network.initial(seed, *shape) for seed in seeds]
     weights = {name: np.stack([member[name] for member in members]) for name in members[0]}
     zeros = {name: np.zeros_like(value) for name, value in weights.items()}
     state: Tree = {"weights": weights, "first": zeros, "second": zeros}
-    program, who = _compiled(network, training), np.asarray(seeds, np.int32)
+    pace = TrainingSettings.model_validate(training.model_dump(include={"learning_rate", "beta_1", "beta_2"}))
+    program, who = _compiled(network, pace), np.asarray(seeds, np.int32)  # whatever the number of epochs
     best, kept, wait, epoch = np.inf, weights, 0, 0
     while epoch < training.max_epochs and wait < training.patience:
         before = state["weights"]

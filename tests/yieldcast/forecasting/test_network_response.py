@@ -21,7 +21,7 @@ DATE, YEAR, SEEDS = dt.date(2013, 2, 15), 2013, (1, 2, 3, 4, 5)
 
 @pytest.fixture(scope="module")
 def tables():
-    return synthetic.country(seed=7, municipalities=30, first_harvest_year=1998, harvest_years=18)
+    return synthetic.country(seed=7, municipalities=20, first_harvest_year=1998, harvest_years=18)
 
 
 @pytest.fixture(scope="module")
