@@ -278,8 +278,8 @@ def save(folder: Path, rows: Sequence[dict[str, Any]], notes: dict[str, str]) ->
     write(page, document(rows, notes, written.partition(READING)[2].strip()))
 
 
-def main() -> None:
-    """Compute the cases that are missing, then write both files."""
+def options() -> argparse.Namespace:
+    """The options of this call."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add = parser.add_argument
     add("--store", type=Path)
@@ -293,31 +293,36 @@ def main() -> None:
     given = parser.parse_args()
     if given.synthetic == (given.store is not None):
         parser.error("expected one of --store and --synthetic")
+    return given
+
+
+def main() -> None:
+    """Compute the cases that are missing, then write both files."""
+    given = options()
     sizes = [int(size) for size in given.years.split(",")]
-    file = given.write / "learning-curve.json"
     content: dict[str, Any] = {"notes": NOTES, "rows": []}
-    if file.is_file():
+    if (file := given.write / "learning-curve.json").is_file():
         content = json.loads(file.read_text(encoding="utf-8"))
     rows, notes = content["rows"], content["notes"]
-    done = {(r["data"], r["years"], r["draw"], tuple(r["test"])) for r in rows}
     if given.synthetic:
         tables = synthetic.country(SEED, PLACES, FIRST_YEAR, YEARS)
         calendar = calendar_for(SETTINGS.data, tables.static)
         evidence = crop_evidence(tables, "soybean", calendar, SETTINGS)
         cases = synthetic_cases(evidence, sizes)
     else:
-        store = Store.open(given.store)
+        store, name = Store.open(given.store), f"{given.crop}, 15 March"
         evidence = evidence_of(store, given.crop, calendar_for(SETTINGS.data, store.static), SETTINGS)
-        tested = [int(year) for year in given.tested.split(",")]
-        cases = store_cases(evidence, f"{given.crop}, 15 March", sizes, tested)
+        cases = store_cases(evidence, name, sizes, [int(year) for year in given.tested.split(",")])
         if given.note:
-            notes[f"{given.crop}, 15 March"] = given.note.read_text(encoding="utf-8").strip()
+            notes[name] = given.note.read_text(encoding="utf-8").strip()
+    done = {(r["data"], r["years"], r["draw"], tuple(r["test"])) for r in rows}
     for case in cases:
         if (case.data, len(case.train), case.draw, case.test) not in done:
             rows += scored(evidence, case, range(1, given.seeds + 1))
             save(given.write, rows, notes)
-    if given.synthetic and not any(row["model"] == "truth" for row in rows):
-        rows += synthetic_references(evidence, tables, cases)
+    if given.synthetic:
+        known = {row["years"] for row in rows if row["model"] == "truth"}
+        rows += synthetic_references(evidence, tables, [c for c in cases if len(c.train) not in known])
     save(given.write, rows, notes)
     print(f"written: {given.write / 'learning-curve.md'}")
 

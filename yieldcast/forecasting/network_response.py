@@ -122,8 +122,8 @@ class ResponseEvidence:
         for year in self.years:
             all_years = np.concatenate([self.slope(year) * one for one in effects])
             linear[year] = all_years[np.isfinite(all_years)]
-        weather, place, target, variance, year, group = (np.concatenate(c) for c in zip(*parts, strict=True))
-        return ResponseRows(weather, place, target, variance, year, group, linear)
+        weather, place, target, variance, years, group = (np.concatenate(c) for c in zip(*parts, strict=True))
+        return ResponseRows(weather, place, target, variance, years, group, linear)
 
     def inputs(self, expected: Expected, year: int, units: WeatherUnits) -> tuple[Floats, Floats, Floats]:
         """Weather, place and linear path of a season, (unit, ...) each, see `ResponseRows`.
