@@ -38,6 +38,7 @@ from yieldcast.forecasting.hindcasts import (
     ignore_progress,
 )
 from yieldcast.forecasting.leakage import check_leaks
+from yieldcast.forecasting.network_response import with_response
 from yieldcast.forecasting.parts import part_variable
 from yieldcast.forecasting.scenarios import Scenarios, check_method
 from yieldcast.forecasting.seasonal_scenarios import start_fingerprint
@@ -154,7 +155,10 @@ class ForecastPlan:
         record = self._year_effects(raw, area)
         aggregates = aggregate(raw, area, past, record)
         if self.run.settings.forecast.method == "posterior":
-            found = self.combiner.combine(raw, past)
+            combiner = self.combiner
+            if self.run.settings.network.form == "response":
+                raw, past = with_response(combiner, raw, past, self.run.seeds())
+            found = combiner.combine(raw, past)
             raw = replace(raw, mean_kg_ha=found.mean)
             aggregates = found.replace(aggregates)
             attributes = self._attributes(scenarios, found.about(), members)
