@@ -54,6 +54,13 @@ class NetworkSettings(_Section):
     scaling: Literal["range", "deviation"] = "range"
     # What the network predicts: the yield (the paper), or its departure from the history baseline.
     target: Literal["yield", "departure"] = "yield"
+    # "dual_path": the network's part of a posterior forecast is that of the run's members. "response": that
+    # of members in the response form (yieldcast.models.response_network), trained when the forecast is made.
+    form: Literal["dual_path", "response"] = "dual_path"
+
+    @model_serializer(mode="wrap")
+    def _without_default_form(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_defaults(handler(self), {"form": "dual_path"})
 
 
 class TrainingSettings(_Section):
@@ -162,9 +169,15 @@ class Settings(_Section):
             raise ValueError('network.target = "departure" needs data.yield_history = true')
         return self
 
+    @model_validator(mode="after")
+    def _response_needs_posterior(self) -> Settings:
+        if self.network.form == "response" and self.forecast.method != "posterior":
+            raise ValueError('network.form = "response" needs forecast.method = "posterior"')
+        return self
+
 
 # The settings for forecasts. Where they differ from the paper they were chosen on hindcasts of 2014 to 2018
-# (experiments/results/backtest-soybean.md and -corn.md).
+# (experiments/results/backtest-soybean.md and -corn.md; the method: experiments/results/accuracy.md).
 FORECAST_SETTINGS = Settings(
     network=NetworkSettings(
         lstm_units=(16, 16), static_units=(16, 16), head_units=(16,), l2=1e-3,
@@ -174,8 +187,10 @@ FORECAST_SETTINGS = Settings(
         learning_rate=1e-3, max_epochs=100, patience=8, loss="huber", validation="each_year", season_cuts=0.5
     ),
     data=DataSettings(
-        weather_delay_months=0, weather_delay_days=5, weather_inputs="anomalies", yield_history=True
+        weather_delay_months=0, weather_delay_days=5, weather_inputs="anomalies", yield_history=True,
+        yield_releases="pam",
     ),
+    forecast=ForecastSettings(method="posterior"),
 )  # fmt: skip
 PRESETS = {"paper": Settings(), "forecast": FORECAST_SETTINGS}
 

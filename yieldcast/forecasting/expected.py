@@ -174,12 +174,34 @@ class CropEvidence:
     _lines: dict[tuple[object, ...], LevelTrend] = field(default_factory=dict)
     _sharing: dict[int, Sharing] = field(default_factory=dict)
     _units: dict[np.datetime64, WeatherUnits] = field(default_factory=dict)
+    _without: dict[int, CropEvidence] = field(default_factory=dict)
 
     # --- what was public ---
+
+    def without(self, harvest_year: int, as_of: dt.date) -> CropEvidence:
+        """The same without the yields of a harvest year, and without its estimates of days after `as_of`."""
+        if harvest_year not in self._without:
+            yields, area = self.yields.copy(), self.area.copy()
+            if 0 <= self.column(harvest_year) < yields.shape[1]:
+                yields[:, self.column(harvest_year)] = area[:, self.column(harvest_year)] = np.nan
+            self._without[harvest_year] = replace(
+                self, yields=yields, area=area, _lines={}, _sharing={}, _without={}
+            )
+        estimates = self.estimates.without(harvest_year, as_of)
+        return replace(self._without[harvest_year], estimates=estimates)
 
     def column(self, year: int) -> int:
         """Column of a harvest year."""
         return year - self.first_year
+
+    def newest_public_year(self, harvest_year: int, as_of: dt.date) -> int:
+        """Newest harvest year before this one with public yields; the year before the first without any."""
+        last: int = min(
+            self.last_public_year(as_of), harvest_year - 1, self.first_year + self.yields.shape[1] - 1
+        )
+        while last >= self.first_year and not np.isfinite(self.yields[:, self.column(last)]).any():
+            last -= 1
+        return max(last, self.first_year - 1)
 
     def newest_area(self, last_year: int) -> Floats:
         """(municipality,) newest area of the last three public years, ha; NaN without."""
@@ -202,9 +224,13 @@ class CropEvidence:
             self._units[day] = self.water(day)
         return self._units[day]
 
+    def all_units(self) -> WeatherUnits | None:
+        """The water index with all weather of the record, whenever it became public."""
+        return self.units(FAR)
+
     def weather_years(self) -> list[int]:
         """Harvest years from the fifth of the yields on whose seasons are known to their last day."""
-        units = self.units(FAR)
+        units = self.all_units()
         final = self.first_year + self.yields.shape[1]
         return [] if units is None else units.whole_years(range(self.first_year + RESPONSE_FROM, final))
 
@@ -246,7 +272,7 @@ class CropEvidence:
             cleaned: yields to use in place of `yields`, e.g. less the effect of past weather.
             effects: harvest year -> (state,) kg/ha of weather to take out of the estimates of that year.
         """
-        last = min(self.last_public_year(as_of), harvest_year - 1)
+        last = self.newest_public_year(harvest_year, as_of)
         sharing = self.sharing(last)
         newest = self.state_yield(last)
         extension = np.stack(
@@ -332,7 +358,7 @@ class CropEvidence:
 
         Multiplied with five-year means it gives the baseline `official`.
         """
-        last = min(self.last_public_year(as_of), harvest_year - 1)
+        last = self.newest_public_year(harvest_year, as_of)
         window = self.yields[:, max(self.column(last) - 4, 0) : self.column(last) + 1]
         known = np.isfinite(window)
         mean = np.where(known, window, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
@@ -350,10 +376,10 @@ class CropEvidence:
         record: WeatherUnits | None,
     ) -> _Water:
         """The effect of the season's water and of that of past seasons; arguments of `expected`."""
-        last = min(self.last_public_year(as_of), harvest_year - 1)
+        last = self.newest_public_year(harvest_year, as_of)
         nothing = _Water(np.zeros(len(self.yields)), np.zeros(len(self.yields)), None, None)
         season = self.units(self.known_day(as_of))
-        units = record or (season if donors is None else self.units(FAR))
+        units = record or (season if donors is None else self.all_units())
         if season is None or units is None:
             return nothing
         first = self.first_year + RESPONSE_FROM

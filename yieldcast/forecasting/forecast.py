@@ -38,6 +38,7 @@ from yieldcast.forecasting.hindcasts import (
     ignore_progress,
 )
 from yieldcast.forecasting.leakage import check_leaks
+from yieldcast.forecasting.network_response import with_response
 from yieldcast.forecasting.parts import part_variable
 from yieldcast.forecasting.scenarios import Scenarios, check_method
 from yieldcast.forecasting.seasonal_scenarios import start_fingerprint
@@ -154,7 +155,10 @@ class ForecastPlan:
         record = self._year_effects(raw, area)
         aggregates = aggregate(raw, area, past, record)
         if self.run.settings.forecast.method == "posterior":
-            found = Combiner(self.evidence, self.codes, self.harvest_year, self.as_of).combine(raw, past)
+            combiner = self.combiner
+            if self.run.settings.network.form == "response":
+                raw, past = with_response(combiner, raw, past, self.run.seeds())
+            found = combiner.combine(raw, past)
             raw = replace(raw, mean_kg_ha=found.mean)
             aggregates = found.replace(aggregates)
             attributes = self._attributes(scenarios, found.about(), members)
@@ -177,6 +181,11 @@ class ForecastPlan:
         """What the store says of the crop; only for the method "posterior"."""
         run = self.run
         return self._evidence or evidence_of(self.store, run.identity.crop, run.calendar(), run.settings)
+
+    @cached_property
+    def combiner(self) -> Combiner:
+        """What the forecast is combined from; only for the method "posterior"."""
+        return Combiner(self.evidence, self.codes, self.harvest_year, self.as_of)
 
     def municipalities(self, everywhere: bool) -> npt.NDArray[np.int32]:
         """Codes to forecast, ascending."""
@@ -223,7 +232,7 @@ class ForecastPlan:
         yields = yields.sel(harvest_year=yields["harvest_year"] <= self.newest)
         months = weather["time"].values[known]
         seasonal = self.forecaster.seasonal
-        newer = self._newer_fingerprints() if self.run.settings.forecast.method == "posterior" else {}
+        newer = self.newer_fingerprints() if self.run.settings.forecast.method == "posterior" else {}
         return {
             "run": self.run.run_id(),
             "harvest_year": str(self.harvest_year),
@@ -237,7 +246,7 @@ class ForecastPlan:
             **newer,
         }
 
-    def _newer_fingerprints(self) -> dict[str, str]:
+    def newer_fingerprints(self) -> dict[str, str]:
         """Of the estimates and daily weather that were public; empty texts where the store has none."""
         found = {"estimates": "", "daily": ""}
         if "estimates" in self.store:
