@@ -129,14 +129,12 @@ class _Sums:
         starts: NDArray[np.intp],
     ) -> None:
         def values(name: str) -> Floats:
-            if name not in daily:
-                return np.full((daily.sizes["unit"], len(days)), np.nan)
             return daily[name].transpose("unit", "time").values.astype(np.float64)
 
         self.starts = starts
         self.lengths = np.diff(np.append(starts, len(days)))
         self.tmax, self.tmin, self.rain = map(values, ("tmax_degC", "tmin_degC", "precipitation_mm"))
-        self.radiation, self.dewpoint, self.wind = map(values, _OPTIONAL)
+        self.radiation, self.dewpoint, self.wind = (values(n) if n in daily else None for n in _OPTIONAL)
         day = (days - days.astype("datetime64[Y]").astype("datetime64[D]")).astype(int) + 1
         self.top = extraterrestrial_radiation(latitude_deg[:, None], day[None])
         self._water: tuple[Floats, Floats] | None = None
@@ -148,11 +146,11 @@ class _Sums:
         if name == "heat_degC_day":
             return self._sum(np.maximum(self.tmax - HEAT_degC, 0.0))
         if name == "vpd_kPa":
-            dewpoint = np.where(np.isnan(self.dewpoint), self.tmin, self.dewpoint)
+            dewpoint = _filled(self.dewpoint, self.tmin)
             return self._sum(vapour_pressure_deficit(self.tmax, self.tmin, dewpoint)) / self.lengths
         if name == "radiation_MJ_m2":
             estimated = radiation_from_temperature(self.tmax, self.tmin, self.top)
-            return self._sum(np.where(np.isnan(self.radiation), estimated, self.radiation)) / self.lengths
+            return self._sum(_filled(self.radiation, estimated)) / self.lengths
         needed, taken = self.water
         if name == "water_deficit_mm":
             return needed - taken
@@ -189,6 +187,10 @@ def actual_evapotranspiration(et0: Floats, rain: Floats) -> Floats:
         taken[:, day] = np.minimum(demand[:, day] * np.minimum(soil / limit, 1.0), soil)
         soil = soil - taken[:, day]
     return np.where(known, taken, np.nan)
+
+
+def _filled(measured: Floats | None, estimated: Floats) -> Floats:
+    return estimated if measured is None else np.where(np.isnan(measured), estimated, measured)
 
 
 def _mean_latitude(latitude: Floats, unit: NDArray[np.integer], count: int) -> Floats:

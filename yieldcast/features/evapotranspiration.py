@@ -64,9 +64,9 @@ def reference(
     tmax_degC: ArrayLike,
     tmin_degC: ArrayLike,
     radiation_top: ArrayLike,
-    radiation: ArrayLike,
-    dewpoint_degC: ArrayLike,
-    wind_2m: ArrayLike,
+    radiation: Floats | None,
+    dewpoint_degC: Floats | None,
+    wind_2m: Floats | None,
 ) -> Floats:
     """Reference evapotranspiration, mm day-1: Penman-Monteith where dew point and wind are known, else
     Hargreaves.
@@ -76,13 +76,17 @@ def reference(
 
     Args:
         tmax_degC, tmin_degC, radiation_top: as for `hargreaves`.
-        radiation, dewpoint_degC, wind_2m: as for `penman_monteith`, NaN where unknown.
+        radiation, dewpoint_degC, wind_2m: as for `penman_monteith`, NaN where unknown; None if unknown
+            everywhere.
     """
-    measured = np.asarray(radiation, np.float64)
-    estimated = radiation_from_temperature(tmax_degC, tmin_degC, radiation_top)
-    short = np.where(np.isnan(measured), estimated, measured)
-    penman = penman_monteith(tmax_degC, tmin_degC, short, dewpoint_degC, wind_2m, radiation_top)
-    return np.where(np.isfinite(penman), penman, hargreaves(tmax_degC, tmin_degC, radiation_top))
+    plain = hargreaves(tmax_degC, tmin_degC, radiation_top)
+    if dewpoint_degC is None or wind_2m is None:
+        return plain
+    sun = radiation_from_temperature(tmax_degC, tmin_degC, radiation_top)
+    if radiation is not None:
+        sun = np.where(np.isnan(radiation), sun, radiation)
+    penman = penman_monteith(tmax_degC, tmin_degC, sun, dewpoint_degC, wind_2m, radiation_top)
+    return np.where(np.isfinite(penman), penman, plain)
 
 
 def saturation_vapour_pressure(temperature_degC: ArrayLike) -> Floats:

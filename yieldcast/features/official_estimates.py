@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,6 +30,22 @@ class Estimates:
     yield_kg_ha: Floats
     months: Ints
     carried_over: NDArray[np.bool_]
+
+
+class Described(NamedTuple):
+    """Estimates as readers are told of them.
+
+    Args:
+        yield_kg_ha: (unit,) kg/ha; NaN where nobody has estimated yet, and then the texts are empty.
+        source: (unit,) name of the source.
+        reference: (unit,) month that the estimate is of, e.g. "2018-02".
+        public_from: (unit,) day on which it became public, e.g. "2018-03-08".
+    """
+
+    yield_kg_ha: Floats
+    source: NDArray[np.str_]
+    reference: NDArray[np.str_]
+    public_from: NDArray[np.str_]
 
 
 class OfficialEstimates:
@@ -105,14 +123,31 @@ class OfficialEstimates:
             np.zeros(count, dtype=bool),
         )
         if self.table is not None and self.table.sizes["estimate"]:
-            position, years, public, kg_ha, month = self._arrays
-            for row in np.flatnonzero(
-                (years == harvest_year) & (public <= np.datetime64(as_of)) & (position >= 0)
-            ):
+            position, _, _, kg_ha, month = self._arrays
+            for row in self._public_rows(harvest_year, as_of):
                 state = position[row]
                 carried[state] = kg_ha[row] == value[state]
                 value[state], months[state] = kg_ha[row], max(month[row], 1)
         return Estimates(value, months, carried)
+
+    def _public_rows(self, harvest_year: int, as_of: dt.date) -> Ints:
+        """Rows of `_arrays` of a harvest year that were public on a date, oldest first."""
+        position, years, public, _, _ = self._arrays
+        return np.flatnonzero((years == harvest_year) & (public <= np.datetime64(as_of)) & (position >= 0))
+
+    def described(self, units: Sequence[str], harvest_year: int, as_of: dt.date) -> Described:
+        """The newest estimates of some units that were public on a date, and where they come from."""
+        found = dict.fromkeys(units, (np.nan, "", "", ""))
+        if self.table is not None and self.table.sizes["estimate"]:
+            position, years, public, kg_ha, month = self._arrays
+            for row in self._public_rows(harvest_year, as_of):
+                unit = str(self.states[position[row]])
+                months = 12 * (int(years[row]) - 1970) + int(month[row]) - 1
+                if unit in found:
+                    reference = str(np.datetime64(months, "M"))
+                    found[unit] = float(kg_ha[row]), self.source, reference, str(public[row])
+        value, *texts = zip(*(found[unit] for unit in units), strict=True)
+        return Described(np.array(value, dtype=np.float64), *(np.array(text, dtype=str) for text in texts))
 
 
 def second_crop_shares(

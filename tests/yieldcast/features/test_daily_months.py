@@ -5,10 +5,9 @@ import datetime as dt
 import numpy as np
 import pytest
 import xarray as xr
-from factories import TINY_NETWORK
 
 import calendars
-from yieldcast.config import DataSettings, parse_settings
+from yieldcast.config import DataSettings, ForecastSettings, parse_settings
 from yieldcast.data import synthetic
 from yieldcast.data.daily import daily_table
 from yieldcast.data.store import Store
@@ -206,14 +205,20 @@ def test_without_daily_weather_the_inputs_are_refused(store, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_network_trains_on_them_and_forecasts(store, tmp_path):
-    from yieldcast.config import read_settings
+def test_a_network_trains_on_them_and_forecasts(store, forecast_settings, tmp_path):
     from yieldcast.forecasting.forecast import forecast
     from yieldcast.training.pipeline import train_run
 
-    file = tmp_path / "tiny.toml"
-    file.write_text(TINY_NETWORK + 'validation = "each_year"\n[data]\ndaily_inputs = ["water_deficit_mm"]\n')
-    run = train_run(store, "soybean", range(2002, 2012), range(1, 7), tmp_path / "run", read_settings(file))
-    assert run.identity.dynamic_names[-1] == "water_deficit_mm"
-    made = forecast(run, store, 2014, dt.date(2013, 9, 1))
+    inputs = forecast_settings.data.model_copy(update={"daily_inputs": ("water_deficit_mm", "dry_days")})
+    method = ForecastSettings(method="network")
+    settings = forecast_settings.model_copy(update={"data": inputs, "forecast": method})
+    run = train_run(store, "soybean", range(2009, 2012), [1, 2, 3], tmp_path / "run", settings)
+    assert run.identity.dynamic_names[-2:] == ("anomaly_water_deficit_mm", "anomaly_dry_days")
+    made = forecast(run, store, 2014, dt.date(2014, 1, 20))
     assert np.isfinite(made.table["yield_kg_ha"].values).all()
+    # other days of a public month give another forecast: the inputs reach it
+    daily = store.daily.copy(deep=True)
+    daily["precipitation_mm"].loc[{"time": "2013-11"}] = np.float32(0.9)
+    changed = Store.write(tmp_path / "changed", store.tables, {}, optional={"daily": daily})
+    other = forecast(run, changed, 2014, dt.date(2014, 1, 20))
+    assert not np.array_equal(other.table["yield_kg_ha"].values, made.table["yield_kg_ha"].values)
