@@ -215,10 +215,10 @@ def test_a_network_trains_on_them_and_forecasts(store, forecast_settings, tmp_pa
     run = train_run(store, "soybean", range(2009, 2012), [1, 2, 3], tmp_path / "run", settings)
     assert run.identity.dynamic_names[-2:] == ("anomaly_water_deficit_mm", "anomaly_dry_days")
     made = forecast(run, store, 2014, dt.date(2014, 1, 20))
-    assert np.isfinite(made.table["yield_kg_ha"].values).all()
+    assert np.isfinite(made["yield_kg_ha"].values).all()
     # other days of a public month give another forecast: the inputs reach it
     daily = store.daily.copy(deep=True)
     daily["precipitation_mm"].loc[{"time": "2013-11"}] = np.float32(0.9)
     changed = Store.write(tmp_path / "changed", store.tables, {}, optional={"daily": daily})
     other = forecast(run, changed, 2014, dt.date(2014, 1, 20))
-    assert not np.array_equal(other.table["yield_kg_ha"].values, made.table["yield_kg_ha"].values)
+    assert not np.array_equal(other["yield_kg_ha"].values, made["yield_kg_ha"].values)
