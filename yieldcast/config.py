@@ -177,7 +177,7 @@ class Settings(_Section):
 
 
 # The settings for forecasts. Where they differ from the paper they were chosen on hindcasts of 2014 to 2018
-# (experiments/results/backtest-soybean.md and -corn.md).
+# (experiments/results/backtest-soybean.md and -corn.md; the method: experiments/results/accuracy.md).
 FORECAST_SETTINGS = Settings(
     network=NetworkSettings(
         lstm_units=(16, 16), static_units=(16, 16), head_units=(16,), l2=1e-3,
@@ -187,8 +187,10 @@ FORECAST_SETTINGS = Settings(
         learning_rate=1e-3, max_epochs=100, patience=8, loss="huber", validation="each_year", season_cuts=0.5
     ),
     data=DataSettings(
-        weather_delay_months=0, weather_delay_days=5, weather_inputs="anomalies", yield_history=True
+        weather_delay_months=0, weather_delay_days=5, weather_inputs="anomalies", yield_history=True,
+        yield_releases="pam",
     ),
+    forecast=ForecastSettings(method="posterior"),
 )  # fmt: skip
 PRESETS = {"paper": Settings(), "forecast": FORECAST_SETTINGS}
 

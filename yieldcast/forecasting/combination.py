@@ -2,9 +2,8 @@
 
 Hindcasts of past harvest years are made for the same day of their year by the same code, each with a water
 response from the other years. They give the share of the network (how far its departure from the expected
-yield was right in years that its members had left out) and the intervals: the quantiles of scaled errors of
-each year, averaged over the years, so that years count and not rows, and moved outwards by part of their
-standard deviation between years.
+yield was right in years that its members had left out) and the intervals (`intervals`). Where the yields
+are too few for hindcasts, the residuals of level and trend give the intervals (`few_years`).
 """
 
 from __future__ import annotations
@@ -12,54 +11,24 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from yieldcast.errors import RunError
 from yieldcast.forecasting.aggregation import Aggregates
-from yieldcast.forecasting.expected import CropEvidence, Expected, same_day
+from yieldcast.forecasting.expected import CropEvidence, Expected
+from yieldcast.forecasting.few_years import check_years, residual_hindcasts
 from yieldcast.forecasting.hindcasts import RawForecasts
+from yieldcast.forecasting.intervals import Hindcast, aggregate_quantiles, error_quantiles, scale
 from yieldcast.forecasting.posterior import gain_factor
+from yieldcast.forecasting.protocol import Name, Protocol
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES, QUANTILES
-from yieldcast.models.sharing import state_mean
 
 Floats = NDArray[np.float64]
 
-FIRST_HINDCAST = 7  # harvest years of yields before the first hindcast
-MOST_HINDCASTS = 12  # newest years that intervals rest on
-LEAST_HINDCASTS = 3
-# Looked at on the forecasts of harvest years 2014-2018, where 0.3 to 0.35 and 0.5 to 1 all cover 85 to 95 %
-# in every year. Outwards: quantiles move by this part of their standard deviation between years, for the
-# coming year is one more year, not the mean year. Scale: part of the municipality's own scatter, the rest is
-# the country's.
-OUTWARDS, SCALE_POWER = 0.3, 0.75
-MEDIAN_SHARE = (
-    0.5  # of the mean of the yearly medians that the median takes over: past biases only partly return
-)
+LEAST_HINDCASTS = 3  # for intervals from hindcasts
 NETWORK_PRIOR_YEARS = 4.0  # years without any use that the network's share is shrunken by
-AGGREGATE_PRIOR_DOF = 6.0  # weight of the other states' variance in a state's, in years
-
-
-@dataclass(frozen=True)
-class Hindcast:
-    """A past year as it would have been forecast.
-
-    Args:
-        year: harvest year.
-        expected: of that year, on the same day.
-        forecast: (municipality,) kg/ha, the network's share included where it has one.
-        truth: (municipality,) kg/ha, NaN = no yield.
-        area: (municipality,) harvested area of that year, ha.
-    """
-
-    year: int
-    expected: Expected
-    forecast: Floats
-    truth: Floats
-    area: Floats
 
 
 @dataclass(frozen=True)
@@ -74,7 +43,9 @@ class Combination:
         gain_factor: of the gains of official estimates.
         aggregates: name -> (quantile,) kg/ha of the country and the states.
         aggregate_mean: name -> kg/ha.
-        years: harvest years of the hindcasts.
+        years: harvest years that the intervals rest on.
+        protocol: see `protocol`; recorded where it is not "forward".
+        intervals: "hindcasts", or "residuals" of level and trend (`few_years`), recorded then.
     """
 
     quantiles: Floats
@@ -85,13 +56,20 @@ class Combination:
     aggregates: dict[str, Floats]
     aggregate_mean: dict[str, float]
     years: tuple[int, ...]
+    protocol: Name = "forward"
+    intervals: Literal["hindcasts", "residuals"] = "hindcasts"
 
     def about(self) -> dict[str, Any]:
         """What a forecast says of its calibration."""
-        return {
+        about: dict[str, Any] = {
             "years": list(self.years), "record_years": len(self.years), "method": "posterior",
             "network_share": round(self.network_share, 3), "gain_factor": round(self.gain_factor, 3),
         }  # fmt: skip
+        if self.protocol != "forward":
+            about["protocol"] = self.protocol
+        if self.intervals != "hindcasts":
+            about["intervals"] = self.intervals
+        return about
 
     def replace(self, aggregates: Aggregates) -> Aggregates:
         """The aggregates with this forecast's quantiles and means."""
@@ -109,38 +87,32 @@ class Combiner:
         codes: (municipality,) codes of the evidence's municipalities, ascending.
         harvest_year: the season.
         as_of: date of the forecast.
+        protocol: "forward", or "leave_year_out" to judge the method, see `protocol`.
+
+    Raises:
+        ConfigError: another protocol.
     """
 
     def __init__(
-        self, evidence: CropEvidence, codes: NDArray[np.int32], harvest_year: int, as_of: dt.date
+        self,
+        evidence: CropEvidence,
+        codes: NDArray[np.int32],
+        harvest_year: int,
+        as_of: dt.date,
+        protocol: Name = "forward",
     ) -> None:
-        self.evidence, self.codes, self.harvest_year, self.as_of = evidence, codes, harvest_year, as_of
-        self.last = min(evidence.last_public_year(as_of), harvest_year - 1)
-
-    @cached_property
-    def first(self) -> int:
-        """First harvest year with a hindcast."""
-        return max(self.evidence.first_year + FIRST_HINDCAST, self.last - MOST_HINDCASTS + 1)
+        self.protocol = Protocol(evidence, harvest_year, as_of, protocol)
+        self.evidence, self.codes = self.protocol.evidence, codes
 
     @cached_property
     def expected(self) -> Expected:
         """Of the season on the date, with the prior gains of official estimates."""
-        return self.evidence.expected(self.harvest_year, self.as_of)
+        return self.protocol.expected(self.protocol.harvest_year)
 
     @cached_property
     def hindcasts(self) -> dict[int, Expected]:
-        """Expected yields of past years on the same day, from the first to the newest public one."""
-        return {year: self._hindcast(year) for year in range(self.first, self.last + 1)}
-
-    def _hindcast(self, year: int) -> Expected:
-        """Of a past year, its water response from the other public years."""
-        evidence, date = self.evidence, same_day(self.as_of, year - self.harvest_year)
-        units = evidence.units(evidence.known_day(self.as_of))
-        whole = [] if units is None else units.whole_years(range(evidence.first_year, self.harvest_year))
-        if year not in whole:
-            return evidence.expected(year, date)
-        others = [other for other in whole if other != year]
-        return evidence.expected(year, date, [t for t in others if t <= self.last], others, units)
+        """Expected yields of the years that teach, on the same day of their year."""
+        return {year: self.protocol.expected(year) for year in self.protocol.hindcast_years}
 
     def gain_factor(self) -> float:
         """See `posterior.gain_factor`, over the hindcasts."""
@@ -158,7 +130,7 @@ class Combiner:
             past: its hindcasts of years that members left out; None to leave the network out.
 
         Raises:
-            RunError: fewer than three years of yields for hindcasts.
+            RunError: fewer than three harvest years of public yields.
         """
         rows = np.searchsorted(self.codes, raw.municipality)
         return self._combine(rows, raw.mean_kg_ha, past)
@@ -170,24 +142,22 @@ class Combiner:
     def _combine(
         self, rows: NDArray[np.intp], network_kg_ha: Floats | None, past: RawForecasts | None
     ) -> Combination:
-        years = range(self.first, self.last + 1)
-        if len(years) < LEAST_HINDCASTS:
-            raise RunError(
-                f"intervals need hindcasts of {LEAST_HINDCASTS} harvest years, received {len(years)}: the "
-                f"yields begin with {self.evidence.first_year} and are public to {self.last}",
-                f"Add earlier yields: {FIRST_HINDCAST} years before the first hindcast.",
-            )
+        check_years(self.evidence, self.protocol.last)
         factor = self.gain_factor()
         hindcasts = {year: one.with_gain(factor) for year, one in self.hindcasts.items()}
         current = self.expected.with_gain(factor)
         share = self._network_share(hindcasts, past)
         checked = [self._checked(year, one, past, share) for year, one in hindcasts.items()]
+        enough = len(checked) >= LEAST_HINDCASTS
+        if not enough:
+            checked = residual_hindcasts(self.evidence, current, self.protocol.harvest_year)
         expected = current.forecast
         network = np.zeros(len(rows))
         if network_kg_ha is not None:
             network = share * (network_kg_ha - expected[rows])
         parts = {
-            "level_trend": current.level_trend[rows],
+            "level": current.level[rows],
+            "trend": current.trend[rows],
             "water_so_far": current.water_so_far[rows],
             "weather_to_come": current.weather_to_come[rows],
             "official": current.official[rows],
@@ -195,13 +165,31 @@ class Combiner:
         }
         middle = np.maximum(sum(parts.values()), 0.0)
         parts["network"] = parts["network"] + middle - sum(parts.values())  # where a sum below 0 was lifted
-        quantiles = middle[:, None] + _scale(current)[rows, None] * error_quantiles(checked)
+        quantiles = middle[:, None] + scale(current.noise_sd)[rows, None] * error_quantiles(checked)
         quantiles = np.maximum(np.maximum.accumulate(quantiles, axis=1), 0.0)
         parts["calibration"] = quantiles[:, QUANTILES.index(0.50)] - middle
         whole = expected.copy()
         whole[rows] = middle
-        aggregates, means = self._aggregates(whole, rows, checked)
-        return Combination(quantiles, middle, parts, share, factor, aggregates, means, tuple(years))
+        means = self._aggregate_means(whole, rows)
+        aggregates = aggregate_quantiles(means, checked, self.evidence.estimates.states, self.evidence.places)
+        return Combination(
+            quantiles, middle, parts, share, factor, aggregates, means, tuple(one.year for one in checked),
+            self.protocol.name, "hindcasts" if enough else "residuals",
+        )  # fmt: skip
+
+    def _aggregate_means(self, whole: Floats, rows: NDArray[np.intp]) -> dict[str, float]:
+        """Area-weighted means of the country and of every state with a row, kg/ha."""
+        names, state, area = self.evidence.estimates.states, self.evidence.places.state, self.expected.area
+        asked = np.zeros(len(self.codes), dtype=bool)
+        asked[rows] = True
+        weight = np.where(asked & np.isfinite(area), area, 0.0)
+        groups = {ALL_MUNICIPALITIES: asked}
+        groups |= {str(names[index]): asked & (state == index) for index in np.unique(state[rows])}
+        means = {}
+        for name, mine in groups.items():
+            own = weight[mine] if weight[mine].sum() > 0 else np.ones(int(mine.sum()))
+            means[name] = float(np.average(whole[mine], weights=own))
+        return means
 
     # --- the network ---
 
@@ -234,70 +222,4 @@ class Combiner:
             forecast[rows] += share * (past.mean_kg_ha[mine] - forecast[rows])
         column = self.evidence.column(year)
         truth, area = self.evidence.yields[:, column], self.evidence.area[:, column]
-        return Hindcast(year, expected, np.maximum(forecast, 0.0), truth, area)
-
-    # --- states and the country ---
-
-    def _aggregates(
-        self, whole: Floats, rows: NDArray[np.intp], checked: list[Hindcast]
-    ) -> tuple[dict[str, Floats], dict[str, float]]:
-        """Quantiles and means of the country and of every state with a row."""
-        places, area = self.evidence.places, self.expected.area
-        asked = np.zeros(len(self.codes), dtype=bool)
-        asked[rows] = True
-        weight = np.where(asked & np.isfinite(area), area, 0.0)
-        names = self.evidence.estimates.states
-        errors = {ALL_MUNICIPALITIES: np.array([_country_error(one) for one in checked])}
-        of_states = np.array([
-            state_mean(np.where(np.isfinite(one.truth), one.truth - one.forecast, np.nan), one.area, places)
-            for one in checked
-        ])  # fmt: skip
-        means, quantiles = {}, {}
-        for index in np.unique(places.state[rows]):
-            errors[str(names[index])] = of_states[:, index]
-        for name in errors:
-            mine = asked if name == ALL_MUNICIPALITIES else asked & (names[places.state] == name)
-            own = weight[mine] if weight[mine].sum() > 0 else np.ones(int(mine.sum()))
-            means[name] = float(np.average(whole[mine], weights=own))
-        relative = {name: error[np.isfinite(error)] / max(means[name], 1.0) for name, error in errors.items()}
-        pooled = np.concatenate([e for name, e in relative.items() if name != ALL_MUNICIPALITIES])
-        common = float(np.median(pooled**2) / stats.chi2.median(1)) if len(pooled) else 0.0
-        for name, error in relative.items():
-            prior = 0.0 if name == ALL_MUNICIPALITIES else AGGREGATE_PRIOR_DOF
-            dof = max(len(error) + prior, 1.0)
-            variance = ((error**2).sum() + prior * common) / dof
-            spread = means[name] * np.sqrt(variance) * stats.t.ppf(QUANTILES, dof)
-            quantiles[name] = np.maximum(means[name] + spread, 0.0)
-        return quantiles, means
-
-
-def _scale(expected: Expected) -> Floats:
-    """(municipality,) kg/ha: scatter of the place, drawn to that of the country."""
-    typical = np.sqrt(np.mean(expected.noise_sd**2))
-    return np.asarray(expected.noise_sd**SCALE_POWER * typical ** (1.0 - SCALE_POWER))
-
-
-def error_quantiles(checked: list[Hindcast]) -> Floats:
-    """(quantile,) of the scaled error of a new year, see the module's docstring.
-
-    Args:
-        checked: hindcasts, three or more.
-    """
-    by_year = []
-    for one in checked:
-        score = (one.truth - one.forecast) / _scale(one.expected)
-        known = np.isfinite(score)
-        if known.sum() > 1:
-            by_year.append(np.quantile(score[known], QUANTILES))
-    found = np.array(by_year)
-    side = np.sign(np.array(QUANTILES) - 0.5)
-    centre = np.where(side == 0, MEDIAN_SHARE, 1.0) * found.mean(axis=0)
-    return np.asarray(centre + OUTWARDS * side * found.std(axis=0, ddof=1))
-
-
-def _country_error(one: Hindcast) -> float:
-    """Area-weighted error of a year over all municipalities with a yield."""
-    known = np.isfinite(one.truth) & (one.area > 0)
-    if not known.any():
-        return np.nan
-    return float(np.average((one.truth - one.forecast)[known], weights=one.area[known]))
+        return Hindcast(year, np.maximum(forecast, 0.0), truth, area, scale(expected.noise_sd))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from yieldcast.features.official_estimates import OfficialEstimates
 from yieldcast.features.water_balance import SeasonWater
 from yieldcast.forecasting.posterior import StatePosterior
-from yieldcast.models.level_trend import LevelTrend, Places, fit_levels, level_trend
+from yieldcast.models.level_trend import LevelTrend, Places, level_trend
 from yieldcast.models.sharing import GROWTH, Sharing, fit_sharing, relative_and_size, state_mean
 from yieldcast.models.water_response import WaterResponse, effect, fit_response
 
@@ -30,7 +30,6 @@ DRY_SHARE = (
 FIRST_HINDCASTS = 6  # years of yields before the first hindcast of level and trend
 RESPONSE_FROM = 4  # years of yields before the first that teaches the water response
 LEAST_DONORS = 2  # seasons that a climatology needs
-RECENT_HALF_LIFE = 2.0
 FAR = np.datetime64("2200-01-01")  # a day after all weather
 
 
@@ -103,6 +102,7 @@ class Expected:
         area: newest public area, ha.
         last_public_year: newest harvest year of municipal yields that was read.
         state: index of the state.
+        level: part of `level_trend`: what the municipality yielded in recent years.
     """
 
     level_trend: Floats
@@ -115,6 +115,12 @@ class Expected:
     area: Floats
     last_public_year: int
     state: Ints
+    level: Floats
+
+    @property
+    def trend(self) -> Floats:
+        """(municipality,) kg/ha by which the yield has grown from its level to the harvest year."""
+        return self.level_trend - self.level
 
     @property
     def official(self) -> Floats:
@@ -168,12 +174,34 @@ class CropEvidence:
     _lines: dict[tuple[object, ...], LevelTrend] = field(default_factory=dict)
     _sharing: dict[int, Sharing] = field(default_factory=dict)
     _units: dict[np.datetime64, WeatherUnits] = field(default_factory=dict)
+    _without: dict[int, CropEvidence] = field(default_factory=dict)
 
     # --- what was public ---
+
+    def without(self, harvest_year: int, as_of: dt.date) -> CropEvidence:
+        """The same without the yields of a harvest year, and without its estimates of days after `as_of`."""
+        if harvest_year not in self._without:
+            yields, area = self.yields.copy(), self.area.copy()
+            if 0 <= self.column(harvest_year) < yields.shape[1]:
+                yields[:, self.column(harvest_year)] = area[:, self.column(harvest_year)] = np.nan
+            self._without[harvest_year] = replace(
+                self, yields=yields, area=area, _lines={}, _sharing={}, _without={}
+            )
+        estimates = self.estimates.without(harvest_year, as_of)
+        return replace(self._without[harvest_year], estimates=estimates)
 
     def column(self, year: int) -> int:
         """Column of a harvest year."""
         return year - self.first_year
+
+    def newest_public_year(self, harvest_year: int, as_of: dt.date) -> int:
+        """Newest harvest year before this one with public yields; the year before the first without any."""
+        last: int = min(
+            self.last_public_year(as_of), harvest_year - 1, self.first_year + self.yields.shape[1] - 1
+        )
+        while last >= self.first_year and not np.isfinite(self.yields[:, self.column(last)]).any():
+            last -= 1
+        return max(last, self.first_year - 1)
 
     def newest_area(self, last_year: int) -> Floats:
         """(municipality,) newest area of the last three public years, ha; NaN without."""
@@ -196,9 +224,13 @@ class CropEvidence:
             self._units[day] = self.water(day)
         return self._units[day]
 
+    def all_units(self) -> WeatherUnits | None:
+        """The water index with all weather of the record, whenever it became public."""
+        return self.units(FAR)
+
     def weather_years(self) -> list[int]:
         """Harvest years from the fifth of the yields on whose seasons are known to their last day."""
-        units = self.units(FAR)
+        units = self.all_units()
         final = self.first_year + self.yields.shape[1]
         return [] if units is None else units.whole_years(range(self.first_year + RESPONSE_FROM, final))
 
@@ -240,7 +272,7 @@ class CropEvidence:
             cleaned: yields to use in place of `yields`, e.g. less the effect of past weather.
             effects: harvest year -> (state,) kg/ha of weather to take out of the estimates of that year.
         """
-        last = min(self.last_public_year(as_of), harvest_year - 1)
+        last = self.newest_public_year(harvest_year, as_of)
         sharing = self.sharing(last)
         newest = self.state_yield(last)
         extension = np.stack(
@@ -254,11 +286,7 @@ class CropEvidence:
         ) if harvest_year - last > 1 else None  # fmt: skip
         yields = self.yields if cleaned is None else cleaned
         found = level_trend(yields, self.first_year, last, harvest_year, self.places, extension)
-        levels = fit_levels(yields, self.first_year, last, self.places)
-        weight = 0.5 ** ((last - levels.years) / RECENT_HALF_LIFE) * np.isfinite(levels.effects)
-        total = weight.sum(axis=1)
-        recent = (weight * np.nan_to_num(levels.effects)).sum(axis=1) / np.where(total > 0, total, 1.0)
-        growth = np.where(total > 0, found.trend - recent, 0.0)[self.places.state]
+        growth = np.nan_to_num(found.trend - found.recent)[self.places.state]
         relative, size = relative_and_size(found.forecast, self.newest_area(last), self.places)
         line = found.forecast + GROWTH * (sharing.b * relative + sharing.c * size) * growth
         return np.maximum(line, 0.0), found, last
@@ -322,7 +350,7 @@ class CropEvidence:
         share = self.sharing(last).shares(relative, size) * lean
         return Expected(
             line, water.effect, np.zeros(len(line)), share, found.noise_sd, water.departure, posterior, area,
-            last, self.places.state,
+            last, self.places.state, found.level + found.recent[self.places.state],
         )  # fmt: skip
 
     def official_factor(self, harvest_year: int, as_of: dt.date) -> Floats:
@@ -330,7 +358,7 @@ class CropEvidence:
 
         Multiplied with five-year means it gives the baseline `official`.
         """
-        last = min(self.last_public_year(as_of), harvest_year - 1)
+        last = self.newest_public_year(harvest_year, as_of)
         window = self.yields[:, max(self.column(last) - 4, 0) : self.column(last) + 1]
         known = np.isfinite(window)
         mean = np.where(known, window, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
@@ -348,10 +376,10 @@ class CropEvidence:
         record: WeatherUnits | None,
     ) -> _Water:
         """The effect of the season's water and of that of past seasons; arguments of `expected`."""
-        last = min(self.last_public_year(as_of), harvest_year - 1)
+        last = self.newest_public_year(harvest_year, as_of)
         nothing = _Water(np.zeros(len(self.yields)), np.zeros(len(self.yields)), None, None)
         season = self.units(self.known_day(as_of))
-        units = record or (season if donors is None else self.units(FAR))
+        units = record or (season if donors is None else self.all_units())
         if season is None or units is None:
             return nothing
         first = self.first_year + RESPONSE_FROM

@@ -13,6 +13,7 @@ from typing import Any
 from yieldcast.data.files import exclusive_lock, make_folder
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError, YieldcastError
+from yieldcast.evaluation.skill import protocol_of
 from yieldcast.operations.bulletins import Bulletin, newest, season_folder, write_bulletin
 from yieldcast.reporting.labels import Lang
 from yieldcast.training.run_directory import Run
@@ -35,6 +36,8 @@ class Job:
         lang: language of the tables, the report and the summary.
         skill: rows of ``yieldcast backtest --json``, shown in the report.
         strict: make no forecast when something could not be fetched.
+        method: of the run's settings, see `config.ForecastSettings`; "posterior" also needs official
+            estimates and daily weather.
     """
 
     store: Path
@@ -46,6 +49,7 @@ class Job:
     lang: Lang = "en"
     skill: Sequence[Mapping[str, Any]] = ()
     strict: bool = False
+    method: str = "network"
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,13 @@ def read_skill(path: Path | None, crop: str) -> list[dict[str, Any]]:
         raise SchemaError(f"{path} is not JSON: {error}", hint) from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "crop" in row for row in rows):
         raise SchemaError(f"{path}: expected a list of rows with a crop, received something else", hint)
-    return [row for row in rows if row["crop"] == crop]
+    mine = [row for row in rows if row["crop"] == crop]
+    if any(protocol_of(row) != "forward" for row in mine):
+        raise SchemaError(
+            f"{path}: expected scores of forecasts, received those of the leave-year-out protocol",
+            "Give a file that `yieldcast backtest --protocol forward --json FILE` wrote.",
+        )
+    return mine
 
 
 def check_date(as_of: dt.date, today: dt.date) -> dt.date:

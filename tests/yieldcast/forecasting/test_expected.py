@@ -9,7 +9,6 @@ import xarray as xr
 from yieldcast.config import FORECAST_SETTINGS
 from yieldcast.data import synthetic
 from yieldcast.data.store import Tables
-from yieldcast.errors import RunError
 from yieldcast.forecasting.combination import Combiner
 from yieldcast.forecasting.evidence import crop_evidence, last_known_day
 from yieldcast.forecasting.expected import same_day
@@ -158,14 +157,6 @@ def test_a_network_that_knows_gets_a_share_and_noise_gets_none(evidence, tables)
         )
     assert shares[0] > 0.4
     assert shares[1] < 0.05
-
-
-def test_too_few_years_are_refused(tables, calendar):
-    few = Tables(tables.static, tables.weather, tables.yields.sel(harvest_year=slice(2008, None)))
-    evidence = crop_evidence(few, "soybean", calendar, FORECAST_SETTINGS)
-    combiner = Combiner(evidence, tables.static["municipality"].values, YEAR, dt.date(2015, 11, 15))
-    with pytest.raises(RunError, match="hindcasts of 3 harvest years, received 0"):
-        combiner.combine(raw(tables), None)
 
 
 def test_the_last_known_day():

@@ -35,11 +35,11 @@ def test_a_run_that_knows_the_season_is_refused(forecast_run):
 
 def test_a_run_trained_on_yields_that_were_not_out_is_refused(forecast_run):
     # PAM of 2013 came out on 1 October 2014, of 2012 on 1 October 2013.
-    leakage.check_leaks(forecast_run, 2015, dt.date(2014, 10, 1))
-    with pytest.raises(LeakageError, match=r"harvest years 2013 \(public: 2013 on 2014-10-01\)") as caught:
+    leakage.check_leaks(forecast_run, 2015, dt.date(2014, 10, 10))
+    with pytest.raises(LeakageError, match=r"harvest years 2013 \(public: 2013 on 2014-10-10\)") as caught:
         leakage.check_leaks(forecast_run, 2015, dt.date(2014, 9, 30))
     assert "up to 2012" in caught.value.hint
-    with pytest.raises(LeakageError, match=r"2012 on 2013-10-01, 2013 on 2014-10-01"):
+    with pytest.raises(LeakageError, match=r"2012 on 2013-10-10, 2013 on 2014-10-10"):
         leakage.check_leaks(forecast_run, 2015, dt.date(2013, 9, 30))
 
 
@@ -47,7 +47,7 @@ def test_a_run_trained_on_weather_that_was_not_out_is_refused(forecast_run):
     # Yields out at once, weather nine months late. The last soybean window, RR's, ends in December 2013: out
     # on 1 October 2014.
     slow = with_data(
-        forecast_run, weather_inputs="values", yields_delay_months=0,
+        forecast_run, weather_inputs="values", yields_delay_months=0, yield_releases="rule",
         weather_delay_months=9, weather_delay_days=0,
     )  # fmt: skip
     with pytest.raises(LeakageError, match=r"weather up to 2013-12, public on 2014-10-01, after 2014-09-30"):
@@ -69,7 +69,7 @@ def from_mato_grosso(forecast_run, tmp_path):
 def test_a_climate_reaches_to_december_of_the_last_training_year(from_mato_grosso):
     # The last window ends in May 2013; the climate of anomalies takes the months to December, out on
     # 6 January 2014. Yields of 2013 are out on the first.
-    run = with_data(from_mato_grosso, yields_delay_months=0)
+    run = with_data(from_mato_grosso, yields_delay_months=0, yield_releases="rule")
     with pytest.raises(LeakageError, match=r"weather up to 2013-12, public on 2014-01-06"):
         leakage.check_leaks(run, 2014, dt.date(2014, 1, 5))
     leakage.check_leaks(run, 2014, dt.date(2014, 1, 6))
@@ -100,7 +100,7 @@ def test_a_year_to_train_on_is_never_refused_later(from_mato_grosso, forecast_st
         date = dt.date(2014, 1, day)
         years = leakage.trainable_years(forecast_store.tables, "soybean", date, settings)
         assert years[-1] == last
-        run = with_data(from_mato_grosso, yields_delay_months=0)
+        run = with_data(from_mato_grosso, yields_delay_months=0, yield_releases="rule")
         run = replace(run, identity=replace(run.identity, train_years=years))
         leakage.check_leaks(run, years[-1] + 1, date)
 
