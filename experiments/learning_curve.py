@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy import SETTINGS
 from results_file import heading, markdown_table, write
 from yieldcast import FORECAST_SETTINGS, Store, train_run
 from yieldcast.cli.terminal import short_errors
@@ -306,12 +305,14 @@ def main() -> None:
     rows, notes = content["rows"], content["notes"]
     if given.synthetic:
         tables = synthetic.country(SEED, PLACES, FIRST_YEAR, YEARS)
-        calendar = calendar_for(SETTINGS.data, tables.static)
-        evidence = crop_evidence(tables, "soybean", calendar, SETTINGS)
+        calendar = calendar_for(FORECAST_SETTINGS.data, tables.static)
+        evidence = crop_evidence(tables, "soybean", calendar, FORECAST_SETTINGS)
         cases = synthetic_cases(evidence, sizes)
     else:
         store, name = Store.open(given.store), f"{given.crop}, 15 March"
-        evidence = evidence_of(store, given.crop, calendar_for(SETTINGS.data, store.static), SETTINGS)
+        evidence = evidence_of(
+            store, given.crop, calendar_for(FORECAST_SETTINGS.data, store.static), FORECAST_SETTINGS
+        )
         cases = store_cases(evidence, name, sizes, [int(year) for year in given.tested.split(",")])
         if given.note:
             notes[name] = given.note.read_text(encoding="utf-8").strip()
