@@ -68,7 +68,7 @@ def forecast(
     """Forecast a season before sowing or while the crop grows, and write a bulletin.
 
     Weather of the months that are public on the date is observed; for later months it comes from scenarios.
-    A bulletin holds CSV, XLSX, GeoPackage, GeoJSON, netCDF and a report that opens in any browser; an
+    A bulletin holds CSV, XLSX, GeoPackage, GeoJSON, JSON, netCDF and a report that opens in any browser; an
     earlier bulletin is never overwritten. A run that was trained on yields published after the date is
     refused (exit code 5).
 

@@ -21,8 +21,8 @@ PARTS = {
     "water_so_far": "water balance of the season's known days",
     "weather_to_come": "departure of the coming weather from the usual",
     "official": "official state estimate",
-    "network": "network, as far as its hindcasts add to the rest",
     "trees": "boosted trees, as far as their hindcasts add to the rest",
+    "network": "network, as far as its hindcasts add to the rest",
     "calibration": "median error of hindcasts, in part",
 }
 CALIBRATION, REMAINDER = "calibration", "remainder"

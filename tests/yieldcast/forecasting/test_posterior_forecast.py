@@ -14,7 +14,7 @@ from yieldcast.data.estimates import estimates_table
 from yieldcast.data.store import Store
 from yieldcast.forecasting.evidence import days_of_months
 from yieldcast.forecasting.forecast import ForecastPlan, forecast
-from yieldcast.forecasting.table import PARTS, Forecast, read_forecast, write_forecast
+from yieldcast.forecasting.table import Forecast, read_forecast, write_forecast
 from yieldcast.training.pipeline import train_run
 
 pytestmark = pytest.mark.slow  # trains five members and makes eight forecasts with their hindcasts
@@ -63,8 +63,14 @@ def test_the_forecast_shows_its_parts_and_is_kept_on_disk(made, tmp_path):
     _, whole, run = made
     found = forecast(run, whole, YEAR, DATE)
     assert isinstance(found, Forecast)
-    parts = sum(found[f"part_{name}_kg_ha"].values for name in PARTS)
+    parts = found.parts.sum("part").values
     np.testing.assert_allclose(parts, found["yield_kg_ha"].sel(quantile=0.5).values, atol=0.01)
+    total = found.aggregate_parts.sum("part").values
+    np.testing.assert_allclose(total, found["aggregate_yield_kg_ha"].sel(quantile=0.5).values, atol=0.01)
+    known = np.isfinite(found["aggregate_official_kg_ha"].values)
+    assert known.any()
+    assert found["official_reference"].values.tolist() == [f"{YEAR}-02" if one else "" for one in known]
+    assert found["official_public_from"].values.tolist()[0] == ""
     assert float(abs(found["part_official_kg_ha"]).max()) > 0
     assert float(abs(found["part_water_so_far_kg_ha"]).max()) > 0
     assert json.loads(found.attrs["calibration"])["method"] == "posterior"
@@ -108,9 +114,8 @@ def test_the_response_network_takes_the_place_of_the_dual_path(made, forecast_se
     other = train_run(plain, "soybean", run.identity.train_years, range(1, 6), tmp_path / "run", settings)
     assert other.run_id() != run.run_id()
     dual, response = (forecast(one, plain, YEAR, DATE) for one in (run, other))
-    shared = [f"part_{name}_kg_ha" for name in PARTS if name not in ("network", "calibration")]
-    for name in shared:
-        np.testing.assert_array_equal(dual[name].values, response[name].values)
-    parts = sum(response[f"part_{name}_kg_ha"].values for name in PARTS)
+    shared = dual.parts.drop_sel(part=["network", "calibration"])
+    assert shared.equals(response.parts.drop_sel(part=["network", "calibration"]))
+    parts = response.parts.sum("part").values
     np.testing.assert_allclose(parts, response["yield_kg_ha"].sel(quantile=0.5).values, atol=0.01)
     assert not np.array_equal(dual["part_network_kg_ha"].values, response["part_network_kg_ha"].values)
