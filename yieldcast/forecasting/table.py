@@ -52,9 +52,11 @@ PARTS = {
     "water_so_far": "water balance of the season's known days",
     "weather_to_come": "departure of the coming weather from the usual",
     "official": "official state estimate",
+    "trees": "boosted trees, as far as hindcasts show their use",
     "network": "network, as far as its hindcasts add to the rest",
     "calibration": "median error of hindcasts, in part",
 }
+_LATER_PARTS = ("trees",)  # forecasts made before they existed have none of these
 _PART_ARRAYS: dict[str, tuple[tuple[str, ...], str, str, tuple[float, float], bool]] = {
     f"part_{name}_kg_ha": (_MUNICIPALITY, "float32", KG_HA, (-500_000, 500_000), False) for name in PARTS
 }
@@ -171,6 +173,8 @@ def check_forecast(ds: AnyDataset) -> AnyDataset:
             f"{_TABLE}: expected the aggregates {ALL_MUNICIPALITIES!r}, then states, received {aggregates}"
         )
     parts = _PART_ARRAYS if any(name in ds for name in _PART_ARRAYS) else {}
+    earlier = [f"part_{name}_kg_ha" for name in _LATER_PARTS]
+    parts = {name: array for name, array in parts.items() if name in ds or name not in earlier}
     arrays = {**ARRAYS, **parts}
     schema.check_names(ds, _TABLE, tuple(arrays), ())
     for name, (dims, dtype, units, (low, high), gaps) in arrays.items():
