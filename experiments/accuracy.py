@@ -1,16 +1,16 @@
 """What each ingredient of a forecast is worth on past harvest years, by date, level and protocol.
 
-For every date the baseline `level_trend` is made, then the water balance and the official estimates are
-added, each from the data public on that date. The network has no part in it: `yieldcast backtest` scores the
-forecast with its network. Protocols: ``forward`` (everything from what was public) and ``leave_year_out``
-(the water response and the climatology from all other years; level, trend and estimates from what was
-public).
+For every date the baseline `level_trend` is made, then the water balance, the official estimates
+(`posterior`) and the boosted trees (`posterior+trees`) are added, each from the data public on that date. The
+network has no part in it: `yieldcast backtest` scores the forecast with its network. Protocols: ``forward``
+and ``leave_year_out``, see `yieldcast.forecasting.protocol`.
 
     python experiments/accuracy.py --store STORE --crop soybean --crop corn \\
         --note experiments/results/accuracy-data.txt
 
 The store needs yields and official estimates and, better, daily weather. Writes accuracy.json (a row per
-crop, level, protocol, date, harvest year and model) and accuracy.md.
+crop, level, protocol, date, harvest year and model) and accuracy.md. With `--keep FOLDER` an interrupted run
+goes on where it was.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from yieldcast.features.season_dates import calendar_for
 from yieldcast.forecasting.combination import Combination, Combiner
 from yieldcast.forecasting.evidence import evidence_of
 from yieldcast.forecasting.expected import CropEvidence
+from yieldcast.forecasting.protocol import Name
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES, QUANTILES
 from yieldcast.models.sharing import state_mean
 
@@ -45,12 +46,12 @@ SETTINGS = FORECAST_SETTINGS.model_copy(
 )
 # Months of the harvest year, October of the year before first; forecasts are made on the 15th.
 MONTHS = ((-1, 10), (0, 1), (0, 2), (0, 3), (0, 4), (0, 6))
-YEARS = {"forward": range(2014, 2019), "leave_year_out": range(2011, 2019)}
+YEARS: dict[Name, range] = {"forward": range(2014, 2019), "leave_year_out": range(2011, 2019)}
 DROUGHT = 2012  # shown alone: the only southern drought in the daily weather
-STEPS = ("mean_5y_public", "official", "level_trend", "level_trend+water", "posterior")
+WHOLE = "posterior+trees"  # the forecast without its network; the only model with intervals
 
 
-def cases(crop: str) -> list[tuple[str, str, int, dt.date]]:
+def cases(crop: str) -> list[tuple[str, Name, int, dt.date]]:
     """Crop, protocol, harvest year and date of every forecast."""
     return [
         (crop, protocol, year, dt.date(year + before, month, 15))
@@ -61,28 +62,24 @@ def cases(crop: str) -> list[tuple[str, str, int, dt.date]]:
 
 
 def forecasts(
-    evidence: CropEvidence, codes: NDArray[np.int32], protocol: str, year: int, date: dt.date
-) -> tuple[dict[str, Floats], Combination | None, dict[str, Floats]]:
-    """Yields by model (municipality,), the calibrated forecast (forward only), and state yields by model."""
-    combiner = Combiner(evidence, codes, year, date)
+    combiner: Combiner, year: int, date: dt.date
+) -> tuple[dict[str, Floats], Combination, dict[str, Floats]]:
+    """Yields by model (municipality,), the calibrated forecast, and state yields by model."""
+    evidence = combiner.evidence
     line, _, last = evidence.expected_line(year, date)
-    if protocol == "forward":
-        found = combiner.without_network()
-        expected = combiner.expected.with_gain(found.gain_factor)
-    else:
-        others = [other for other in evidence.weather_years() if other != year]
-        expected, found = evidence.expected(year, date, others, others), None
+    found, plain, whole = combiner.without_network(), combiner.without_trees, combiner.expected
     mean = five_year_mean(evidence, last)
     models = {
         "mean_5y_public": mean,
         "official": mean * evidence.official_factor(year, date),
         "level_trend": line,
-        "level_trend+water": expected.level_trend + expected.water_so_far + expected.weather_to_come,
-        "posterior": expected.forecast,
+        "level_trend+water": plain.without_official,
+        "posterior": plain.forecast,
+        WHOLE: whole.forecast,
     }
     area = evidence.newest_area(last)
     states = {name: state_mean(values, area, evidence.places) for name, values in models.items()}
-    states["posterior"] = expected.posterior.mean
+    states |= {"posterior": plain.posterior.mean, WHOLE: whole.posterior.mean}
     states["official_estimate"] = evidence.estimates.newest(year, date).yield_kg_ha
     return models, found, states
 
@@ -101,8 +98,9 @@ def five_year_mean(evidence: CropEvidence, last: int) -> Floats:
 
 
 def scores(
-    about: dict[str, Any], forecast: Floats, truth: Floats, area: Floats, quantiles: Floats | None = None
-) -> dict[str, Any]:
+    about: dict[str, Any], forecast: Floats, truth: Floats, area: Floats, quantiles: Floats | None = None,
+    scatter: Floats | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """A row of accuracy.json; what does not exist for a model is None."""
     error = forecast - truth
     weight = np.where(np.isfinite(area), area, 0.0)
@@ -110,32 +108,36 @@ def scores(
         **about, "n": len(truth), "rmse": float(np.sqrt(np.mean(error**2))),
         "rmse_area_weighted": float(np.sqrt(np.average(error**2, weights=weight))) if weight.sum() else None,
         "bias": float(error.mean()), "below_median": None, "coverage_90": None, "width_90": None,
-        "crps": None,
+        "crps": None, "coverage_90_by_scatter": None,
     }  # fmt: skip
     if quantiles is not None:
         low, median, high = (quantiles[:, QUANTILES.index(level)] for level in (0.05, 0.50, 0.95))
+        inside = (truth >= low) & (truth <= high)
         row |= {
-            "below_median": float((truth < median).mean()),
-            "coverage_90": float(((truth >= low) & (truth <= high)).mean()),
+            "below_median": float((truth < median).mean()), "coverage_90": float(inside.mean()),
             "width_90": float((high - low).mean()), "crps": float(crps(quantiles, truth).mean()),
         }  # fmt: skip
+        if scatter is not None:
+            thirds = np.array_split(np.argsort(scatter, kind="stable"), 3)
+            row["coverage_90_by_scatter"] = [float(inside[third].mean()) for third in thirds]
     return row
 
 
 def rows_of(
-    evidence: CropEvidence, codes: NDArray[np.int32], case: tuple[str, str, int, dt.date]
+    evidence: CropEvidence, codes: NDArray[np.int32], case: tuple[str, Name, int, dt.date]
 ) -> Iterator[dict[str, Any]]:
     """All rows of one forecast: municipalities, states, country."""
     crop, protocol, year, date = case
-    models, found, states = forecasts(evidence, codes, protocol, year, date)
+    combiner = Combiner(evidence, codes, year, date, protocol)
+    models, found, states = forecasts(combiner, year, date)
     column = evidence.column(year)
     truth, area = evidence.yields[:, column], evidence.area[:, column]
     known = np.isfinite(truth)
     about = {"crop": crop, "protocol": protocol, "as_of": date.isoformat(), "harvest_year": year}
     for name, values in models.items():
-        spread = found.quantiles[known] if found is not None and name == "posterior" else None
         head = {**about, "level": "municipality", "model": name}
-        yield scores(head, values[known], truth[known], area[known], spread)
+        spread = (found.quantiles[known], combiner.expected.noise_sd[known]) if name == WHOLE else ()
+        yield scores(head, values[known], truth[known], area[known], *spread)
     of_state = state_mean(truth, area, evidence.places)
     size = evidence.places.total(np.where(known & np.isfinite(area), area, 0.0))
     for name, values in states.items():
@@ -147,10 +149,22 @@ def rows_of(
         if grown.any() and np.isfinite(values[grown]).all():
             head = {**about, "level": "country", "model": name}
             whole, country = (np.average(x[grown], weights=size[grown]) for x in (values, of_state))
-            spread = None
-            if found is not None and name == "posterior":
-                spread = found.aggregates[ALL_MUNICIPALITIES][None]
-            yield scores(head, np.array([whole]), np.array([country]), np.ones(1), spread)
+            quantiles = found.aggregates[ALL_MUNICIPALITIES][None] if name == WHOLE else None
+            yield scores(head, np.array([whole]), np.array([country]), np.ones(1), quantiles)
+
+
+def kept_rows(
+    folder: Path | None, evidence: CropEvidence, codes: NDArray[np.int32],
+    case: tuple[str, Name, int, dt.date],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """`rows_of`, read from the folder where a run before has written them."""
+    if folder is None:
+        return list(rows_of(evidence, codes, case))
+    file = folder / ("-".join(map(str, case)) + ".json")
+    if not file.is_file():
+        atomic_text(file, json.dumps(list(rows_of(evidence, codes, case)), allow_nan=False))
+    rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return rows
 
 
 def table(rows: Sequence[dict[str, Any]], crop: str, level: str, protocol: str, score: str) -> str:
@@ -169,20 +183,25 @@ def drought_table(rows: Sequence[dict[str, Any]], crop: str) -> str:
     return markdown_table(["model", *_month_names()], _lines(mine, "rmse"))
 
 
-def interval_table(rows: Sequence[dict[str, Any]], crop: str) -> str:
-    """Coverage by year, width and share below the median of the 90 % interval, a row per date."""
+def interval_table(rows: Sequence[dict[str, Any]], crop: str, protocol: Name) -> str:
+    """Coverage by year and by third of scatter, width and share below the median, a row per date."""
     lines = []
     for (_, month), name in zip(MONTHS, _month_names(), strict=True):
         mine = [
             r for r in rows
-            if r["crop"] == crop and r["level"] == "municipality" and r["coverage_90"] is not None
+            if (r["crop"], r["level"], r["protocol"], r["model"]) == (crop, "municipality", protocol, WHOLE)
             and int(r["as_of"][5:7]) == month
         ]  # fmt: skip
         covered = " / ".join(f"{100 * r['coverage_90']:.0f}" for r in mine)
+        thirds = np.mean([r["coverage_90_by_scatter"] for r in mine], axis=0)
+        by_scatter = " / ".join(f"{100 * third:.0f}" for third in thirds)
         width, below = (np.mean([r[key] for r in mine]) for key in ("width_90", "below_median"))
-        lines.append([name, covered, f"{width:.0f}", f"{100 * below:.0f}"])
-    years = YEARS["forward"]
-    heads = ["as of", f"covered, % ({years[0]} to {years[-1]})", "mean width, kg/ha", "below the median, %"]
+        lines.append([name, covered, by_scatter, f"{width:.0f}", f"{100 * below:.0f}"])
+    years = YEARS[protocol]
+    heads = [
+        "as of", f"covered, % ({years[0]} to {years[-1]})", "by third of scatter (low to high), %",
+        "mean width, kg/ha", "below the median, %",
+    ]  # fmt: skip
     return markdown_table(heads, lines)
 
 
@@ -220,8 +239,10 @@ def document(given: argparse.Namespace, rows: Sequence[dict[str, Any]]) -> list[
             drought_table(rows, crop),
             f"## {crop}, states, {forward}: RMSE weighted by area",
             table(rows, crop, "state", "forward", "rmse_area_weighted"),
-            f"## {crop}, 90 % intervals of the posterior, {forward}",
-            interval_table(rows, crop),
+            f"## {crop}, municipalities, 90 % intervals of {WHOLE}, {forward}",
+            interval_table(rows, crop, "forward"),
+            f"## {crop}, municipalities, 90 % intervals of {WHOLE}, {left_out}",
+            interval_table(rows, crop, "leave_year_out"),
         ]
     return parts
 
@@ -233,16 +254,19 @@ def main() -> None:
     add("--store", type=Path, required=True)
     add("--crop", action="append", required=True, help="may be given several times")
     add("--note", type=Path, required=True, help="text file: what a reader must know of the data")
+    add("--keep", type=Path, help="folder for the rows of each forecast")
     add("--write", type=Path, default=Path("experiments/results"))
     given = parser.parse_args()
     store = Store.open(given.store)
     codes = store.static["municipality"].values
     calendar = calendar_for(SETTINGS.data, store.static)
     rows: list[dict[str, Any]] = []
+    if given.keep is not None:
+        make_folder(given.keep)
     for crop in given.crop:
         evidence = evidence_of(store, crop, calendar, SETTINGS)
         for case in track(cases(crop), description=crop):
-            rows += rows_of(evidence, codes, case)
+            rows += kept_rows(given.keep, evidence, codes, case)
     make_folder(given.write)
     atomic_text(given.write / "accuracy.json", json.dumps(rows, indent=1, allow_nan=False) + "\n")
     print(f"written: {write(given.write / 'accuracy.md', document(given, rows))}")

@@ -188,7 +188,7 @@ class Combiner:
         }
         middle = np.maximum(sum(parts.values()), 0.0)
         parts["network"] = parts["network"] + middle - sum(parts.values())  # where a sum below 0 was lifted
-        quantiles = middle[:, None] + scale(current.noise_sd)[rows, None] * error_quantiles(checked)
+        quantiles = middle[:, None] + scale(current)[rows, None] * error_quantiles(checked)
         quantiles = np.maximum(np.maximum.accumulate(quantiles, axis=1), 0.0)
         parts["calibration"] = quantiles[:, QUANTILES.index(0.50)] - middle
         whole = expected.copy()
@@ -245,4 +245,4 @@ class Combiner:
             forecast[rows] += share * (past.mean_kg_ha[mine] - forecast[rows])
         column = self.evidence.column(year)
         truth, area = self.evidence.yields[:, column], self.evidence.area[:, column]
-        return Hindcast(year, np.maximum(forecast, 0.0), truth, area, scale(expected.noise_sd))
+        return Hindcast(year, np.maximum(forecast, 0.0), truth, area, scale(expected))
