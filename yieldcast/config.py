@@ -24,6 +24,10 @@ from yieldcast.publication import PAM_RELEASES, Publication
 
 Units = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1, max_length=8)]
 
+DailyInput = Literal[
+    "water_deficit_mm", "water_ratio", "dry_days", "heat_degC_day", "vpd_kPa", "radiation_MJ_m2"
+]
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +58,13 @@ class NetworkSettings(_Section):
     scaling: Literal["range", "deviation"] = "range"
     # What the network predicts: the yield (the paper), or its departure from the history baseline.
     target: Literal["yield", "departure"] = "yield"
+    # "dual_path": the network's part of a posterior forecast is that of the run's members. "response": that
+    # of members in the response form (yieldcast.models.response_network), trained when the forecast is made.
+    form: Literal["dual_path", "response"] = "dual_path"
+
+    @model_serializer(mode="wrap")
+    def _without_default_form(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_defaults(handler(self), {"form": "dual_path"})
 
 
 class TrainingSettings(_Section):
@@ -91,10 +102,23 @@ class DataSettings(_Section):
     yield_history: bool = False  # whether the municipality's published yields are static inputs
     # "rule": the delay above; "pam": the days on which IBGE released PAM (`publication.PAM_RELEASES`).
     yield_releases: Literal["rule", "pam"] = "rule"
+    # Monthly variables from daily weather, inputs of the network beside temperature, rain and degree days
+    # (`features.daily_months`).
+    daily_inputs: tuple[DailyInput, ...] = ()
 
     @model_serializer(mode="wrap")
-    def _without_default_releases(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_defaults(handler(self), {"yield_releases": "rule"})
+    def _without_younger_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content = _without_defaults(handler(self), {"yield_releases": "rule"})
+        if not content["daily_inputs"]:
+            del content["daily_inputs"]
+        return content
+
+    @field_validator("daily_inputs", mode="after")
+    @classmethod
+    def _each_once(cls, names: tuple[DailyInput, ...]) -> tuple[DailyInput, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError(f"expected each input once, received {list(names)}")
+        return names
 
     @field_validator("months", "degree_days", mode="after")
     @classmethod
@@ -160,6 +184,12 @@ class Settings(_Section):
     def _departure_needs_history(self) -> Settings:
         if self.network.target == "departure" and not self.data.yield_history:
             raise ValueError('network.target = "departure" needs data.yield_history = true')
+        return self
+
+    @model_validator(mode="after")
+    def _response_needs_posterior(self) -> Settings:
+        if self.network.form == "response" and self.forecast.method != "posterior":
+            raise ValueError('network.form = "response" needs forecast.method = "posterior"')
         return self
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -62,6 +63,13 @@ SkillOption = Annotated[
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write the scores to this file.")
 ]
+
+
+class ProtocolChoice(StrEnum):
+    """What a backtest lets a forecast know, see `yieldcast.forecasting.protocol`."""
+
+    forward = "forward"
+    leave_year_out = "leave-year-out"
 
 
 def check_json_folder(file: Path | None) -> None:
@@ -124,6 +132,39 @@ def parse_leads(text: str, option: str) -> tuple[int, ...] | None:
     if not leads:
         raise ConfigError(f"{option}: {text!r} is an empty range", "Put the smaller number first.")
     return tuple(sorted(leads))
+
+
+def parse_dates(text: str | None, option: str) -> tuple[tuple[int, int], ...] | None:
+    """Months and days from "10-15,01-15,06-15"; None stays None.
+
+    Args:
+        text: what was typed.
+        option: name of the option, for the error message.
+
+    Raises:
+        ConfigError: any other text, two dates in the same month, or more than a year of them.
+    """
+    if text is None:
+        return None
+    dates = []
+    for part in text.split(","):
+        try:
+            day = dt.datetime.strptime(f"2001-{part.strip()}", "%Y-%m-%d")  # 2001: no 29 February
+        except ValueError:
+            raise ConfigError(
+                f"{option}: expected months and days such as 10-15,01-15,06-15; received {text!r}",
+                "Give MM-DD in order of time; the year follows from the season.",
+            ) from None
+        dates.append((day.month, day.day))
+    turns = sum(later <= earlier for earlier, later in pairwise(dates))
+    over_a_year = turns > 1 or (turns == 1 and dates[-1] >= dates[0])
+    if len({month for month, _ in dates}) < len(dates) or over_a_year:
+        raise ConfigError(
+            f"{option}: expected dates of different months, in order of time, within a year; received "
+            f"{text!r}",
+            "For example 10-15,01-15,03-15: October of the year before, January and March.",
+        )
+    return tuple(dates)
 
 
 def parse_date(text: str | None, option: str) -> dt.date | None:

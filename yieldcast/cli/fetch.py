@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace as with_changes
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from yieldcast.cli.arguments import parse_months, parse_years
+from yieldcast.cli.executors import dask_executor
 from yieldcast.cli.terminal import console, exit_during_fetch
 from yieldcast.errors import ConfigError, FetchError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from data_fetchers.fetching.order import FetchOrder
 
 
@@ -95,7 +92,8 @@ def fetch(
         bool | None,
         typer.Option(
             "--daily/--no-daily",
-            help="Keep the days of the weather too; default for nasa-power, not available for the others.",
+            help="Fetch the days of the weather too, with radiation, dew point and wind; default: yes, "
+            "unless the store's days come from elsewhere.",
         ),
     ] = None,
     where: Annotated[
@@ -157,7 +155,7 @@ def fetch(
     order = with_changes(
         _order(what, years, crops, states, starts, today),
         weather=weather_source.value, where=where.value, soil=soilgrids.value,
-        daily=weather_source is WeatherSource.nasa_power if daily is None else daily,
+        daily=daily,
         soil_resolution=soil_resolution.value, soil_folder=str(soil_folder or ""),
         patience_s=patience * 3600, partial=partial, replace=replace,
     )  # fmt: skip
@@ -165,7 +163,7 @@ def fetch(
         return show_plan(order, store, today, screen)
     retry = Retry(tries=tries, first_s=retry_wait, longest_s=max(retry_wait, 120.0))
     try:
-        with _executor(dask) as executor, fetch_progress(screen) as progress:
+        with dask_executor(dask) as executor, fetch_progress(screen) as progress:
             report = run(order, store, executor=executor, retry=retry, progress=progress, today=today)
     except KeyboardInterrupt:
         exit_during_fetch(screen)
@@ -236,24 +234,3 @@ def _list(text: str | None, case: Any) -> tuple[str, ...] | None:
         tuple(dict.fromkeys(case(item.strip()) for item in text.split(",") if item.strip())) if text else ()
     )
     return items or None
-
-
-@contextmanager
-def _executor(address: str | None) -> Iterator[Executor | None]:
-    if address is None:
-        yield None
-        return
-    try:
-        import distributed
-    except ImportError:
-        raise ConfigError(
-            "--dask: Dask's distributed is not installed", "pip install 'yieldcast[scale]'"
-        ) from None
-    try:
-        client: Any = cast(Any, distributed).Client(address, timeout="5s")
-    except (OSError, TimeoutError, ValueError) as error:
-        raise ConfigError(
-            f"--dask: no scheduler at {address} ({type(error).__name__})", "For example tcp://host:8786."
-        ) from error
-    with client:
-        yield client.get_executor()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -16,11 +16,13 @@ from yieldcast.cli.arguments import (
     LanguageOption,
     Method,
     MethodOption,
+    ProtocolChoice,
     RunArgument,
     SkillOption,
     StoreOption,
     check_json_folder,
     parse_date,
+    parse_dates,
     parse_leads,
     parse_years,
 )
@@ -29,6 +31,8 @@ from yieldcast.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from yieldcast.evaluation.backtest import BacktestResult
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -107,6 +111,21 @@ def backtest(
         str,
         typer.Option(help="Lead times in months before the end of harvest: all, or e.g. 0,3,6 or 0:9."),
     ] = "all",
+    dates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MM-DD,...",
+            help="Days of the forecasts in order of time instead of --leads, e.g. 10-15,01-15,02-15,06-15.",
+        ),
+    ] = None,
+    protocol: Annotated[
+        ProtocolChoice,
+        typer.Option(
+            help="forward: everything as it was public on the date. leave-year-out: water response, trees, "
+            "weights and network are taught by all other years, later ones too; only level, trend and "
+            "estimates are as public on the date. It judges a method and is labelled in every output."
+        ),
+    ] = ProtocolChoice.forward,
     file: JsonOption = None,
     out: Annotated[
         Path | None,
@@ -116,23 +135,38 @@ def backtest(
             "backtest-CROP.",
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=999, help="Members of each run.")] = 30,
+    seeds: Annotated[
+        int, typer.Option(min=0, max=999, help="Members of each run; 0: forecasts without a network.")
+    ] = 30,
     scenarios: MethodOption = Method.climatology,
     config: Annotated[
         Path | None, typer.Option(metavar="TOML", help="Settings file; without one, the preset forecast.")
     ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that train and score side by side.")] = 1,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Train and score on a Dask cluster; all its workers must see the store and --out.",
+        ),
+    ] = None,
 ) -> None:
-    """Measure the skill of forecasts of past seasons by lead time, next to the baselines.
+    """Measure the skill of forecasts of past seasons, next to the baselines, at three levels.
 
     For each test year a run is trained on what was public then, and a forecast is made and scored for each
-    month. No forecast uses data from after its date. A backtest that was stopped is continued by the same
+    date. No forecast uses data from after its date. A backtest that was stopped is continued by the same
     command: runs and scores are kept.
+
+    accuracy.json in the folder has a row for each date, level (municipality, state, country) and model: the
+    forecast, every baseline, every ingredient.
 
     Example:
 
         yieldcast backtest --store STORE --crop soybean --test-years 2014:2018 --json skill.json
     """
+    from yieldcast.cli.executors import chosen_executor
     from yieldcast.cli.progress import counting_progress, training_progress
+    from yieldcast.cli.views.accuracy import accuracy_view
     from yieldcast.cli.views.forecast import skill_view, states_view
     from yieldcast.config import read_settings
     from yieldcast.data.store import Store
@@ -149,32 +183,37 @@ def backtest(
     folder = out or Path(f"backtest-{crop}")
     test = Backtest(
         Store.open(store), crop, tuple(parse_years(test_years, "--test-years")), folder, settings, seeds,
-        scenarios.value, parse_leads(leads, "--leads"),
+        scenarios.value, parse_leads(leads, "--leads"), parse_dates(dates, "--dates"),
+        cast(Any, protocol.value.replace("-", "_")),
     )  # fmt: skip
     test.check()
-    load_tensorflow()
-    with counting_progress("backtest, forecasts", screen) as progress:
+    if seeds:
+        load_tensorflow()
+    with (
+        chosen_executor(workers, dask) as executor,
+        counting_progress("backtest, forecasts", screen) as progress,
+    ):
         result = run_backtest(
-            test, progress=progress,
+            test, progress=progress, executor=executor,
             training=lambda label: training_progress(settings.training.max_epochs, screen, label),
         )  # fmt: skip
     screen.print(skill_view(result.rows, result.synthetic))
     screen.print(states_view(result.by_state, result.synthetic))
+    screen.print(accuracy_view(result.accuracy, result.synthetic))
     written = write_results(result, folder, file)
-    figure = _figure(result.rows, folder, crop, result.synthetic, screen)
-    for path in [*written, *figure]:
+    for path in [*written, *_figure(result, folder, crop, screen)]:
         screen.print(f"written: {path}")
 
 
-def _figure(
-    rows: list[dict[str, Any]], folder: Path, crop: str, synthetic: bool, screen: Console
-) -> list[Path]:
+def _figure(result: BacktestResult, folder: Path, crop: str, screen: Console) -> list[Path]:
     """The plot of skill by lead, where matplotlib, which is an extra, is installed."""
+    from yieldcast.evaluation.backtest import file_mark
     from yieldcast.reporting.figures import skill_png
 
-    name = f"{'synthetic-' if synthetic else ''}skill-by-lead.png"
+    title = f"{'Synthetic ' if result.synthetic else ''}{crop}: skill by lead"
+    title += "" if result.protocol == "forward" else ", leave-year-out"
     try:
-        return [skill_png(folder / name, rows, f"{'Synthetic ' if synthetic else ''}{crop}: skill by lead")]
+        return [skill_png(folder / f"{file_mark(result)}skill-by-lead.png", result.rows, title)]
     except ConfigError as error:
         screen.print(f"no plot: {error} ({error.hint})")
         return []

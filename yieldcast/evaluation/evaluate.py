@@ -14,10 +14,13 @@ import numpy.typing as npt
 from yieldcast.data.files import atomic_text
 from yieldcast.data.store import Store, is_synthetic
 from yieldcast.errors import RunError
+from yieldcast.evaluation.public_lines import line_baselines
 from yieldcast.evaluation.scores import Evaluation, evaluate, evaluate_years
 from yieldcast.features import splits, yield_history
+from yieldcast.features.daily_months import network_tables
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.source import build_samples, known_at_window_end
+from yieldcast.forecasting.evidence import evidence_of
 from yieldcast.models.baselines import Baseline, all_baselines
 from yieldcast.training.run_directory import Run
 
@@ -78,7 +81,7 @@ def evaluate_run(
     if not seeds:
         raise RunError(f"{run.path} has no finished member", "Start the same yieldcast train again.")
     splits.check_order(identity.train_years, test_years)
-    tables, calendar = store.tables, run.calendar()
+    tables, calendar = network_tables(store, run.settings.data), run.calendar()
     names = identity.static_names
     rows, dropped = build_samples(
         tables, calendar, identity.crop, test_years, settings, as_of=as_of, static_names=names,
@@ -99,6 +102,10 @@ def evaluate_run(
     baselines = all_baselines(
         train, test, tables.yields, states, identity.crop, settings.publication(), as_of, dated
     )
+    days = test.window_end if as_of is None else np.full(len(test), np.datetime64(as_of))
+    evidence = evidence_of(store, identity.crop, calendar, run.settings)
+    codes = tables.static["municipality"].values
+    baselines |= line_baselines(evidence, codes, test, days, baselines["mean_5y_public"])
     scores = evaluate(identity.crop, identity.train_years, members, rows, baselines, seeds)
     notes = [f"{reason.rows} rows left out: {reason.reason}" for reason in dropped]
     notes = [*_notes(run, store, rows, as_of), *notes]

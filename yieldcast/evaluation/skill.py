@@ -19,7 +19,8 @@ from yieldcast.errors import SchemaError
 from yieldcast.evaluation.metrics import Floats, covered_90, crps, finite_or_none, score
 from yieldcast.forecasting.table import QUANTILES
 
-FORECAST_MODEL, CLIMATOLOGY = "forecast", "climatology"  # names in the rows; other names are baselines
+# Names in the rows; other names are baselines.
+FORECAST_MODEL, CLIMATOLOGY, LEVEL_TREND = "forecast", "climatology", "level_trend"
 _NEEDED = {"crop", "harvest_year", "lead_months", "model", "n"}
 
 
@@ -120,8 +121,14 @@ def pool_by_lead(rows: Iterable[Mapping[str, Any]], crop: str) -> list[dict[str,
         worst_year. A score that is missing in any year is None.
 
     Raises:
-        SchemaError: a row without crop, harvest_year, lead_months, model or n.
+        SchemaError: a row without crop, harvest_year, lead_months, model or n, or rows of both protocols.
     """
+    rows = list(rows)
+    if len(protocols := {protocol_of(row) for row in rows if row.get("crop") == crop}) > 1:
+        raise SchemaError(
+            f"skill: expected rows of one protocol, received {', '.join(sorted(protocols))}",
+            "Leave-year-out scores are not those of forecasts: show them by themselves.",
+        )
     groups: dict[tuple[int, str], list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         if lost := sorted(_NEEDED - set(row)):
@@ -133,6 +140,11 @@ def pool_by_lead(rows: Iterable[Mapping[str, Any]], crop: str) -> list[dict[str,
             groups[int(row["lead_months"]), str(row["model"])].append(row)
     order = sorted(groups, key=lambda key: (-key[0], key[1] != FORECAST_MODEL, key[1]))
     return [_row(lead, model, groups[lead, model]) for lead, model in order]
+
+
+def protocol_of(row: Mapping[str, Any]) -> str:
+    """Protocol of a row of ``yieldcast backtest --json``, which is recorded where it is not "forward"."""
+    return str(row.get("protocol", "forward"))
 
 
 def _row(lead: int, model: str, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
@@ -272,3 +284,34 @@ def _state_skill(state: str, rows: Sequence[Mapping[str, Any]]) -> StateSkill:
         state, max(row["n"] for row in ours), max(int(row["n"]) for row in rows), longest, shortest,
         winning_leads(pooled, "rmse_kg_ha"),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BesideOwnLine:
+    """RMSE of the forecast beside its own baseline `level_trend`, from which it departs.
+
+    Args:
+        compared: leads at which both were scored in the same harvest years.
+        worse: leads at which the forecast has the higher RMSE.
+        most_pct: by how much at most, %; 0 where it never has.
+    """
+
+    compared: tuple[int, ...]
+    worse: tuple[int, ...]
+    most_pct: float
+
+
+def beside_own_line(table: Sequence[Mapping[str, Any]]) -> BesideOwnLine:
+    """Whether the forecast is ever worse than level and trend alone.
+
+    Args:
+        table: of `pool_by_lead`.
+    """
+    found = {(row["lead_months"], row["model"]): row for row in table}
+    excess = {}
+    for lead in sorted({row["lead_months"] for row in table}, reverse=True):
+        ours, line = (found.get((lead, model)) for model in (FORECAST_MODEL, LEVEL_TREND))
+        if ours and line and ours["harvest_years"] == line["harvest_years"]:
+            excess[lead] = 100.0 * (ours["rmse_kg_ha"] / line["rmse_kg_ha"] - 1.0)
+    worse = tuple(lead for lead, percent in excess.items() if percent > 0)
+    return BesideOwnLine(tuple(excess), worse, max([0.0, *excess.values()]))

@@ -133,6 +133,10 @@ class Combiner:
         found = self.trees.add(self.protocol.harvest_year)
         return found.with_gain(self._gain_factor(self.hindcasts))
 
+    def gain_factor(self) -> float:
+        """By what the prior gains of official estimates are multiplied in `expected` and `hindcasts`."""
+        return self.expected.posterior.factor
+
     @cached_property
     def without_trees(self) -> Expected:
         """The same without trees: a step of the ablation."""
@@ -179,7 +183,8 @@ class Combiner:
         if network_kg_ha is not None:
             network = share * (network_kg_ha - expected[rows])
         parts = {
-            "level_trend": current.level_trend[rows],
+            "level": current.level[rows],
+            "trend": current.trend[rows],
             "water_so_far": current.water_so_far[rows],
             "weather_to_come": current.weather_to_come[rows],
             "official": current.official[rows],

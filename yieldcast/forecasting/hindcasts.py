@@ -156,6 +156,23 @@ class Forecaster:
         scenarios, usable = build_scenarios(self.source, rows, self.as_of, method, season_as_of=season_as_of)
         return self._raw_forecasts(members, rows.take(usable), scenarios, season_as_of)
 
+    def left_out(
+        self, members: Ensemble, harvest_year: int, municipalities: npt.NDArray[np.int32], date: dt.date
+    ) -> RawForecasts:
+        """Forecast a harvest year that no member was trained on, as the leave-year-out protocol does.
+
+        Other years' weather is known to the date of this forecaster, also that of later ones.
+
+        Args:
+            members: of the run.
+            harvest_year: the season.
+            municipalities: codes, ascending.
+            date: of the forecast; weather of its season and yields published later are not used.
+        """
+        rows = self.source.to_forecast(harvest_year, municipalities, date, self.run.identity.static_names)
+        scenarios, usable = build_scenarios(self.source, rows, self.as_of, self.method, season_as_of=date)
+        return self._raw_forecasts(members, rows.take(usable), scenarios, date)
+
     def _raw_forecasts(
         self, members: Ensemble, rows: SampleSet, scenarios: Scenarios, date: dt.date,
         progress: Progress = ignore_progress,
@@ -182,8 +199,14 @@ def same_day(as_of: dt.date, years: int) -> dt.date:
 
 
 def hindcasts(
-    forecaster: Forecaster, members: Ensemble, harvest_year: int, progress: Progress = ignore_progress
-) -> RawForecasts:  # fmt: skip
+    forecaster: Forecaster,
+    members: Ensemble,
+    harvest_year: int,
+    progress: Progress = ignore_progress,
+    *,
+    date: dt.date | None = None,
+    least: int = 2,
+) -> RawForecasts:
     """Hindcasts of all training years that some member left out, at the lead time of a forecast.
 
     Args:
@@ -191,9 +214,12 @@ def hindcasts(
         members: all members of the run.
         harvest_year: of the forecast.
         progress: called with the number of years done and of all years.
+        date: of the forecast; None takes that of `forecaster`. (In the leave-year-out protocol the weather of
+            other years is known to a later date.)
+        least: number of left-out years that is needed.
 
     Raises:
-        RunError: no member of the run left out a year, or all left out the same year.
+        RunError: no member of the run left out a year, or fewer than `least` were left out.
     """
     from yieldcast.features.splits import held_year
 
@@ -206,15 +232,15 @@ def hindcasts(
     years = run.identity.train_years
     held = np.array([held_year(years, seed) for seed in members.seeds])
     years_left_out = [year for year in years if (held == year).any()]
-    if len(years_left_out) < 2:
+    if len(years_left_out) < least:
         raise RunError(
             f"{run.path} has hindcasts of {len(years_left_out)} harvest year ({len(members.seeds)} members)",
             f"Train at least {len(years)} seeds: each leaves out one of {len(years)} years.",
         )
-    parts = []
+    parts, season = [], date or forecaster.as_of
     for done, year in enumerate(years_left_out, 1):
         chosen = members.take(np.flatnonzero(held == year).tolist())
-        parts.append(forecaster.hindcast(chosen, year, same_day(forecaster.as_of, harvest_year - year)))
+        parts.append(forecaster.hindcast(chosen, year, same_day(season, harvest_year - year)))
         progress(done, len(years_left_out))
     return RawForecasts.join(parts)
 
@@ -225,27 +251,32 @@ def cached_hindcasts(
     harvest_year: int,
     inputs: Mapping[str, str],
     progress: Progress = ignore_progress,
+    *,
+    date: dt.date | None = None,
+    least: int = 2,
 ) -> RawForecasts:
     """`hindcasts` with a cache in the run directory, of at most `CACHE_FILES` files.
 
     A cache file that is damaged or cannot be written costs only the time of computing the hindcasts again.
 
     Args:
-        forecaster, members, harvest_year, progress: see `hindcasts`.
+        forecaster, members, harvest_year, progress, date, least: see `hindcasts`.
         inputs: fingerprints of the inputs of the forecast; the same inputs have the same hindcasts.
 
     Raises:
         RunError: see `hindcasts`.
     """
-    key = json.dumps(
-        [CACHE_FORMAT, forecaster.as_of.isoformat(), members.seeds, dict(inputs)], sort_keys=True
-    )
+    day = date or forecaster.as_of
+    marks: list[Any] = [CACHE_FORMAT, forecaster.as_of.isoformat(), members.seeds, dict(inputs)]
+    if date is not None:
+        marks.append(date.isoformat())
+    key = json.dumps(marks, sort_keys=True)
     folder = forecaster.run.path / "hindcasts"
-    file = folder / f"{forecaster.as_of}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+    file = folder / f"{day}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
     cached = _read_cache(file)
     if cached is not None:
         return cached
-    made = hindcasts(forecaster, members, harvest_year, progress)
+    made = hindcasts(forecaster, members, harvest_year, progress, date=date, least=least)
     with suppress(MissingDataError):  # without write permission the forecast still works
         make_folder(folder)
         atomic_write(

@@ -19,6 +19,7 @@ from yieldcast.training.run_directory import Run
 # Share of the municipalities with a yield that must have weather; a training year must represent the country
 # (our choice).
 _MIN_SHARE_WITH_WEATHER = 0.5
+EVERYTHING_PUBLIC = dt.date(2200, 1, 1)  # a day after all data
 
 
 def check_leaks(run: Run, harvest_year: int, as_of: dt.date) -> None:
@@ -59,6 +60,27 @@ def check_leaks(run: Run, harvest_year: int, as_of: dt.date) -> None:
         )
 
 
+def check_left_out(run: Run, harvest_year: int) -> None:
+    """Refuse a run, for the leave-year-out protocol, that was trained on the harvest year to forecast.
+
+    This is the only case in which a run may know years that were not public on the date of the forecast;
+    `check_leaks` holds for every other forecast.
+
+    Args:
+        run: the trained run.
+        harvest_year: the season to forecast.
+
+    Raises:
+        LeakageError: the year is a training year.
+    """
+    if harvest_year in run.identity.train_years:
+        raise LeakageError(
+            f"{run.path} was trained on harvest year {harvest_year}, which the leave-year-out protocol "
+            "leaves out",
+            f"Use a run trained on the other harvest years, without {harvest_year}.",
+        )
+
+
 def _last_month(calendar: Calendar, crop: str, year: int, settings: DataSettings) -> dt.date:
     """First day of the last month of weather used by a training whose last harvest year is `year`."""
     states = np.array(sorted({region for c, region in calendar.rows if c == crop}))
@@ -66,6 +88,27 @@ def _last_month(calendar: Calendar, crop: str, year: int, settings: DataSettings
     last: dt.date = ends.max().astype("datetime64[D]").item()
     # Anomalies are departures from a climatology up to the end of that year, see `Source.climate`.
     return max(last, dt.date(year, 12, 1)) if settings.weather_inputs == "anomalies" else last
+
+
+def other_years(tables: Tables, crop: str, harvest_year: int, settings: DataSettings) -> tuple[int, ...]:
+    """Training years of the leave-year-out protocol: all harvest years with weather, except one.
+
+    Args:
+        tables, crop, settings: as for `trainable_years`.
+        harvest_year: the year left out.
+
+    Raises:
+        MissingDataError: fewer than two such years.
+    """
+    years = trainable_years(tables, crop, EVERYTHING_PUBLIC, settings)
+    years = tuple(year for year in years if year != harvest_year)
+    if len(years) < 2:
+        raise MissingDataError(
+            f"{crop}: expected two harvest years or more with yields and weather besides {harvest_year}, "
+            f"received {_listed(list(years)) or 'none'}",
+            "Fetch or import more years (yieldcast status lists the years of the store).",
+        )
+    return years
 
 
 def _listed(years: list[int]) -> str:

@@ -110,6 +110,7 @@ def public_baselines(
     train: SampleSet,
     dated: SampleSet,
     fitted: dict[tuple[int, int], Any],
+    public_only: bool = True,
 ) -> dict[str, Baseline]:
     """Baselines that use only what was public on the date of the forecast: `NAIVE_PUBLIC`, `BOOSTED_PUBLIC`.
 
@@ -120,12 +121,15 @@ def public_baselines(
         dated: rows to forecast, with the weather known on that date; their targets are not used.
         fitted: trees by newest public year and lag; missing ones are fitted and added, so that dates with
             the same public yields share them.
+        public_only: whether trees learn only from public harvest years; False for the leave-year-out
+            protocol, where they learn from all of `train`.
     """
     found = _naive_baselines(history, rows, train, "public", NAIVE_PUBLIC)
     otherwise = found["mean_5y_public"]
     value, fallback, bare = otherwise.prediction.copy(), np.ones(len(dated), dtype=bool), history.bare(rows)
     for year, lag in sorted(set(zip(rows.last_year.tolist(), rows.lag.tolist(), strict=True))):
-        chosen, known = (rows.last_year == year) & (rows.lag == lag), train.take(train.harvest_year <= year)
+        chosen = (rows.last_year == year) & (rows.lag == lag)
+        known = train.take(train.harvest_year <= year) if public_only else train
         if len(known):
             if (year, lag) not in fitted:
                 fitted[year, lag] = _Fitted(_trees(), _history_input(history, known, lag), known.target_kg_ha)

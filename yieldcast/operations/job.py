@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from yieldcast.config import Settings
 from yieldcast.data.files import exclusive_lock, make_folder
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError, YieldcastError
+from yieldcast.evaluation.skill import protocol_of
 from yieldcast.operations.bulletins import Bulletin, newest, season_folder, write_bulletin
 from yieldcast.reporting.labels import Lang
 from yieldcast.training.run_directory import Run
@@ -35,6 +37,7 @@ class Job:
         lang: language of the tables, the report and the summary.
         skill: rows of ``yieldcast backtest --json``, shown in the report.
         strict: make no forecast when something could not be fetched.
+        optional: optional tables of the store that are fetched too, see `optional_tables`.
     """
 
     store: Path
@@ -46,6 +49,7 @@ class Job:
     lang: Lang = "en"
     skill: Sequence[Mapping[str, Any]] = ()
     strict: bool = False
+    optional: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,13 @@ def _forecast_if_new(
     return JobResult(bulletin, True, bulletin.summary(job.lang), trouble)
 
 
+def optional_tables(settings: Settings) -> tuple[str, ...]:
+    """Optional tables of a store that forecasts with these settings are made from."""
+    posterior = settings.forecast.method == "posterior"
+    days = posterior or bool(settings.data.daily_inputs)
+    return (*(("estimates",) if posterior else ()), *(("daily",) if days else ()))
+
+
 def read_skill(path: Path | None, crop: str) -> list[dict[str, Any]]:
     """Read the rows of a crop from a file of ``yieldcast backtest --json``; an empty list without a file.
 
@@ -148,7 +159,13 @@ def read_skill(path: Path | None, crop: str) -> list[dict[str, Any]]:
         raise SchemaError(f"{path} is not JSON: {error}", hint) from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "crop" in row for row in rows):
         raise SchemaError(f"{path}: expected a list of rows with a crop, received something else", hint)
-    return [row for row in rows if row["crop"] == crop]
+    mine = [row for row in rows if row["crop"] == crop]
+    if any(protocol_of(row) != "forward" for row in mine):
+        raise SchemaError(
+            f"{path}: expected scores of forecasts, received those of the leave-year-out protocol",
+            "Give a file that `yieldcast backtest --protocol forward --json FILE` wrote.",
+        )
+    return mine
 
 
 def check_date(as_of: dt.date, today: dt.date) -> dt.date:

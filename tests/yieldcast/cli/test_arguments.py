@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yieldcast.cli.arguments import parse_leads, parse_months
+from yieldcast.cli.arguments import parse_dates, parse_leads, parse_months
 from yieldcast.errors import ConfigError
 
 
@@ -61,3 +61,20 @@ def test_months_as_typed(text, months):
 def test_months_that_are_not(text):
     with pytest.raises(ConfigError, match="--starts"):
         parse_months(text, "--starts")
+
+
+def test_dates_as_typed():
+    assert parse_dates("10-15, 01-15,06-30", "--dates") == ((10, 15), (1, 15), (6, 30))
+    assert parse_dates(None, "--dates") is None
+
+
+@pytest.mark.parametrize("text", ["", "15", "13-01", "02-30", "2015-10-15", "10-15,", "soon"])
+def test_dates_that_are_not(text):
+    with pytest.raises(ConfigError, match="--dates: expected months and days such as 10-15,01-15,06-15"):
+        parse_dates(text, "--dates")
+
+
+@pytest.mark.parametrize("text", ["01-15,01-20", "10-15,01-15,11-15,02-15", "10-15,01-15,11-15"])
+def test_dates_that_are_no_season(text):
+    with pytest.raises(ConfigError, match="different months, in order of time, within a year"):
+        parse_dates(text, "--dates")

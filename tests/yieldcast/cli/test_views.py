@@ -9,6 +9,7 @@ import pytest
 from factories import printed, synthetic_evaluation, synthetic_forecast, synthetic_skill
 from rich.console import Console
 
+from yieldcast.cli.views.accuracy import accuracy_view
 from yieldcast.cli.views.forecast import forecast_view, skill_view, states_view
 from yieldcast.cli.views.scores import evaluation_table, markdown, years_table
 
@@ -178,3 +179,54 @@ def test_a_forecast_fits_the_screen(lang):
     cells = line(text, "MT")
     assert cells[1:3] == [median, f"{low}–{high}"]
     assert cells[-1] == f"{100 * made['aggregate_observed_share'].values[1]:.0f}"
+
+
+# --- accuracy ---------------------------------------------------------------------------------------------
+
+
+def accuracy_rows(dates, models=("forecast", "level_trend")):
+    """Rows of one harvest year in round numbers."""
+    return [
+        {
+            "crop": "soybean", "level": level, "protocol": "leave_year_out", "as_of": day,
+            "harvest_year": 2015, "model": model, "n": 10, "rmse": 12_345.0, "rmse_area_weighted": None,
+            "bias": 1.0, "below_median": 0.5, "coverage_90": 0.9, "width_90": 20_000.0, "crps": 1.0,
+        }
+        for level in ("municipality", "state", "country") for day in dates for model in models
+    ]  # fmt: skip
+
+
+def test_many_dates_are_continued_below_on_80_columns():
+    dates = [f"2014-{month:02d}-15" for month in range(9, 13)] + [
+        f"2015-{month:02d}-15" for month in range(1, 8)
+    ]
+    text = printed(accuracy_view(accuracy_rows(dates), synthetic=True))
+    assert max(map(len, text.splitlines())) <= 80
+    said = " ".join(text.split())
+    assert (
+        "soybean, leave-year-out (later years teach it too), municipalities, RMSE kg/ha, 2015 (synthe" in said
+    )
+    assert "model 09-15 10-15 11-15 12-15 01-15 02-15 03-15" in said
+    assert "model 04-15 05-15 06-15 07-15" in said
+    assert said.count("forecast 12345 12345 12345 12345 ") == 4  # two levels of RMSE, seven and four dates
+    assert "level_trend - - - -" in said  # no area was known
+    assert "synthetic" not in printed(accuracy_view(accuracy_rows(dates), synthetic=False))
+
+
+def test_a_forecast_is_compared_with_its_own_line():
+    rows = synthetic_skill()
+    assert "level_trend" not in printed(skill_view(rows, False))
+    line = [{**r, "model": "level_trend", "rmse_kg_ha": 545.0} for r in rows if r["model"] == "forecast"]
+    said = " ".join(printed(skill_view([*rows, *line], False)).split())
+    # 500 + 10 a month of lead: 560, 530 and 500
+    assert "RMSE: the forecast is worse than its own level_trend at 6 months (at most 2.8 %)." in said
+    line = [{**r, "rmse_kg_ha": 560.0} for r in line]
+    said = " ".join(printed(skill_view([*rows, *line], False)).split())
+    assert "RMSE: the forecast is nowhere worse than its own level_trend (3 leads)." in said
+
+
+def test_scores_of_leave_year_out_are_labelled():
+    rows = [{**row, "protocol": "leave_year_out"} for row in synthetic_skill()]
+    assert "soybean, harvest years 2014-2015, leave-year-out: RMSE" in printed(skill_view(rows, False), 200)
+    states = [{**row, "protocol": "leave_year_out"} for row in synthetic_skill(states=("MT",))]
+    assert "by state, leave-year-out: RMSE" in printed(states_view(states, synthetic=False), 200)

@@ -30,7 +30,7 @@ KEYS = [
     "crop", "harvest_year", "lead_months", "model", "n", "r", "mape_pct", "rmse_kg_ha", "crps_kg_ha",
     "coverage90",
 ]  # fmt: skip
-BASELINES = ["last_public", "mean_5y_public", "trend_10y_public", "boosted_history_public"]
+BASELINES = ["last_public", "mean_5y_public", "trend_10y_public", "boosted_history_public", "level_trend"]
 MODELS = ["forecast", *BASELINES, "climatology"]
 AHEAD, AFTER = dt.date(2014, 12, 15), dt.date(2015, 6, 15)  # leads of 6 and 0 months of harvest year 2015
 
@@ -148,7 +148,7 @@ def test_a_backtest_as_it_is_typed(said, command, done):
 
 def test_rows_have_the_keys_that_readers_expect(done):
     rows = done[1].rows
-    assert [list(row) for row in rows] == [KEYS] * 12
+    assert [list(row) for row in rows] == [KEYS] * 14
     assert [(row["lead_months"], row["model"]) for row in rows] == [(k, m) for k in (6, 0) for m in MODELS]
     for row in rows:
         assert (row["crop"], row["harvest_year"]) == ("soybean", 2015)
@@ -188,6 +188,7 @@ def test_what_is_written_is_what_was_found(done, tmp_path):
     paths = write_results(done[1], tmp_path, tmp_path / "skill.json")
     assert [p.name for p in paths] == [
         "skill.json", "synthetic-backtest.json", "synthetic-by-state.csv", "synthetic-reliability.csv",
+        "synthetic-accuracy.json",
     ]  # fmt: skip
     assert json.loads(paths[0].read_text()) == json.loads(paths[1].read_text()) == done[1].rows
     with open(paths[2], newline="") as file:
@@ -196,7 +197,9 @@ def test_what_is_written_is_what_was_found(done, tmp_path):
     assert float(states[0]["rmse_kg_ha"]) == done[1].by_state[0]["rmse_kg_ha"]
     assert {row["coverage90"] for row in states if row["model"] in BASELINES} == {""}
     real = write_results(replace(done[1], synthetic=False), tmp_path)
-    assert [p.name for p in real] == ["backtest.json", "by-state.csv", "reliability.csv"]
+    assert [p.name for p in real] == [
+        "backtest.json", "by-state.csv", "reliability.csv", "accuracy.json",
+    ]  # fmt: skip
 
 
 def test_dates_and_leads_by_hand(done, calendar):

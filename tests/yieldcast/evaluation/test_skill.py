@@ -174,3 +174,10 @@ def test_skill_by_state_by_hand():
     assert both.leads == WinningLeads("rmse_kg_ha", 0, (0,), 2)
     assert (alone.state, alone.rows, alone.longest[0], alone.leads.compared) == ("AC", 3, 100, 0)
     assert math.isnan(alone.shortest[1])
+
+
+def test_rows_of_both_protocols_are_not_pooled():
+    row = {"crop": "soybean", "harvest_year": 2015, "lead_months": 3, "model": "forecast", "n": 1,
+           "rmse_kg_ha": 1.0, "crps_kg_ha": 1.0, "coverage90": None}  # fmt: skip
+    with pytest.raises(SchemaError, match="rows of one protocol, received forward, leave_year_out"):
+        pool_by_lead([row, {**row, "protocol": "leave_year_out"}], "soybean")

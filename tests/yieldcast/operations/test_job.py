@@ -242,6 +242,11 @@ def test_skill_is_read_and_refused(tmp_path):
         file.write_text(text)
         with pytest.raises(error, match=r"skill\.json"):
             read_skill(file, "soybean")
+    file.write_text(json.dumps([{**row, "protocol": "leave_year_out"} for row in rows]))
+    with pytest.raises(
+        SchemaError, match="expected scores of forecasts, received those of the leave-year-out"
+    ):
+        read_skill(file, "soybean")
     with pytest.raises(MissingDataError, match="no file"):
         read_skill(tmp_path / "none.json", "soybean")
 

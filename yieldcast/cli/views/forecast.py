@@ -67,8 +67,7 @@ def skill_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Group:
     models = sorted({row["model"] for row in pooled}, key=lambda model: (model != FORECAST_MODEL, model))
     leads = sorted({row["lead_months"] for row in pooled}, reverse=True)
     years = sorted({int(row["harvest_year"]) for row in rows})
-    mark = ", synthetic data" if synthetic else ""
-    title = f"{crop}, harvest years {years[0]}-{years[-1]}{mark}: "
+    title = f"{crop}, harvest years {years[0]}-{years[-1]}{_mark(rows, synthetic)}: "
     found = {(row["model"], row["lead_months"]): row for row in pooled}
     parts: list[Any] = []
     names = {"rmse_kg_ha": "RMSE kg/ha", "crps_kg_ha": "CRPS kg/ha (absolute error of baselines)"}
@@ -77,6 +76,7 @@ def skill_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Group:
         for lead in leads:
             table.add_row(str(lead), *_scores([found.get((model, lead)) for model in models], score))
         parts += [table, Text(_sentence(skill.winning_leads(pooled, score)) + "\n")]
+    parts.append(Text(_own_line_sentence(skill.beside_own_line(pooled)) + "\n"))
     spread = [model for model in (FORECAST_MODEL, CLIMATOLOGY) if model in models]
     heads = [head for model in spread for head in (model, "worst year")]
     table = _by_lead(title + "coverage of the 90 % interval", heads)
@@ -86,8 +86,34 @@ def skill_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Group:
     return Group(*parts, table, Text(_WORDS + "\n", style="dim"))
 
 
+def _mark(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> str:
+    """What a title must say of the data and of the protocol."""
+    left_out = any(skill.protocol_of(row) != "forward" for row in rows)
+    return (", synthetic data" if synthetic else "") + (", leave-year-out" if left_out else "")
+
+
+def _own_line_sentence(beside: skill.BesideOwnLine) -> str:
+    """Whether the forecast is worse than its own baseline; nothing without that baseline."""
+    if not beside.compared:
+        return ""
+    if not beside.worse:
+        return f"RMSE: the forecast is nowhere worse than its own level_trend ({len(beside.compared)} leads)."
+    leads = ", ".join(map(str, beside.worse))
+    return (
+        f"RMSE: the forecast is worse than its own level_trend at {leads} months "
+        f"(at most {beside.most_pct:.1f} %)."
+    )
+
+
 def _by_lead(title: str, heads: Sequence[str]) -> Table:
-    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=Text(title),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     for head in ("lead", *heads):
         # break names at underscores: rich would cut them on 80 columns
         broken = Text(head.replace("_", "_\n"), style="bold" if head == FORECAST_MODEL else "")
@@ -130,8 +156,8 @@ def states_view(rows: Sequence[Mapping[str, Any]], synthetic: bool) -> Table:
         rows: scores of a backtest by state.
         synthetic: whether the data are synthetic; the title then says so.
     """
-    mark = ", synthetic data" if synthetic else ""
-    title = f"by state{mark}: RMSE kg/ha at the longest and the shortest lead, forecast / best baseline"
+    title = f"by state{_mark(rows, synthetic)}: "
+    title += "RMSE kg/ha at the longest and the shortest lead, forecast / best baseline"
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
     for head in ("state", "rows", "longest", "shortest", "better up to lead (months)"):
         table.add_column(head, justify="left" if head == "state" else "right")
