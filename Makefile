@@ -12,11 +12,9 @@ demo: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
-# The pages of the docs beside the installed wheel, then the tests that kill and time processes one by one.
-APART := tests/test_docs.py tests/test_package.py
+# Tests over ten seconds: they kill and time processes, run the docs and the installed wheel.
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile $(APART)
-	$(BIN)/python -m pytest -m slow $(APART:%=--ignore=%)
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 # About 20 minutes on two quiet cores; the results go to experiments/results.
 bench: $(STAMP)

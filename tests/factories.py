@@ -25,6 +25,7 @@ def synthetic_forecast(
     harvest_year: int = 2018,
     shift_kg_ha: float = 0.0,
     seed: int = 1,
+    parts: bool = False,
 ) -> xr.Dataset:
     """A table that passes `forecast_table.check_forecast`; attribute `synthetic` is 1.
 
@@ -34,6 +35,8 @@ def synthetic_forecast(
         as_of, crop, harvest_year: what it claims to be.
         shift_kg_ha: added to every yield, to make an earlier or a later issue of the same season.
         seed: of all random numbers.
+        parts: as by the method "posterior": with parts of the medians, of which the water takes the shift,
+            the baselines of everyone, and an official estimate for the first state.
     """
     rng = np.random.default_rng(seed)
     if codes is None:
@@ -102,7 +105,33 @@ def synthetic_forecast(
         "calibration": '{"years": [2010, 2011, 2012]}', "inputs": "{}", "country": "Brazil", "synthetic": 1,
         "made_with": "yieldcast 0.1.0", "licence": "CC BY 4.0", "attribution": "synthetic; no data owner",
     }  # fmt: skip
-    return assemble(values, coords, list(groups), attrs)
+    if not parts:
+        return assemble(values, coords, list(groups), attrs)
+    more, texts = _posterior(median, shift_kg_ha, len(groups), seed)
+    return assemble(values | more, coords, list(groups), attrs, texts)
+
+
+def _posterior(median: np.ndarray, shift_kg_ha: float, aggregates: int, seed: int) -> tuple[dict, dict]:
+    """What only forecasts by the method "posterior" have."""
+    rng = np.random.default_rng(seed + 1000)
+    level = np.round(0.9 * (median - shift_kg_ha))
+    zero = np.zeros(len(median))
+    found = {
+        "level": level, "trend": rng.normal(150, 50, len(median)), "weather_to_come": zero,
+        "official": rng.normal(40, 30, len(median)), "network": zero,
+        "calibration": np.full(len(median), -12.5),
+    }  # fmt: skip
+    found["water_so_far"] = median - sum(found.values())
+    values = {f"part_{name}_kg_ha": array for name, array in found.items()}
+    values |= {"level_trend_public_kg_ha": level + found["trend"], "official_public_kg_ha": 0.95 * level}
+    official = np.full(aggregates, np.nan)
+    official[1] = 3120.0
+    empty = [""] * (aggregates - 2)
+    texts = {
+        "official_source": ["", "lspa", *empty], "official_reference": ["", "2017-10", *empty],
+        "official_public_from": ["", "2017-11-09", *empty],
+    }  # fmt: skip
+    return {**values, "aggregate_official_kg_ha": official}, texts
 
 
 SEASONAL_CODES = [1100, 1200, 1300]

@@ -54,6 +54,13 @@ class NetworkSettings(_Section):
     scaling: Literal["range", "deviation"] = "range"
     # What the network predicts: the yield (the paper), or its departure from the history baseline.
     target: Literal["yield", "departure"] = "yield"
+    # "dual_path": the network's part of a posterior forecast is that of the run's members. "response": that
+    # of members in the response form (yieldcast.models.response_network), trained when the forecast is made.
+    form: Literal["dual_path", "response"] = "dual_path"
+
+    @model_serializer(mode="wrap")
+    def _without_default_form(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_defaults(handler(self), {"form": "dual_path"})
 
 
 class TrainingSettings(_Section):
@@ -160,6 +167,12 @@ class Settings(_Section):
     def _departure_needs_history(self) -> Settings:
         if self.network.target == "departure" and not self.data.yield_history:
             raise ValueError('network.target = "departure" needs data.yield_history = true')
+        return self
+
+    @model_validator(mode="after")
+    def _response_needs_posterior(self) -> Settings:
+        if self.network.form == "response" and self.forecast.method != "posterior":
+            raise ValueError('network.form = "response" needs forecast.method = "posterior"')
         return self
 
 

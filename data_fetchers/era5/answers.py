@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -42,11 +42,33 @@ VARIABLE_MAP: Mapping[str, Variable] = {
     "tmin_degC": Variable("2m_temperature", "daily_minimum", ("t2m", "mn2t"), 180.0, 335.0),
     "precipitation_mm": Variable("total_precipitation", "", ("tp",), -1e-3, 0.31),
 }
+# What daily weather has beside the extremes. Rain in m: the record of a day is 1,825 mm (WMO archive).
+# Radiation in J/m2: at most 45 MJ reach the top of the atmosphere (FAO-56 Annex 2, Table 2.6). Wind at 10 m
+# has a mean of components only; the CDS offers no daily mean of its speed.
+DAILY_MAP: Mapping[str, Variable] = {
+    "rain_mm": Variable("total_precipitation", "daily_sum", ("tp",), -1e-3, 1.9),
+    "dewpoint_degC": Variable("2m_dewpoint_temperature", "daily_mean", ("d2m",), 180.0, 318.0),
+    "radiation_MJ_m2": Variable("surface_solar_radiation_downwards", "daily_sum", ("ssrd",), -1e4, 5e7),
+    "eastward_m_s": Variable("10m_u_component_of_wind", "daily_mean", ("u10",), -120.0, 120.0),
+    "northward_m_s": Variable("10m_v_component_of_wind", "daily_mean", ("v10",), -120.0, 120.0),
+}
+ACCUMULATED = ("rain_mm", "radiation_MJ_m2")
+# Hours (UTC) from which days of UTC-3 are made of accumulations since midnight UTC, see `era5.days`.
+HOURS = ("00:00", "03:00")
+Form = Literal["month", "day", "hour"]
 
 
 def variable_of(request: Request) -> Variable:
     """The variable of a request."""
-    return VARIABLE_MAP[request.parameters["column"]]
+    return {**VARIABLE_MAP, **DAILY_MAP}[request.parameters["column"]]
+
+
+def form_of(request: Request) -> Form:
+    """Whether an answer has means of months, statistics of days, or values at hours."""
+    inputs = request.parameters["inputs"]
+    if "daily_statistic" in inputs:
+        return "day"
+    return "hour" if "day" in inputs else "month"
 
 
 def asked_months(request: Request) -> NDArray[np.datetime64]:
@@ -56,18 +78,23 @@ def asked_months(request: Request) -> NDArray[np.datetime64]:
 
 
 def asked_times(request: Request) -> NDArray[np.datetime64]:
-    """Requested times: (time) datetime64[D] for daily data, datetime64[M] for monthly means."""
-    months = asked_months(request)
-    return days_of(months) if variable_of(request).statistic else months
-
-
-def days_of(months: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
-    """All days of the months: (time) datetime64[D]."""
-    return np.concatenate([np.arange(m, m + 1, dtype="datetime64[D]") for m in months])
+    """Requested times: (time) datetime64[M] for months, datetime64[D] for days, datetime64[h] for hours."""
+    months, form = asked_months(request), form_of(request)
+    if form == "month":
+        return months
+    days: NDArray[np.datetime64] = np.concatenate(
+        [np.arange(m, m + 1, dtype="datetime64[D]") for m in months]
+    )
+    number = (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(int) + 1
+    days = days[number <= int(request.parameters["inputs"]["day"][-1])]
+    if form == "day":
+        return days
+    hours = np.array([int(hour[:2]) for hour in request.parameters["inputs"]["time"]], "timedelta64[h]")
+    return np.asarray((days.astype("datetime64[h]")[:, None] + hours).ravel())
 
 
 def stamps(request: Request, array: xr.DataArray) -> NDArray[np.datetime64]:
-    """Times of the field as days or months, in its order.
+    """Times of the field as months, days or hours, in its order.
 
     Rounded down: accumulated monthly means are stamped 06 UTC, others 00 UTC. Daily statistics of UTC-3 may
     be stamped 00 or 03 UTC (not verified); both give the right day.
@@ -100,7 +127,7 @@ def field_of(request: Request, datasets: Sequence[xr.Dataset]) -> xr.DataArray:
 
 
 def check_times(request: Request, array: xr.DataArray) -> None:
-    """Check that every requested day or month occurs once, and no other.
+    """Check that every requested month, day or hour occurs once, and no other.
 
     Raises:
         NotYetPublishedError: only the last ones are missing; the CDS leaves out unpublished data silently.

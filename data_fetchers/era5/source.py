@@ -1,7 +1,8 @@
-"""Requests for monthly weather of ERA5 and ERA5-Land, and the check of their answers.
+"""Requests for monthly and daily weather of ERA5 and ERA5-Land, and the check of their answers.
 
 Temperatures are requested as daily extremes, because the CDS has no monthly means of them; their means are
-computed in `data_fetchers.era5.table`. Rain is requested as monthly means. Years are calendar years.
+computed in `data_fetchers.era5.table`. Rain of months is requested as monthly means; days have their own
+requests, see `Era5.daily_requests`. Years are calendar years.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.constants import BRAZIL, Area
 from data_fetchers.engine.source import Note
 from data_fetchers.era5 import answers
-from data_fetchers.era5.answers import VARIABLE_MAP
+from data_fetchers.era5.answers import ACCUMULATED, DAILY_MAP, VARIABLE_MAP
 from yieldcast.errors import ConfigError
 from yieldcast.publication import Publication, add_months
 
@@ -41,6 +42,13 @@ class _Product:
     first_year: int
     months_per_request: int  # of daily data
     daily_extra: Mapping[str, str] = field(default_factory=dict)
+    # Where the daily statistics have no sums: values since midnight UTC, by the hour.
+    accumulated: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names at the CDS of all that is requested."""
+        return tuple(filter(None, (self.daily, self.monthly, self.accumulated)))
 
 
 _PRODUCTS = {
@@ -49,14 +57,15 @@ _PRODUCTS = {
         0.25, 1940, 12, {"product_type": "reanalysis"},
     ),
     "era5-land": _Product(
-        "derived-era5-land-daily-statistics", "reanalysis-era5-land-monthly-means", 0.1, 1950, 3
+        "derived-era5-land-daily-statistics", "reanalysis-era5-land-monthly-means", 0.1, 1950, 3,
+        accumulated="reanalysis-era5-land",
     ),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Era5:
-    """Daily extremes and monthly rain of ERA5 (0.25 degrees) or ERA5-Land (0.1 degrees).
+    """Daily extremes, monthly rain and daily weather of ERA5 (0.25 degrees) or ERA5-Land (0.1 degrees).
 
     Args:
         cds: the Climate Data Store.
@@ -68,7 +77,7 @@ class Era5:
     dataset: Literal["era5", "era5-land"] = "era5"
     area: Area = BRAZIL
 
-    licence = "CC-BY-4.0"  # of all four datasets since 2 July 2025 (CDS catalogue)
+    licence = "CC-BY-4.0"  # of all five datasets since 2 July 2025 (CDS catalogue)
     workers = 3  # the CDS throttles users with more jobs in its queue
     seconds_between = 0.0
 
@@ -138,6 +147,25 @@ class Era5:
         notes = [Note("weather", f"not yet observed: {answers.spans(later)}", len(later))]
         return requests, notes if later else []
 
+    def daily_requests(self, years: Sequence[int], today: dt.date, cache: RequestCache) -> list[Request]:
+        """Requests for daily weather, beside `weather_requests`, which have the extremes of whole months.
+
+        They ask for rain, dew point, radiation and wind of whole months, and for everything in the days of
+        the month under way, up to the last published one.
+
+        Args:
+            years, today, cache: as for `weather_requests`.
+        """
+        years = sorted(set(years))
+        requests: list[Request] = []
+        for column in DAILY_MAP:
+            requests += self._column_requests(column, years, today, cache)
+        last = last_observed(today)
+        if last.year not in years or _observed(last.replace(day=1), today):
+            return requests
+        columns = (*(c for c, v in VARIABLE_MAP.items() if v.statistic), *DAILY_MAP)
+        return requests + [self._request(c, [last.year], [last.month], last.day) for c in columns]
+
     def _column_requests(
         self, column: str, years: Sequence[int], today: dt.date, cache: RequestCache
     ) -> list[Request]:
@@ -159,7 +187,7 @@ class Era5:
 
     def _whole(self, column: str, years: list[int]) -> list[Request]:
         every = list(range(1, 13))
-        if VARIABLE_MAP[column].statistic:
+        if _variable(column).statistic:
             size = self.product.months_per_request
             cuts = [every[i : i + size] for i in range(0, 12, size)]
             return [self._request(column, [year], months) for year in years for months in cuts]
@@ -167,29 +195,36 @@ class Era5:
         decades = sorted({year // _DECADE for year in years})
         return [self._request(column, [y for y in years if y // _DECADE == d], every) for d in decades]
 
-    def _request(self, column: str, years: Sequence[int], months: Sequence[int]) -> Request:
-        variable = VARIABLE_MAP[column]
+    def _request(
+        self, column: str, years: Sequence[int], months: Sequence[int], days: int | None = None
+    ) -> Request:
+        """Request for a column; `days`: only the first days of the month."""
+        variable = _variable(column)
         inputs: Record = {
             "variable": [variable.variable],
             "year": [str(year) for year in years],
             "month": [f"{month:02d}" for month in months],
             "area": list(self.box),
         }
-        if variable.statistic:
-            # 31 days for several months: the CDS ignores 31 February (cads_adaptors/mapping.py).
-            days = 31 if len(months) > 1 else answers.length_of(years[0], months[0])
-            inputs |= {
-                "day": [f"{day:02d}" for day in range(1, days + 1)], "daily_statistic": variable.statistic,
-                "time_zone": "utc-03:00", "frequency": "1_hourly", **self.product.daily_extra,
-            }  # fmt: skip
+        # 31 days for several months: the CDS ignores 31 February (cads_adaptors/mapping.py).
+        length = days or (31 if len(months) > 1 else answers.length_of(years[0], months[0]))
+        every_day = {"day": [f"{day:02d}" for day in range(1, length + 1)]}
+        as_file = {"data_format": "netcdf", "download_format": "unarchived"}
+        if not variable.statistic:
+            dataset = self.product.monthly
+            inputs |= {"product_type": ["monthly_averaged_reanalysis"], "time": ["00:00"], **as_file}
+        elif column in ACCUMULATED and self.product.accumulated:
+            dataset = self.product.accumulated
+            inputs |= {**every_day, "time": list(answers.HOURS), **as_file}
         else:
+            dataset = self.product.daily
             inputs |= {
-                "product_type": ["monthly_averaged_reanalysis"], "time": ["00:00"],
-                "data_format": "netcdf", "download_format": "unarchived",
+                **every_day, "daily_statistic": variable.statistic, "time_zone": "utc-03:00",
+                "frequency": "1_hourly", **self.product.daily_extra,
             }  # fmt: skip
-        dataset = self.product.daily if variable.statistic else self.product.monthly
         parameters = {"column": column, "dataset": dataset, "inputs": inputs}
-        return Request(self.name, f"{column.split('_')[0]}-{_label(years, months)}", parameters, ".nc")
+        label = _label(years, months) + (f"-{days:02d}" if days else "")
+        return Request(self.name, f"{column.split('_')[0]}-{label}", parameters, ".nc")
 
     def fetch(self, request: Request, target: Path, job: PendingJob) -> Record:
         """Let the CDS create the file, and download it."""
@@ -266,6 +301,15 @@ def preliminary_months(record: Record) -> list[str]:
 def final_on(month: dt.date) -> dt.date:
     """First day on which the data of a month (given by its first day) count as final."""
     return Publication().weather_public(month) + dt.timedelta(days=FINAL_days)
+
+
+def last_observed(today: dt.date) -> dt.date:
+    """The last day whose preliminary version is published, as a whole, on `today`."""
+    return today - dt.timedelta(days=PRELIMINARY_days + 1)
+
+
+def _variable(column: str) -> answers.Variable:
+    return {**VARIABLE_MAP, **DAILY_MAP}[column]
 
 
 def _observed(month: dt.date, today: dt.date) -> bool:

@@ -62,10 +62,10 @@ def read_weather(
     asked = np.unique(np.concatenate([answers.asked_months(request) for request in requests]))
     months = np.arange(asked[0], asked[-1] + 1)
     table = _Table(months, np.isin(months, asked), static["municipality"].values)
-    notes, place = _locator(leaves[0], cache.folder, static, where, mesh)
+    notes, place = locator(leaves[0], cache.folder, static, where, mesh)
     for leaf in leaves:
         if not answers.variable_of(leaf[0]).statistic:
-            table.add_rain(*_taken(leaf, place))
+            table.add_rain(*taken(leaf, place))
     for year in np.unique(asked.astype("datetime64[Y]")):
         daily = [leaf for leaf in leaves if answers.variable_of(leaf[0]).statistic and _year(leaf) == year]
         table.add_days(year, {c: _days(daily, c, year, place) for c in ("tmax_degC", "tmin_degC")})
@@ -75,7 +75,8 @@ def read_weather(
         text = f"preliminary (ERA5T), to be fetched again when final: {answers.spans(preliminary)}"
         notes.append(Note("weather", text, len(preliminary)))
     ds = schema.set_units(table.dataset())
-    ds.attrs = _attributes(era5, [record for _, _, record in leaves], preliminary, where)
+    ds.attrs = attributes(era5, [record for _, _, record in leaves], where)
+    ds.attrs["preliminary"] = ", ".join(preliminary)
     return schema.check_weather(ds), notes
 
 
@@ -156,7 +157,7 @@ class _Table:
         return found
 
 
-def _locator(
+def locator(
     leaf: Leaf, folder: Path, static: xr.Dataset, where: Where, mesh: Mapping[str, Any] | None
 ) -> tuple[list[Note], zonal.Place]:
     """How the grid maps to municipalities, with notes; all answers have one grid, as `check` has verified."""
@@ -197,7 +198,7 @@ def _locator(
     return notes, place
 
 
-def _taken(leaf: Leaf, place: zonal.Place) -> tuple[Floats, NDArray[np.datetime64]]:
+def taken(leaf: Leaf, place: zonal.Place) -> tuple[Floats, NDArray[np.datetime64]]:
     """Values of an answer at the municipalities (municipality, time), and its days or months."""
     request, path, _ = leaf
     with reading(path) as datasets:
@@ -215,7 +216,7 @@ def _days(
     known = np.zeros(length, bool)
     for leaf in leaves:
         if leaf[0].parameters["column"] == column:
-            values, days = _taken(leaf, place)
+            values, days = taken(leaf, place)
             index = (days - first).astype(int)
             daily[:, index], known[index] = values, True
     return daily, known
@@ -231,12 +232,11 @@ def _length(months: NDArray[np.datetime64]) -> NDArray[np.int64]:
     return np.asarray(days.astype(np.int64))
 
 
-def _attributes(
-    era5: Era5, records: Sequence[Record], preliminary: Sequence[str], where: Where
-) -> dict[str, str]:
+def attributes(era5: Era5, records: Sequence[Record], where: Where) -> dict[str, str]:
+    """Attributes of a table: dataset, licence, attribution, and how municipalities take their values."""
     fetched = sorted({fetched_on(record).year for record in records})
     years = f"{fetched[0]}-{fetched[-1]}" if len(fetched) > 1 else f"{fetched[0]}"
     return {
         "source": "Copernicus Climate Data Store", "dataset": era5.dataset, "licence": era5.licence,
-        "attribution": attribution(years), "extraction": where, "preliminary": ", ".join(preliminary),
+        "attribution": attribution(years), "extraction": where,
     }  # fmt: skip

@@ -14,9 +14,9 @@ from data_fetchers.engine import clock
 from data_fetchers.engine.cache import Record, Request
 from data_fetchers.engine.downloader import DownloadPlan, Progress, SourceSummary, fetch_requests
 from data_fetchers.engine.source import Note, NotYetPublishedError, Retry
-from data_fetchers.fetching.order import FetchContext, FetchOrder, TableBuilt, TablePlan
+from data_fetchers.fetching.order import DAILY, FetchContext, FetchOrder, TableBuilt, TablePlan
 from data_fetchers.fetching.plans import PLANS, estimate_metadata, plan_places, yield_metadata
-from data_fetchers.fetching.provenance import dropped_tables, refuse_mixture, same_source
+from data_fetchers.fetching.provenance import dropped_tables, refuse_mixture, same_source, wants_daily
 from data_fetchers.ibge import places, sidra, source
 from yieldcast.data.files import atomic_text, exclusive_lock, make_folder
 from yieldcast.data.store import Store
@@ -97,7 +97,7 @@ def plan(order: FetchOrder, store: Path, today: dt.date) -> tuple[list[TablePlan
     without_places = _needs_places(context)
     if without_places:
         plans.append(plan_places(context))
-    for table in _ordered(order):
+    for table in _ordered(context):
         try:
             plans.append(PLANS[table](context))
         except (FetchError, MissingDataError, ConfigError):
@@ -158,7 +158,7 @@ _Get = Callable[[Sequence[DownloadPlan], Sequence[str]], list[SourceSummary]]
 
 
 def _fetch(context: FetchContext, report: FetchReport, get: _Get) -> None:
-    tables = _ordered(context.order)
+    tables = _ordered(context)
     if _needs_places(context):
         planned = plan_places(context)
         _make_table(context, report, planned, get([planned.plan], ["places"])[0])
@@ -221,11 +221,6 @@ def _check(context: FetchContext) -> None:
     order = context.order
     if {"yields", "estimates"} & set(order.tables):
         sidra.known(order.crops)
-    if "weather" in order.tables and order.daily and order.weather != "nasa-power":
-        raise ConfigError(
-            f"--daily: the days of {order.weather} are not kept, because its rain is fetched by month",
-            "Use --no-daily, --weather-source nasa-power, or import daily weather.",
-        )
     if "weather" in order.tables and order.where == "polygon":
         if order.weather == "nasa-power":
             raise ConfigError(
@@ -266,9 +261,10 @@ def _has_new_places(context: FetchContext) -> bool:
     return any(listed.get(uf) != states[uf] for uf in places.state_codes(context.order.states))
 
 
-def _ordered(order: FetchOrder) -> list[str]:
-    """Names of the plans of an order; estimates have one for each of their sources."""
-    return [name for name in PLANS if name.partition("-")[0] in order.tables]
+def _ordered(context: FetchContext) -> list[str]:
+    """Names of the plans of an order; weather has one for its days, estimates one for each source."""
+    names = [name for name in PLANS if name.partition("-")[0] in context.order.tables]
+    return [name for name in names if name != DAILY or wants_daily(context)]
 
 
 def _rough_size(order: FetchOrder, table: str) -> str:
@@ -278,6 +274,7 @@ def _rough_size(order: FetchOrder, table: str) -> str:
     texts = {
         "yields": f"about {years * -(-crops // 2) * (states if order.states else 1)} requests of up to 9 MB",
         "weather": f"about {2 * years + 1} requests of 20 MB; of NASA POWER one for each of 1,391 cells",
+        DAILY: f"about {5 * years} more requests of 20 MB; of NASA POWER two for each cell",
         "estimates-lspa": f"about {years} requests of 0.1 MB",
         "soil": f"about {(63 if order.soil == '2017' else 54) * states} requests, some 0.1 MB each",
     }

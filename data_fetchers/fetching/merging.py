@@ -114,7 +114,9 @@ def merge_daily(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
         for name in (str(n) for n in table.data_vars if n != "municipality_unit"):
             empty = np.full((len(units), len(days)), np.nan, dtype=np.float32)
             full = fields.setdefault(name, (("unit", "time"), empty))[1]
-            full[here] = np.where(take, table[name].values, full[here])
+            # what only some sources have may be missing from a newer answer: it does not take values away
+            known_here = take if name in WEATHER else take & ~np.isnan(table[name].values)
+            full[here] = np.where(known_here, table[name].values, full[here])
         index = table["municipality_unit"].values
         position = np.where(index >= 0, row[np.maximum(index, 0)], -1)
         place[np.searchsorted(codes, table["municipality"].values)] = position

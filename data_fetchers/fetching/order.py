@@ -22,6 +22,7 @@ from yieldcast.errors import ConfigError, SchemaError
 WeatherSource = Literal["era5", "era5-land", "nasa-power"]
 Where = Literal["centroid", "polygon"]
 ALL_TABLES = ("places", "yields", "weather", "soil", "seasonal", "surveys", "estimates")
+DAILY = "weather-daily"  # the plan for the days of the weather
 DEFAULT_CROPS = ("corn", "cotton", "rice", "soybean", "sugarcane")  # crops of the Brazilian calendar
 
 
@@ -37,7 +38,8 @@ class FetchOrder:
         weather: source of the weather.
         where: for weather and soil, value at the centroid (as in Cunha & Silva (2020)) or mean over the
             polygon.
-        daily: keep the days of the weather too, as a table of their own; NASA POWER only.
+        daily: fetch the days of the weather too, as a table of their own, with more variables; None: unless
+            the store's days come from another source.
         soil: generation of SoilGrids.
         soil_resolution: resolution of SoilGrids.
         soil_folder: folder of downloaded files to use instead of the service; empty for the service.
@@ -53,7 +55,7 @@ class FetchOrder:
     states: tuple[str, ...] | None = None
     weather: WeatherSource = "era5"
     where: Where = "centroid"
-    daily: bool = False
+    daily: bool | None = False
     soil: Literal["2017", "2.0"] = "2017"
     soil_resolution: Literal["250m", "1km", "5km"] = "250m"
     soil_folder: str = ""

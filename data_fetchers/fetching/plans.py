@@ -6,18 +6,20 @@ import datetime as dt
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
 
-from data_fetchers import conab, nasa_power
+from data_fetchers import conab
 from data_fetchers.cds.client import Cds
 from data_fetchers.engine.cache import Request, RequestCache
 from data_fetchers.engine.constants import BRAZIL, Area
 from data_fetchers.engine.downloader import DownloadPlan
 from data_fetchers.engine.source import Note, Source
+from data_fetchers.era5 import days as era5_days
 from data_fetchers.era5 import table as era5_table
+from data_fetchers.era5.answers import form_of
 from data_fetchers.era5.source import Era5
 from data_fetchers.fetching.merging import (
     merge_daily,
@@ -26,10 +28,12 @@ from data_fetchers.fetching.merging import (
     merge_weather,
     merge_yields,
 )
-from data_fetchers.fetching.order import FetchContext, FetchOrder, TableBuilt, TablePlan
+from data_fetchers.fetching.order import DAILY, FetchContext, FetchOrder, TableBuilt, TablePlan
 from data_fetchers.fetching.provenance import existing_table, same_source
 from data_fetchers.ibge import lspa, pam, places
 from data_fetchers.ibge import source as ibge
+from data_fetchers.nasa_power import days as power_days
+from data_fetchers.nasa_power import source as nasa_power
 from data_fetchers.seas5 import source as seas5
 from data_fetchers.seas5.answers import SYSTEMS
 from data_fetchers.soilgrids import source as soilgrids
@@ -99,34 +103,74 @@ def plan_weather(context: FetchContext) -> TablePlan:
     order, static = context.order, context.static()
     if order.weather == "nasa-power":
         power = nasa_power.NasaPower()
-        provenance = _provenance(power, where="centroid")
         requests, notes = nasa_power.weather_requests(static, order.years, context.today)
 
-        def build_power() -> TableBuilt:
-            cache = context.cache(power)
-            table, notes = nasa_power.read_weather(cache, power, requests, static)
-            tables = {"weather": merge_weather(existing_table(context, "weather"), table)}
-            sources = {"weather": provenance}
-            if order.daily:
-                days = nasa_power.read_daily(cache, power, requests, static)
-                tables["daily"] = merge_daily(existing_table(context, "daily"), days)
-                sources["daily"] = provenance
-            return TableBuilt(tables, sources, notes)
+        def read() -> tuple[xr.Dataset, list[Note]]:
+            return nasa_power.read_weather(context.cache(power), power, requests, static)
 
-        return TablePlan("weather", power, requests, build_power, notes)
-    mesh = context.mesh() if order.where == "polygon" else None
-    area = area_of(order, static, mesh)
-    era5 = Era5(Cds(patience_s=order.patience_s), dataset=order.weather, area=area)
-    provenance = _provenance(era5, where=order.where)
+        return _weather_plan(context, "weather", power, requests, read, notes)
+    era5, mesh = _era5(context)
     cache = context.cache(era5)
     requests, notes = era5.weather_requests(order.years, context.today, cache)
 
-    def build() -> TableBuilt:
-        table, notes = era5_table.read_weather(cache, era5, requests, static, order.where, mesh)
-        merged = merge_weather(existing_table(context, "weather"), table)
-        return TableBuilt({"weather": merged}, {"weather": provenance}, notes)
+    def read_era5() -> tuple[xr.Dataset, list[Note]]:
+        return era5_table.read_weather(cache, era5, requests, static, order.where, mesh)
 
-    return TablePlan("weather", era5, requests, build, notes)
+    return _weather_plan(context, "weather", era5, requests, read_era5, notes)
+
+
+def plan_daily(context: FetchContext) -> TablePlan:
+    """Plan for daily weather, from the answers of `plan_weather` and more; also of the month under way."""
+    order, static = context.order, context.static()
+    if order.weather == "nasa-power":
+        power = nasa_power.NasaPower()
+        requests = nasa_power.weather_requests(static, order.years, context.today)[0]
+        requests += power_days.daily_requests(static, order.years, context.today)
+
+        def read() -> tuple[xr.Dataset, list[Note]]:
+            return power_days.read_daily(context.cache(power), power, requests, static), []
+
+        return _weather_plan(context, DAILY, power, requests, read)
+    era5, mesh = _era5(context)
+    cache = context.cache(era5)
+    requests = [
+        *era5.weather_requests(order.years, context.today, cache)[0],
+        *era5.daily_requests(order.years, context.today, cache),
+    ]
+    requests = [request for request in requests if form_of(request) != "month"]
+
+    def read_era5() -> tuple[xr.Dataset, list[Note]]:
+        return era5_days.read_daily(cache, era5, requests, static, order.where, mesh)
+
+    return _weather_plan(context, DAILY, era5, requests, read_era5)
+
+
+def _weather_plan(
+    context: FetchContext,
+    name: str,
+    source: Source,
+    requests: list[Request],
+    read: Callable[[], tuple[xr.Dataset, list[Note]]],
+    notes: Sequence[Note] = (),
+) -> TablePlan:
+    """Plan for one of the two tables of weather; a table from the same source is continued."""
+    table, merge = ("daily", merge_daily) if name == DAILY else ("weather", merge_weather)
+    provenance = _provenance(source, where=context.order.where)
+
+    def build() -> TableBuilt:
+        made, more = read()
+        merged = merge(existing_table(context, table), made)
+        return TableBuilt({table: merged}, {table: provenance}, more)
+
+    return TablePlan(name, source, requests, build, list(notes))
+
+
+def _era5(context: FetchContext) -> tuple[Era5, dict[str, Any] | None]:
+    """ERA5 for the area of the order, and the mesh if values are means over polygons."""
+    order = context.order
+    mesh = context.mesh() if order.where == "polygon" else None
+    area = area_of(order, context.static(), mesh)
+    return Era5(Cds(patience_s=order.patience_s), dataset=cast(Any, order.weather), area=area), mesh
 
 
 def plan_soil(context: FetchContext) -> TablePlan:
@@ -260,6 +304,7 @@ def area_of(order: FetchOrder, static: xr.Dataset, mesh: dict[str, Any] | None) 
 PLANS: Mapping[str, Callable[[FetchContext], TablePlan]] = {
     "yields": plan_yields,
     "weather": plan_weather,
+    DAILY: plan_daily,
     "soil": plan_soil,
     "seasonal": plan_seasonal,
     "surveys": plan_surveys,

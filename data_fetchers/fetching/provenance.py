@@ -42,6 +42,14 @@ def same_source(context: FetchContext, name: str) -> bool:
     )
 
 
+def wants_daily(context: FetchContext) -> bool:
+    """Whether the days of the weather are ordered, see `FetchOrder.daily`."""
+    order = context.order
+    if order.daily is None:
+        return order.replace or not _present(context, "daily") or same_source(context, "daily")
+    return order.daily
+
+
 def refuse_mixture(context: FetchContext) -> None:
     """Refuse an order that would mix sources within a table, before anything is fetched.
 
@@ -57,7 +65,8 @@ def refuse_mixture(context: FetchContext) -> None:
             raise ConfigError(
                 f"expected {name} from {_shown(ordered_source(order)[name])} in the store, found "
                 f"{name} from {_shown(_source_of(context, name))}",
-                "Use another --store, or --replace to drop the existing table.",
+                "Use another --store, or --replace to drop the existing table"
+                + (", or --no-daily." if name == "daily" else "."),
             )
 
 

@@ -27,6 +27,7 @@ from yieldcast.publication import add_months
 
 TABLE, CLASSIFICATION = 6588, 48
 SOURCE = "lspa"
+FIRST_YEAR = 2006  # the table begins with September 2006
 VARIABLES: Mapping[int, str] = {
     35: "production_t", 36: "yield_kg_ha", 109: "area_planted_ha", 216: "area_harvested_ha",
 }  # fmt: skip

@@ -148,6 +148,16 @@ def test_younger_keys_are_written_only_when_they_are_not_the_default():
     assert stored == old
 
 
+def test_the_form_of_the_network_is_written_only_when_it_is_not_the_default():
+    plain = config.FORECAST_SETTINGS.model_dump(mode="json")
+    assert "form" not in plain["network"]
+    changed = {**plain, "network": {**plain["network"], "form": "response"}}
+    with pytest.raises(ConfigError, match="posterior"):
+        config.parse_settings(changed, "x")
+    whole = config.parse_settings({**changed, "forecast": {"method": "posterior"}}, "x")
+    assert json.loads(whole.model_dump_json())["network"]["form"] == "response"
+
+
 def test_days_of_release_count_when_they_are_turned_on():
     rule, pam = (config.DataSettings(yield_releases=name).publication() for name in ("rule", "pam"))
     assert rule.yields_public(2014) == date(2015, 10, 1)

@@ -92,7 +92,8 @@ def fetch(
         bool | None,
         typer.Option(
             "--daily/--no-daily",
-            help="Keep the days of the weather too; default for nasa-power, not available for the others.",
+            help="Fetch the days of the weather too, with radiation, dew point and wind; default: yes, "
+            "unless the store's days come from elsewhere.",
         ),
     ] = None,
     where: Annotated[
@@ -154,7 +155,7 @@ def fetch(
     order = with_changes(
         _order(what, years, crops, states, starts, today),
         weather=weather_source.value, where=where.value, soil=soilgrids.value,
-        daily=weather_source is WeatherSource.nasa_power if daily is None else daily,
+        daily=daily,
         soil_resolution=soil_resolution.value, soil_folder=str(soil_folder or ""),
         patience_s=patience * 3600, partial=partial, replace=replace,
     )  # fmt: skip

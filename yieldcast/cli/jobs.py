@@ -99,7 +99,8 @@ def preseason(
 ) -> None:
     """Train a run on all public yields and write a bulletin for the next season.
 
-    The job fetches what is missing, trains or continues the run RUNS/CROP-to-LAST_PUBLIC_YEAR unless it is
+    The job fetches what is missing (with the method "posterior" also official estimates and daily weather),
+    trains or continues the run RUNS/CROP-to-LAST_PUBLIC_YEAR unless it is
     finished, and writes a bulletin when anything has changed since the newest one. The season is the next
     one whose window has not ended. A job that is killed at any moment and started again continues and ends
     with the same bulletin.
@@ -132,7 +133,7 @@ def preseason(
         harvest_year = season_ahead(opened, calendar, crop, date, publication)
     job = Job(
         store, folder, crop, harvest_year, date, scenarios.value, cast(Any, lang.value),
-        read_skill(skill, crop), strict,
+        read_skill(skill, crop), strict, settings.forecast.method,
     )  # fmt: skip
     _carry_out(job, run_for, publication, offline)
 
@@ -155,7 +156,8 @@ def inseason(
 ) -> None:
     """Write a bulletin for the season under way when new weather or yields became public.
 
-    The job fetches what is missing, takes the newest finished run of RUNS that was trained only on public
+    The job fetches what is missing (with a run of the method "posterior" also official estimates and daily
+    weather), takes the newest finished run of RUNS that was trained only on public
     yields, and writes a bulletin when anything has changed since the newest one. The season is the newest
     one of which weather is public. It never trains: without a usable run it ends with exit code 6; run the
     pre-season job first.
@@ -176,7 +178,7 @@ def inseason(
         harvest_year = season_under_way(opened, run.calendar(), crop, date, publication)
     job = Job(
         store, folder, crop, harvest_year, date, scenarios.value, cast(Any, lang.value),
-        read_skill(skill, crop), strict,
+        read_skill(skill, crop), strict, run.settings.forecast.method,
     )  # fmt: skip
     _carry_out(job, lambda store: run, publication, offline)
 
@@ -236,7 +238,7 @@ def _print_result(result: JobResult, job: Job) -> None:
 
 
 def _fetch_missing(store: Store, job: Job, publication: Publication) -> YieldcastError | None:
-    """Fetch the weather and yields that are public on the date of the job and not in the store yet.
+    """Fetch what is public on the date of the job and not in the store yet, see `fetch_orders`.
 
     Returns:
         the error that left the fetch incomplete, or None.
@@ -271,7 +273,8 @@ def fetch_orders(store: Store, job: Job, publication: Publication) -> list[Fetch
 
     Args:
         store: tables as they are.
-        job: gives the date, the crop and the kind of scenarios.
+        job: gives the date, the crop, the kind of scenarios and the method; "posterior" adds official
+            estimates and daily weather.
         publication: when weather and yields become public.
 
     Raises:
@@ -279,11 +282,13 @@ def fetch_orders(store: Store, job: Job, publication: Publication) -> list[Fetch
     """
     from data_fetchers.fetching.order import FetchOrder
     from data_fetchers.fetching.plans import seasonal_default
-    from data_fetchers.ibge.sidra import STATES
+    from data_fetchers.ibge import lspa
+    from data_fetchers.ibge.sidra import CROPS, STATES
 
     states = tuple(sorted(set(store.static["state"].values.astype(str).tolist())))
     common = FetchOrder((), states=None if set(states) == set(STATES) else states)
     weather, yields = (_source(store, table) for table in ("weather", "yields"))
+    posterior = job.method == "posterior"
     orders = []
     if yields is not None:
         first, last = int(store.yields["harvest_year"].min()), publication.last_public_harvest_year(job.as_of)
@@ -292,12 +297,17 @@ def fetch_orders(store: Store, job: Job, publication: Publication) -> list[Fetch
     if weather is not None:
         first = int(store.weather["time"].dt.year.min())
         years = tuple(range(first, job.as_of.year + 1))
-        orders.append(replace(common, tables=("weather",), years=years, **weather))
+        daily = None if posterior else False
+        orders.append(replace(common, tables=("weather",), years=years, daily=daily, **weather))
     if not orders:
         raise ConfigError(
             f"weather and yields of the store {store.path} come from your own tables, not from a service",
             "Import new tables yourself and give --offline.",
         )
+    if posterior and job.crop in CROPS and set(states) <= set(STATES):
+        first = max(int(store.yields["harvest_year"].min()), lspa.FIRST_YEAR)
+        years = tuple(range(first, job.harvest_year + 1))
+        orders.append(replace(common, tables=("estimates",), years=years, crops=(job.crop,)))
     if job.scenarios == "seasonal":
         starts = seasonal_default((job.as_of.year,), job.as_of)
         orders.append(replace(common, tables=("seasonal",), starts=starts))

@@ -1,12 +1,15 @@
-"""Official state estimates as public on a date: the newest of a harvest year, and whether it has changed."""
+"""Official state estimates as public on a date: the newest yield of a harvest year, and shares of area."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -27,6 +30,22 @@ class Estimates:
     yield_kg_ha: Floats
     months: Ints
     carried_over: NDArray[np.bool_]
+
+
+class Described(NamedTuple):
+    """Estimates as readers are told of them.
+
+    Args:
+        yield_kg_ha: (unit,) kg/ha; NaN where nobody has estimated yet, and then the texts are empty.
+        source: (unit,) name of the source.
+        reference: (unit,) month that the estimate is of, e.g. "2018-02".
+        public_from: (unit,) day on which it became public, e.g. "2018-03-08".
+    """
+
+    yield_kg_ha: Floats
+    source: NDArray[np.str_]
+    reference: NDArray[np.str_]
+    public_from: NDArray[np.str_]
 
 
 class OfficialEstimates:
@@ -104,11 +123,83 @@ class OfficialEstimates:
             np.zeros(count, dtype=bool),
         )
         if self.table is not None and self.table.sizes["estimate"]:
-            position, years, public, kg_ha, month = self._arrays
-            for row in np.flatnonzero(
-                (years == harvest_year) & (public <= np.datetime64(as_of)) & (position >= 0)
-            ):
+            position, _, _, kg_ha, month = self._arrays
+            for row in self._public_rows(harvest_year, as_of):
                 state = position[row]
                 carried[state] = kg_ha[row] == value[state]
                 value[state], months[state] = kg_ha[row], max(month[row], 1)
         return Estimates(value, months, carried)
+
+    def _public_rows(self, harvest_year: int, as_of: dt.date) -> Ints:
+        """Rows of `_arrays` of a harvest year that were public on a date, oldest first."""
+        position, years, public, _, _ = self._arrays
+        return np.flatnonzero((years == harvest_year) & (public <= np.datetime64(as_of)) & (position >= 0))
+
+    def described(self, units: Sequence[str], harvest_year: int, as_of: dt.date) -> Described:
+        """The newest estimates of some units that were public on a date, and where they come from."""
+        found = dict.fromkeys(units, (np.nan, "", "", ""))
+        if self.table is not None and self.table.sizes["estimate"]:
+            position, years, public, kg_ha, month = self._arrays
+            for row in self._public_rows(harvest_year, as_of):
+                unit = str(self.states[position[row]])
+                months = 12 * (int(years[row]) - 1970) + int(month[row]) - 1
+                if unit in found:
+                    reference = str(np.datetime64(months, "M"))
+                    found[unit] = float(kg_ha[row]), self.source, reference, str(public[row])
+        value, *texts = zip(*(found[unit] for unit in units), strict=True)
+        return Described(np.array(value, dtype=np.float64), *(np.array(text, dtype=str) for text in texts))
+
+
+def second_crop_shares(
+    table: xr.Dataset | None,
+    crop: str,
+    states: NDArray[np.str_],
+    fixed: Floats,
+    harvest_year: int,
+    as_of: dt.date,
+) -> Floats:
+    """Share of each state's area of a crop that its second crop has, as public on a date.
+
+    Of the harvest year the newest month with an area of both crops counts; of a state without one, the newest
+    of the years before; of a state without any, the fixed share. All areas are from the source that began
+    first, and harvested ones where they are known, planted ones elsewhere.
+
+    Args:
+        table: of a store (`yieldcast.data.estimates`), with the crops ``CROP_1`` and ``CROP_2``; None for
+            none.
+        crop: e.g. ``corn``.
+        states: codes of the states.
+        fixed: (state,) share where nothing is published, 0 to 1; a state with 0 has no second crop and
+            keeps 0.
+        harvest_year: the season.
+        as_of: date of the forecast.
+
+    Returns:
+        (state,) shares, 0 to 1.
+    """
+    areas = _areas_of_both(table, crop, harvest_year, as_of) if table is not None else None
+    if areas is None:
+        return fixed.copy()
+    newest = areas.groupby("unit").last()
+    share = (newest[f"{crop}_2"] / (newest[f"{crop}_1"] + newest[f"{crop}_2"])).reindex(states.astype(str))
+    return np.where((fixed > 0) & share.notna(), share, fixed).astype(np.float64)
+
+
+def _areas_of_both(table: xr.Dataset, crop: str, harvest_year: int, as_of: dt.date) -> pd.DataFrame | None:
+    """Areas of first and second crop in each state and month with both, oldest first; None without any."""
+    names = [f"{crop}_1", f"{crop}_2"]
+    harvested, planted = (
+        table[f"area_{kind}_ha"].values.astype(np.float64) for kind in ("harvested", "planted")
+    )
+    frame = pd.DataFrame(
+        {name: table[name].values for name in ("source", "crop", "unit", "harvest_year", "public_from")}
+        | {"month": table["reference_month"].values, "area": np.where(harvested > 0, harvested, planted)}
+    )
+    frame = frame[frame["crop"].isin(names) & (frame["public_from"] <= pd.Timestamp(as_of))]
+    frame = frame[(frame["harvest_year"] <= harvest_year) & (frame["area"] > 0)]
+    if frame.empty:
+        return None
+    first = frame.sort_values(["public_from", "source"], kind="stable")["source"].iloc[0]
+    frame = frame[frame["source"] == first].sort_values("public_from", kind="stable")
+    newest = frame.groupby(["harvest_year", "month", "unit", "crop"])["area"].last().unstack("crop")
+    return newest.dropna() if set(names) <= set(newest) else None

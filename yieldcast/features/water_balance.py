@@ -157,16 +157,36 @@ class DailyWeather:
     Args:
         first_day: datetime64[D] of column 0.
         et0, rain: (unit, day) mm; NaN = not known.
+        tmax, tmin: (unit, day) degC; the water balance does without.
     """
 
     first_day: np.datetime64
     et0: Floats
     rain: Floats
+    tmax: NDArray[np.floating] | None = None
+    tmin: NDArray[np.floating] | None = None
 
     def known_to(self, day: np.datetime64) -> DailyWeather:
         """Without the days after `day`."""
         keep = max(int((day - self.first_day).astype("timedelta64[D]").astype(int)) + 1, 0)
-        return DailyWeather(self.first_day, self.et0[:, :keep], self.rain[:, :keep])
+        warmth = (None if values is None else values[:, :keep] for values in (self.tmax, self.tmin))
+        return DailyWeather(self.first_day, self.et0[:, :keep], self.rain[:, :keep], *warmth)
+
+    def window(self, values: NDArray[np.floating], first: NDArray[np.datetime64], days: int) -> Floats:
+        """(unit, day) values from each unit's first day on, NaN where unknown.
+
+        Args:
+            values: (unit, day) of this record.
+            first: (unit,) datetime64[D].
+            days: length of the window.
+        """
+        offset = (first - self.first_day).astype("timedelta64[D]").astype(np.int64)
+        column = offset[:, None] + np.arange(days)
+        if not values.shape[1]:
+            return np.full(column.shape, np.nan)
+        inside = (column >= 0) & (column < values.shape[1])
+        row = np.arange(len(first))[:, None]
+        return np.where(inside, values[row, np.clip(column, 0, values.shape[1] - 1)], np.nan)
 
     def season(self, first: NDArray[np.datetime64], days: int) -> tuple[Floats, Floats, Ints]:
         """Days of a season of every unit, and how many of them from the first on are known.
@@ -178,18 +198,7 @@ class DailyWeather:
         Returns:
             et0 and rain (unit, day), NaN where unknown, and (unit,) known days.
         """
-        offset = (first - self.first_day).astype("timedelta64[D]").astype(np.int64)
-        column = offset[:, None] + np.arange(days)
-        inside = (column >= 0) & (column < self.et0.shape[1])
-        row = np.arange(len(first))[:, None]
-        column = np.clip(column, 0, max(self.et0.shape[1] - 1, 0))
-        found = []
-        for values in (self.et0, self.rain):
-            if values.shape[1]:
-                found.append(np.where(inside, values[row, column], np.nan))
-            else:
-                found.append(np.full(column.shape, np.nan))
-        et0, rain = found
+        et0, rain = (self.window(values, first, days) for values in (self.et0, self.rain))
         whole = np.isfinite(et0) & np.isfinite(rain)
         known = np.where(whole.all(axis=1), days, np.argmin(whole, axis=1))
         return et0, rain, np.asarray(known, dtype=np.int64)

@@ -156,7 +156,8 @@ class Combiner:
         if network_kg_ha is not None:
             network = share * (network_kg_ha - expected[rows])
         parts = {
-            "level_trend": current.level_trend[rows],
+            "level": current.level[rows],
+            "trend": current.trend[rows],
             "water_so_far": current.water_so_far[rows],
             "weather_to_come": current.weather_to_come[rows],
             "official": current.official[rows],

@@ -131,7 +131,7 @@ class _Seasons:
         self.state = places.state[member]
         latitude = _unit_mean(places.latitude_deg, self.unit, count)
         time = weather["time"].values.astype("datetime64[D]")
-        self.weather = DailyWeather(time[0], *_water_terms(weather, latitude, time))
+        self.weather = _daily_weather(weather, latitude, time)
         crop_stages = stages(crop)
         clay = _unit_mean(_clay(tables.static), self.unit, count)
         self.balance = WaterBalance(crop_stages, capacity_mm(clay, crop_stages))
@@ -191,10 +191,8 @@ def days_of_months(weather: xr.Dataset) -> xr.Dataset:
     )
 
 
-def _water_terms(
-    weather: xr.Dataset, latitude: Floats, time: NDArray[np.datetime64]
-) -> tuple[Floats, Floats]:
-    """(unit, day) reference evapotranspiration and rain, mm."""
+def _daily_weather(weather: xr.Dataset, latitude: Floats, time: NDArray[np.datetime64]) -> DailyWeather:
+    """Reference evapotranspiration, rain and temperature of every unit and day."""
     day = (time - time.astype("datetime64[Y]").astype("datetime64[D]")).astype(int) + 1
     top = extraterrestrial_radiation(latitude[:, None], day[None])
     dims = ("unit", "time")
@@ -205,7 +203,8 @@ def _water_terms(
         radiation, dewpoint, wind = (weather[name].transpose(*dims).values for name in more)
         penman = penman_monteith(tmax, tmin, radiation, dewpoint, wind, top)
         et0 = np.where(np.isfinite(penman), penman, et0)
-    return et0, rain
+    warmth = (array.astype(np.float32) for array in (tmax, tmin))  # half the memory: 5,570 places x 20 years
+    return DailyWeather(time[0], et0, rain, *warmth)
 
 
 def _unit_mean(values: Floats, unit: NDArray[np.int64], count: int) -> Floats:

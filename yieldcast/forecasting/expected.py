@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from yieldcast.features.official_estimates import OfficialEstimates
 from yieldcast.features.water_balance import SeasonWater
 from yieldcast.forecasting.posterior import StatePosterior
-from yieldcast.models.level_trend import LevelTrend, Places, fit_levels, level_trend
+from yieldcast.models.level_trend import LevelTrend, Places, level_trend
 from yieldcast.models.sharing import GROWTH, Sharing, fit_sharing, relative_and_size, state_mean
 from yieldcast.models.water_response import WaterResponse, effect, fit_response
 
@@ -30,7 +30,6 @@ DRY_SHARE = (
 FIRST_HINDCASTS = 6  # years of yields before the first hindcast of level and trend
 RESPONSE_FROM = 4  # years of yields before the first that teaches the water response
 LEAST_DONORS = 2  # seasons that a climatology needs
-RECENT_HALF_LIFE = 2.0
 FAR = np.datetime64("2200-01-01")  # a day after all weather
 
 
@@ -103,6 +102,7 @@ class Expected:
         area: newest public area, ha.
         last_public_year: newest harvest year of municipal yields that was read.
         state: index of the state.
+        level: part of `level_trend`: what the municipality yielded in recent years.
     """
 
     level_trend: Floats
@@ -115,6 +115,12 @@ class Expected:
     area: Floats
     last_public_year: int
     state: Ints
+    level: Floats
+
+    @property
+    def trend(self) -> Floats:
+        """(municipality,) kg/ha by which the yield has grown from its level to the harvest year."""
+        return self.level_trend - self.level
 
     @property
     def official(self) -> Floats:
@@ -280,11 +286,7 @@ class CropEvidence:
         ) if harvest_year - last > 1 else None  # fmt: skip
         yields = self.yields if cleaned is None else cleaned
         found = level_trend(yields, self.first_year, last, harvest_year, self.places, extension)
-        levels = fit_levels(yields, self.first_year, last, self.places)
-        weight = 0.5 ** ((last - levels.years) / RECENT_HALF_LIFE) * np.isfinite(levels.effects)
-        total = weight.sum(axis=1)
-        recent = (weight * np.nan_to_num(levels.effects)).sum(axis=1) / np.where(total > 0, total, 1.0)
-        growth = np.where(total > 0, found.trend - recent, 0.0)[self.places.state]
+        growth = np.nan_to_num(found.trend - found.recent)[self.places.state]
         relative, size = relative_and_size(found.forecast, self.newest_area(last), self.places)
         line = found.forecast + GROWTH * (sharing.b * relative + sharing.c * size) * growth
         return np.maximum(line, 0.0), found, last
@@ -348,7 +350,7 @@ class CropEvidence:
         share = self.sharing(last).shares(relative, size) * lean
         return Expected(
             line, water.effect, np.zeros(len(line)), share, found.noise_sd, water.departure, posterior, area,
-            last, self.places.state,
+            last, self.places.state, found.level + found.recent[self.places.state],
         )  # fmt: skip
 
     def official_factor(self, harvest_year: int, as_of: dt.date) -> Floats:

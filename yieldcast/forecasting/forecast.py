@@ -21,6 +21,7 @@ from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store, Tables
 from yieldcast.errors import MissingDataError
 from yieldcast.features import season_dates
+from yieldcast.features.official_estimates import Described
 from yieldcast.features.seasons import known_weather
 from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
 from yieldcast.forecasting import risk
@@ -37,9 +38,11 @@ from yieldcast.forecasting.hindcasts import (
     ignore_progress,
 )
 from yieldcast.forecasting.leakage import check_leaks
+from yieldcast.forecasting.network_response import with_response
+from yieldcast.forecasting.parts import part_variable
 from yieldcast.forecasting.scenarios import Scenarios, check_method
 from yieldcast.forecasting.seasonal_scenarios import start_fingerprint
-from yieldcast.forecasting.table import TEXTS, Forecast, assemble
+from yieldcast.forecasting.table import OFFICIAL_TEXTS, TEXTS, Forecast, assemble
 from yieldcast.forecasting.year_effects import YearEffectRecord, year_effects_to
 from yieldcast.training.run_directory import Run, versions
 
@@ -152,12 +155,17 @@ class ForecastPlan:
         record = self._year_effects(raw, area)
         aggregates = aggregate(raw, area, past, record)
         if self.run.settings.forecast.method == "posterior":
-            found = self.combiner.combine(raw, past)
+            combiner = self.combiner
+            if self.run.settings.network.form == "response":
+                raw, past = with_response(combiner, raw, past, self.run.seeds())
+            found = combiner.combine(raw, past)
             raw = replace(raw, mean_kg_ha=found.mean)
             aggregates = found.replace(aggregates)
             attributes = self._attributes(scenarios, found.about(), members)
-            parts = {f"part_{name}_kg_ha": values for name, values in found.parts.items()}
-            return self._table(raw, area, found.quantiles, aggregates, attributes, parts)
+            more = {part_variable(name): values for name, values in found.parts.items()}
+            more |= self._baselines(raw)
+            official = self.evidence.estimates.described(aggregates.names, self.harvest_year, self.as_of)
+            return self._table(raw, area, found.quantiles, aggregates, attributes, more, official)
         calibration = calibrate(past, record)
         attributes = self._attributes(scenarios, calibration.about(), members)
         return self._table(raw, area, calibration.apply(raw), aggregates, attributes, {})
@@ -253,8 +261,9 @@ class ForecastPlan:
 
     def _table(
         self, raw: RawForecasts, area_ha: Floats, quantiles: Floats, aggregates: Aggregates,
-        attributes: dict[str, Any], parts: dict[str, Floats],
+        attributes: dict[str, Any], more: dict[str, Floats], official: Described | None = None,
     ) -> Forecast:  # fmt: skip
+        """The checked table; `more` and `official` hold what only the method "posterior" gives."""
         placed = self.history.rows(raw, max(self.harvest_year - self.newest, 1))
         window = self.history.window(self.history.own, placed.municipality, placed.last_year, TREND_YEARS)
         threshold = risk.low_threshold(window)
@@ -280,8 +289,20 @@ class ForecastPlan:
             "aggregate_mean_5y_public_kg_ha": aggregates.average(mean),
             "aggregate_municipalities": aggregates.municipalities,
         }
-        values |= parts
-        return assemble(values, self._coordinates(raw), aggregates.names, attributes)
+        values |= more
+        texts = {}
+        if official is not None:
+            values["aggregate_official_kg_ha"] = official.yield_kg_ha
+            texts = dict(zip(OFFICIAL_TEXTS, official[1:], strict=True))
+        return assemble(values, self._coordinates(raw), aggregates.names, attributes, texts)
+
+    def _baselines(self, raw: RawForecasts) -> dict[str, Floats]:
+        """The baselines `level_trend` and `official` of the rows, see `evaluation.backtest`."""
+        rows = np.searchsorted(self.codes, raw.municipality)
+        line, _, _ = self.evidence.expected_line(self.harvest_year, self.as_of)
+        factor = self.evidence.official_factor(self.harvest_year, self.as_of)
+        mean = np.where(np.isfinite(raw.naive_kg_ha[1]), raw.naive_kg_ha[1], np.nan)
+        return {"level_trend_public_kg_ha": line[rows], "official_public_kg_ha": mean * factor[rows]}
 
     def _coordinates(self, raw: RawForecasts) -> dict[str, Any]:
         static = self.tables.static.sel(municipality=raw.municipality)

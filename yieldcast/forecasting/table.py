@@ -7,16 +7,19 @@ intervals of its municipalities: errors within a harvest year are correlated.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from yieldcast.data import schema
 from yieldcast.data.files import read_netcdf, write_netcdf
 from yieldcast.data.summary import summary_html, summary_text
 from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.forecasting.parts import PARTS, aggregate_parts, municipal_parts, part_variable
 
 QUANTILES = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
 ALL_MUNICIPALITIES = "all"  # name of the aggregate over all municipalities
@@ -45,19 +48,17 @@ ARRAYS: dict[str, tuple[tuple[str, ...], str, str, tuple[float, float], bool]] =
     "aggregate_mean_5y_public_kg_ha": (_AGGREGATE, "float32", KG_HA, (0, 500_000), True),
     "aggregate_municipalities": (_AGGREGATE, "int32", SHARE, (0, 1e6), False),
 }
-# Parts of the median of a municipality, kg/ha; in forecasts by the method "posterior" only. They add up to
-# it.
-PARTS = {
-    "level_trend": "level and trend of published yields",
-    "water_so_far": "water balance of the season's known days",
-    "weather_to_come": "departure of the coming weather from the usual",
-    "official": "official state estimate",
-    "network": "network, as far as its hindcasts add to the rest",
-    "calibration": "median error of hindcasts, in part",
+# Only in forecasts by the method "posterior", each where it is known.
+OPTIONAL_ARRAYS: dict[str, tuple[tuple[str, ...], str, str, tuple[float, float], bool]] = {
+    **{part_variable(name): (_MUNICIPALITY, "float32", KG_HA, (-500_000, 500_000), False) for name in PARTS},
+    "level_trend_public_kg_ha": (_MUNICIPALITY, "float32", KG_HA, (0, 500_000), True),
+    "official_public_kg_ha": (_MUNICIPALITY, "float32", KG_HA, (0, 500_000), True),
+    "aggregate_official_kg_ha": (_AGGREGATE, "float32", KG_HA, (0, 500_000), True),
 }
-_PART_ARRAYS: dict[str, tuple[tuple[str, ...], str, str, tuple[float, float], bool]] = {
-    f"part_{name}_kg_ha": (_MUNICIPALITY, "float32", KG_HA, (-500_000, 500_000), False) for name in PARTS
-}
+# Of the official estimate of each state, empty where there is none: source, reference (month or survey) and
+# the day on which it became public. They come with aggregate_official_kg_ha.
+OFFICIAL_TEXTS = ("official_source", "official_reference", "official_public_from")
+LARGEST_REST_kg_ha = 0.1  # by which the parts of a median may miss it: rounding of float32
 TEXTS = ("code", "name", "state", "region")  # per municipality
 _NUMBERS = ("latitude_deg", "longitude_deg")
 _DATES = ("window_start", "window_end")  # first and last day of the season window, per municipality
@@ -81,6 +82,10 @@ LONG_NAMES = {
     "aggregate_last_public_kg_ha": "newest public yield, weighted by the same area",
     "aggregate_mean_5y_public_kg_ha": "mean of the five newest public yields, weighted by the same area",
     "aggregate_municipalities": "number of municipalities",
+    **{part_variable(name): f"part of the median: {text}" for name, text in PARTS.items()},
+    "level_trend_public_kg_ha": "level and trend of published yields (baseline)",
+    "official_public_kg_ha": "mean of five years moved to the official estimate of the state (baseline)",
+    "aggregate_official_kg_ha": "newest official estimate that was public",
 }
 # Attributes of every forecast (text; harvest_year, members, synthetic and lead_months are int).
 ATTRIBUTES = (
@@ -108,6 +113,16 @@ class Forecast(xr.Dataset):  # type: ignore[no-untyped-call]  # __init_subclass_
         forecast = cls(dict(ds.variables), attrs=ds.attrs).set_coords(list(ds.coords))
         forecast.encoding = ds.encoding
         return forecast
+
+    @property
+    def parts(self) -> xr.DataArray:
+        """(part, municipality) kg/ha of each ingredient in the median, see `parts.municipal_parts`."""
+        return municipal_parts(self)
+
+    @property
+    def aggregate_parts(self) -> xr.DataArray:
+        """(part, aggregate) kg/ha, the same of the country and the states."""
+        return aggregate_parts(self)
 
     def __repr__(self) -> str:
         rows = self._summary()
@@ -143,9 +158,18 @@ class Forecast(xr.Dataset):  # type: ignore[no-untyped-call]  # __init_subclass_
             ("scenarios", f"{about['scenarios']}: {about['scenario_years']}"),
             ("weather known to", str(about["weather_known_to"]) or "none of the season's months"),
             ("yields known to", f"harvest year {about['last_public_harvest_year']}"),
+            *self._parts_row(),
             ("run", f"{about['run']} ({about['run_id']}), trained on {about['train_years']}"),
             ("licence", str(about["licence"])),
         ]
+
+    def _parts_row(self) -> list[tuple[str, str]]:
+        """Parts of the median of the country, if the forecast has parts."""
+        parts = self.aggregate_parts.isel(aggregate=0)
+        names = parts["part"].values.tolist()
+        texts = [f"{name} {value:.0f}" for name, value in zip(names, parts.values, strict=True)]
+        more = "(.parts, .aggregate_parts)"
+        return [("parts of this median", f"{', '.join(texts)} kg/ha {more}")] if texts else []
 
 
 def check_forecast(ds: AnyDataset) -> AnyDataset:
@@ -170,9 +194,8 @@ def check_forecast(ds: AnyDataset) -> AnyDataset:
         raise SchemaError(
             f"{_TABLE}: expected the aggregates {ALL_MUNICIPALITIES!r}, then states, received {aggregates}"
         )
-    parts = _PART_ARRAYS if any(name in ds for name in _PART_ARRAYS) else {}
-    arrays = {**ARRAYS, **parts}
-    schema.check_names(ds, _TABLE, tuple(arrays), ())
+    schema.check_names(ds, _TABLE, tuple(ARRAYS), tuple(OPTIONAL_ARRAYS))
+    arrays = {**ARRAYS, **{name: rule for name, rule in OPTIONAL_ARRAYS.items() if name in ds}}
     for name, (dims, dtype, units, (low, high), gaps) in arrays.items():
         schema.check_array(ds, _TABLE, name, dims, dtype)
         array = ds[name]
@@ -188,7 +211,9 @@ def check_forecast(ds: AnyDataset) -> AnyDataset:
     for name in ("yield_kg_ha", "aggregate_yield_kg_ha"):
         falls = np.diff(ds[name].values, axis=1, prepend=-np.inf) < 0
         schema.refuse(ds[name], _TABLE, falls, "rising quantiles", "This is a fault: please report it.")
-    wanted = {*TEXTS, *_NUMBERS, *_DATES}
+    _check_parts(ds)
+    official = OFFICIAL_TEXTS if "aggregate_official_kg_ha" in ds else ()
+    wanted = {*TEXTS, *_NUMBERS, *_DATES, *official}
     if lost := sorted(wanted - set(map(str, ds.coords))):
         raise SchemaError(f"{_TABLE}: expected coordinates {sorted(wanted)}, received none of {lost}")
     if lost := [name for name in ATTRIBUTES if name not in ds.attrs]:
@@ -196,16 +221,32 @@ def check_forecast(ds: AnyDataset) -> AnyDataset:
     return ds
 
 
+def _check_parts(ds: xr.Dataset) -> None:
+    """Raise SchemaError unless the parts of every median add up to it."""
+    parts = municipal_parts(ds)
+    if parts.sizes["part"]:
+        median = ds["yield_kg_ha"].isel(quantile=QUANTILES.index(0.50))
+        wrong = ~(abs(parts.values.sum(axis=0) - median.values) <= LARGEST_REST_kg_ha)
+        schema.refuse(
+            median, _TABLE, wrong, "parts that add up to the median", "This is a fault: please report it."
+        )
+
+
 def assemble(
-    values: dict[str, Any], coords: dict[str, Any], aggregates: list[str], attrs: dict[str, Any]
+    values: dict[str, Any],
+    coords: dict[str, Any],
+    aggregates: list[str],
+    attrs: dict[str, Any],
+    aggregate_texts: Mapping[str, npt.ArrayLike] = {},
 ) -> Forecast:
     """A checked forecast from arrays without labels.
 
     Args:
-        values: an array for every name of `ARRAYS`, and for every part of the median or none.
+        values: an array for every name of `ARRAYS`, and for any of `OPTIONAL_ARRAYS`.
         coords: municipality codes, and an array for each coordinate per municipality.
         aggregates: names, `ALL_MUNICIPALITIES` first.
         attrs: the attributes `ATTRIBUTES`.
+        aggregate_texts: `OFFICIAL_TEXTS`, where the values hold official estimates.
 
     Raises:
         SchemaError: see `check_forecast`.
@@ -215,15 +256,13 @@ def assemble(
     }
     tables = {
         name: (dims, np.asarray(values[name]).astype(dtype), {"units": units, "long_name": LONG_NAMES[name]})
-        for name, (dims, dtype, units, _, _) in ARRAYS.items()
+        for name, (dims, dtype, units, _, _) in {**ARRAYS, **OPTIONAL_ARRAYS}.items()
+        if name in ARRAYS or name in values
     }
-    for name, (dims, dtype, units, _, _) in _PART_ARRAYS.items():
-        if name in values:
-            note = {"units": units, "long_name": f"part of the median: {PARTS[name[5:-6]]}"}
-            tables[name] = (dims, np.asarray(values[name]).astype(dtype), note)
+    texts = {name: (_AGGREGATE, np.array(given, dtype=str)) for name, given in aggregate_texts.items()}
     place = np.asarray(coords["municipality"], dtype=np.int32)
     shared = {"municipality": place, "quantile": np.array(QUANTILES), "aggregate": np.array(aggregates)}
-    return check_forecast(Forecast(tables, coords={**shared, **per_place}, attrs=attrs))
+    return check_forecast(Forecast(tables, coords={**shared, **per_place, **texts}, attrs=attrs))
 
 
 def production_t(forecast: xr.Dataset, aggregate: bool = False) -> xr.DataArray:

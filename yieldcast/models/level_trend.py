@@ -25,6 +25,7 @@ LEVEL_YEARS = 12  # years that levels and state effects are fitted on (our choic
 # Half-lives of a year's weight. Levels: flat between 1.5 and 3 years for soybean, best at 1.5 to 2 for corn
 # (harvest years 2009-2013). The state series must not follow the newest year, so it uses steadier levels.
 LEVEL_HALF_LIFE, SERIES_HALF_LIFE = 2.0, 8.0
+RECENT_HALF_LIFE = 2.0  # of a year's weight in the state's recent effect
 TREND_WINDOWS = (10, 12)  # years of the two Theil-Sen lines that are averaged
 ROUNDS = 4  # of the alternation between state effects and levels; changes are below 1 kg/ha after that
 NEIGHBOURS = 40
@@ -220,12 +221,14 @@ class LevelTrend:
         forecast: (municipality,) kg/ha, 0 or more.
         level: (municipality,) kg/ha above the state.
         trend: (state,) the state effect expected for the harvest year, kg/ha.
+        recent: (state,) mean state effect of recent years, kg/ha; `trend` where the state has no yields.
         own_share, noise_sd: see `Levels`.
     """
 
     forecast: Floats
     level: Floats
     trend: Floats
+    recent: Floats
     own_share: Floats
     noise_sd: Floats
 
@@ -262,7 +265,16 @@ def level_trend(
     ])  # fmt: skip
     trend = np.where(np.isfinite(trend), trend, np.nanmedian(trend) if np.isfinite(trend).any() else np.nan)
     forecast = np.maximum(trend[places.state] + fitted.level, 0.0)
-    return LevelTrend(forecast, fitted.level, trend, fitted.own_share, fitted.noise_sd)
+    recent = _recent(fitted, last_year, trend)
+    return LevelTrend(forecast, fitted.level, trend, recent, fitted.own_share, fitted.noise_sd)
+
+
+def _recent(levels: Levels, last_year: int, otherwise: Floats) -> Floats:
+    """(state,) mean of the state's effects, a year counting half after `RECENT_HALF_LIFE` years."""
+    weight = 0.5 ** ((last_year - levels.years) / RECENT_HALF_LIFE) * np.isfinite(levels.effects)
+    total = weight.sum(axis=1)
+    mean = (weight * np.nan_to_num(levels.effects)).sum(axis=1) / np.where(total > 0, total, 1.0)
+    return np.where(total > 0, mean, otherwise)
 
 
 def _expected(years: Ints, effects: Floats, extension: Floats | None, harvest_year: int) -> float:

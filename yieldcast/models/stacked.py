@@ -127,8 +127,8 @@ class Network:
         """The scaled yield, (member, row), from the outputs of the two paths."""
         joined = ops.concatenate([dynamic, static], axis=-1)
         for k in range(1, len(self.settings.head_units) + 1):
-            joined = ops.relu(_dense(weights, f"head_{k}", joined))
-        return _dense(weights, SCALED_OUTPUT, joined)[..., 0]
+            joined = ops.relu(dense(weights, f"head_{k}", joined))
+        return dense(weights, SCALED_OUTPUT, joined)[..., 0]
 
     def static_path(
         self, weights: Mapping[str, Tensor], scaling: Mapping[str, Tensor], static: Tensor
@@ -136,7 +136,7 @@ class Network:
         """Output of the dense layers on soil and place, (member, row, unit); arguments as for `forward`."""
         x = scaled_static(scaling, static)
         for k in range(1, len(self.settings.static_units) + 1):
-            x = ops.relu(_dense(weights, f"static_{k}", x))
+            x = ops.relu(dense(weights, f"static_{k}", x))
         return x
 
     def penalty(self, weights: Mapping[str, Tensor]) -> Tensor:
@@ -145,7 +145,8 @@ class Network:
         return self.settings.l2 * sum(ops.sum(ops.square(value), axis=(1, 2)) for value in kernels)
 
 
-def _dense(weights: Mapping[str, Tensor], name: str, x: Tensor) -> Tensor:
+def dense(weights: Mapping[str, Tensor], name: str, x: Tensor) -> Tensor:
+    """A dense layer without activation, (member, row, unit) from (member, row, input)."""
     return ops.matmul(x, weights[f"{name}/kernel"]) + weights[f"{name}/bias"][:, None]
 
 

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast.errors import ConfigError
+from yieldcast.operations.changes_parts import PartChanges, compare_parts
 
 _LOW, _MEDIAN, _HIGH = 0.05, 0.5, 0.95  # quantile levels: the ends of the 90 % interval, and the median
 _SO_FAR = ("rain_so_far_pct", "tmax_so_far_anomaly_degC")
@@ -38,6 +39,7 @@ class NewData:
         scenarios: kinds of the earlier and the later weather scenarios, None if they are the same.
         revised: names among "weather", "yields", "places" whose contents changed although no newer month or
             year became public.
+        estimates: months ("2018-02") of official estimates that only the later forecast used.
     """
 
     weather: dict[str, float]
@@ -45,9 +47,14 @@ class NewData:
     run: tuple[str, str] | None
     scenarios: tuple[str, str] | None
     revised: tuple[str, ...]
+    estimates: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.weather or self.yields or self.run or self.scenarios or self.revised)
+        return any(vars(self).values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; estimates, which older bulletins lack, only where there are some."""
+        return {name: value for name, value in asdict(self).items() if value or name != "estimates"}
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,7 @@ class Comparison:
             forecast), NaN where one of the two has no value; coordinates code, name, state and median_kg_ha
             of the later forecast.
         gone: codes of municipalities that only the earlier forecast has.
+        parts: change of each part of the medians; None unless both forecasts have parts.
     """
 
     crop: str
@@ -118,6 +126,7 @@ class Comparison:
     aggregates: tuple[AggregateChange, ...]
     municipalities: xr.Dataset
     gone: tuple[str, ...]
+    parts: PartChanges | None = None
 
     def largest_changes(self, direction: int, count: int = 3) -> list[MunicipalityChange]:
         """The municipalities that changed the country's total most, ranked by change x planted area.
@@ -143,13 +152,14 @@ class Comparison:
             digits = 1 if name.endswith("kg_ha") else 4
             values = np.round(ds[name].values.astype(np.float64), digits).tolist()
             columns[name] = [None if np.isnan(value) else value for value in values]
+        parts = {} if self.parts is None else {"parts": self.parts.to_json()}
         return {
             "crop": self.crop, "harvest_year": self.harvest_year, "synthetic": self.synthetic,
-            "previous_as_of": self.before, "as_of": self.now, "arrived": asdict(self.new_data),
+            "previous_as_of": self.before, "as_of": self.now, "arrived": self.new_data.to_json(),
             "aggregates": [asdict(row) for row in self.aggregates],
             "up": [asdict(change) for change in self.largest_changes(1, 10)],
             "down": [asdict(change) for change in self.largest_changes(-1, 10)],
-            "gone": list(self.gone), "municipalities": columns,
+            "gone": list(self.gone), "municipalities": columns, **parts,
         }  # fmt: skip
 
 
@@ -174,7 +184,7 @@ def compare(previous: xr.Dataset, current: xr.Dataset) -> Comparison:
         str(current.attrs["crop"]), int(current.attrs["harvest_year"]),
         bool(previous.attrs["synthetic"]) or bool(current.attrs["synthetic"]), before, now,
         _new_data(previous, current), _aggregates(previous, current), _municipalities(previous, current),
-        tuple(map(str, previous["code"].values[gone].tolist())),
+        tuple(map(str, previous["code"].values[gone].tolist())), compare_parts(previous, current),
     )  # fmt: skip
 
 
@@ -192,7 +202,15 @@ def _new_data(previous: xr.Dataset, current: xr.Dataset) -> NewData:
     def other(name: str) -> tuple[str, str] | None:
         return (str(old[name]), str(new[name])) if old[name] != new[name] else None
 
-    return NewData(weather, tuple(years), other("run_id"), other("scenarios"), tuple(revised))
+    months = sorted(_estimates(current) - _estimates(previous))
+    return NewData(weather, tuple(years), other("run_id"), other("scenarios"), tuple(revised), tuple(months))
+
+
+def _estimates(forecast: xr.Dataset) -> set[str]:
+    """Months of the official estimates that a forecast used."""
+    if "official_reference" not in forecast:
+        return set()
+    return set(forecast["official_reference"].values.astype(str).tolist()) - {""}
 
 
 def _months(before: str, now: str) -> NDArray[np.datetime64]:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from yieldcast.operations.changes import AggregateChange, Comparison, MunicipalityChange, NewData
+from yieldcast.operations.changes_parts import PartChanges
 from yieldcast.reporting import labels
 from yieldcast.reporting.labels import Lang
 
@@ -17,11 +18,14 @@ _TEXTS: dict[Lang, dict[str, str]] = {
         "nothing": "No new data in between.",
         "weather": "weather of {months} ({inside} of {count} months in the season)",
         "yields": "yields of {years}",
+        "estimates": "official estimates of {months}",
         "run": "another trained run",
         "scenarios": "other scenarios: {1}, before {0}",
         "revised": "revised {what}",
         "country": "Country: median {median} kg/ha ({change}; {percent}), 90 % interval {width} kg/ha wide "
         "({width_change}), {share} of the season observed.",
+        "parts": "What moved the median of the country, kg/ha: {what}.",
+        "no_part": "no part by 0.5 or more",
         "count": "Municipalities: {up} up, {down} down, {same} unchanged.",
         "states": "States, kg/ha: {what}.",
         "up": "Raised the total most:",
@@ -38,11 +42,14 @@ _TEXTS: dict[Lang, dict[str, str]] = {
         "nothing": "Nenhum dado novo entre os dois.",
         "weather": "meteorologia de {months} ({inside} de {count} meses dentro da safra)",
         "yields": "rendimentos de {years}",
+        "estimates": "estimativas oficiais de {months}",
         "run": "outro modelo treinado",
         "scenarios": "outros cenários: {1}, antes {0}",
         "revised": "dados revisados: {what}",
         "country": "País: mediana {median} kg/ha ({change}; {percent}), amplitude do intervalo de 90 %: "
         "{width} kg/ha ({width_change}), {share} da safra observada.",
+        "parts": "O que mudou a mediana do país, em kg/ha: {what}.",
+        "no_part": "nenhum componente em 0,5 ou mais",
         "count": "Municípios: {up} em alta, {down} em baixa, {same} sem mudança.",
         "states": "UF, kg/ha: {what}.",
         "up": "Maiores contribuições de alta:",
@@ -77,13 +84,17 @@ def summary(comparison: Comparison, lang: Lang = "en") -> str:
         texts("before", date=texts.date(comparison.before)),
         texts.new_data(comparison.new_data),
         texts.country(country),
+        *([texts.parts(comparison.parts.of_aggregate(country.name))] if comparison.parts else []),
         texts.count(comparison.municipalities["median_change_kg_ha"].values.tolist()),
     ]
     if len(states) > 1:
         lines.append(texts("states", what=texts.states(states)))
     for direction, key in ((1, "up"), (-1, "down")):
         if changes := comparison.largest_changes(direction):
-            lines += [texts(key), *(f"  {texts.municipality(change)}" for change in changes)]
+            lines += [
+                texts(key),
+                *(f"  {texts.municipality(change, comparison.parts)}" for change in changes),
+            ]
     return "\n".join(lines)
 
 
@@ -119,6 +130,9 @@ class _Texts:
             parts.append(self("weather", months=self.span(months), inside=inside, count=len(months)))
         if new.yields:
             parts.append(self("yields", years=self.span([str(year) for year in new.yields])))
+        if new.estimates:
+            months = [labels.month(iso, self.lang) for iso in new.estimates]
+            parts.append(self("estimates", months=self.span(months)))
         if new.run:
             parts.append(self("run"))
         if new.scenarios:
@@ -149,8 +163,18 @@ class _Texts:
         shown = order if len(order) <= 10 else [*order[:5], *order[-5:]]
         return ", ".join(f"{row.name} {self.number(row.change_kg_ha, signed=True)}" for row in shown)
 
-    def municipality(self, change: MunicipalityChange) -> str:
-        why = [
+    def parts(self, changes: Sequence[tuple[str, float]]) -> str:
+        return self("parts", what=", ".join(self.part_list(changes)) or self("no_part"))
+
+    def part_list(self, changes: Sequence[tuple[str, float]]) -> list[str]:
+        return [
+            f"{labels.part(name, self.lang)} {self.number(value, signed=True)}" for name, value in changes
+        ]
+
+    def municipality(self, change: MunicipalityChange, parts: PartChanges | None) -> str:
+        """One line; of the parts that moved the median the two largest."""
+        moved = self.part_list(parts.of_municipality(change.code)[:2]) if parts else []
+        why = moved + [
             self(key, now=shown[1]) + (self("was", before=shown[0]) if pair[0] is not None else "")
             for key, pair, shown in (
                 ("rain", change.rain_pct, [self.percent(v) for v in change.rain_pct]),

@@ -36,6 +36,8 @@ class Job:
         lang: language of the tables, the report and the summary.
         skill: rows of ``yieldcast backtest --json``, shown in the report.
         strict: make no forecast when something could not be fetched.
+        method: of the run's settings, see `config.ForecastSettings`; "posterior" also needs official
+            estimates and daily weather.
     """
 
     store: Path
@@ -47,6 +49,7 @@ class Job:
     lang: Lang = "en"
     skill: Sequence[Mapping[str, Any]] = ()
     strict: bool = False
+    method: str = "network"
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,89 @@ def _production(heading: tuple[str, str], name: tuple[str, str]) -> ColumnLabel:
     )
 
 
+class PartLabel(NamedTuple):
+    """Short name of a part of the median and its meaning, in English and Portuguese."""
+
+    name: tuple[str, str]
+    meaning: tuple[str, str]
+
+
+# Keys as in `forecasting.parts`
+PART_LABELS: Mapping[str, PartLabel] = {
+    "level": PartLabel(
+        ("level of recent years", "nível dos anos recentes"),
+        (
+            "published yields of recent years without the effect of their weather, drawn to those of the "
+            "neighbours where they are few or scattered",
+            "rendimentos publicados dos anos recentes sem o efeito das condições meteorológicas, aproximados "
+            "dos rendimentos dos vizinhos onde são poucos ou irregulares",
+        ),
+    ),
+    "trend": PartLabel(
+        ("trend", "tendência"),
+        (
+            "growth from the level of recent years to the harvest year",
+            "crescimento do nível dos anos recentes até o ano da colheita",
+        ),
+    ),
+    "water_so_far": PartLabel(
+        ("water so far", "água até o momento"),
+        (
+            "effect of the crop's water balance to the newest public day, the rest of the season as usual",
+            "efeito do balanço hídrico da cultura até o último dia publicado, com o restante da safra na "
+            "média histórica",
+        ),
+    ),
+    "weather_to_come": PartLabel(
+        ("weather to come", "condições meteorológicas futuras"),
+        (
+            "effect of a forecast departure of the coming weather from the usual",
+            "efeito de uma anomalia prevista das condições meteorológicas futuras",
+        ),
+    ),
+    "official": PartLabel(
+        ("official estimate", "estimativa oficial"),
+        (
+            "by how much the newest public estimate of the state moves the forecast",
+            "quanto a última estimativa publicada da UF desloca a previsão",
+        ),
+    ),
+    "network": PartLabel(
+        ("network", "rede neural"),
+        (
+            "what the network adds, as far as it was right in years that it had not seen",
+            "o que a rede neural acrescenta, na medida em que acertou em anos que não tinha visto",
+        ),
+    ),
+    "trees": PartLabel(
+        ("boosted trees", "árvores (boosting)"),
+        (
+            "what boosted trees add, as far as they were right in years that they had not seen",
+            "o que as árvores acrescentam, na medida em que acertaram em anos que não tinham visto",
+        ),
+    ),
+    "calibration": PartLabel(
+        ("calibration", "calibração"),
+        (
+            "part of the median error of forecasts recomputed for past years",
+            "parte do erro mediano das previsões refeitas para anos passados",
+        ),
+    ),
+    "remainder": PartLabel(
+        ("rest of the whole", "restante do total"),
+        (
+            "median of the country or state minus the other parts, which are means of its municipalities",
+            "mediana do país ou da UF menos os demais componentes, que são médias dos municípios",
+        ),
+    ),
+}
+
+
+def _part(label: PartLabel) -> ColumnLabel:
+    heading = (f"Part of the median: {label.name[0]}", f"Componente da mediana: {label.name[1]}")
+    return ColumnLabel("kg/ha", heading, label.meaning)
+
+
 _NAMES = {
     "code": ColumnLabel(
         "",
@@ -158,6 +241,22 @@ _BASELINES = {
             "reta ajustada a dez rendimentos publicados, prolongada até o ano da colheita",
         ),
     ),
+    "level_trend_kg_ha": ColumnLabel(
+        "kg/ha",
+        ("Level and trend", "Nível e tendência"),
+        (
+            "expected from published yields alone",
+            "esperado só com os rendimentos publicados",
+        ),
+    ),
+    "official_mean_kg_ha": ColumnLabel(
+        "kg/ha",
+        ("Mean of five years at the official estimate", "Média de cinco anos ajustada à estimativa oficial"),
+        (
+            "mean of five years times the official estimate of the state over the state's mean of five years",
+            "média de cinco anos vezes a estimativa oficial da UF dividida pela média de cinco anos da UF",
+        ),
+    ),
     "own_history": ColumnLabel(
         "",
         ("Own history", "Histórico próprio"),
@@ -167,6 +266,32 @@ _BASELINES = {
         ),
     ),
 }
+_OFFICIAL = {
+    "official_kg_ha": ColumnLabel(
+        "kg/ha",
+        ("Official estimate", "Estimativa oficial"),
+        (
+            "newest official estimate of the state that was public on the date of the bulletin",
+            "última estimativa oficial da UF publicada até a data de referência",
+        ),
+    ),
+    "official_source": ColumnLabel(
+        "",
+        ("Official estimate: source", "Estimativa oficial: fonte"),
+        ("who estimated", "quem estimou"),
+    ),
+    "official_reference": ColumnLabel(
+        "",
+        ("Official estimate: month", "Estimativa oficial: mês"),
+        ("month that the estimate is of", "mês a que a estimativa se refere"),
+    ),
+    "official_public_from": ColumnLabel(
+        "",
+        ("Official estimate: public from", "Estimativa oficial: publicada em"),
+        ("day on which it was published", "dia da publicação"),
+    ),
+}
+_PARTS = {f"part_{name}_kg_ha": _part(label) for name, label in PART_LABELS.items()}
 _SEASON = {
     "observed_pct": ColumnLabel(
         "%",
@@ -219,4 +344,6 @@ _SEASON = {
     "latitude_deg": ColumnLabel("°", ("Latitude", "Latitude"), ("north is positive", "positiva ao norte")),
     "longitude_deg": ColumnLabel("°", ("Longitude", "Longitude"), ("east is positive", "positiva a leste")),
 }
-COLUMNS: Mapping[str, ColumnLabel] = {**_NAMES, **_YIELDS, **_BASELINES, **_SEASON}
+COLUMNS: Mapping[str, ColumnLabel] = {
+    **_NAMES, **_YIELDS, **_PARTS, **_BASELINES, **_OFFICIAL, **_SEASON,
+}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Write one forecast in all formats: CSV, XLSX, GeoPackage, GeoJSON, CF netCDF."""
+"""Write one forecast in all formats: CSV, XLSX, GeoPackage, GeoJSON, JSON, CF netCDF."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import xarray as xr
 from yieldcast.data.files import make_folder
 from yieldcast.errors import ConfigError
 from yieldcast.forecasting.table import check_forecast
-from yieldcast.reporting import geodata, labels, netcdf, spreadsheets
+from yieldcast.reporting import forecast_json, geodata, labels, netcdf, spreadsheets
 
-FORMATS = ("csv", "xlsx", "gpkg", "geojson", "nc")
+FORMATS = ("csv", "xlsx", "gpkg", "geojson", "json", "nc")
 _WITH_BOUNDARIES = ("gpkg", "geojson")
 
 
@@ -30,7 +30,7 @@ def write_all(
         folder: made if it does not exist; files of the same names are replaced.
         forecast: a table as `forecasting.table.check_forecast` checks it.
         mesh: GeoJSON with the boundaries of the municipalities, or None.
-        lang: en or pt: separators, headings and words. netCDF and the names of attributes are English.
+        lang: en or pt: separators, headings and words. netCDF, JSON and the names of attributes are English.
         formats: names in `FORMATS`; None writes every format that is possible here.
         notice: called with a message for each format left out, and for municipalities without a boundary.
 
@@ -94,4 +94,6 @@ def _write(name: str, folder: Path, forecast: xr.Dataset, shapes: geodata.Shapes
         return [geodata.write_gpkg(path, forecast, shapes, lang)]
     if name == "geojson":
         return [geodata.write_geojson(path, forecast, shapes, lang)]
+    if name == "json":
+        return [forecast_json.write_json(path, forecast)]
     return [netcdf.write_cf(path, forecast)]

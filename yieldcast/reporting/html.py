@@ -25,12 +25,13 @@ from yieldcast.errors import ConfigError
 from yieldcast.evaluation.skill import longest_winning_lead, pool_by_lead
 from yieldcast.forecasting.table import ATTRIBUTES, QUANTILES, check_forecast, production_t
 from yieldcast.reporting import html_map, labels
+from yieldcast.reporting.html_parts import part_columns
 
 _LOCALES = {"en": "en", "pt": "pt-BR"}
 # Joined to one script in this order: each file uses names that earlier files define.
 SCRIPTS = (
     "i18n.js", "format.js", "data.js", "colours.js", "view.js", "map.js", "gestures.js", "search.js",
-    "charts.js", "panel.js", "table.js", "tables.js", "skill.js", "sections.js", "main.js",
+    "charts.js", "parts.js", "panel.js", "table.js", "tables.js", "skill.js", "sections.js", "main.js",
 )  # fmt: skip
 _PLACE_COLUMNS = (  # variable of the forecast, name in the page's data, digits after the decimal point
     ("yield_mean_kg_ha", "mean", 0), ("observed_share", "share", 3), ("probability_low", "low", 3),
@@ -93,12 +94,14 @@ def contents(
     check_forecast(forecast)
     if previous is not None:
         _check_same_season(forecast, check_forecast(previous))
+    places, aggregates, parts = part_columns(forecast, previous)
     pooled = pool_by_lead(skill, str(forecast.attrs["crop"]))
     return {
         "about": {name: _plain(forecast.attrs[name]) for name in ATTRIBUTES},
         "quantiles": list(QUANTILES),
-        "places": _places(forecast, previous),
-        "aggregates": _aggregates(forecast, previous),
+        "places": _places(forecast, previous) | places,
+        "aggregates": _aggregates(forecast, previous) | aggregates,
+        "parts": parts,
         "previous": str(previous.attrs["as_of"]) if previous is not None else None,
         "skill": {
             "rows": pooled,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from yieldcast.errors import ConfigError
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES
-from yieldcast.reporting.column_labels import COLUMNS
+from yieldcast.reporting.column_labels import COLUMNS, PART_LABELS
 
 Lang = Literal["en", "pt"]
 LANGUAGES: tuple[Lang, ...] = ("en", "pt")
@@ -139,6 +139,11 @@ def column(key: str, lang: str) -> str:
 def meaning(key: str, lang: str) -> str:
     """Meaning of a column in one sentence; keys as in `COLUMNS`."""
     return COLUMNS[key].meaning[_side(lang)]
+
+
+def part(name: str, lang: str) -> str:
+    """Short name of a part of the median, e.g. "water so far"; keys as in `PART_LABELS`."""
+    return PART_LABELS[name].name[_side(lang)]
 
 
 def month(iso: str, lang: str) -> str:

@@ -26,6 +26,9 @@ _CF_ATTRIBUTES: dict[str, dict[str, Any]] = {
     "longitude_deg": {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east"},
     "window_start": {"long_name": "first day of the season window"},
     "window_end": {"long_name": "last day of the season window"},
+    "official_source": {"long_name": "source of the official estimate, empty where there is none"},
+    "official_reference": {"long_name": "month that the official estimate is of"},
+    "official_public_from": {"long_name": "day on which the official estimate became public"},
 }
 
 
@@ -62,7 +65,8 @@ def as_cf(forecast: xr.Dataset) -> xr.Dataset:
     ds = ds.assign_coords({_REFERENCE_TIME: ((), day, {"standard_name": _REFERENCE_TIME})})
     ds[_REFERENCE_TIME].attrs["long_name"] = "date of the bulletin: nothing published later was used"
     for name, attributes in _CF_ATTRIBUTES.items():
-        ds[name].attrs |= attributes
+        if name in ds:
+            ds[name].attrs |= attributes
     flags: dict[str, Any] = {
         "flag_values": np.array([0, 1], dtype=np.int8),
         "flag_meanings": "of_its_state of_its_own",

@@ -5,13 +5,15 @@ Values are rounded here, once, so that every format shows the same number.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from yieldcast.forecasting.table import ALL_MUNICIPALITIES, QUANTILES, production_t
+from yieldcast.forecasting.parts import aggregate_parts, municipal_parts, part_variable
+from yieldcast.forecasting.table import ALL_MUNICIPALITIES, OFFICIAL_TEXTS, QUANTILES, production_t
 from yieldcast.reporting import labels
 from yieldcast.reporting.column_labels import COLUMNS
 
@@ -19,6 +21,10 @@ from yieldcast.reporting.column_labels import COLUMNS
 Table = dict[str, NDArray[Any]]
 # Digits after the decimal sign by unit; 1 for any other. PAM has whole hectares and tonnes; 0.0001° is 11 m.
 _DIGITS = {"ha": 0, "t": 0, "°": 4}
+_PUBLIC_BASELINES = (  # column, variable of forecasts by the method "posterior"
+    ("level_trend_kg_ha", "level_trend_public_kg_ha"),
+    ("official_mean_kg_ha", "official_public_kg_ha"),
+)
 _P05, _P50, _P95 = (QUANTILES.index(q) for q in (0.05, 0.50, 0.95))
 
 
@@ -41,6 +47,7 @@ def municipality_table(forecast: xr.Dataset) -> Table:
         "last_public_kg_ha": got["last_public_kg_ha"],
         "mean_5y_kg_ha": got["mean_5y_public_kg_ha"],
         "trend_10y_kg_ha": got["trend_10y_public_kg_ha"],
+        **{key: got[name] for key, name in _PUBLIC_BASELINES if name in got},
         "own_history": got["own_history"].astype(bool),
         "observed_pct": 100.0 * got["observed_share"],
         "rain_pct": got["rain_so_far_pct"],
@@ -56,6 +63,7 @@ def municipality_table(forecast: xr.Dataset) -> Table:
         names
         | _bulletin(forecast, forecast.sizes["municipality"])
         | _yields(got["yield_kg_ha"], got["yield_mean_kg_ha"], got["mean_5y_public_kg_ha"])
+        | _parts(municipal_parts(forecast), got["yield_kg_ha"])
         | risk
         | _production(forecast, aggregate=False)
         | places
@@ -78,6 +86,7 @@ def aggregate_table(forecast: xr.Dataset) -> Table:
     rest = {
         "last_public_kg_ha": got["aggregate_last_public_kg_ha"],
         "mean_5y_kg_ha": got["aggregate_mean_5y_public_kg_ha"],
+        **_official(got),
         "observed_pct": 100.0 * got["aggregate_observed_share"],
         "area_planted_ha": got["aggregate_area_planted_ha"],
     }
@@ -89,13 +98,28 @@ def aggregate_table(forecast: xr.Dataset) -> Table:
             got["aggregate_yield_mean_kg_ha"],
             got["aggregate_mean_5y_public_kg_ha"],
         )
+        | _parts(aggregate_parts(forecast), got["aggregate_yield_kg_ha"])
         | rest
         | _production(forecast, aggregate=True)
     )
 
 
+def parts_in_digits(parts: xr.DataArray, median: NDArray[Any], digits: int) -> xr.DataArray:
+    """(part, row) parts rounded so that they still add up to the rounded median.
+
+    Args:
+        parts: (part, row) kg/ha, adding up to the median.
+        median: (row,) kg/ha.
+        digits: number of digits after the decimal sign.
+    """
+    sums = np.cumsum(parts.values, axis=0)
+    sums[-1:] = median.astype(np.float64)
+    whole = np.diff(np.round(sums, digits), axis=0, prepend=0.0)
+    return parts.copy(data=np.round(whole, digits) + 0.0)
+
+
 def localised(table: Table, lang: str, country: str) -> Table:
-    """The table with crop, level, country and booleans in the words of a language.
+    """The table with crop, level, country, months, days and booleans in the words of a language.
 
     Args:
         table: result of `municipality_table` or `aggregate_table`.
@@ -106,6 +130,8 @@ def localised(table: Table, lang: str, country: str) -> Table:
         "crop": lambda name: labels.crop(name, lang),
         "level": lambda name: labels.text(name, lang),
         "aggregate": lambda name: labels.aggregate(name, lang, country),
+        "official_reference": lambda iso: labels.month(iso, lang) if iso else "",
+        "official_public_from": lambda iso: labels.date(dt.date.fromisoformat(iso), lang) if iso else "",
     }
     out = dict(table)
     for key, values in table.items():
@@ -114,6 +140,19 @@ def localised(table: Table, lang: str, country: str) -> Table:
         elif values.dtype.kind == "b":
             out[key] = np.where(values, labels.text("yes", lang), labels.text("no", lang))
     return out
+
+
+def _parts(parts: xr.DataArray, quantiles: NDArray[Any]) -> Table:
+    keys = [part_variable(name) for name in parts["part"].values.tolist()]
+    rounded = parts_in_digits(parts, quantiles[:, _P50], digits(part_variable("level")))
+    return dict(zip(keys, rounded.values, strict=True))
+
+
+def _official(got: dict[str, NDArray[Any]]) -> Table:
+    if "aggregate_official_kg_ha" not in got:
+        return {}
+    texts = {name: got[name].astype(str) for name in OFFICIAL_TEXTS}
+    return {"official_kg_ha": got["aggregate_official_kg_ha"], **texts}
 
 
 def _bulletin(forecast: xr.Dataset, rows: int) -> Table:

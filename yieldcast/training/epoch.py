@@ -141,7 +141,7 @@ class EpochProgram:
                 trained,
             )
             done = ops.cast(state["epoch"] * number + k + 1, "float32")
-            moved, *moments = self._adam(trained, gradient, first, second, done)
+            moved, *moments = adam(self.training, trained, gradient, first, second, done)
             after = ({**weights, **moved, **others}, *moments)
             if used is not None:  # a member without further rows does not change
                 after = tuple(
@@ -197,19 +197,6 @@ class EpochProgram:
             return size
         return ops.where(size <= 1, 0.5 * ops.square(error), size - 0.5)  # Huber, delta 1
 
-    def _adam(
-        self, weights: Tree, gradient: Tree, first: Tree, second: Tree, done: Tensor
-    ) -> tuple[Tree, Tree, Tree]:
-        """Adam (Kingma & Ba 2015, Algorithm 1 in the order of Section 2's last paragraph, as in Keras)."""
-        one, two = self.training.beta_1, self.training.beta_2
-        rate = self.training.learning_rate * ops.sqrt(1 - two**done) / (1 - one**done)
-        first = {n: one * first[n] + (1 - one) * g for n, g in gradient.items()}
-        second = {n: two * second[n] + (1 - two) * ops.square(g) for n, g in gradient.items()}
-        moved = {
-            n: w - _like(rate, w) * first[n] / (ops.sqrt(second[n]) + EPSILON) for n, w in weights.items()
-        }
-        return moved, first, second
-
     def _validate(self, weights: Tree, members: Tree, data: Tree) -> Tensor:
         count, size = (int(n) for n in members["held"].shape)
         used = members.get("held_rows")
@@ -224,6 +211,28 @@ class EpochProgram:
 
         total = ops.fori_loop(0, batches.shape[1], step, ops.zeros((count,)))
         return total / (size if used is None else ops.cast(used, "float32")) + self.network.penalty(weights)
+
+
+def adam(
+    training: TrainingSettings, weights: Tree, gradient: Tree, first: Tree, second: Tree, done: Tensor
+) -> tuple[Tree, Tree, Tree]:
+    """One step of Adam (Kingma & Ba 2015, Algorithm 1 in the order of Section 2's last paragraph, as in
+    Keras).
+
+    Args:
+        training: the rate and the decays of the moments.
+        weights, gradient, first, second: (member, ...) by name; the moments before this step.
+        done: steps with this one, a scalar or (member,).
+
+    Returns:
+        Weights and moments after the step.
+    """
+    one, two = training.beta_1, training.beta_2
+    rate = training.learning_rate * ops.sqrt(1 - two**done) / (1 - one**done)
+    first = {n: one * first[n] + (1 - one) * g for n, g in gradient.items()}
+    second = {n: two * second[n] + (1 - two) * ops.square(g) for n, g in gradient.items()}
+    moved = {n: w - _like(rate, w) * first[n] / (ops.sqrt(second[n]) + EPSILON) for n, w in weights.items()}
+    return moved, first, second
 
 
 def _batches(rows: Tensor, size: int, used: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -342,8 +342,9 @@ def _check_same(run: Run, identity: Identity, settings: Settings) -> None:
     differs = [key for key in old if key != "data" and old[key] != new[key]]
     differs += [key for key in ("calendar", "rows") if old["data"][key] != new["data"][key]]
     for section in type(settings).model_fields:
-        before, after = (getattr(each, section).model_dump() for each in (run.settings, settings))
-        differs += [f"{section}.{key}" for key in before if before[key] != after[key]]
+        before, after = getattr(run.settings, section), getattr(settings, section)
+        keys = type(after).model_fields  # not the stored keys: younger ones are left out at their default
+        differs += [f"{section}.{key}" for key in keys if getattr(before, key) != getattr(after, key)]
     if differs:
         raise RunError(
             f"{run.path} holds another training; it differs in: {', '.join(differs)}",

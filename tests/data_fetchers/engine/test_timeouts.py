@@ -24,7 +24,7 @@ from data_fetchers.engine.downloader import fetch_requests
 from data_fetchers.engine.source import Retry, RetryableError
 from data_fetchers.ibge.places import municipality_counts
 from data_fetchers.ibge.source import Ibge
-from data_fetchers.nasa_power import NasaPower, weather_requests
+from data_fetchers.nasa_power.source import NasaPower, weather_requests
 from data_fetchers.soilgrids import pixels
 from data_fetchers.soilgrids import source as soilgrids
 from data_fetchers.soilgrids.source import SoilGrids

@@ -16,11 +16,11 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from data_fetchers import nasa_power
 from data_fetchers.engine.source import Retry
 from data_fetchers.fetching.fetch import fetch
 from data_fetchers.fetching.order import FetchOrder
 from data_fetchers.ibge import lspa, sidra
+from data_fetchers.nasa_power import source as nasa_power
 from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, CredentialsError, FetchError, YieldcastError
@@ -72,9 +72,12 @@ def _run(*arguments: object, check: int = 0) -> str:
 
 
 def _fetch(store: Path, what: str, *more: object, check: int = 0) -> str:
+    """Fetch by the command line; days of the weather are left out where a test is not about them."""
+    days = () if "--daily" in more else ("--no-daily",)
     return _run(
-        "fetch", what, "--store", store, "--states", "MT,GO", "--retry-wait", "0.05", *more, check=check
-    )
+        "fetch", what, "--store", store, "--states", "MT,GO", "--retry-wait", "0.05", *days, *more,
+        check=check,
+    )  # fmt: skip
 
 
 def _tables(store: Path) -> dict[str, str]:
@@ -173,8 +176,7 @@ def test_days_of_nasa_power_are_kept_and_grow(services, tmp_path, monkeypatch):
     both = Store.open(tmp_path)
     assert both.daily.sizes["time"] == 730
     assert both.sources["daily"]["source"] == "nasa-power"
-    with pytest.raises(ConfigError, match="its rain is fetched by month"):
-        fetch(replace(order, weather="era5"), tmp_path / "other", today=TODAY)
+    assert {"wind_m_s", "radiation_MJ_m2", "dewpoint_degC"} < set(both.daily.data_vars)
 
 
 def test_days_that_were_imported_are_not_mixed_with_fetched_ones(services, tmp_path, monkeypatch):
@@ -184,7 +186,37 @@ def test_days_that_were_imported_are_not_mixed_with_fetched_ones(services, tmp_p
     Store.update(tmp_path, {"daily": Store.open(tmp_path).daily}, {"daily": {"file": "days.nc"}})
     with pytest.raises(ConfigError, match=r"found daily from days\.nc"):
         fetch(order, tmp_path, today=TODAY)
-    fetch(replace(order, daily=False), tmp_path, today=TODAY)
+    # neither are they when the order leaves the choice open, and months are still fetched
+    before = Store.open(tmp_path).sources["daily"]
+    report = fetch(replace(order, daily=None, years=(2013,)), tmp_path, today=TODAY)
+    assert report.written == ["weather"]
+    assert Store.open(tmp_path).sources["daily"] == before
+    assert report.errors == []
+
+
+def test_days_of_era5_grow_and_leave_the_months_as_they_are(services, tmp_path):
+    order = FetchOrder(("weather",), years=(2014,), states=("MT",))
+    fetch(order, tmp_path, today=TODAY)
+    months = fingerprint(Store.open(tmp_path).weather)
+    services["cds"].faults({"match": "/execution", "kind": "status", "status": 404, "times": 99})
+    report = fetch(replace(order, daily=True), tmp_path, today=TODAY)
+    assert (report.written, report.unwritten) == (["weather"], ["weather-daily"])
+    services["cds"].reset()
+    report = fetch(replace(order, daily=True), tmp_path, today=TODAY)
+    assert report.written == ["weather", "weather-daily"]
+    assert report.missing == []
+    # rain, dew point, radiation and the two components of the wind; the extremes are here already
+    assert sum(line["path"].endswith("/execution") for line in services["cds"].log()) == 5
+    opened = Store.open(tmp_path)
+    assert fingerprint(opened.weather) == months
+    assert opened.daily.sizes["time"] == 365
+    assert {"wind_m_s", "radiation_MJ_m2", "dewpoint_degC"} < set(opened.daily.data_vars)
+    assert (opened.sources["daily"]["source"], opened.sources["daily"]["where"]) == ("era5", "centroid")
+    # days add up to the months of the other requests
+    place = opened.daily["municipality_unit"].values
+    rain = opened.daily["precipitation_mm"].resample(time="MS").sum().transpose("unit", "time").values[place]
+    expected = opened.weather["precipitation_mm"].transpose("municipality", "time").values
+    np.testing.assert_allclose(rain, expected, rtol=1e-4, atol=1e-3)
 
 
 # The day of the fetch decides nothing about estimates but the time of retrieval.

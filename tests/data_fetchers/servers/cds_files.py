@@ -4,40 +4,65 @@ make(DATASET, REQUEST, FAULT, LATEST) -> [(member name, netCDF-4 bytes), ...]; s
 Days after LATEST (last day that the service has, "2026-10-31"; None for all) are dropped without a word, and
 months that it cuts from monthly means too; nothing left: an empty list, for which the CDS answers 400.
 FAULT (a name, or a dict with "kind"): wrong_grid, days_missing, all_nan, changed_name, kelvin_celsius.
-Sea, where ERA5-Land has no values, lies east of 36 degrees west.
+Sea, where ERA5-Land has no values, lies east of 36 degrees west. Days of the formulas are those of UTC-3; the
+hourly values of ERA5-Land are what was accumulated since midnight UTC, with rain and sun spread evenly over a
+day.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from country import rain_mm, tmax_degC, tmin_degC
+from country import dewpoint_degC, radiation_MJ_m2, rain_mm, tmax_degC, tmin_degC, wind_components_m_s
 
 STEP_deg = {
     "derived-era5-single-levels-daily-statistics": 0.25,
     "derived-era5-land-daily-statistics": 0.1,
     "reanalysis-era5-single-levels-monthly-means": 0.25,
     "reanalysis-era5-land-monthly-means": 0.1,
+    "reanalysis-era5-land": 0.1,
 }
 SEA_deg = -36.0
-SHORT = {"2m_temperature": "t2m", "total_precipitation": "tp"}
-UNITS = {"t2m": "K", "tp": "m"}
+SHORT = {
+    "2m_temperature": "t2m",
+    "total_precipitation": "tp",
+    "2m_dewpoint_temperature": "d2m",
+    "surface_solar_radiation_downwards": "ssrd",
+    "10m_u_component_of_wind": "u10",
+    "10m_v_component_of_wind": "v10",
+}
+UNITS = {"t2m": "K", "tp": "m", "d2m": "K", "ssrd": "J m**-2", "u10": "m s**-1", "v10": "m s**-1"}
 CHANGED = {"t2m": "temperature_2m", "tp": "precipitation_total"}
+FIELDS = {
+    "d2m": lambda *at: dewpoint_degC(*at) + 273.15,
+    "ssrd": lambda *at: radiation_MJ_m2(*at) * 1e6,
+    "tp": lambda *at: rain_mm(*at) / 1000,
+    "u10": lambda *at: wind_components_m_s(*at)[0],
+    "v10": lambda *at: wind_components_m_s(*at)[1],
+}
+ACCUMULATED = ("tp", "ssrd")
 
 
 def make(dataset, request, fault=None, latest=None):
     kind = fault.get("kind") if isinstance(fault, dict) else fault
-    daily = dataset.endswith("daily-statistics")
-    days = _days(request, latest) if daily else None
-    months = None if daily else _months(request, latest)
+    daily, hourly = dataset.endswith("daily-statistics"), dataset == "reanalysis-era5-land"
+    days = _days(request, latest) if daily or hourly else None
+    months = None if daily or hourly else _months(request, latest)
     variables = _listed(request, "variable")
     members = []
     for variable in variables:
         name = SHORT[variable]
         if daily:
             statistic = str(_listed(request, "daily_statistic")[0])
+            if "land" in dataset and name in ACCUMULATED:
+                raise ValueError("the daily statistics of ERA5-Land have no accumulated variables")
+            if (statistic == "daily_sum") != (name in ACCUMULATED):
+                continue  # the CDS skips what it has no such statistic of, with a message
             member = f"{variable}_stream-oper_{statistic.replace('_', '-').replace('imum', '')}.nc"
             times = days.astype("datetime64[ns]")
+        elif hourly:
+            member = "data_0.nc"
+            times = _hours(request, days)
         else:
             accumulated = name == "tp"
             member = f"data_stream-moda_stepType-{'avgad' if accumulated else 'avgua'}.nc"
@@ -49,10 +74,13 @@ def make(dataset, request, fault=None, latest=None):
         step = 1.0 if kind == "wrong_grid" else STEP_deg[dataset]
         lat = np.round(north - step * np.arange(int((north - south) / step + 1e-6) + 1), 6)
         lon = np.round(west + step * np.arange(int((east - west) / step + 1e-6) + 1), 6)
-        values = _daily(statistic, lat, lon, days) if daily else _monthly(name, lat, lon, months)
+        if daily:
+            values = _daily(name, statistic, lat, lon, days)
+        else:
+            values = _hourly(name, lat, lon, times) if hourly else _monthly(name, lat, lon, months)
         if "land" in dataset:
             values[:, :, lon > SEA_deg] = np.nan
-        versions = None if daily else _versions(months, latest)
+        versions = None if daily or hourly else _versions(months, latest)
         members.append((member, _bytes(name, values, times, lat, lon, versions, kind)))
     return members
 
@@ -90,10 +118,29 @@ def _versions(months, latest):
     return np.where(final, "0001", "0005")
 
 
-def _daily(statistic, lat, lon, days):
+def _hours(request, days):
+    hours = np.array([int(time[:2]) for time in _listed(request, "time")], "timedelta64[h]")
+    return (days.astype("datetime64[h]")[:, None] + hours).ravel().astype("datetime64[ns]")
+
+
+def _daily(name, statistic, lat, lon, days):
+    if name != "t2m":
+        return FIELDS[name](lat, lon, days).astype(np.float32)
     high, low = tmax_degC(lat, lon, days), tmin_degC(lat, lon, days)
     values = {"daily_maximum": high, "daily_minimum": low, "daily_mean": (high + low) / 2}[statistic]
     return (values + 273.15).astype(np.float32)
+
+
+def _hourly(name, lat, lon, times):
+    """Accumulated since midnight UTC, which has the whole day before; local days begin at 03 UTC."""
+    layers = []
+    for time in times.astype("datetime64[h]"):
+        day = time.astype("datetime64[D]")
+        hours = int((time - day.astype("datetime64[h]")).astype(int))
+        first = day if hours else day - 1
+        before, own = (FIELDS[name](lat, lon, [one])[0] / 24 for one in (first - 1, first))
+        layers.append(min(hours or 24, 3) * before + max((hours or 24) - 3, 0) * own)
+    return np.array(layers, np.float32)
 
 
 def _monthly(name, lat, lon, months):

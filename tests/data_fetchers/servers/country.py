@@ -74,3 +74,26 @@ def rain_mm(lat, lon, days):
     lat, lon = np.asarray(lat).ravel()[None, :, None], np.asarray(lon).ravel()[None, None, :]
     wet = np.cos(2 * np.pi * (n - 10) / 365.25) + np.sin(n * 1.37 + lat * 3.1 + lon * 2.3)
     return np.maximum(0, 4 * wet)
+
+
+def dewpoint_degC(lat, lon, days):
+    """Daily mean dew point by formula: 2 degC below the minimum."""
+    return tmin_degC(lat, lon, days) - 2
+
+
+def radiation_MJ_m2(lat, lon, days):
+    """Daily radiation by formula: 12 to 24 MJ/m2, less on days with rain."""
+    return 24 - np.minimum(rain_mm(lat, lon, days), 12)
+
+
+def wind_components_m_s(lat, lon, days):
+    """Daily means of the eastward and northward wind at 10 m by formula."""
+    n = day_numbers(days)[:, None, None]
+    lat, lon = np.asarray(lat).ravel()[None, :, None], np.asarray(lon).ravel()[None, None, :]
+    angle = 0.1 * n + 0.2 * lat + 0.3 * lon
+    return 3 * np.cos(angle), 2 * np.sin(angle)
+
+
+def wind_m_s(lat, lon, days):
+    """Daily mean wind speed at 2 m by formula."""
+    return 0.748 * np.hypot(*wind_components_m_s(lat, lon, days))

@@ -15,6 +15,9 @@ PARAMETERS = {
     "T2M_MAX": ("C", "Temperature at 2 Meters Maximum", country.tmax_degC),
     "T2M_MIN": ("C", "Temperature at 2 Meters Minimum", country.tmin_degC),
     "PRECTOTCORR": ("mm/day", "Precipitation Corrected", country.rain_mm),
+    "T2MDEW": ("C", "Dew/Frost Point at 2 Meters", country.dewpoint_degC),
+    "ALLSKY_SFC_SW_DWN": ("MJ/m^2/day", "All Sky Surface Shortwave Downward", country.radiation_MJ_m2),
+    "WS2M": ("m/s", "Wind Speed at 2 Meters", country.wind_m_s),
 }
 FILL = -999.0
 
@@ -75,7 +78,7 @@ class Power(common.World):
 
 def spoiled(answer, fault):
     kind, columns = (fault or {}).get("kind"), answer["properties"]["parameter"]
-    days = list(columns["T2M_MAX"])
+    days = list(next(iter(columns.values())))
     if kind in ("all_fill", "fill_tail"):
         for column in columns.values():
             column.update(dict.fromkeys(days if kind == "all_fill" else days[-fault["days"] :], FILL))

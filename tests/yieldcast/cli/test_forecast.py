@@ -116,14 +116,14 @@ def test_skill_is_shown_in_the_report(forecast, tmp_path):
 
 
 def test_a_run_that_knows_the_future_exits_5_and_names_the_years(forecast, tmp_path):
-    # PAM of 2013 is public from 1 October 2014; on the last day of September two of three years were.
-    said = refused(forecast("--as-of", "2014-09-30"), 5, "harvest years 2013", "2013 on 2014-10-01")
+    # PAM of 2013 counts as public from 10 October 2014; on the day before two of three years were.
+    said = refused(forecast("--as-of", "2014-10-09"), 5, "harvest years 2013", "2013 on 2014-10-10")
     assert "2012 on" not in said
     assert "trained on harvest years up to 2012" in said
     refused(forecast("--as-of", "2012-12-01"), 5, "2012, 2013")
     refused(forecast("--as-of", DATE, year=2012), 5, "2012, 2013", "before 2012")
     assert not (tmp_path / "bulletins").exists()
-    assert forecast("--as-of", "2014-10-01")[0] == 0
+    assert forecast("--as-of", "2014-10-10")[0] == 0
 
 
 def test_a_run_without_hindcasts_exits_6(forecast, forecast_run, tmp_path):
@@ -254,15 +254,17 @@ def test_presets_of_train(call, forecast_run, forecast_store, tmp_path):
 
     def differing(*more):
         said = refused(call(*train, *more), 6, "holds another training")
-        return set(re.findall(r"(?:network|training|data)\.\w+", said))
+        return set(re.findall(r"(?:network|training|data|forecast)\.\w+", said))
 
     assert differing("--preset", "forecast") == small
     assert differing() == small  # forecast is the default
-    paper = config.Settings().model_dump()
-    ours = forecast_run.settings.model_dump()
-    others = {f"{s}.{k}" for s in paper for k in paper[s] if paper[s][k] != ours[s][k]}
+    paper, ours = (
+        {f"{section}.{key}": value for section, content in settings for key, value in content}
+        for settings in (config.Settings(), forecast_run.settings)
+    )
+    others = {key for key in paper if paper[key] != ours[key]}
     assert differing("--preset", "paper") == others
-    assert {"training.validation", "network.target", "data.yield_history"} < others
+    assert {"training.validation", "network.target", "data.yield_releases", "forecast.method"} < others
     file = tmp_path / "c.toml"
     file.write_text("[training]\nmax_epochs = 3\n")
     refused(call(*train, "--preset", "paper", "--config", file), 2, "--config and --preset")

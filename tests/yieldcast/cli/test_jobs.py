@@ -1,5 +1,6 @@
 """`yieldcast job` as a scheduler calls it: processes, exit codes, kills, a closed network, services."""
 
+import datetime as dt
 import importlib.util
 import json
 import os
@@ -7,16 +8,23 @@ import random
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import xarray as xr
 from factories import TINY_NETWORK, refused
 
+from data_fetchers.fetching.fetch import fetch
+from data_fetchers.fetching.order import FetchOrder
+from yieldcast.cli.jobs import _fetch_missing, fetch_orders
 from yieldcast.data import synthetic
 from yieldcast.data.files import exclusive_lock
 from yieldcast.data.store import Store
+from yieldcast.errors import ConfigError
 from yieldcast.operations.bulletins import list_bulletins, newest
+from yieldcast.operations.job import Job
+from yieldcast.publication import Publication
 from yieldcast.training.run_directory import Run
 
 ROOT = Path(__file__).parents[3]
@@ -301,6 +309,60 @@ def services():
     finally:
         for server in servers.values():
             server.stop()
+
+
+FETCHED = {"weather": {"source": "era5", "where": "centroid"}, "yields": {"source": "ibge"}}
+
+
+def job_of(store, method, harvest_year=2016, crop="soybean"):
+    return Job(store, store / "bulletins", crop, harvest_year, dt.date(2015, 9, 15), method=method)
+
+
+def test_a_job_by_the_posterior_method_also_asks_for_estimates_and_days(store, tmp_path):
+    fetched = Store.write(tmp_path / "fetched", Store.open(store).tables, FETCHED)
+    rule = Publication()
+    yields, weather = fetch_orders(fetched, job_of(fetched.path, "network"), rule)
+    assert (weather.tables, weather.daily) == (("weather",), False)
+    orders = fetch_orders(fetched, job_of(fetched.path, "posterior"), rule)
+    assert orders[0] == yields
+    assert orders[1] == replace(weather, daily=None)
+    # LSPA begins in 2006, the yields of the store in 2001
+    assert orders[2] == replace(
+        yields, tables=("estimates",), years=tuple(range(2006, 2017)), crops=("soybean",)
+    )
+    # a crop that no service knows, or another country: no estimates, and no failure
+    assert len(fetch_orders(fetched, job_of(fetched.path, "posterior", crop="quinoa"), rule)) == 2
+    tables, _ = synthetic.foreign(municipalities=4)
+    abroad = Store.write(tmp_path / "abroad", tables, FETCHED)
+    orders = fetch_orders(abroad, job_of(abroad.path, "posterior"), rule)
+    assert [order.tables for order in orders] == [("yields",), ("weather",)]
+    with pytest.raises(ConfigError, match="come from your own tables"):
+        fetch_orders(Store.open(store), job_of(store, "posterior"), rule)
+
+
+def test_an_old_store_gets_estimates_and_days_and_what_fails_is_told(services, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("YIELDCAST_IBGE_URL", services["ibge"].url)
+    monkeypatch.setenv("CDSAPI_URL", f"{services['cds'].url}/api")
+    monkeypatch.setenv("CDSAPI_KEY", "secret-token-123")
+    services["cds"].set(polls_queued=0, polls_running=0)
+    order = FetchOrder(("yields", "weather"), years=(2014,), crops=("soybean",), states=("MT",))
+    fetch(order, tmp_path)
+    before = Store.open(tmp_path)
+    assert "estimates" not in before
+    assert "daily" not in before
+    job = replace(job_of(tmp_path, "posterior", 2015), as_of=dt.date(2014, 12, 20))
+    services["ibge"].faults({"match": "6588", "kind": "status", "status": 404, "times": 99})
+    error = _fetch_missing(before, job, Publication())
+    assert "404" in str(error)
+    opened = Store.open(tmp_path)
+    assert "estimates" not in opened
+    assert opened.daily.sizes["time"] == 365
+    services["ibge"].faults()
+    assert _fetch_missing(opened, job, Publication()) is None
+    estimates = Store.open(tmp_path).estimates
+    assert set(estimates["harvest_year"].values) == {2014, 2015}
+    assert set(estimates["unit"].values) == {"MT"}
+    capsys.readouterr()
 
 
 @pytest.mark.slow

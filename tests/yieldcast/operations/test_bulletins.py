@@ -54,7 +54,8 @@ def test_a_bulletin_holds_tables_report_changes_and_a_manifest_of_all(tmp_path, 
     bulletin = write_bulletin(tmp_path, made, mesh=mesh, lang="pt", notes=["a note"])
     assert bulletin.path == tmp_path / "soybean-2018" / "2017-11-15"
     there = {path.name for path in bulletin.path.iterdir()}
-    wanted = {"forecast.csv", "forecast.geojson", "forecast.nc", "report.html", "changes.json", "issue.json"}
+    wanted = {f"forecast.{kind}" for kind in ("csv", "geojson", "json", "nc")}
+    wanted |= {"report.html", "changes.json", "issue.json"}
     assert wanted <= there
     assert set(bulletin.manifest["files"]) == there - {"issue.json"}
     for name, about in bulletin.manifest["files"].items():

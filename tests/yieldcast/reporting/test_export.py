@@ -20,7 +20,7 @@ from yieldcast.reporting.netcdf import write_cf
 
 ALL_FILES = [
     "forecast.csv", "forecast-aggregates.csv", "forecast.xlsx", "forecast.gpkg", "forecast.geojson",
-    "forecast.nc",
+    "forecast.json", "forecast.nc",
 ]  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def test_write_all_of_some_formats(tmp_path, forecast):
 def test_write_all_without_boundaries(tmp_path, forecast):
     said = []
     files = export.write_all(tmp_path, forecast, None, "en", notice=said.append)
-    assert [file.suffix for file in files] == [".csv", ".csv", ".xlsx", ".nc"]
+    assert [file.suffix for file in files] == [".csv", ".csv", ".xlsx", ".json", ".nc"]
     assert [line.split(" needs ")[0] for line in said] == ["left out: gpkg", "left out: geojson"]
     assert all("yieldcast fetch places" in line for line in said)
     for name in ("gpkg", "geojson"):
@@ -86,7 +86,7 @@ def test_write_all_without_a_library(tmp_path, forecast, mesh, monkeypatch, modu
 
 
 def test_write_all_refuses_what_it_does_not_know(tmp_path, forecast):
-    with pytest.raises(ConfigError, match="csv, xlsx, gpkg, geojson, nc, received shp"):
+    with pytest.raises(ConfigError, match="csv, xlsx, gpkg, geojson, json, nc, received shp"):
         export.write_all(tmp_path, forecast, None, "en", formats=["csv", "shp"])
     with pytest.raises(ConfigError, match="received 'fr'"):
         export.write_all(tmp_path, forecast, None, "fr")

@@ -182,6 +182,31 @@ def test_the_policy_names_the_script_and_the_style_and_nothing_else(forecast, tm
     assert set(rules) == {"default-src", "script-src", "style-src", "img-src", "base-uri", "form-action"}
 
 
+def test_parts_of_places_and_aggregates_add_up_to_the_medians_shown(tmp_path):
+    forecast = synthetic_forecast(parts=True)
+    previous = synthetic_forecast(as_of="2017-10-15", shift_kg_ha=-50.0, parts=True)
+    data = embedded(html.write(tmp_path / "r.html", forecast, None, previous=previous))
+    about = data["parts"]
+    assert about["zero"] == ["weather_to_come", "network"]
+    assert about["places"] == ["level", "trend", "water_so_far", "official", "calibration"]
+    assert about["aggregates"] == ["level", "trend", "water_so_far", "official", "remainder"]
+    for kind in ("places", "aggregates"):
+        rows, names = data[kind], about[kind]
+        for i, median in enumerate(rows["q3"]):
+            assert sum(rows[f"part_{name}"][i] for name in names) == median
+            assert sum(rows[f"moved_{name}"][i] for name in names) == median - rows["before"][i]
+    assert data["aggregates"]["official"] == [None, 3120, None, None]
+    assert data["aggregates"]["official_reference"][1] == "2017-10"
+
+
+def test_a_forecast_without_parts_has_none_and_no_change_of_them(forecast):
+    later = synthetic_forecast(as_of="2017-12-15", parts=True)
+    assert html.contents(forecast)["parts"]["places"] == []
+    changed = html.contents(later, forecast)
+    assert changed["parts"]["places"][0] == "level"
+    assert not any(name.startswith("moved") for name in changed["places"])
+
+
 def texts():
     found = re.findall(
         r'(\w+): \[\s*"((?:[^"\\]|\\.)*)",\s*"((?:[^"\\]|\\.)*)",?\s*\]', (WEB / "i18n.js").read_text()

@@ -555,6 +555,113 @@ def test_everything_is_reached_by_tab_with_a_visible_focus(desk):
     assert desk.evaluate("document.activeElement.id") == "chosen"
 
 
+@pytest.fixture(scope="module")
+def with_parts(tmp_path_factory):
+    """The report of a forecast by the method "posterior": (path, forecast, previous forecast)."""
+    folder = tmp_path_factory.mktemp("parts")
+    codes, names, states, mesh = country(60, detail=4)
+    (folder / "mesh.geojson").write_text(json.dumps(mesh))
+    forecast, previous = (
+        synthetic_forecast(codes, names, states, as_of=day, shift_kg_ha=shift, parts=True)
+        for day, shift in (("2017-11-15", -120.0), ("2017-10-15", 0.0))
+    )
+    path = html.write(folder / "report.html", forecast, folder / "mesh.geojson", previous=previous)
+    return path, forecast, previous
+
+
+def waterfall(page, place):
+    """Heading, numbers, changes and bars (left and right end as shares of the cell) of a waterfall."""
+    return page.evaluate(
+        """(place) => [...document.querySelectorAll(`${place} .waterfall :is(tbody, tfoot) tr`)].map((row) => {
+        const [name, value, bar, change] = row.children, cell = bar.getBoundingClientRect();
+        const drawn = bar.querySelector("rect, .median").getBoundingClientRect();
+        const kg = (text) => Number(text.replace("−", "-").replace(/[^0-9-]/g, ""));
+        return {name: name.innerText, kg: kg(value.innerText), change: kg(change.innerText),
+                scope: name.scope, ends: [drawn.left - cell.left, drawn.right - cell.left].map((x) => x / cell.width)};
+    })""",
+        place,
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_waterfalls_lead_from_the_level_to_the_median(readers, with_parts, size):
+    path, forecast, previous = with_parts
+    with readers[size].opens(path) as page:
+        page.fill("#search", "Município 0020")
+        page.keyboard.press("Enter")
+        row = forecast.isel(municipality=forecast["name"].values.tolist().index("Município 0020"))
+        before = previous.sel(municipality=row["municipality"])["yield_kg_ha"].values[3]
+        rows = waterfall(page, "#panel")
+        names = ["Level of recent years", "Trend", "Water so far", "Official estimate", "Calibration"]
+        assert [one["name"] for one in rows] == [*names, "Median yield"]
+        assert {one["scope"] for one in rows} == {"row"}
+        median = round(float(row["yield_kg_ha"].values[3]))
+        assert sum(one["kg"] for one in rows[:-1]) == rows[-1]["kg"] == median
+        assert sum(one["change"] for one in rows[:-1]) == rows[-1]["change"] == median - round(float(before))
+        assert rows[2]["change"] == pytest.approx(-120, abs=1)
+        at = 0
+        for one in rows[:-1]:  # each bar lies between the sums before and after it
+            kinds = sorted((at, at + one["kg"]))
+            at += one["kg"]
+            one["sums"] = kinds
+        scale = np.polyfit(
+            [edge for one in rows[1:4] for edge in one["sums"]],
+            [edge for one in rows[1:4] for edge in one["ends"]], 1,
+        )  # fmt: skip
+        for one in rows[1:4]:
+            np.testing.assert_allclose(np.polyval(scale, one["sums"]), one["ends"], atol=0.02)
+        assert np.mean(rows[-1]["ends"]) == pytest.approx(np.polyval(scale, median), abs=0.02)
+        page.select_option("#parts-of", label="Mato Grosso")
+        of_state = waterfall(page, "#parts-shown")
+        assert [one["name"] for one in of_state] == [*names[:-1], "Rest of the whole", "Median yield"]
+        assert sum(one["kg"] for one in of_state[:-1]) == of_state[-1]["kg"]
+        shown = page.locator("#parts-shown").inner_text().replace("\xa0", " ")
+        assert "Official estimate for Mato Grosso: 3,120 kg/ha (LSPA, October 2017)" in shown
+        assert "public from 9 November 2017" in shown
+        page.click('[data-lang="pt"]')
+        assert waterfall(page, "#panel")[2]["name"] == "Água até o momento"
+        assert "Zero em toda parte" in page.locator("section#parts").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") == page.viewport_size["width"]
+
+
+def test_a_layer_of_the_map_for_every_part_but_the_level(readers, with_parts):
+    path, forecast, _ = with_parts
+    with readers["desk"].opens(path) as page:
+        layers = page.evaluate("[...document.querySelectorAll('#layer option')].map((one) => one.value)")
+        wanted = ["trend", "water_so_far", "official", "calibration"]
+        assert layers[5:] == [f"part_{name}" for name in wanted]
+        page.select_option("#layer", "part_water_so_far")
+        settle(page)
+        water = forecast["part_water_so_far_kg_ha"].values
+        chosen = [int(np.argmin(water)), int(np.argmax(water))]
+        low, high = colours_at(page, forecast["municipality"].values[chosen])
+        assert (low[0] > low[2], high[2] > high[0]) == (water.min() < 0, water.max() > 0)
+        assert "Part: water so far" in page.locator(".legend").inner_text()
+
+
+def test_waterfalls_fit_on_paper_and_a_dark_desktop_changes_nothing(browser, with_parts):
+    context = browser.new_context(viewport={"width": 794, "height": 1123}, offline=True)
+    page = context.new_page()
+    page.goto(with_parts[0].as_uri())
+    page.wait_for_selector('html[data-ready="1"]', state="attached")
+    colours = "[document.body, document.querySelector('.waterfall td.axis')].map((e) => getComputedStyle(e).backgroundColor)"
+    light = page.evaluate(colours)
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate(colours) == light
+    page.emulate_media(media="print")
+    for place in ("#panel", "#parts-shown"):
+        inside = page.evaluate(
+            """(place) => {
+            const box = document.querySelector(place).getBoundingClientRect();
+            return [...document.querySelectorAll(`${place} .waterfall :is(th, td)`)].every((cell) =>
+                cell.scrollWidth <= cell.clientWidth + 1 && cell.getBoundingClientRect().right <= box.right + 1);
+        }""",
+            place,
+        )
+        assert inside, place
+    context.close()
+
+
 def test_season_and_skill(desk):
     season = desk.locator("#progress").inner_text().replace("\xa0", " ")
     assert (

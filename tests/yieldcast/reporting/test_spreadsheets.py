@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pytest
+from factories import synthetic_forecast
 
 from yieldcast.reporting import labels
 from yieldcast.reporting.column_labels import COLUMNS
@@ -170,7 +171,7 @@ def test_xlsx_explains_itself(tmp_path, forecast, lang, units, about):
     assert book.sheetnames == [labels.text("municipalities", lang), labels.text("states", lang), units, about]
     explained = {row[3]: row[:3] for row in list(book[units].values)[1:]}
     shown = {key for title in book.sheetnames[:2] for key in sheet_rows(book, title, lang)[0]}
-    assert set(explained) == shown == set(COLUMNS)
+    assert set(explained) == shown <= set(COLUMNS)
     assert explained["prob_low_pct"] == (
         labels.column("prob_low_pct", lang), "%", labels.meaning("prob_low_pct", lang),
     )  # fmt: skip
@@ -180,3 +181,16 @@ def test_xlsx_explains_itself(tmp_path, forecast, lang, units, about):
     assert facts[labels.attribute("synthetic", lang)] == labels.text("no", lang)
     (row,) = [cell.row for cell in book[about]["B"] if cell.value == "x" * 900]
     assert book[about].row_dimensions[row].height == 15 * 9  # 900 characters in a column of 110
+
+
+def test_parts_and_official_estimates_in_portuguese(tmp_path):
+    made = synthetic_forecast(parts=True)
+    write_csv(tmp_path, made, "pt")
+    text = (tmp_path / "forecast-aggregates.csv").read_text(encoding="utf-8-sig")
+    rows = list(csv.DictReader(text.splitlines(), delimiter=";"))
+    assert rows[1]["Estimativa oficial: mês"] == "outubro de 2017"
+    assert rows[1]["Estimativa oficial: publicada em"] == "09/11/2017"
+    assert rows[0]["Estimativa oficial (kg/ha)"] == rows[0]["Estimativa oficial: mês"] == ""
+    parts = [value for key, value in rows[2].items() if key.startswith("Componente da mediana: ")]
+    total = sum(float(value.replace(",", ".")) for value in parts)
+    assert total == pytest.approx(float(rows[2]["Previsão: mediana (kg/ha)"].replace(",", ".")), abs=1e-6)

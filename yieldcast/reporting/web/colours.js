@@ -67,6 +67,11 @@ const LAYERS = {
     unit: "kg/ha",
   },
 };
+// A layer for every part but the level, which the others are added to.
+for (const part of DATA.parts.places.slice(1)) {
+  LAYERS[`part_${part}`] = { ...LAYERS.departure, part, value: (p) => p[`part_${part}`] };
+}
+const layerLabel = ({ part, label }) => (part ? t("layerPart", { part: partName(part) }) : t(label));
 const layerNames = () => Object.keys(LAYERS).filter((name) => name !== "change" || hasPrevious);
 
 const channels = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));

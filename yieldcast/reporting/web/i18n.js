@@ -14,6 +14,7 @@ const TEXTS = {
   language: ["Language", "Idioma"],
   sections: ["Sections", "Seções"],
   toMap: ["Map", "Mapa"],
+  toParts: ["Parts", "Componentes"],
   toTables: ["Tables", "Tabelas"],
   toSeason: ["Season", "Safra até aqui"],
   toSkill: ["Skill", "Desempenho"],
@@ -107,6 +108,26 @@ const TEXTS = {
   ],
   close: ["Close", "Fechar"],
   showOnMap: ["Show on the map", "Mostrar no mapa"],
+  // parts
+  partsTitle: ["What the median is made of", "De que é feita a mediana"],
+  partsNote: [
+    "Every median is a sum, in kg/ha: the level of recent years, then what each ingredient adds to it. Those of the country and the states are means of their municipalities by planted area. Each bar begins where the one before ends; the axis does not begin at 0.",
+    "Toda mediana é uma soma, em kg/ha: o nível dos anos recentes e o que cada componente acrescenta. Os do país e das UFs são médias dos municípios ponderadas pela área plantada. Cada barra começa onde a anterior termina; o eixo não começa em 0.",
+  ],
+  partsNone: [
+    "This forecast has no parts: it was made by the network alone.",
+    "Esta previsão não tem componentes: foi feita só pela rede neural.",
+  ],
+  partsZero: ["Zero everywhere in this bulletin: {names}.", "Zero em toda parte neste boletim: {names}."],
+  partsOf: ["Country or state", "País ou UF"],
+  part: ["Part", "Componente"],
+  waterfall: ["Parts of the median: {name}", "Componentes da mediana: {name}"],
+  officialLine: [
+    "Official estimate for {name}: {value} ({source}, {month}), public from {day}.",
+    "Estimativa oficial para {name}: {value} ({source}, {month}), publicada em {day}.",
+  ],
+  layerPart: ["Part: {part}", "Componente: {part}"],
+  layerNote_part: ["what this part adds to the median", "o que este componente acrescenta à mediana"],
   // tables
   tablesTitle: ["Country and states", "País e UFs"],
   placesTitle: ["Municipalities", "Municípios"],

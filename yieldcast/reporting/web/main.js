@@ -32,7 +32,7 @@ function mapSection() {
   const select = el(
     "select",
     { id: "layer" },
-    layerNames().map((name) => el("option", { value: name, selected: name === state.layer }, t(LAYERS[name].label))),
+    layerNames().map((name) => el("option", { value: name, selected: name === state.layer }, layerLabel(LAYERS[name]))),
   );
   select.addEventListener("change", () => setLayer(select.value));
   const zoom = (key, label, act) =>
@@ -118,6 +118,7 @@ function render() {
         {},
         headline(),
         section("map", t("mapTitle"), mapSection()),
+        section("parts", t("partsTitle"), partsSection()),
         section("states", t("tablesTitle"), el("p", {}, t("aggregateNote")), aggregatesTable().node),
         section("municipalities", t("placesTitle"), placesTable(fromTable).node),
         section("progress", t("seasonTitle"), seasonSection()),

@@ -36,6 +36,7 @@ function fillPanel(panel, chosen, actions) {
       el("h4", {}, aggregateName(COUNTRY)),
       fan(COUNTRY, aggregateName(COUNTRY)),
       baselineList(COUNTRY),
+      ...partsOfPanel(COUNTRY, aggregateName(COUNTRY)),
     );
     return;
   }
@@ -76,6 +77,7 @@ function numbersOf(place) {
     el("p", { class: "big" }, kgHa(place.q3), el("span", { class: "quiet" }, ` ${t("median").toLowerCase()}`)),
     fan(place, place.name),
     baselineList(place),
+    ...partsOfPanel(place, place.name),
     place.own ? "" : el("p", { class: "note" }, t("notOwn")),
     el(
       "dl",

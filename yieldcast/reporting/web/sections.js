@@ -24,6 +24,7 @@ function header(setLanguage) {
   );
   const links = [
     ["map", "toMap"],
+    ["parts", "toParts"],
     ["states", "toTables"],
     ["progress", "toSeason"],
     ["skill", "toSkill"],
@@ -112,7 +113,7 @@ function headline() {
 function legend(node, { layer, breaks, colours, sizes, without, unknown }, name) {
   const kept = Math.max(breaks.indexOf(0), 0); // narrow screens show every other limit, always including this one
   const most = Math.max(...sizes, 1),
-    note = t(`layerNote_${name}`, { date: date(DATA.previous, "short") });
+    note = t(layer.part ? "layerNote_part" : `layerNote_${name}`, { date: date(DATA.previous, "short") });
   const strip = colours.map((colour, k) => {
     const limits = [k ? layer.show(breaks[k - 1]) : "", k < breaks.length ? layer.show(breaks[k]) : ""].join(" – ");
     const bar = el("span", { class: "count" }),
@@ -130,7 +131,7 @@ function legend(node, { layer, breaks, colours, sizes, without, unknown }, name)
   const grey = el("span", { class: "swatch none" });
   grey.style.background = NO_FORECAST;
   node.replaceChildren(
-    el("p", {}, el("strong", {}, t(layer.label)), ` (${layer.unit})`, el("span", { class: "quiet" }, ` ${note}`)),
+    el("p", {}, el("strong", {}, layerLabel(layer)), ` (${layer.unit})`, el("span", { class: "quiet" }, ` ${note}`)),
     el(
       "div",
       { class: "legend-row" },

@@ -8,7 +8,7 @@ const column = (key, label, show, more = {}) => ({
 });
 const whole = (value) => number(value);
 const signed = (value) =>
-  el("span", { class: value === null ? "" : value < 0 ? "down" : "up" }, number(value, 0, true));
+  el("span", { class: value ? (value < 0 ? "down" : "up") : "" }, number(value, 0, true));
 
 const shortInterval = (row) => (row.q0 === null ? "–" : `${number(row.q0)} – ${number(row.q6)}`);
 const STATES = AGGREGATES.slice(1);

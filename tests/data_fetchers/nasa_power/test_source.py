@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from data_fetchers.engine.cache import PendingJob, RequestCache
 from data_fetchers.engine.downloader import fetch_requests
 from data_fetchers.engine.source import NotYetPublishedError, Retry, RetryableError
-from data_fetchers.nasa_power import NasaPower, cell_of, read_daily, read_weather, weather_requests
+from data_fetchers.nasa_power.source import NasaPower, cell_of, read_weather, weather_requests
 from yieldcast.errors import FetchError, MissingDataError
 
 TODAY = dt.date(2021, 5, 12)
@@ -482,35 +482,9 @@ def test_a_recorded_answer_is_understood(power, samples, tmp_path):
 
 def test_brazils_municipalities_lie_in_1391_cells():
     """The number of requests that README and dry run state."""
-    file = Path(__file__).parents[3] / "shared" / "brazil" / "municipalities.csv"
+    file = Path(__file__).parents[4] / "shared" / "brazil" / "municipalities.csv"
     if not file.is_file():
         pytest.skip("the real municipalities are not beside this clone")
     places = pd.read_csv(file)
     cells = set(zip(*cell_of(places["lat"], places["lon"]), strict=True))
     assert len(cells) == 1391
-
-
-# -- days ----------------------------------------------------------------------------------------------
-
-
-def test_the_days_of_the_same_answers_add_up_to_the_months(power, tmp_path, quick):
-    requests, _ = weather_requests(STATIC, [2019, 2021], TODAY)
-    _, cache = fetch(power, requests, tmp_path, quick)
-    days, months = read_daily(cache, power, requests, STATIC), read_weather(cache, power, requests, STATIC)[0]
-    # row (-12.5 + 90) / 0.5 = 155 and column (-56.25 + 180) / 0.625 = 198; -24.0: 132, -53.125: 203
-    assert days["unit"].values.tolist() == [132203, 155198]
-    assert days["municipality_unit"].values.tolist() == [1, 1, 0]
-    assert days["time"].values[[0, -1]].astype("datetime64[D]").astype(str).tolist() == [
-        "2019-01-01", "2021-04-30",
-    ]  # fmt: skip
-    assert np.isnan(days["tmax_degC"].sel(time="2020").values).all()  # not asked for
-    assert (days["precipitation_mm"].fillna(0) >= 0).all()
-    rain = days["precipitation_mm"].sel(time="2019-01").values.sum(axis=1)[days["municipality_unit"].values]
-    np.testing.assert_allclose(months["precipitation_mm"].sel(time="2019-01-01").values, rain, rtol=1e-5)
-    hot = days["tmax_degC"].sel(time="2021-04").values.mean(axis=1)[days["municipality_unit"].values]
-    np.testing.assert_allclose(months["tmax_degC"].sel(time="2021-04-01").values, hot, rtol=1e-5)
-
-
-def test_days_need_requests(power, tmp_path):
-    with pytest.raises(MissingDataError, match="none of the requested days"):
-        read_daily(RequestCache(tmp_path), power, [], STATIC)

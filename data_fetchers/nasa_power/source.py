@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +25,6 @@ from data_fetchers.engine import http
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache, fetched_on
 from data_fetchers.engine.source import Note, NotYetPublishedError, RetryableError
 from yieldcast.data import degree_days, schema
-from yieldcast.data.daily import daily_table
 from yieldcast.data.files import disk_error
 from yieldcast.errors import FetchError, MissingDataError
 from yieldcast.publication import add_months
@@ -34,13 +33,18 @@ from yieldcast.variables import QUANTITIES
 ENVIRONMENT, DEFAULT_URL = "YIELDCAST_POWER_URL", "https://power.larc.nasa.gov"
 # POWER's daily parameters of the community AG, which has our units
 VARIABLE_MAP = {"T2M_MAX": "tmax_degC", "T2M_MIN": "tmin_degC", "PRECTOTCORR": "precipitation_mm"}
-_UNITS = {"T2M_MAX": ("C", "°C"), "T2M_MIN": ("C", "°C"), "PRECTOTCORR": ("mm/day", "mm day-1")}
+# Of daily weather only. Radiation begins in 1984 and comes weeks after the others.
+DAILY_MAP = {"T2MDEW": "dewpoint_degC", "ALLSKY_SFC_SW_DWN": "radiation_MJ_m2", "WS2M": "wind_m_s"}
+_UNITS = {
+    "T2M_MAX": ("C", "°C"), "T2M_MIN": ("C", "°C"), "PRECTOTCORR": ("mm/day", "mm day-1"),
+    "T2MDEW": ("C", "°C"), "ALLSKY_SFC_SW_DWN": ("MJ/m^2/day", "MJ m-2 day-1"), "WS2M": ("m/s", "m s-1"),
+}  # fmt: skip
 FIRST_YEAR = 1981  # POWER's daily series begin on 1981-01-01 (its documentation, "Data sources")
 # Days are published within a week from NASA's near-real-time model and replaced by MERRA-2 about 2-3 months
 # later; not verified against the live service.
 LAG_days, REVISED_months = 10, 3
 # The world record of a day is 1825 mm, Foc-Foc, 1966 (WMO archive). Values slightly below 0 are rounding.
-_RANGE = {n: (QUANTITIES[n].low, QUANTITIES[n].high) for n in ("tmax_degC", "tmin_degC")}
+_RANGE = {n: (QUANTITIES[n].low, QUANTITIES[n].high) for n in (*VARIABLE_MAP.values(), *DAILY_MAP.values())}
 _RANGE["precipitation_mm"] = (-0.1, 2000.0)
 _LIMIT_bytes = 20_000_000  # 45 years of three parameters are about 1 MB
 Daily = dict[str, NDArray[np.float64]]  # POWER's parameter -> value of each day
@@ -91,21 +95,22 @@ class NasaPower:
             RetryableError, FetchError: another answer than requested.
             NotYetPublishedError: no day has a value.
         """
-        answer = _load(request, file)
-        days = np.stack(list(_daily(request, answer).values()))
-        if np.isnan(days).all():
+        answer = load(request, file)
+        values = daily_values(request, answer)
+        needed = np.array([np.isnan(values[name]) for name in VARIABLE_MAP if name in values])
+        if all(np.isnan(days).all() for days in values.values()):
             raise NotYetPublishedError(
                 f"{request.name}: POWER has no value for any day yet", "Try again in a few days."
             )
         return {
             "api_version": str((answer["header"].get("api") or {}).get("version", "unknown")),
             "fill_value": answer["header"]["fill_value"],
-            "missing_days": int(np.isnan(days).any(axis=0).sum()),
+            "missing_days": int(needed.any(axis=0).sum()),
             "messages": [str(message) for message in answer.get("messages") or []],
         }
 
     def split(self, request: Request) -> list[Request]:
-        """Always empty: a point and three parameters are far below the service's limits."""
+        """Always empty: a point and six parameters are far below the service's limits."""
         return []
 
     def stale(self, request: Request, record: Record, today: dt.date) -> bool:
@@ -146,17 +151,9 @@ def weather_requests(
     Returns:
         requests, and notes on months that POWER does not have.
     """
-    years = sorted(set(years))
-    newest = add_months(today - dt.timedelta(days=LAG_days - 1), -1)  # ended LAG_days ago or earlier
-    closed = newest.year if newest.month == 12 else newest.year - 1
-    whole = [year for year in years if FIRST_YEAR <= year <= closed]
-    firsts = [dt.date(year, 1, 1) for year in whole if year - 1 not in whole]
-    lasts = [dt.date(year, 12, 31) for year in whole if year + 1 not in whole]
-    periods = list(zip(firsts, lasts, strict=True))
-    if newest.year in years and newest.month < 12:
-        periods.append((dt.date(newest.year, 1, 1), add_months(newest, 1) - dt.timedelta(days=1)))
-    cells = sorted(set(_cells(static)))
-    requests = [_request(*cell, *period) for period in periods for cell in cells]
+    years, newest = sorted(set(years)), newest_month(today)
+    cells = sorted(set(cells_of(static)))
+    requests = [request_of(*cell, *period) for period in periods_of(years, today) for cell in cells]
     before = 12 * sum(year < FIRST_YEAR for year in years)
     after = sum(dt.date(year, month, 1) > newest for year in years for month in range(1, 13))
     notes = [
@@ -164,6 +161,24 @@ def weather_requests(
         Note("weather", f"NASA POWER: not yet observed: months after {newest:%Y-%m}", after),
     ]
     return requests, [note for note in notes if note.count]
+
+
+def newest_month(today: dt.date) -> dt.date:
+    """First day of the newest month that ended `LAG_days` ago or earlier."""
+    return add_months(today - dt.timedelta(days=LAG_days - 1), -1)
+
+
+def periods_of(years: Sequence[int], today: dt.date) -> list[tuple[dt.date, dt.date]]:
+    """First and last day of each run of complete years, and of the complete months of the current year."""
+    newest = newest_month(today)
+    closed = newest.year if newest.month == 12 else newest.year - 1
+    whole = [year for year in years if FIRST_YEAR <= year <= closed]
+    firsts = [dt.date(year, 1, 1) for year in whole if year - 1 not in whole]
+    lasts = [dt.date(year, 12, 31) for year in whole if year + 1 not in whole]
+    periods = list(zip(firsts, lasts, strict=True))
+    if newest.year in years and newest.month < 12:
+        periods.append((dt.date(newest.year, 1, 1), add_months(newest, 1) - dt.timedelta(days=1)))
+    return periods
 
 
 def read_weather(
@@ -186,9 +201,9 @@ def read_weather(
     """
     if not requests:
         raise MissingDataError("NASA POWER has none of the requested months", f"It begins in {FIRST_YEAR}.")
-    rows = {cell: i for i, cell in enumerate(sorted(set(_cells(static))))}
+    rows = {cell: i for i, cell in enumerate(sorted(set(cells_of(static))))}
     own_months = [
-        _calendar(request.parameters["start"], request.parameters["end"])[1] for request in requests
+        calendar_of(request.parameters["start"], request.parameters["end"])[1] for request in requests
     ]
     months = np.arange(min(m[0] for m in own_months), max(m[-1] for m in own_months) + 1)
     names = [*VARIABLE_MAP.values(), *degree_days.quantities()]
@@ -197,12 +212,12 @@ def read_weather(
     negative = 0
     for request, own in zip(requests, own_months, strict=True):
         for _, file, record in cache.leaves(request):
-            days = _daily(request, _load(request, file))
+            days = daily_values(request, load(request, file))
             row = rows[request.parameters["latitude"], request.parameters["longitude"]]
             table[:, row, np.isin(months, own)] = _monthly(days, own)
             negative += int((days["PRECTOTCORR"] < 0).sum())
             records.append(record)
-    index = [rows[cell] for cell in _cells(static)]
+    index = [rows[cell] for cell in cells_of(static)]
     ds = xr.Dataset(
         {name: (("municipality", "time"), table[i][index]) for i, name in enumerate(names)},
         coords={"municipality": static["municipality"].values, "time": months.astype("datetime64[ns]")},
@@ -225,59 +240,16 @@ def read_weather(
     return schema.check_weather(ds), [note for note in notes if note.count]
 
 
-def read_daily(
-    cache: RequestCache, power: NasaPower, requests: Sequence[Request], static: xr.Dataset
-) -> xr.Dataset:
-    """Daily weather of the cells, from the same answers as `read_weather`.
-
-    Args:
-        cache, power, requests, static: as for `read_weather`.
-
-    Returns:
-        table as checked by `yieldcast.data.daily.check_daily`; its units are the cells, numbered by `_unit`.
-
-    Raises:
-        MissingDataError: no requests.
-    """
-    if not requests:
-        raise MissingDataError("NASA POWER has none of the requested days", f"It begins in {FIRST_YEAR}.")
-    cells = sorted(set(_cells(static)))
-    rows = {cell: i for i, cell in enumerate(cells)}
-    calendars = [_days(request.parameters["start"], request.parameters["end"]) for request in requests]
-    days = np.arange(min(own[0] for own in calendars), max(own[-1] for own in calendars) + 1)
-    fields = {
-        name: np.full((len(rows), len(days)), np.nan, dtype=np.float32) for name in VARIABLE_MAP.values()
-    }
-    for request, own in zip(requests, calendars, strict=True):
-        first = int((own[0] - days[0]).astype(int))
-        row = rows[request.parameters["latitude"], request.parameters["longitude"]]
-        for _, file, _record in cache.leaves(request):
-            for parameter, values in _daily(request, _load(request, file)).items():
-                low = 0.0 if parameter == "PRECTOTCORR" else -np.inf  # as `read_weather` does
-                fields[VARIABLE_MAP[parameter]][row, first : first + len(own)] = np.maximum(values, low)
-    attrs = {
-        "source": "NASA POWER daily point service, community AG, local solar days, MERRA-2 cells",
-        "licence": power.licence, "attribution": power.attribution,
-    }  # fmt: skip
-    place = np.array([rows[cell] for cell in _cells(static)])
-    units = np.array([_unit(*cell) for cell in cells], dtype=np.int32)
-    return daily_table(fields, days, units, static["municipality"].values, place, attrs)
-
-
-def _unit(latitude_deg: float, longitude_deg: float) -> int:
-    """Number of a cell, the same in every fetch: 1000 times its row from the south pole plus its column."""
-    return round((latitude_deg + 90) / 0.5) * 1000 + round((longitude_deg + 180) / 0.625)
-
-
-def _days(start: str, end: str) -> NDArray[np.datetime64]:
+def days_between(start: str, end: str) -> NDArray[np.datetime64]:
+    """All days of a period, with its last day; dates as POWER writes them (YYYYMMDD)."""
     first, last = (np.datetime64(dt.date.fromisoformat(day)) for day in (start, end))
     return np.arange(first, last + 1)
 
 
 @lru_cache(maxsize=8)
-def _calendar(start: str, end: str) -> tuple[tuple[str, ...], NDArray[np.datetime64]]:
+def calendar_of(start: str, end: str) -> tuple[tuple[str, ...], NDArray[np.datetime64]]:
     """Each day as POWER writes it (YYYYMMDD), and its month."""
-    days = _days(start, end)
+    days = days_between(start, end)
     return tuple(str(day).replace("-", "") for day in days), days.astype("datetime64[M]")
 
 
@@ -292,7 +264,7 @@ def _monthly(days: Daily, months: NDArray[np.datetime64]) -> NDArray[np.float64]
     return values
 
 
-def _load(request: Request, file: Path) -> dict[str, Any]:
+def load(request: Request, file: Path) -> dict[str, Any]:
     """The answer, after a check of layout, place and units."""
     try:
         answer: dict[str, Any] = json.loads(file.read_bytes())
@@ -303,7 +275,7 @@ def _load(request: Request, file: Path) -> dict[str, Any]:
         lon, lat = map(float, answer["geometry"]["coordinates"][:2])
         header, units = dict(answer["header"]), answer.get("parameters") or {}
         float(header["fill_value"])
-        found = {p: units[p]["units"] for p in VARIABLE_MAP if p in units}
+        found = {p: units[p]["units"] for p in _UNITS if p in units}
     except (KeyError, TypeError, ValueError) as error:
         messages = answer.get("messages", "") if isinstance(answer, dict) else ""
         raise FetchError(f"POWER's answer has another layout: {error!r} {messages}", _CHANGED) from error
@@ -318,12 +290,12 @@ def _load(request: Request, file: Path) -> dict[str, Any]:
     return answer
 
 
-def _daily(request: Request, answer: Mapping[str, Any]) -> Daily:
+def daily_values(request: Request, answer: Mapping[str, Any]) -> Daily:
     """Values of each requested day by parameter, NaN for the fill value and for null."""
-    keys, _ = _calendar(request.parameters["start"], request.parameters["end"])
+    keys, _ = calendar_of(request.parameters["start"], request.parameters["end"])
     columns, fill = answer["properties"]["parameter"], float(answer["header"]["fill_value"])
     result = {}
-    for parameter, name in VARIABLE_MAP.items():
+    for parameter in request.parameters["parameters"].split(","):
         column = columns.get(parameter)
         if not isinstance(column, dict):
             raise FetchError(f"{request.name}: expected {parameter}, received {sorted(columns)}", _CHANGED)
@@ -335,7 +307,7 @@ def _daily(request: Request, answer: Mapping[str, Any]) -> Daily:
         except (TypeError, ValueError) as error:
             raise FetchError(f"{request.name}: {parameter}: expected numbers, {error}", _CHANGED) from error
         values[values == fill] = np.nan
-        low, high = _RANGE[name]
+        low, high = _RANGE[{**VARIABLE_MAP, **DAILY_MAP}[parameter]]
         outside = np.flatnonzero(~np.isnan(values) & ~((values >= low) & (values <= high)))
         if outside.size:
             text = f"{request.name}: expected {parameter} of {low:g} to {high:g} (or {fill:g}), received"
@@ -356,15 +328,24 @@ def _show_messages(answer: Response, **_: Any) -> None:
         raise FetchError(text, "Trying again will not help. " + _CHANGED)
 
 
-def _request(lat: float, lon: float, start: dt.date, end: dt.date) -> Request:
+def request_of(
+    lat: float, lon: float, start: dt.date, end: dt.date, parameters: Iterable[str] = VARIABLE_MAP
+) -> Request:
+    """Request for days of a cell; its name tells months, and what it has beside `VARIABLE_MAP`."""
+    names = tuple(parameters)
     name = f"{abs(lat):04.1f}{'n' if lat >= 0 else 's'}-{abs(lon):07.3f}{'e' if lon >= 0 else 'w'}"
-    parameters = {
-        "parameters": ",".join(VARIABLE_MAP), "community": "AG", "latitude": lat, "longitude": lon,
-        "start": f"{start:%Y%m%d}", "end": f"{end:%Y%m%d}", "format": "JSON", "time-standard": "LST",
-    }  # fmt: skip
-    return Request(NasaPower.name, f"{name}-{start:%Y%m}-{end:%Y%m}", parameters)
+    label = "" if names == tuple(VARIABLE_MAP) else "-days"
+    return Request(
+        NasaPower.name,
+        f"{name}-{start:%Y%m}-{end:%Y%m}{label}",
+        {
+            "parameters": ",".join(names), "community": "AG", "latitude": lat, "longitude": lon,
+            "start": f"{start:%Y%m%d}", "end": f"{end:%Y%m%d}", "format": "JSON", "time-standard": "LST",
+        },
+    )  # fmt: skip
 
 
-def _cells(static: xr.Dataset) -> list[tuple[float, float]]:
+def cells_of(static: xr.Dataset) -> list[tuple[float, float]]:
+    """The cell of every place, see `cell_of`."""
     latitudes, longitudes = cell_of(static["latitude_deg"].values, static["longitude_deg"].values)
     return list(zip(latitudes.tolist(), longitudes.tolist(), strict=True))
