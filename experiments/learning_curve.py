@@ -9,8 +9,8 @@ has. The dual-path network of `yieldcast train` is scored on the synthetic count
     python experiments/learning_curve.py --store STORE --crop soybean --seeds 30 --years 3,5,8 \\
         --note experiments/results/accuracy-data.txt
 
-Every call replaces the rows of its data in learning-curve.json and writes learning-curve.md from all rows.
-Cases that are there already are not computed again, so that a call that was stopped can be continued.
+Every call adds its rows to learning-curve.json and writes learning-curve.md from all rows. Cases that are
+there already are not computed again, so that a call that was stopped can be continued.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy import SETTINGS
 from results_file import heading, markdown_table, write
 from yieldcast import FORECAST_SETTINGS, Store, train_run
 from yieldcast.cli.terminal import short_errors
@@ -43,6 +43,7 @@ from yieldcast.models.dual_path import predict
 from yieldcast.training.response import ResponseRows, train_response
 
 Floats = NDArray[np.float64]
+Content = dict[str, Any]  # of learning-curve.json: notes by data, commands, rows
 
 FIRST_YEAR, YEARS, PLACES, SEED = 1978, 41, 100, 3  # of the synthetic country
 EVERY = 6  # each sixth usable year of the synthetic country is a test year
@@ -241,9 +242,11 @@ def members_table(rows: Sequence[dict[str, Any]]) -> str:
     return markdown_table(["members", *(f"{size} years" for size in sizes)], lines)
 
 
-def document(rows: Sequence[dict[str, Any]], notes: dict[str, str], reading: str) -> list[str]:
+def document(content: Content, reading: str) -> list[str]:
     """The parts of learning-curve.md."""
-    parts = heading("Learning curve of the response network", remark=" of the last part")
+    rows, notes = content["rows"], content["notes"]
+    earlier = [command for command in content["commands"] if command != this_command()]
+    parts = heading("Learning curve of the response network", *earlier)
     parts.append(
         "RMSE in kg/ha, mean over test years; every municipality with a yield is scored. The response "
         "network has the largest number of members of its table, without its linear path 10."
@@ -268,14 +271,18 @@ NOTES = {
 }
 
 
-def save(folder: Path, rows: Sequence[dict[str, Any]], notes: dict[str, str]) -> None:
+def this_command() -> str:
+    """The command of this call, as `heading` writes it."""
+    return f"python {' '.join(sys.argv)}"
+
+
+def save(folder: Path, content: Content) -> None:
     """Write both files."""
     page = folder / "learning-curve.md"
     written = page.read_text(encoding="utf-8") if page.is_file() else ""
     make_folder(folder)
-    content = {"notes": notes, "rows": list(rows)}
     atomic_text(folder / "learning-curve.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
-    write(page, document(rows, notes, written.partition(READING)[2].strip()))
+    write(page, document(content, written.partition(READING)[2].strip()))
 
 
 def options() -> argparse.Namespace:
@@ -300,18 +307,22 @@ def main() -> None:
     """Compute the cases that are missing, then write both files."""
     given = options()
     sizes = [int(size) for size in given.years.split(",")]
-    content: dict[str, Any] = {"notes": NOTES, "rows": []}
+    content: Content = {"notes": NOTES, "commands": [], "rows": []}
     if (file := given.write / "learning-curve.json").is_file():
         content = json.loads(file.read_text(encoding="utf-8"))
     rows, notes = content["rows"], content["notes"]
+    if this_command() not in content["commands"]:
+        content["commands"].append(this_command())
     if given.synthetic:
         tables = synthetic.country(SEED, PLACES, FIRST_YEAR, YEARS)
-        calendar = calendar_for(SETTINGS.data, tables.static)
-        evidence = crop_evidence(tables, "soybean", calendar, SETTINGS)
+        calendar = calendar_for(FORECAST_SETTINGS.data, tables.static)
+        evidence = crop_evidence(tables, "soybean", calendar, FORECAST_SETTINGS)
         cases = synthetic_cases(evidence, sizes)
     else:
         store, name = Store.open(given.store), f"{given.crop}, 15 March"
-        evidence = evidence_of(store, given.crop, calendar_for(SETTINGS.data, store.static), SETTINGS)
+        evidence = evidence_of(
+            store, given.crop, calendar_for(FORECAST_SETTINGS.data, store.static), FORECAST_SETTINGS
+        )
         cases = store_cases(evidence, name, sizes, [int(year) for year in given.tested.split(",")])
         if given.note:
             notes[name] = given.note.read_text(encoding="utf-8").strip()
@@ -319,11 +330,11 @@ def main() -> None:
     for case in cases:
         if (case.data, len(case.train), case.draw, case.test) not in done:
             rows += scored(evidence, case, range(1, given.seeds + 1))
-            save(given.write, rows, notes)
+            save(given.write, content)
     if given.synthetic:
         known = {row["years"] for row in rows if row["model"] == "truth"}
         rows += synthetic_references(evidence, tables, [c for c in cases if len(c.train) not in known])
-    save(given.write, rows, notes)
+    save(given.write, content)
     print(f"written: {given.write / 'learning-curve.md'}")
 
 

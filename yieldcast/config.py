@@ -24,6 +24,10 @@ from yieldcast.publication import PAM_RELEASES, Publication
 
 Units = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1, max_length=8)]
 
+DailyInput = Literal[
+    "water_deficit_mm", "water_ratio", "dry_days", "heat_degC_day", "vpd_kPa", "radiation_MJ_m2"
+]
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,10 +102,23 @@ class DataSettings(_Section):
     yield_history: bool = False  # whether the municipality's published yields are static inputs
     # "rule": the delay above; "pam": the days on which IBGE released PAM (`publication.PAM_RELEASES`).
     yield_releases: Literal["rule", "pam"] = "rule"
+    # Monthly variables from daily weather, inputs of the network beside temperature, rain and degree days
+    # (`features.daily_months`).
+    daily_inputs: tuple[DailyInput, ...] = ()
 
     @model_serializer(mode="wrap")
-    def _without_default_releases(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_defaults(handler(self), {"yield_releases": "rule"})
+    def _without_younger_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content = _without_defaults(handler(self), {"yield_releases": "rule"})
+        if not content["daily_inputs"]:
+            del content["daily_inputs"]
+        return content
+
+    @field_validator("daily_inputs", mode="after")
+    @classmethod
+    def _each_once(cls, names: tuple[DailyInput, ...]) -> tuple[DailyInput, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError(f"expected each input once, received {list(names)}")
+        return names
 
     @field_validator("months", "degree_days", mode="after")
     @classmethod

@@ -104,23 +104,30 @@ class _Fields:
             _field(self.columns, column, self.shape)[:, index] = values
 
     def finished(self) -> tuple[dict[str, Floats], list[Note]]:
-        """Fields by the names and in the units of the table; a field without any answer is left out."""
-        for column, hours in self.hours.items():
-            self.columns[column] = _sums_of_days(hours)
+        """Fields by the names and in the units of the table; a field without any answer is left out.
+
+        Values are changed in place, because those of a country and many years fill much of the memory.
+        """
+        for column in list(self.hours):
+            self.columns[column] = _sums_of_days(self.hours.pop(column))
         found: dict[str, Floats] = {}
         for column in _KELVIN:
             if column in self.columns:
-                found[column] = self.columns[column] - np.float32(ZERO_degC_in_K)
+                found[column] = self.columns.pop(column)
+                found[column] -= np.float32(ZERO_degC_in_K)
         notes = []
         for column, (name, factor) in _SUMS.items():
             if column in self.columns:
-                values = self.columns[column] * np.float32(factor)
+                values = self.columns.pop(column)
+                values *= np.float32(factor)
                 negative = int((values < 0).sum())
                 if negative:
                     notes.append(Note("daily", f"{name}: values below 0 (packing) set to 0", negative))
-                found[name] = np.maximum(values, 0)
+                found[name] = np.maximum(values, 0, out=values)
         if all(column in self.columns for column in _WIND):
-            found["wind_m_s"] = np.hypot(*(self.columns[c] for c in _WIND)) * np.float32(WIND_2m)
+            eastward, northward = (self.columns.pop(column) for column in _WIND)
+            found["wind_m_s"] = np.hypot(eastward, northward, out=eastward)
+            found["wind_m_s"] *= np.float32(WIND_2m)
         for name in WEATHER:  # the table needs them, even empty
             _field(found, name, self.shape)
         return found, notes

@@ -72,9 +72,22 @@ def test_yields(store: Path) -> None:
     assert float(soybean["area_harvested_ha"]) > 10_000
 
 
+def _plausible_days(opened: Store) -> None:
+    """Daily weather of Brasilia: its radiation, dew point and wind, and rain that adds up to the months."""
+    days = opened.daily.sel(time="2020").isel(unit=0)
+    assert 15 < float(days["radiation_MJ_m2"].mean()) < 25
+    assert 8 < float(days["dewpoint_degC"].mean()) < 20
+    assert 0.5 < float(days["wind_m_s"].mean()) < 5
+    months = float(opened.weather["precipitation_mm"].sel(time="2020").sum())
+    assert float(days["precipitation_mm"].sum()) == pytest.approx(months, rel=0.05)
+
+
 def test_weather_without_a_key(store: Path) -> None:
-    order = FetchOrder(("weather",), years=(2020,), states=STATE, weather="nasa-power", replace=True)
-    weather = _written(store, order, "weather").weather
+    order = FetchOrder(
+        ("weather",), years=(2020,), states=STATE, weather="nasa-power", replace=True, daily=True
+    )
+    _plausible_days(_written(store, order, "weather-daily"))
+    weather = Store.open(store).weather
     assert weather.sizes["time"] == 12
     assert 23 < float(weather["tmax_degC"].mean()) < 33
     assert 900 < float(weather["precipitation_mm"].sum()) < 2500
@@ -94,8 +107,9 @@ def test_surveys(store: Path) -> None:
 
 
 def test_era5(store: Path, cds_key: None) -> None:
-    order = FetchOrder(("weather",), years=(2020,), states=STATE, replace=True)
-    weather = _written(store, order, "weather").weather
+    order = FetchOrder(("weather",), years=(2020,), states=STATE, replace=True, daily=True)
+    _plausible_days(_written(store, order, "weather-daily"))
+    weather = Store.open(store).weather
     assert 23 < float(weather["tmax_degC"].mean()) < 33
     assert 900 < float(weather["precipitation_mm"].sum()) < 2500
 

@@ -153,7 +153,7 @@ def test_the_form_of_the_network_is_written_only_when_it_is_not_the_default():
     assert "form" not in plain["network"]
     changed = {**plain, "network": {**plain["network"], "form": "response"}}
     with pytest.raises(ConfigError, match="posterior"):
-        config.parse_settings(changed, "x")
+        config.parse_settings({**changed, "forecast": {"method": "network"}}, "x")
     whole = config.parse_settings({**changed, "forecast": {"method": "posterior"}}, "x")
     assert json.loads(whole.model_dump_json())["network"]["form"] == "response"
 

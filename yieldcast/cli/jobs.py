@@ -113,7 +113,7 @@ def preseason(
     from yieldcast.config import read_settings
     from yieldcast.data.store import Store
     from yieldcast.features.season_dates import calendar_for
-    from yieldcast.operations.job import Job, read_skill
+    from yieldcast.operations.job import Job, optional_tables, read_skill
     from yieldcast.operations.run_selection import season_ahead, trained_run
 
     folder, crop, date = _bulletins_folder(bulletins, issues), crop.lower(), _date(as_of)
@@ -133,7 +133,7 @@ def preseason(
         harvest_year = season_ahead(opened, calendar, crop, date, publication)
     job = Job(
         store, folder, crop, harvest_year, date, scenarios.value, cast(Any, lang.value),
-        read_skill(skill, crop), strict, settings.forecast.method,
+        read_skill(skill, crop), strict, optional_tables(settings),
     )  # fmt: skip
     _carry_out(job, run_for, publication, offline)
 
@@ -167,7 +167,7 @@ def inseason(
         yieldcast job inseason --store STORE --crop soybean --bulletins BULLETINS --runs RUNS
     """
     from yieldcast.data.store import Store
-    from yieldcast.operations.job import Job, read_skill
+    from yieldcast.operations.job import Job, optional_tables, read_skill
     from yieldcast.operations.run_selection import season_under_way, suitable_run
 
     folder, crop, date = _bulletins_folder(bulletins, issues), crop.lower(), _date(as_of)
@@ -178,7 +178,7 @@ def inseason(
         harvest_year = season_under_way(opened, run.calendar(), crop, date, publication)
     job = Job(
         store, folder, crop, harvest_year, date, scenarios.value, cast(Any, lang.value),
-        read_skill(skill, crop), strict, run.settings.forecast.method,
+        read_skill(skill, crop), strict, optional_tables(run.settings),
     )  # fmt: skip
     _carry_out(job, lambda store: run, publication, offline)
 
@@ -273,8 +273,7 @@ def fetch_orders(store: Store, job: Job, publication: Publication) -> list[Fetch
 
     Args:
         store: tables as they are.
-        job: gives the date, the crop, the kind of scenarios and the method; "posterior" adds official
-            estimates and daily weather.
+        job: gives the date, the crop, the kind of scenarios, and optional tables to fetch.
         publication: when weather and yields become public.
 
     Raises:
@@ -288,7 +287,6 @@ def fetch_orders(store: Store, job: Job, publication: Publication) -> list[Fetch
     states = tuple(sorted(set(store.static["state"].values.astype(str).tolist())))
     common = FetchOrder((), states=None if set(states) == set(STATES) else states)
     weather, yields = (_source(store, table) for table in ("weather", "yields"))
-    posterior = job.method == "posterior"
     orders = []
     if yields is not None:
         first, last = int(store.yields["harvest_year"].min()), publication.last_public_harvest_year(job.as_of)
@@ -297,14 +295,14 @@ def fetch_orders(store: Store, job: Job, publication: Publication) -> list[Fetch
     if weather is not None:
         first = int(store.weather["time"].dt.year.min())
         years = tuple(range(first, job.as_of.year + 1))
-        daily = None if posterior else False
+        daily = None if "daily" in job.optional else False
         orders.append(replace(common, tables=("weather",), years=years, daily=daily, **weather))
     if not orders:
         raise ConfigError(
             f"weather and yields of the store {store.path} come from your own tables, not from a service",
             "Import new tables yourself and give --offline.",
         )
-    if posterior and job.crop in CROPS and set(states) <= set(STATES):
+    if "estimates" in job.optional and job.crop in CROPS and set(states) <= set(STATES):
         first = max(int(store.yields["harvest_year"].min()), lspa.FIRST_YEAR)
         years = tuple(range(first, job.harvest_year + 1))
         orders.append(replace(common, tables=("estimates",), years=years, crops=(job.crop,)))

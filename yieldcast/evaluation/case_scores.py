@@ -30,6 +30,7 @@ from yieldcast.evaluation.cases import Backtest, ForecastCase
 from yieldcast.evaluation.public_lines import OFFICIAL, has_estimates, line_baselines
 from yieldcast.evaluation.skill import CLIMATOLOGY, FORECAST_MODEL
 from yieldcast.features import season_dates, yield_history
+from yieldcast.features.daily_months import network_tables
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.source import Source, build_samples
 from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
@@ -64,7 +65,7 @@ class CaseScorer:
 
     def __init__(self, test: Backtest, training: Training) -> None:
         self.test, self.training = test, training
-        self.tables, self.crop = test.store.tables, test.crop
+        self.tables, self.crop = network_tables(test.store, test.settings.data), test.crop
         self.codes: npt.NDArray[np.int32] = self.tables.static["municipality"].values
         self.calendar = season_dates.calendar_for(test.settings.data, self.tables.static)
         self.publication = test.settings.data.publication()

@@ -17,6 +17,7 @@ from yieldcast.errors import RunError
 from yieldcast.evaluation.public_lines import line_baselines
 from yieldcast.evaluation.scores import Evaluation, evaluate, evaluate_years
 from yieldcast.features import splits, yield_history
+from yieldcast.features.daily_months import network_tables
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.source import build_samples, known_at_window_end
 from yieldcast.forecasting.evidence import evidence_of
@@ -80,7 +81,7 @@ def evaluate_run(
     if not seeds:
         raise RunError(f"{run.path} has no finished member", "Start the same yieldcast train again.")
     splits.check_order(identity.train_years, test_years)
-    tables, calendar = store.tables, run.calendar()
+    tables, calendar = network_tables(store, run.settings.data), run.calendar()
     names = identity.static_names
     rows, dropped = build_samples(
         tables, calendar, identity.crop, test_years, settings, as_of=as_of, static_names=names,

@@ -47,6 +47,48 @@ def hargreaves(tmax_degC: ArrayLike, tmin_degC: ArrayLike, radiation_top: ArrayL
     return np.maximum(0.0023 * warmth * np.sqrt(np.maximum(tmax - tmin, 0.0)) * top, 0.0)
 
 
+def radiation_from_temperature(
+    tmax_degC: ArrayLike, tmin_degC: ArrayLike, radiation_top: ArrayLike
+) -> Floats:
+    """Global radiation at the ground from the range of temperature, MJ m-2 day-1 (FAO-56 eq. 50, interior).
+
+    Args:
+        tmax_degC, tmin_degC: daily extremes; tmin above tmax counts as no range.
+        radiation_top: of `extraterrestrial_radiation`, MJ m-2 day-1.
+    """
+    span = np.asarray(tmax_degC, np.float64) - np.asarray(tmin_degC, np.float64)
+    return np.asarray(0.16 * np.sqrt(np.maximum(span, 0.0)) * np.asarray(radiation_top, np.float64))
+
+
+def reference(
+    tmax_degC: ArrayLike,
+    tmin_degC: ArrayLike,
+    radiation_top: ArrayLike,
+    radiation: Floats | None,
+    dewpoint_degC: Floats | None,
+    wind_2m: Floats | None,
+) -> Floats:
+    """Reference evapotranspiration, mm day-1: Penman-Monteith where dew point and wind are known, else
+    Hargreaves.
+
+    Radiation that is missing, as that of the last weeks often is, is estimated from temperature (FAO-56
+    chapter 3, "Missing climatic data"), so that the last days have the same formula as those before them.
+
+    Args:
+        tmax_degC, tmin_degC, radiation_top: as for `hargreaves`.
+        radiation, dewpoint_degC, wind_2m: as for `penman_monteith`, NaN where unknown; None if unknown
+            everywhere.
+    """
+    plain = hargreaves(tmax_degC, tmin_degC, radiation_top)
+    if dewpoint_degC is None or wind_2m is None:
+        return plain
+    sun = radiation_from_temperature(tmax_degC, tmin_degC, radiation_top)
+    if radiation is not None:
+        sun = np.where(np.isnan(radiation), sun, radiation)
+    penman = penman_monteith(tmax_degC, tmin_degC, sun, dewpoint_degC, wind_2m, radiation_top)
+    return np.where(np.isfinite(penman), penman, plain)
+
+
 def saturation_vapour_pressure(temperature_degC: ArrayLike) -> Floats:
     """Saturation vapour pressure, kPa (FAO-56 eq. 11)."""
     temperature = np.asarray(temperature_degC, np.float64)

@@ -13,7 +13,7 @@ from calendars import Calendar, CalendarError
 from calendars.stages import SecondCrop, has_stages, second_crops, stages
 from yieldcast.config import Settings
 from yieldcast.data.store import Store, Tables
-from yieldcast.features.evapotranspiration import extraterrestrial_radiation, hargreaves, penman_monteith
+from yieldcast.features.evapotranspiration import extraterrestrial_radiation, reference
 from yieldcast.features.official_estimates import OfficialEstimates
 from yieldcast.features.water_balance import (
     DailyWeather,
@@ -197,12 +197,9 @@ def _daily_weather(weather: xr.Dataset, latitude: Floats, time: NDArray[np.datet
     top = extraterrestrial_radiation(latitude[:, None], day[None])
     dims = ("unit", "time")
     tmax, tmin, rain = (weather[name].transpose(*dims).values.astype(np.float64) for name in _DAILY)
-    et0 = hargreaves(tmax, tmin, top)
     more = ("radiation_MJ_m2", "dewpoint_degC", "wind_m_s")
-    if all(name in weather for name in more):
-        radiation, dewpoint, wind = (weather[name].transpose(*dims).values for name in more)
-        penman = penman_monteith(tmax, tmin, radiation, dewpoint, wind, top)
-        et0 = np.where(np.isfinite(penman), penman, et0)
+    sun, dewpoint, wind = (weather[n].transpose(*dims).values if n in weather else None for n in more)
+    et0 = reference(tmax, tmin, top, sun, dewpoint, wind)
     warmth = (array.astype(np.float32) for array in (tmax, tmin))  # half the memory: 5,570 places x 20 years
     return DailyWeather(time[0], et0, rain, *warmth)
 

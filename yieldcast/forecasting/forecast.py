@@ -21,6 +21,7 @@ from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store, Tables
 from yieldcast.errors import MissingDataError
 from yieldcast.features import season_dates
+from yieldcast.features.daily_months import network_tables
 from yieldcast.features.official_estimates import Described
 from yieldcast.features.seasons import known_weather
 from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
@@ -131,7 +132,7 @@ class ForecastPlan:
         self.publication = run.settings.data.publication()
         check_leaks(run, harvest_year, as_of)
         seasonal = store.seasonal if scenarios == "seasonal" and "seasonal" in store else None
-        self.tables: Tables = store.tables
+        self.tables: Tables = network_tables(store, run.settings.data)
         self.forecaster = Forecaster(run, self.tables, as_of, scenarios, seasonal)
         self.history: YieldHistory = self.forecaster.source.history
         self.newest = min(self.publication.last_public_harvest_year(as_of), harvest_year - 1)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from yieldcast.errors import MissingDataError
 from yieldcast.features.dekads import Dekads
 from yieldcast.forecasting.combination import Combiner
-from yieldcast.forecasting.expected import RESPONSE_FROM, CropEvidence, Expected, WeatherUnits, same_day
+from yieldcast.forecasting.expected import CropEvidence, Expected, WeatherUnits, same_day
 from yieldcast.forecasting.hindcasts import RawForecasts
 from yieldcast.models.water_response import effect
 
@@ -183,12 +183,9 @@ def with_response(
     """
     from yieldcast.training.response import train_response
 
-    evidence, harvest_year = combiner.evidence, combiner.harvest_year
-    units = evidence.units(evidence.known_day(combiner.as_of))
-    first = evidence.first_year + RESPONSE_FROM
-    donors = [] if units is None else units.whole_years(range(first, harvest_year))
-    years = [year for year in donors if year <= combiner.last]
-    known = response_evidence(evidence, years, donors, units)
+    protocol, harvest_year = combiner.protocol, combiner.protocol.harvest_year
+    donors = protocol.seasons
+    known = response_evidence(combiner.evidence, protocol.teachers, donors, protocol.units)
     members = train_response(known.rows(), seeds)
     factor = combiner.gain_factor()
 
@@ -196,16 +193,15 @@ def with_response(
         whole = one.with_gain(factor).forecast + departure
         return np.asarray(whole[np.searchsorted(combiner.codes, rows.municipality)])
 
-    current = total(
-        combiner.expected, known.departure(members, combiner.expected, harvest_year, known.units), raw
-    )
+    season = known.season(protocol.as_of)
+    current = total(combiner.expected, known.departure(members, combiner.expected, harvest_year, season), raw)
     parts = []
     for year in known.years:
         own, mine = members.those_without(year), past.harvest_year == year
         if not mine.any() or not len(own.left_out) or year not in combiner.hindcasts:
             continue
         others = replace(known, donors=tuple(other for other in donors if other != year))
-        season = known.season(same_day(combiner.as_of, year - harvest_year))
+        season = known.season(same_day(protocol.as_of, year - harvest_year))
         expected, rows = combiner.hindcasts[year], past.take(mine)
         departure = others.departure(own, expected, year, season)
         parts.append(replace(rows, mean_kg_ha=total(expected, departure, rows)))

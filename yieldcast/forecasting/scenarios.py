@@ -231,6 +231,12 @@ def _seasonal_members(
     column = (months - first.astype("datetime64[M]")).astype(np.int64)
     inside = found[:, None] & (column >= 0) & (column < members.sizes["time"])
     names = [str(name) for name in season["variable"].values]
+    absent = [name for name in names if name not in members]
+    if absent:
+        raise ConfigError(
+            f"seasonal forecasts have no {', '.join(absent)}, which the run takes (data.daily_inputs)",
+            "Use the scenarios climatology or analogue.",
+        )
     count = members.sizes["scenario"]
     result = fills[np.arange(count) % len(fills)]
     for position, name in enumerate(names):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from yieldcast.config import Settings
 from yieldcast.data.files import exclusive_lock, make_folder
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError, YieldcastError
@@ -36,8 +37,7 @@ class Job:
         lang: language of the tables, the report and the summary.
         skill: rows of ``yieldcast backtest --json``, shown in the report.
         strict: make no forecast when something could not be fetched.
-        method: of the run's settings, see `config.ForecastSettings`; "posterior" also needs official
-            estimates and daily weather.
+        optional: optional tables of the store that are fetched too, see `optional_tables`.
     """
 
     store: Path
@@ -49,7 +49,7 @@ class Job:
     lang: Lang = "en"
     skill: Sequence[Mapping[str, Any]] = ()
     strict: bool = False
-    method: str = "network"
+    optional: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,13 @@ def _forecast_if_new(
         job.bulletins, made, mesh=store.mesh, lang=job.lang, skill=job.skill, notes=notes, notice=notice
     )
     return JobResult(bulletin, True, bulletin.summary(job.lang), trouble)
+
+
+def optional_tables(settings: Settings) -> tuple[str, ...]:
+    """Optional tables of a store that forecasts with these settings are made from."""
+    posterior = settings.forecast.method == "posterior"
+    days = posterior or bool(settings.data.daily_inputs)
+    return (*(("estimates",) if posterior else ()), *(("daily",) if days else ()))
 
 
 def read_skill(path: Path | None, crop: str) -> list[dict[str, Any]]:

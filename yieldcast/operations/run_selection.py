@@ -14,6 +14,7 @@ from calendars import Calendar
 from yieldcast.config import Settings
 from yieldcast.data.store import Store, is_synthetic
 from yieldcast.errors import ConfigError, MissingDataError, RunError, YieldcastError
+from yieldcast.features.daily_months import network_tables
 from yieldcast.features.season_dates import main_window
 from yieldcast.forecasting.leakage import check_leaks, trainable_years
 from yieldcast.publication import Publication
@@ -185,7 +186,7 @@ def trained_run(
             f'"{settings.training.validation}" and {seeds}: intervals are calibrated on years left out',
             "See experiments/configs/forecast.toml, and give at least as many --seeds as there are years.",
         )
-    years = trainable_years(store.tables, crop, as_of, settings.data)
+    years = trainable_years(network_tables(store, settings.data), crop, as_of, settings.data)
     stem = f"{crop}-to-{years[-1]}"
     existing = [path for path in _run_folders(runs) if re.fullmatch(rf"{re.escape(stem)}(-\d+)?", path.name)]
     existing.sort(key=_order)

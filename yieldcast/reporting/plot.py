@@ -25,6 +25,8 @@ from yieldcast.forecasting.table import QUANTILES, check_forecast
 from yieldcast.reporting import labels
 from yieldcast.reporting.choropleth import BORDER, NO_VALUE, draw_choropleth, read_polygons
 from yieldcast.reporting.figures import SKILL_SCORES, draw_skill, new_figure, put_footer, put_title
+from yieldcast.reporting.waterfall import position
+from yieldcast.reporting.waterfall import waterfall as waterfall
 from yieldcast.training.run_directory import Run
 
 if TYPE_CHECKING:
@@ -271,7 +273,7 @@ def place(forecast: xr.Dataset, store: Store, municipality: int | str, lang: str
         SchemaError: a table that is not a forecast.
         MissingDataError: the store has no yields.
     """
-    row = check_forecast(forecast).isel(municipality=_position(forecast, municipality))
+    row = check_forecast(forecast).isel(municipality=position(forecast, municipality))
     about, year = forecast.attrs, int(forecast.attrs["harvest_year"])
     figure = new_figure((8.0, 4.6))
     axes = figure.add_subplot()
@@ -298,22 +300,6 @@ def place(forecast: xr.Dataset, store: Store, municipality: int | str, lang: str
     notes = [] if bool(row["own_history"]) else [_word("state_baselines", lang)]
     put_footer(figure, [*notes, str(about["attribution"])])
     return figure
-
-
-def _position(forecast: xr.Dataset, municipality: int | str) -> int:
-    wanted = str(municipality)
-    codes, numbers = forecast["code"].values.astype(str), forecast["municipality"].values.astype(str)
-    found = np.flatnonzero((codes == wanted) | (numbers == wanted))
-    if not found.size:
-        found = np.flatnonzero(forecast["name"].values.astype(str) == wanted)
-    if found.size != 1:
-        several = [f"{codes[k]} ({forecast['state'].values[k]})" for k in found[:5]]
-        raise ConfigError(
-            f"expected a municipality of the forecast, received {wanted!r}"
-            + (f", the name of {', '.join(several)}" if several else ""),
-            "Give its code; forecast['code'] and forecast['name'] list all.",
-        )
-    return int(found[0])
 
 
 def _past(axes: Axes, row: xr.Dataset, store: Store, lang: str) -> None:

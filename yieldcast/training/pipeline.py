@@ -12,6 +12,7 @@ from yieldcast.data.files import atomic_text, exclusive_lock, make_folder
 from yieldcast.data.store import Store, Tables, is_synthetic
 from yieldcast.features import augmentation, weather, yield_history
 from yieldcast.features.augmentation import SeasonMixer
+from yieldcast.features.daily_months import network_tables
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.season_dates import calendar_for
 from yieldcast.features.source import Source, build_samples
@@ -66,7 +67,7 @@ def train_run(
         notice("TF_CONFIG is set: waiting for the other hosts to start")
     # First of all: with several hosts, TensorFlow must connect them before it runs anything.
     devices = choose_devices(strategy)
-    tables = store.tables
+    tables = network_tables(store, settings.data)
     calendar = calendar_for(settings.data, tables.static)
     rows, dropped = build_samples(tables, calendar, crop, train_years, settings.data)
     trainer.check_trainable(rows)

@@ -18,12 +18,13 @@ from factories import TINY_NETWORK, refused
 from data_fetchers.fetching.fetch import fetch
 from data_fetchers.fetching.order import FetchOrder
 from yieldcast.cli.jobs import _fetch_missing, fetch_orders
+from yieldcast.config import DataSettings, ForecastSettings, Settings
 from yieldcast.data import synthetic
 from yieldcast.data.files import exclusive_lock
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError
 from yieldcast.operations.bulletins import list_bulletins, newest
-from yieldcast.operations.job import Job
+from yieldcast.operations.job import Job, optional_tables
 from yieldcast.publication import Publication
 from yieldcast.training.run_directory import Run
 
@@ -314,8 +315,9 @@ def services():
 FETCHED = {"weather": {"source": "era5", "where": "centroid"}, "yields": {"source": "ibge"}}
 
 
-def job_of(store, method, harvest_year=2016, crop="soybean"):
-    return Job(store, store / "bulletins", crop, harvest_year, dt.date(2015, 9, 15), method=method)
+def job_of(store, method="posterior", harvest_year=2016, crop="soybean"):
+    optional = optional_tables(Settings(forecast=ForecastSettings(method=method)))
+    return Job(store, store / "bulletins", crop, harvest_year, dt.date(2015, 9, 15), optional=optional)
 
 
 def test_a_job_by_the_posterior_method_also_asks_for_estimates_and_days(store, tmp_path):
@@ -338,6 +340,12 @@ def test_a_job_by_the_posterior_method_also_asks_for_estimates_and_days(store, t
     assert [order.tables for order in orders] == [("yields",), ("weather",)]
     with pytest.raises(ConfigError, match="come from your own tables"):
         fetch_orders(Store.open(store), job_of(store, "posterior"), rule)
+
+
+def test_a_run_with_inputs_from_days_has_them_fetched_by_any_method():
+    inputs = DataSettings(daily_inputs=("dry_days",))
+    by_network = Settings(data=inputs, forecast=ForecastSettings(method="network"))
+    assert optional_tables(by_network) == ("daily",)
 
 
 def test_an_old_store_gets_estimates_and_days_and_what_fails_is_told(services, tmp_path, monkeypatch, capsys):

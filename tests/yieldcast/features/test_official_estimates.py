@@ -77,6 +77,25 @@ def test_other_crops_and_no_table():
     assert np.isnan(empty.yield_kg_ha).all()
 
 
+def test_readers_are_told_where_an_estimate_comes_from():
+    estimates = OfficialEstimates(table(), "soybean", STATES)
+    units = ["all", str(STATES[2]), str(STATES[1])]
+    found = estimates.described(units, 2012, dt.date(2012, 3, 20))
+    np.testing.assert_array_equal(found.yield_kg_ha, [np.nan, 2600.0, np.nan])
+    assert found.source.tolist() == ["", "IBGE LSPA", ""]
+    assert found.reference.tolist() == ["", "2012-02", ""]
+    assert found.public_from.tolist() == ["", str(newest_day("2012-02")), ""]
+    before = estimates.described(units, 2012, dt.date(2012, 2, 14))
+    assert np.isnan(before.yield_kg_ha).all()
+    assert set(before.public_from.tolist()) == {""}
+
+
+def newest_day(month):
+    """Day of publication of the estimate of RS."""
+    (row,) = [one for one in ROWS if one[1] == "RS" and one[3] == month]
+    return row[4]
+
+
 AREAS = [  # source, crop, unit, harvest year, reference month, public from, harvested ha, planted ha
     ("lspa", "corn_1", "MT", 2014, "2014-01", "2014-02-15", 100.0, 110.0),
     ("lspa", "corn_2", "MT", 2014, "2014-01", "2014-02-15", 300.0, 400.0),

@@ -75,6 +75,10 @@ def test_each_ingredient_is_worth_something(evidence):
     assert rmse(late.forecast, truth) < rmse(late.level_trend + late.water_so_far, truth)
     assert rmse(late.forecast, truth) < rmse(early.forecast, truth)
     assert (early.official == 0).all()
+    # The level alone is what the place yields; the trend grows from it.
+    np.testing.assert_allclose(late.level + late.trend, late.level_trend, rtol=1e-12)
+    assert rmse(late.level, truth) < float(np.nanstd(truth))
+    assert abs(late.trend).mean() < 0.3 * late.level.mean()
 
 
 def poisoned(tables, estimates, date):

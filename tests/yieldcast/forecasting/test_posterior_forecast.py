@@ -99,3 +99,18 @@ def test_fingerprints_hold_what_was_public_only(made):
     assert early["daily"]
     nothing = ForecastPlan(run, plain, YEAR, DATE).input_fingerprints
     assert nothing["estimates"] == nothing["daily"] == ""
+
+
+def test_the_response_network_takes_the_place_of_the_dual_path(made, forecast_settings, tmp_path):
+    plain, _, run = made
+    network = forecast_settings.network.model_copy(update={"form": "response"})
+    settings = run.settings.model_copy(update={"network": network})
+    other = train_run(plain, "soybean", run.identity.train_years, range(1, 6), tmp_path / "run", settings)
+    assert other.run_id() != run.run_id()
+    dual, response = (forecast(one, plain, YEAR, DATE) for one in (run, other))
+    shared = [f"part_{name}_kg_ha" for name in PARTS if name not in ("network", "calibration")]
+    for name in shared:
+        np.testing.assert_array_equal(dual[name].values, response[name].values)
+    parts = sum(response[f"part_{name}_kg_ha"].values for name in PARTS)
+    np.testing.assert_allclose(parts, response["yield_kg_ha"].sel(quantile=0.5).values, atol=0.01)
+    assert not np.array_equal(dual["part_network_kg_ha"].values, response["part_network_kg_ha"].values)

@@ -131,3 +131,16 @@ def test_units_do_not_matter(factor, seed):
     yields, _ = country(where, seed=seed)
     one, other = (level_trend(y, FIRST, LAST, LAST + 1, where).forecast for y in (yields, yields * factor))
     np.testing.assert_allclose(other, one * factor, rtol=1e-6)
+
+
+def test_the_recent_state_effect_by_hand():
+    where = places(4)
+    yields = np.full((4, 15), 1000.0)
+    yields[:, -1], yields[:, -3] = 2000.0, np.nan
+    found = level_trend(yields, FIRST, LAST, LAST + 1, where)
+    weight = 0.5 ** (np.arange(12) / 2)
+    weight[2] = 0.0
+    np.testing.assert_allclose(found.recent, 1000 + 1000 * weight[0] / weight.sum())
+    yields[where.state == 1] = np.nan
+    found = level_trend(yields, FIRST, LAST, LAST + 1, where)
+    assert found.recent[1] == found.trend[1]

@@ -572,13 +572,17 @@ def with_parts(tmp_path_factory):
 def waterfall(page, place):
     """Heading, numbers, changes and bars (left and right end as shares of the cell) of a waterfall."""
     return page.evaluate(
-        """(place) => [...document.querySelectorAll(`${place} .waterfall :is(tbody, tfoot) tr`)].map((row) => {
-        const [name, value, bar, change] = row.children, cell = bar.getBoundingClientRect();
-        const drawn = bar.querySelector("rect, .median").getBoundingClientRect();
+        """(place) => {
         const kg = (text) => Number(text.replace("−", "-").replace(/[^0-9-]/g, ""));
-        return {name: name.innerText, kg: kg(value.innerText), change: kg(change.innerText),
-                scope: name.scope, ends: [drawn.left - cell.left, drawn.right - cell.left].map((x) => x / cell.width)};
-    })""",
+        const rows = document.querySelectorAll(`${place} .waterfall :is(tbody, tfoot) tr`);
+        return [...rows].map((row) => {
+            const [name, value, bar, change] = row.children, cell = bar.getBoundingClientRect();
+            const drawn = bar.querySelector("rect, .median").getBoundingClientRect();
+            const ends = [drawn.left, drawn.right].map((x) => (x - cell.left) / cell.width);
+            return {name: name.innerText, scope: name.scope, kg: kg(value.innerText),
+                    change: kg(change.innerText), ends};
+        });
+    }""",
         place,
     )
 
@@ -644,7 +648,8 @@ def test_waterfalls_fit_on_paper_and_a_dark_desktop_changes_nothing(browser, wit
     page = context.new_page()
     page.goto(with_parts[0].as_uri())
     page.wait_for_selector('html[data-ready="1"]', state="attached")
-    colours = "[document.body, document.querySelector('.waterfall td.axis')].map((e) => getComputedStyle(e).backgroundColor)"
+    colours = """["body", ".waterfall td.axis"].map((one) =>
+        getComputedStyle(document.querySelector(one)).backgroundColor)"""
     light = page.evaluate(colours)
     page.emulate_media(color_scheme="dark")
     assert page.evaluate(colours) == light
@@ -652,9 +657,9 @@ def test_waterfalls_fit_on_paper_and_a_dark_desktop_changes_nothing(browser, wit
     for place in ("#panel", "#parts-shown"):
         inside = page.evaluate(
             """(place) => {
-            const box = document.querySelector(place).getBoundingClientRect();
+            const right = document.querySelector(place).getBoundingClientRect().right + 1;
             return [...document.querySelectorAll(`${place} .waterfall :is(th, td)`)].every((cell) =>
-                cell.scrollWidth <= cell.clientWidth + 1 && cell.getBoundingClientRect().right <= box.right + 1);
+                cell.scrollWidth <= cell.clientWidth + 1 && cell.getBoundingClientRect().right <= right);
         }""",
             place,
         )

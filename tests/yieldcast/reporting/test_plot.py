@@ -342,6 +342,34 @@ def test_a_place_is_found_by_code_text_and_by_its_only_name(country):
         plot.place(table, store, "Bom Jesus")
 
 
+@pytest.mark.parametrize(("place", "lang"), [("all", "en"), ("PR", "pt"), ("Dois", "en"), (5_100_001, "pt")])
+def test_a_waterfall_ends_at_the_median(place, lang):
+    table = synthetic_forecast(CODES, ["Um", "Dois", "Três", "Quatro"], ["PR"] * 3 + ["MT"], parts=True)
+    if place in ("all", "PR"):
+        row = table["aggregate"].values.tolist().index(place)
+        median = round(float(table["aggregate_yield_kg_ha"].values[row, 3]))
+    else:
+        median = round(float(table["yield_kg_ha"].values[1 if place == "Dois" else 3, 3]))
+    figure = plot.waterfall(table, place, lang)
+    (axes,) = figure.axes
+    texts = [one.get_text() for one in axes.texts]
+    values = [int(text.replace(",", "").replace(".", "")) for text in texts]
+    assert sum(values[:-1]) == values[-1] == median
+    words = [one.get_text() for one in axes.get_yticklabels()]
+    assert words[0] == ("Level of recent years" if lang == "en" else "Nível dos anos recentes")
+    assert len(words) == len(values) == 6  # two parts are 0
+    ends = np.cumsum(values[:-1])
+    for bar, before, after in zip(axes.patches, ends[:-1], ends[1:], strict=True):
+        assert sorted((bar.get_x(), bar.get_x() + bar.get_width())) == sorted((before, after))
+
+
+def test_a_waterfall_needs_parts_and_a_place(forecast):
+    with pytest.raises(MissingDataError, match="has no parts"):
+        plot.waterfall(forecast)
+    with pytest.raises(ConfigError, match="received 'XX'"):
+        plot.waterfall(synthetic_forecast(parts=True), "XX")
+
+
 def test_a_place_without_history_says_whose_baselines_are_shown(country):
     store, table = country
     table = table.copy(deep=True).assign_attrs(crop="wheat")
