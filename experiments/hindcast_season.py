@@ -23,7 +23,8 @@ from yieldcast.cli.progress import training_progress
 from yieldcast.cli.terminal import console, load_tensorflow, short_errors
 from yieldcast.config import read_settings
 from yieldcast.data.store import Store
-from yieldcast.evaluation.backtest import DAY, Backtest, ForecastCase, runs_of
+from yieldcast.evaluation.backtest import Backtest, ForecastCase, runs_of
+from yieldcast.evaluation.cases import DAY
 from yieldcast.forecasting.forecast import forecast
 from yieldcast.operations.bulletins import Bulletin, write_bulletin
 from yieldcast.operations.job import read_skill

@@ -17,6 +17,7 @@ from yieldcast.forecasting.expected import CropEvidence
 from yieldcast.forecasting.forecast import ForecastPlan
 from yieldcast.forecasting.hindcasts import Forecaster, RawForecasts, cached_hindcasts
 from yieldcast.forecasting.leakage import check_left_out
+from yieldcast.forecasting.network_response import with_response
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES, QUANTILES, Forecast
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 Codes = npt.NDArray[np.int32]
 # Raw forecasts of the season and of left-out years by some members.
-Network = Callable[["Ensemble"], tuple[RawForecasts, RawForecasts | None]]
+Network = Callable[["Ensemble"], tuple[RawForecasts, RawForecasts]]
 WATER, POSTERIOR, TREES = "level_trend+water", "posterior", "posterior+trees"
 SOME_MEMBERS = (1, 3, 10, 30)  # numbers of members that are scored besides the whole ensemble
 
@@ -32,7 +33,7 @@ SOME_MEMBERS = (1, 3, 10, 30)  # numbers of members that are scored besides the 
 def forward_network(plan: ForecastPlan, municipalities: Codes) -> Network:
     """Forecasts of a season by members that know only what was public on the date."""
 
-    def made(members: Ensemble) -> tuple[RawForecasts, RawForecasts | None]:
+    def made(members: Ensemble) -> tuple[RawForecasts, RawForecasts]:
         inputs = plan.input_fingerprints
         past = cached_hindcasts(plan.forecaster, members, plan.harvest_year, inputs, least=1)
         return plan.forecaster.forecast(members, plan.harvest_year, municipalities)[0], past
@@ -57,7 +58,7 @@ def left_out_network(
     """
     check_left_out(forecaster.run, harvest_year)
 
-    def made(members: Ensemble) -> tuple[RawForecasts, RawForecasts | None]:
+    def made(members: Ensemble) -> tuple[RawForecasts, RawForecasts]:
         past = cached_hindcasts(forecaster, members, harvest_year, inputs, date=date, least=1)
         return forecaster.left_out(members, harvest_year, municipalities, date), past
 
@@ -72,11 +73,13 @@ class PosteriorSteps:
         combiner: of the date.
         network: see `Network`; None for a forecast without a network.
         members: all members; None without a network.
+        response: whether the network's part is that of members in the response form.
     """
 
     combiner: Combiner
     network: Network | None
     members: Ensemble | None
+    response: bool = False
 
     @cached_property
     def without_network(self) -> Combination:
@@ -107,6 +110,8 @@ class PosteriorSteps:
         if self.network is None or members is None:
             return self._prediction(self.without_network)
         raw, past = self.network(members)
+        if self.response:
+            raw, past = with_response(self.combiner, raw, past, members.seeds)
         rows = np.searchsorted(self.combiner.codes, raw.municipality)
         return self._prediction(self.combiner.combine(raw, past), rows)
 

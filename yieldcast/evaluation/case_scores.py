@@ -245,7 +245,8 @@ class CaseScorer:
                 self._left_out(case, run), case.harvest_year, case.as_of, known, self._whole_store
             )
         combiner = Combiner(self.evidence, self.codes, case.harvest_year, case.as_of, self.test.protocol)
-        one = PosteriorSteps(combiner, network, members)
+        response = self.test.settings.network.form == "response"
+        one = PosteriorSteps(combiner, network, members, response)
         return one.forecast, one.steps()
 
     def _left_out(self, case: ForecastCase, run: Run) -> Forecaster:

@@ -6,6 +6,7 @@ Values are rounded here, once, so that every format shows the same number.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ def aggregate_table(forecast: xr.Dataset) -> Table:
     Args:
         forecast: a checked table.
     """
-    got = {name: array.values for name, array in forecast.variables.items()}
+    got = {str(name): array.values for name, array in forecast.variables.items()}
     is_country = got["aggregate"] == ALL_MUNICIPALITIES
     names = {
         "level": np.where(is_country, "country", "state"),
@@ -126,7 +127,7 @@ def localised(table: Table, lang: str, country: str) -> Table:
         lang: en or pt.
         country: the forecast's attribute ``country``.
     """
-    words = {
+    words: dict[str, Callable[[str], str]] = {
         "crop": lambda name: labels.crop(name, lang),
         "level": lambda name: labels.text(name, lang),
         "aggregate": lambda name: labels.aggregate(name, lang, country),
