@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Codes = npt.NDArray[np.int32]
 # Raw forecasts of the season and of left-out years by some members.
 Network = Callable[["Ensemble"], tuple[RawForecasts, RawForecasts]]
-WATER, POSTERIOR = "level_trend+water", "posterior"
+WATER, POSTERIOR, TREES = "level_trend+water", "posterior", "posterior+trees"
 SOME_MEMBERS = (1, 3, 10, 30)  # numbers of members that are scored besides the whole ensemble
 
 
@@ -83,7 +83,7 @@ class PosteriorSteps:
 
     @cached_property
     def without_network(self) -> Combination:
-        """From level, trend, water and official estimates."""
+        """From level, trend, water, trees and official estimates."""
         return self.combiner.without_network()
 
     @cached_property
@@ -93,9 +93,11 @@ class PosteriorSteps:
 
     def steps(self) -> dict[str, Prediction]:
         """Ingredient by ingredient, then with the first members of the ensemble."""
-        expected = self.combiner.expected.with_gain(self.without_network.gain_factor)
-        water = expected.level_trend + expected.water_so_far + expected.weather_to_come
-        found = {WATER: Prediction(water), POSTERIOR: self._prediction(self.without_network)}
+        plain = self.combiner.without_trees
+        found = {
+            WATER: Prediction(plain.without_official), POSTERIOR: Prediction(plain.forecast),
+            TREES: self._prediction(self.without_network),
+        }  # fmt: skip
         if self.members is not None:
             count = len(self.members.seeds)
             for number in SOME_MEMBERS:

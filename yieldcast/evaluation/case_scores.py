@@ -215,7 +215,7 @@ class CaseScorer:
         newest = evidence.newest_public_year(case.harvest_year, case.as_of)
         return Harvest(
             evidence.yields[:, column], evidence.area[:, column], evidence.newest_area(newest),
-            evidence.places,
+            evidence.places, evidence.line(newest, case.harvest_year).noise_sd,
         )  # fmt: skip
 
     def _everywhere(self, values: npt.NDArray[Any], place: npt.NDArray[np.intp]) -> npt.NDArray[Any]:

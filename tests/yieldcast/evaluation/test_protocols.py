@@ -98,7 +98,7 @@ def values(rows, *, dates=("2012-10-15", "2013-03-15")):
 
 def test_rows_of_every_level_and_model(forward):
     rows = forward[1].accuracy
-    steps = ["level_trend+water", "posterior"]
+    steps = ["level_trend+water", "posterior", "posterior+trees"]
     models = ["forecast", *BASELINES, *steps]
     assert all(list(row) == list(KEYS) for row in rows)
     for as_of, extra in (("2012-10-15", []), ("2013-03-15", ["official_estimate"])):
@@ -109,7 +109,7 @@ def test_rows_of_every_level_and_model(forward):
             assert len({row["n"] for row in mine}) == 1
     for row in rows:
         assert (row["crop"], row["protocol"], row["harvest_year"]) == ("soybean", "forward", YEAR)
-        spread = row["model"] in ("forecast", "posterior") or (
+        spread = row["model"] in ("forecast", "posterior+trees") or (
             row["model"] == "climatology" and row["level"] == "municipality"
         )
         assert (row["coverage_90"] is not None) == spread
@@ -183,7 +183,9 @@ def test_nothing_published_later_moves_a_digit(forward, tables, tmp_path):
         (row["as_of"], row["model"])
         for row, before in zip(found.accuracy, forward[1].accuracy, strict=True) if row != before
     }  # fmt: skip
-    march = ("forecast", "posterior", "level_trend+water", "official", "official_estimate")
+    march = (
+        "forecast", "posterior", "posterior+trees", "level_trend+water", "official", "official_estimate",
+    )  # fmt: skip
     assert moved == {("2013-03-15", model) for model in march}
 
 
@@ -217,7 +219,9 @@ def test_leave_year_out_learns_from_later_years_and_says_so(forward, left_out, t
     }  # fmt: skip
     # level, trend and the naive baselines know in both what was public on the date
     assert same >= {"level_trend", "official", "last_public", "mean_5y_public", "climatology"}
-    assert same.isdisjoint({"forecast", "posterior", "level_trend+water", "boosted_history_public"})
+    assert same.isdisjoint(
+        {"forecast", "posterior+trees", "posterior", "level_trend+water", "boosted_history_public"}
+    )
     files = [path.name for path in write_results(left_out[1], tmp_path)]
     assert files == [
         "synthetic-leave-year-out-backtest.json", "synthetic-leave-year-out-by-state.csv",
