@@ -191,7 +191,8 @@ def commands() -> dict[str, set[str]]:
 
     def below(command, words):
         shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
-        own = {option for parameter in shown for option in parameter.opts if option[:2] == "--"}
+        texts = (option for one in shown for option in (*one.opts, *one.secondary_opts))  # also --no-daily
+        own = {option for option in texts if option[:2] == "--"}
         yield " ".join(words), own | {"--help", "--debug"}
         for child, inner in getattr(command, "commands", {}).items():
             yield from below(inner, [*words, child])

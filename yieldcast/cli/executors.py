@@ -46,10 +46,8 @@ def chosen_executor(workers: int, address: str | None) -> Iterator[Executor | No
         address: of a Dask scheduler.
 
     Raises:
-        ConfigError: both are given, or see `dask_executor`.
+        ConfigError: see `dask_executor`.
     """
-    if address is not None and workers > 1:
-        raise ConfigError("--workers and --dask exclude each other", "Give one of them.")
     if address is not None or workers == 1:
         with dask_executor(address) as executor:
             yield executor

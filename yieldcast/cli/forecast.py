@@ -173,6 +173,8 @@ def backtest(
     from yieldcast.evaluation.backtest import Backtest, run_backtest, write_results
 
     check_json_folder(file)
+    if dask is not None and workers > 1:
+        raise ConfigError("--workers and --dask exclude each other", "Give one of them.")
     settings, screen, crop = read_settings(config, preset="forecast"), console(), crop.lower()
     if settings.training.validation != "each_year":
         raise ConfigError(

@@ -22,8 +22,9 @@ LEVELS = ("municipality", "state", "country")
 # The columns of a row, in order. What a model does not have is None.
 KEYS = (
     "crop", "level", "protocol", "as_of", "harvest_year", "model", "n", "rmse", "rmse_area_weighted", "bias",
-    "below_median", "coverage_90", "width_90", "crps",
+    "below_median", "coverage_90", "width_90", "crps", "coverage_90_by_scatter",
 )  # fmt: skip
+THIRDS = 3  # of the municipalities by their scatter, low to high
 _MEDIAN = QUANTILES.index(0.50)
 
 
@@ -57,12 +58,14 @@ class Harvest:
         area: (municipality,) area of the year, ha; NaN = none.
         public_area: (municipality,) newest area that was public on the date, ha; NaN = none.
         places: states of the municipalities.
+        scatter: (municipality,) spread of its years about its level, kg/ha; for coverage by thirds.
     """
 
     yields: Floats
     area: Floats
     public_area: Floats
     places: Places
+    scatter: Floats
 
 
 def accuracy_rows(
@@ -93,7 +96,7 @@ def _municipalities(
     rows = _common(harvest.yields, values.values())
     return [
         score_row({**about, "level": "municipality", "model": name}, values[name][rows], harvest.yields[rows],
-                  harvest.area[rows], _rows_of(one.municipality_quantiles, rows))
+                  harvest.area[rows], _rows_of(one.municipality_quantiles, rows), harvest.scatter[rows])
         for name, one in models.items() if rows.any()
     ]  # fmt: skip
 
@@ -143,8 +146,9 @@ def state_values(one: Prediction, harvest: Harvest) -> Floats:
 
 
 def score_row(
-    about: Mapping[str, Any], forecast: Floats, truth: Floats, area: Floats, quantiles: Floats | None = None
-) -> dict[str, Any]:
+    about: Mapping[str, Any], forecast: Floats, truth: Floats, area: Floats, quantiles: Floats | None = None,
+    scatter: Floats | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """One row with `KEYS`.
 
     Args:
@@ -152,6 +156,7 @@ def score_row(
         forecast, truth: (row,) kg/ha, finite.
         area: (row,) weights, ha; NaN counts as 0.
         quantiles: (row, quantile) kg/ha; None for a model without intervals.
+        scatter: (row,) kg/ha; None without coverage by thirds of it.
     """
     error, weight = forecast - truth, np.nan_to_num(area)
     row: dict[str, Any] = {
@@ -160,12 +165,16 @@ def score_row(
         "bias": float(error.mean()),
     }  # fmt: skip
     if quantiles is not None:
+        inside = covered_90(quantiles, truth)
         row |= {
             "below_median": float((truth < quantiles[:, _MEDIAN]).mean()),
-            "coverage_90": float(covered_90(quantiles, truth).mean()),
+            "coverage_90": float(inside.mean()),
             "width_90": float((quantiles[:, -1] - quantiles[:, 0]).mean()),
             "crps": float(crps(quantiles, truth).mean()),
         }
+        if scatter is not None and len(truth) >= THIRDS:
+            parts = np.array_split(np.argsort(scatter, kind="stable"), THIRDS)
+            row["coverage_90_by_scatter"] = [float(inside[part].mean()) for part in parts]
     return {key: row.get(key) for key in KEYS}
 
 

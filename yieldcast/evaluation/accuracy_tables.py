@@ -102,17 +102,28 @@ def by_year(rows: Rows, model: str, title: str) -> ScoreTable:
 
 
 def intervals(rows: Rows, title: str) -> ScoreTable:
-    """Coverage of the forecast's 90 % interval by year, mean width, share below the median: a line a date."""
+    """Coverage of the forecast's 90 % interval by year and by third of scatter, mean width, share below the
+    median: a line a date."""
     mine = [row for row in _level(rows, "municipality") if row["model"] == FORECAST_MODEL]
     lines = []
     for date in _dates(mine):
         own = [row for row in mine if _date(row) == date]
         covered = " / ".join(_number(_percent(row["coverage_90"])) for row in own)
+        thirds = [row.get("coverage_90_by_scatter") for row in own]
+        by_scatter = " / ".join(
+            _number(_percent(_mean(third))) for third in zip(*filter(None, thirds), strict=True)
+        )
         width, below = (_mean([row[key] for row in own]) for key in ("width_90", "below_median"))
-        lines.append((date[1], covered, _number(width), _number(_percent(below))))
+        lines.append((date[1], covered, by_scatter or "-", _number(width), _number(_percent(below))))
     years = sorted({int(row["harvest_year"]) for row in mine})
     span = f"{years[0]} to {years[-1]}" if len(years) > 1 else "".join(map(str, years))
-    heads = ("date", f"covered, % ({span})", "mean width, kg/ha", "below the median, %")
+    heads = (
+        "date",
+        f"covered, % ({span})",
+        "by third of scatter (low to high), %",
+        "mean width, kg/ha",
+        "below the median, %",
+    )
     return ScoreTable(title, heads, tuple(lines))
 
 

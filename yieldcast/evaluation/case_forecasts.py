@@ -17,6 +17,7 @@ from yieldcast.forecasting.expected import CropEvidence
 from yieldcast.forecasting.forecast import ForecastPlan
 from yieldcast.forecasting.hindcasts import Forecaster, RawForecasts, cached_hindcasts
 from yieldcast.forecasting.leakage import check_left_out
+from yieldcast.forecasting.network_response import with_response
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES, QUANTILES, Forecast
 
 if TYPE_CHECKING:
@@ -24,15 +25,15 @@ if TYPE_CHECKING:
 
 Codes = npt.NDArray[np.int32]
 # Raw forecasts of the season and of left-out years by some members.
-Network = Callable[["Ensemble"], tuple[RawForecasts, RawForecasts | None]]
-WATER, POSTERIOR = "level_trend+water", "posterior"
+Network = Callable[["Ensemble"], tuple[RawForecasts, RawForecasts]]
+WATER, POSTERIOR, TREES = "level_trend+water", "posterior", "posterior+trees"
 SOME_MEMBERS = (1, 3, 10, 30)  # numbers of members that are scored besides the whole ensemble
 
 
 def forward_network(plan: ForecastPlan, municipalities: Codes) -> Network:
     """Forecasts of a season by members that know only what was public on the date."""
 
-    def made(members: Ensemble) -> tuple[RawForecasts, RawForecasts | None]:
+    def made(members: Ensemble) -> tuple[RawForecasts, RawForecasts]:
         inputs = plan.input_fingerprints
         past = cached_hindcasts(plan.forecaster, members, plan.harvest_year, inputs, least=1)
         return plan.forecaster.forecast(members, plan.harvest_year, municipalities)[0], past
@@ -57,7 +58,7 @@ def left_out_network(
     """
     check_left_out(forecaster.run, harvest_year)
 
-    def made(members: Ensemble) -> tuple[RawForecasts, RawForecasts | None]:
+    def made(members: Ensemble) -> tuple[RawForecasts, RawForecasts]:
         past = cached_hindcasts(forecaster, members, harvest_year, inputs, date=date, least=1)
         return forecaster.left_out(members, harvest_year, municipalities, date), past
 
@@ -72,15 +73,17 @@ class PosteriorSteps:
         combiner: of the date.
         network: see `Network`; None for a forecast without a network.
         members: all members; None without a network.
+        response: whether the network's part is that of members in the response form.
     """
 
     combiner: Combiner
     network: Network | None
     members: Ensemble | None
+    response: bool = False
 
     @cached_property
     def without_network(self) -> Combination:
-        """From level, trend, water and official estimates."""
+        """From level, trend, water, trees and official estimates."""
         return self.combiner.without_network()
 
     @cached_property
@@ -90,9 +93,11 @@ class PosteriorSteps:
 
     def steps(self) -> dict[str, Prediction]:
         """Ingredient by ingredient, then with the first members of the ensemble."""
-        expected = self.combiner.expected.with_gain(self.without_network.gain_factor)
-        water = expected.level_trend + expected.water_so_far + expected.weather_to_come
-        found = {WATER: Prediction(water), POSTERIOR: self._prediction(self.without_network)}
+        plain = self.combiner.without_trees
+        found = {
+            WATER: Prediction(plain.without_official), POSTERIOR: Prediction(plain.forecast),
+            TREES: self._prediction(self.without_network),
+        }  # fmt: skip
         if self.members is not None:
             count = len(self.members.seeds)
             for number in SOME_MEMBERS:
@@ -105,6 +110,8 @@ class PosteriorSteps:
         if self.network is None or members is None:
             return self._prediction(self.without_network)
         raw, past = self.network(members)
+        if self.response:
+            raw, past = with_response(self.combiner, raw, past, members.seeds)
         rows = np.searchsorted(self.combiner.codes, raw.municipality)
         return self._prediction(self.combiner.combine(raw, past), rows)
 

@@ -215,7 +215,7 @@ class CaseScorer:
         newest = evidence.newest_public_year(case.harvest_year, case.as_of)
         return Harvest(
             evidence.yields[:, column], evidence.area[:, column], evidence.newest_area(newest),
-            evidence.places,
+            evidence.places, evidence.line(newest, case.harvest_year).noise_sd,
         )  # fmt: skip
 
     def _everywhere(self, values: npt.NDArray[Any], place: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
@@ -245,7 +245,8 @@ class CaseScorer:
                 self._left_out(case, run), case.harvest_year, case.as_of, known, self._whole_store
             )
         combiner = Combiner(self.evidence, self.codes, case.harvest_year, case.as_of, self.test.protocol)
-        one = PosteriorSteps(combiner, network, members)
+        response = self.test.settings.network.form == "response"
+        one = PosteriorSteps(combiner, network, members, response)
         return one.forecast, one.steps()
 
     def _left_out(self, case: ForecastCase, run: Run) -> Forecaster:

@@ -1,9 +1,10 @@
 """The forecast of a date: expected yields, the share of the network, and intervals from hindcasts.
 
 Hindcasts of past harvest years are made for the same day of their year by the same code, each with a water
-response from the other years. They give the share of the network (how far its departure from the expected
-yield was right in years that its members had left out) and the intervals (`intervals`). Where the yields
-are too few for hindcasts, the residuals of level and trend give the intervals (`few_years`).
+response from the other years. They teach boosted trees (`trees`), give the share of the network (how far its
+departure from the expected yield was right in years that its members had left out) and the intervals
+(`intervals`). Where the yields are too few for hindcasts, the residuals of level and trend give the intervals
+(`few_years`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from yieldcast.forecasting.intervals import Hindcast, aggregate_quantiles, error
 from yieldcast.forecasting.posterior import gain_factor
 from yieldcast.forecasting.protocol import Name, Protocol
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES, QUANTILES
+from yieldcast.forecasting.trees import Trees, TreeShares
 
 Floats = NDArray[np.float64]
 
@@ -41,6 +43,7 @@ class Combination:
         parts: name -> (row,) kg/ha, adding up to the median.
         network_share: weight of the network, 0 to 1.
         gain_factor: of the gains of official estimates.
+        tree_shares: of boosted trees.
         aggregates: name -> (quantile,) kg/ha of the country and the states.
         aggregate_mean: name -> kg/ha.
         years: harvest years that the intervals rest on.
@@ -53,6 +56,7 @@ class Combination:
     parts: dict[str, Floats]
     network_share: float
     gain_factor: float
+    tree_shares: TreeShares
     aggregates: dict[str, Floats]
     aggregate_mean: dict[str, float]
     years: tuple[int, ...]
@@ -64,6 +68,8 @@ class Combination:
         about: dict[str, Any] = {
             "years": list(self.years), "record_years": len(self.years), "method": "posterior",
             "network_share": round(self.network_share, 3), "gain_factor": round(self.gain_factor, 3),
+            "tree_share": round(self.tree_shares.within, 3),
+            "tree_share_of_states": round(self.tree_shares.state, 3),
         }  # fmt: skip
         if self.protocol != "forward":
             about["protocol"] = self.protocol
@@ -105,21 +111,44 @@ class Combiner:
         self.evidence, self.codes = self.protocol.evidence, codes
 
     @cached_property
-    def expected(self) -> Expected:
-        """Of the season on the date, with the prior gains of official estimates."""
-        return self.protocol.expected(self.protocol.harvest_year)
+    def plain_hindcasts(self) -> dict[int, Expected]:
+        """Expected yields of the years that teach, on the same day of their year, without trees."""
+        return {year: self.protocol.expected(year) for year in self.protocol.hindcast_years}
+
+    @cached_property
+    def trees(self) -> Trees:
+        """Taught by the hindcasts."""
+        return Trees(self.protocol)
 
     @cached_property
     def hindcasts(self) -> dict[int, Expected]:
-        """Expected yields of the years that teach, on the same day of their year."""
-        return {year: self.protocol.expected(year) for year in self.protocol.hindcast_years}
+        """The same with trees, and with the gains of official estimates that they themselves give."""
+        found = {year: self.trees.add(year) for year in self.protocol.hindcast_years}
+        factor = self._gain_factor(found)
+        return {year: one.with_gain(factor) for year, one in found.items()}
+
+    @cached_property
+    def expected(self) -> Expected:
+        """Of the season on the date: level, trend, water, trees and official estimates."""
+        found = self.trees.add(self.protocol.harvest_year)
+        return found.with_gain(self._gain_factor(self.hindcasts))
 
     def gain_factor(self) -> float:
-        """See `posterior.gain_factor`, over the hindcasts."""
+        """By what the prior gains of official estimates are multiplied in `expected` and `hindcasts`."""
+        return self.expected.posterior.factor
+
+    @cached_property
+    def without_trees(self) -> Expected:
+        """The same without trees: a step of the ablation."""
+        plain = self.protocol.expected(self.protocol.harvest_year)
+        return plain.with_gain(self._gain_factor(self.plain_hindcasts))
+
+    def _gain_factor(self, hindcasts: dict[int, Expected]) -> float:
+        """See `posterior.gain_factor`."""
         places, evidence = self.evidence.places, self.evidence
         return gain_factor([
-            (one.posterior, evidence.state_yield(year), places.total(np.nan_to_num(one.area)))
-            for year, one in self.hindcasts.items()
+            (one.with_gain(1.0).posterior, evidence.state_yield(year), places.total(np.nan_to_num(one.area)))
+            for year, one in hindcasts.items()
         ])  # fmt: skip
 
     def combine(self, raw: RawForecasts, past: RawForecasts | None) -> Combination:
@@ -136,18 +165,16 @@ class Combiner:
         return self._combine(rows, raw.mean_kg_ha, past)
 
     def without_network(self) -> Combination:
-        """The forecast of all municipalities from level, trend, water and official estimates."""
+        """The forecast of all municipalities without the network."""
         return self._combine(np.arange(len(self.codes)), None, None)
 
     def _combine(
         self, rows: NDArray[np.intp], network_kg_ha: Floats | None, past: RawForecasts | None
     ) -> Combination:
         check_years(self.evidence, self.protocol.last)
-        factor = self.gain_factor()
-        hindcasts = {year: one.with_gain(factor) for year, one in self.hindcasts.items()}
-        current = self.expected.with_gain(factor)
-        share = self._network_share(hindcasts, past)
-        checked = [self._checked(year, one, past, share) for year, one in hindcasts.items()]
+        current = self.expected
+        share = self._network_share(past)
+        checked = [self._checked(year, one, past, share) for year, one in self.hindcasts.items()]
         enough = len(checked) >= LEAST_HINDCASTS
         if not enough:
             checked = residual_hindcasts(self.evidence, current, self.protocol.harvest_year)
@@ -161,11 +188,12 @@ class Combiner:
             "water_so_far": current.water_so_far[rows],
             "weather_to_come": current.weather_to_come[rows],
             "official": current.official[rows],
+            "trees": current.trees[rows],
             "network": network,
         }
         middle = np.maximum(sum(parts.values()), 0.0)
         parts["network"] = parts["network"] + middle - sum(parts.values())  # where a sum below 0 was lifted
-        quantiles = middle[:, None] + scale(current.noise_sd)[rows, None] * error_quantiles(checked)
+        quantiles = middle[:, None] + scale(current)[rows, None] * error_quantiles(checked)
         quantiles = np.maximum(np.maximum.accumulate(quantiles, axis=1), 0.0)
         parts["calibration"] = quantiles[:, QUANTILES.index(0.50)] - middle
         whole = expected.copy()
@@ -173,8 +201,8 @@ class Combiner:
         means = self._aggregate_means(whole, rows)
         aggregates = aggregate_quantiles(means, checked, self.evidence.estimates.states, self.evidence.places)
         return Combination(
-            quantiles, middle, parts, share, factor, aggregates, means, tuple(one.year for one in checked),
-            self.protocol.name, "hindcasts" if enough else "residuals",
+            quantiles, middle, parts, share, current.posterior.factor, self.trees.shares, aggregates, means,
+            tuple(one.year for one in checked), self.protocol.name, "hindcasts" if enough else "residuals",
         )  # fmt: skip
 
     def _aggregate_means(self, whole: Floats, rows: NDArray[np.intp]) -> dict[str, float]:
@@ -193,17 +221,17 @@ class Combiner:
 
     # --- the network ---
 
-    def _network_share(self, hindcasts: dict[int, Expected], past: RawForecasts | None) -> float:
+    def _network_share(self, past: RawForecasts | None) -> float:
         """How much of the network's departure from the expected yield was right in left-out years, 0 to 1."""
         if past is None:
             return 0.0
         product = square = 0.0
         years = 0
         for year in np.unique(past.harvest_year).astype(int):
-            if year not in hindcasts:
+            if year not in self.hindcasts:
                 continue
             mine = past.harvest_year == year
-            expected = hindcasts[year].forecast[np.searchsorted(self.codes, past.municipality[mine])]
+            expected = self.hindcasts[year].forecast[np.searchsorted(self.codes, past.municipality[mine])]
             departure = past.mean_kg_ha[mine] - expected
             error = past.target_kg_ha[mine] - expected
             known = np.isfinite(departure) & np.isfinite(error)
@@ -222,4 +250,4 @@ class Combiner:
             forecast[rows] += share * (past.mean_kg_ha[mine] - forecast[rows])
         column = self.evidence.column(year)
         truth, area = self.evidence.yields[:, column], self.evidence.area[:, column]
-        return Hindcast(year, np.maximum(forecast, 0.0), truth, area, scale(expected.noise_sd))
+        return Hindcast(year, np.maximum(forecast, 0.0), truth, area, scale(expected))

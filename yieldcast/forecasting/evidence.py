@@ -22,7 +22,7 @@ from yieldcast.features.water_balance import (
     capacity_mm,
     sowing_centre,
 )
-from yieldcast.forecasting.expected import CropEvidence, WeatherUnits
+from yieldcast.forecasting.expected import CropEvidence, MonthlyWeather, WeatherUnits
 from yieldcast.models.level_trend import Places
 from yieldcast.publication import Publication, add_months
 
@@ -62,6 +62,7 @@ def crop_evidence(
     return CropEvidence(
         yields, area, first, places, OfficialEstimates(estimates, crop, states),
         seasons, publication.last_public_harvest_year, last_known_day(publication, daily is not None),
+        _soil(static), _monthly(tables),
     )  # fmt: skip
 
 
@@ -216,7 +217,28 @@ def _clay(static: xr.Dataset) -> Floats:
     """(municipality,) clay of the soil, mean over the layers, %; NaN where unknown."""
     if "clay_pct" not in static:
         return np.full(static.sizes["municipality"], np.nan)
-    values = static["clay_pct"].transpose("municipality", "soil_layer").values.astype(np.float64)
+    return _layer_mean(static["clay_pct"])
+
+
+def _soil(static: xr.Dataset) -> Floats:
+    """(municipality, property) all properties of the soil by name, means over the layers."""
+    names = sorted(str(name) for name in static.data_vars if "soil_layer" in static[name].dims)
+    means = [_layer_mean(static[name]) for name in names]
+    return np.stack(means, axis=1) if means else np.empty((static.sizes["municipality"], 0))
+
+
+def _monthly(tables: Tables) -> MonthlyWeather:
+    """Temperatures and the root of the rain, whose distribution is more even, of every municipality."""
+    weather = tables.weather.reindex(municipality=tables.static["municipality"].values)
+    values = np.stack(
+        [weather[name].transpose("municipality", "time").values.astype(np.float64) for name in _DAILY], axis=2
+    )
+    values[..., 2] = np.sqrt(np.maximum(values[..., 2], 0.0))
+    return MonthlyWeather(weather["time"].values[0].astype("datetime64[M]"), values)
+
+
+def _layer_mean(layers: xr.DataArray) -> Floats:
+    values = layers.transpose("municipality", "soil_layer").values.astype(np.float64)
     known = np.isfinite(values)
     total = np.where(known, values, 0.0).sum(axis=1)
     return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)

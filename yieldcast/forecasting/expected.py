@@ -57,6 +57,12 @@ class WeatherUnits:
         """(unit,) index of a whole season."""
         return self._mix([season.full(year) for season in self.seasons])
 
+    def months(self, year: int) -> tuple[np.datetime64, int]:
+        """The month before the first sowing of a season, and the number of months to the last harvest."""
+        first = min(season.centres[year].min() for season in self.seasons).astype("datetime64[M]") - 1
+        ends = [s.centres[year].max() + np.timedelta64(s.balance.stages.cycle_days) for s in self.seasons]
+        return first, int((max(ends).astype("datetime64[M]") - first).astype(np.int64)) + 1
+
     def climatology(self, years: Sequence[int]) -> Floats:
         """(unit,) mean index."""
         return np.asarray(np.mean([self.index(year) for year in years], axis=0))
@@ -88,6 +94,26 @@ class WeatherUnits:
 
 
 @dataclass(frozen=True)
+class MonthlyWeather:
+    """Weather of municipalities by month.
+
+    Args:
+        first_month: datetime64[M] of column 0.
+        values: (municipality, month, variable), NaN = not known.
+    """
+
+    first_month: np.datetime64
+    values: Floats
+
+    def months(self, start: np.datetime64, count: int) -> Floats:
+        """(municipality, count, variable) from a month on; NaN outside the record."""
+        column = int((start - self.first_month).astype(np.int64)) + np.arange(count)
+        inside = (column >= 0) & (column < self.values.shape[1])
+        found = self.values[:, np.clip(column, 0, self.values.shape[1] - 1)]
+        return np.where(inside[None, :, None], found, np.nan)
+
+
+@dataclass(frozen=True)
 class Expected:
     """Expected yields and their ingredients, (municipality,) kg/ha each; they add up to `forecast`.
 
@@ -95,6 +121,7 @@ class Expected:
         level_trend: from published yields (and estimates of years between the newest public one and this).
         water_so_far: effect of the season's known days, the rest of the season being as usual.
         weather_to_come: effect of a departure of the coming weather from the usual.
+        trees: share of boosted trees; 0 until `with_trees`.
         share: kg/ha per kg/ha by which the official estimate moves the state.
         noise_sd: spread of one municipality and year about its state, kg/ha.
         departure: of the water index as used (no unit).
@@ -108,6 +135,7 @@ class Expected:
     level_trend: Floats
     water_so_far: Floats
     weather_to_come: Floats
+    trees: Floats
     share: Floats
     noise_sd: Floats
     departure: Floats
@@ -130,8 +158,19 @@ class Expected:
     @property
     def forecast(self) -> Floats:
         """(municipality,) kg/ha, 0 or more."""
-        total = self.level_trend + self.water_so_far + self.weather_to_come + self.official
-        return np.maximum(total, 0.0)
+        return np.maximum(self.without_official + self.trees + self.official, 0.0)
+
+    @property
+    def without_official(self) -> Floats:
+        """(municipality,) kg/ha from level, trend and water."""
+        return self.level_trend + self.water_so_far + self.weather_to_come
+
+    def with_trees(self, trees: Floats, places: Places) -> Expected:
+        """The same with a share of trees, kg/ha; an official estimate replaces their state mean as it
+        replaces that of the water."""
+        of_state = np.nan_to_num(state_mean(trees, self.area, places))
+        posterior = replace(self.posterior, weather=np.nan_to_num(self.posterior.weather) + of_state)
+        return replace(self, trees=trees, posterior=posterior)
 
     def with_gain(self, factor: float) -> Expected:
         """The same with the gains of official estimates multiplied by a factor."""
@@ -161,6 +200,8 @@ class CropEvidence:
         water: (last known day) -> the water index with weather up to that day, None without daily weather.
         last_public_year: (date) -> newest harvest year whose municipal yields were public.
         known_day: (date) -> last day of weather that was public.
+        soil: (municipality, property) of the soil, NaN = unknown; for the trees.
+        monthly: weather by month; for the trees.
     """
 
     yields: Floats
@@ -171,6 +212,8 @@ class CropEvidence:
     water: Callable[[np.datetime64], WeatherUnits] | None
     last_public_year: Callable[[dt.date], int]
     known_day: Callable[[dt.date], np.datetime64]
+    soil: Floats
+    monthly: MonthlyWeather
     _lines: dict[tuple[object, ...], LevelTrend] = field(default_factory=dict)
     _sharing: dict[int, Sharing] = field(default_factory=dict)
     _units: dict[np.datetime64, WeatherUnits] = field(default_factory=dict)
@@ -349,8 +392,9 @@ class CropEvidence:
         lean = np.clip((1.0 + DRY_SHARE * water.departure * dry) / (1.0 + DRY_SHARE * dry**2), 0.0, 3.0)
         share = self.sharing(last).shares(relative, size) * lean
         return Expected(
-            line, water.effect, np.zeros(len(line)), share, found.noise_sd, water.departure, posterior, area,
-            last, self.places.state, found.level + found.recent[self.places.state],
+            line, water.effect, np.zeros(len(line)), np.zeros(len(line)), share, found.noise_sd,
+            water.departure, posterior, area, last, self.places.state,
+            found.level + found.recent[self.places.state],
         )  # fmt: skip
 
     def official_factor(self, harvest_year: int, as_of: dt.date) -> Floats:

@@ -54,7 +54,7 @@ def residual_hindcasts(evidence: CropEvidence, expected: Expected, harvest_year:
     line = np.array([[theil_sen(levels.years, own, year) for year in levels.years] for own in levels.effects])
     of_state = line_widening(len(levels.years), harvest_year - last) * (levels.effects - line)
     own_factor = mean_widening(len(levels.years))
-    size = scale(expected.noise_sd)
+    size = scale(expected)
     found = []
     for position, year in enumerate(levels.years):
         column = evidence.column(int(year))

@@ -1,9 +1,10 @@
 """Intervals of municipalities, states and the country from the errors of hindcasts.
 
 A municipality's interval is the quantiles of scaled errors of each hindcast year, averaged over the years, so
-that years count and not rows, and moved outwards by part of their standard deviation between years. Errors of
-municipalities are correlated within a year: the interval of a state or the country follows from the errors of
-the aggregate itself.
+that years count and not rows, and moved outwards by part of their standard deviation between years. Errors
+are scaled by the place's own scatter and grow with the departure of its water index. Errors of municipalities
+are correlated within a year: the interval of a state or the country follows from the errors of the aggregate
+itself.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from yieldcast.forecasting.expected import Expected
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES, QUANTILES
 from yieldcast.models.level_trend import Places
 from yieldcast.models.sharing import state_mean
 
 Floats = NDArray[np.float64]
 
-# Looked at on the forecasts of harvest years 2014-2018, where 0.3 to 0.35 and 0.5 to 1 all cover 85 to 95 %
+# Looked at on the forecasts of harvest years 2014-2018, where 0.25 to 0.35 and 0.5 to 1 all cover 86 to 95 %
 # in every year. Outwards: quantiles move by this part of their standard deviation between years, for the
 # coming year is one more year, not the mean year. Scale: part of the municipality's own scatter, the rest is
 # the country's.
 OUTWARDS, SCALE_POWER = 0.3, 0.75
-MEDIAN_SHARE = (
-    0.5  # of the mean of the yearly medians that the median takes over: past biases only partly return
-)
+WIDENING = 1.0  # of the scale, per unit of water departure: errors in a drought are a third larger
+BIAS_SHARE = 0.5  # of the mean of the yearly medians that comes back: past biases only partly return
 AGGREGATE_PRIOR_DOF = 6.0  # weight of the other states' variance in a state's, in years
 
 
@@ -61,10 +62,11 @@ class Hindcast:
         return float(np.average(self.error[known], weights=self.area[known])) if known.any() else np.nan
 
 
-def scale(noise_sd: Floats) -> Floats:
-    """(municipality,) kg/ha: scatter of the place, drawn to that of the country."""
-    typical = np.sqrt(np.mean(noise_sd**2))
-    return np.asarray(noise_sd**SCALE_POWER * typical ** (1.0 - SCALE_POWER))
+def scale(expected: Expected) -> Floats:
+    """(municipality,) kg/ha: scatter of the place drawn to that of the country, wider in unusual seasons."""
+    typical = np.sqrt(np.mean(expected.noise_sd**2))
+    own = expected.noise_sd**SCALE_POWER * typical ** (1.0 - SCALE_POWER)
+    return np.asarray(own * (1.0 + WIDENING * np.abs(expected.departure)))
 
 
 def error_quantiles(checked: Sequence[Hindcast]) -> Floats:
@@ -81,8 +83,9 @@ def error_quantiles(checked: Sequence[Hindcast]) -> Floats:
             by_year.append(np.quantile(score[known], QUANTILES))
     found = np.array(by_year)
     side = np.sign(np.array(QUANTILES) - 0.5)
-    centre = np.where(side == 0, MEDIAN_SHARE, 1.0) * found.mean(axis=0)
-    return np.asarray(centre + OUTWARDS * side * found.std(axis=0, ddof=1))
+    mean = found.mean(axis=0)
+    bias = mean[QUANTILES.index(0.50)]
+    return np.asarray(mean - (1.0 - BIAS_SHARE) * bias + OUTWARDS * side * found.std(axis=0, ddof=1))
 
 
 def aggregate_quantiles(

@@ -2,9 +2,9 @@
 
 The expectation is level and trend. The season's weather moves it by the state's mean water effect. An
 official estimate then moves it by ``gain * (estimate - expectation with weather)``: the gain of a Kalman
-filter, larger the later the estimate. An estimate that only repeats the month before counts less and does
-not replace the weather. Gains follow from hindcasts of earlier years, strongly shrunken to priors, because
-there are few years.
+filter, larger the later the estimate. An estimate that only repeats the month before counts less and, before
+the harvest, replaces only half of the weather. Gains follow from hindcasts of earlier years, strongly
+shrunken to priors, because there are few years.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ Floats = NDArray[np.float64]
 # yield falls from 294 kg/ha in January to 88 in May for soybean 2010-2013 hindcasts, that of level and trend
 # is about 300.
 PRIOR_GAIN = (0.5, 0.6, 0.85, 0.93, 1.0)
-CARRIED_GAIN = 0.6  # factor of the gain where the estimate repeats the one before, up to month 4; 0.9 later
-LATE_MONTH, LATE_CARRIED_GAIN = 5, 0.9
+# An estimate that repeats the one before may be news or none. Until February it counts less and leaves half
+# of the weather; from March on, when soybean is mostly harvested, it confirms. With March as the limit, not
+# May, the state error in April stays the same for soybean 2008-2013 (119 kg/ha) and falls for 2014-2018.
+LATE_MONTH = 3
+CARRIED_GAIN, LATE_CARRIED_GAIN = 0.6, 0.9  # factors of the gain
 PRIOR_YEARS = 12.0  # weight of the prior gain, in years of hindcasts
 LARGEST_SURPRISE = 0.6  # of the expectation; an estimate further away counts as this far
 

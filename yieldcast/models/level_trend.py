@@ -62,6 +62,12 @@ class Places:
         np.add.at(result, self.state, values)
         return result
 
+    def mean(self, values: Floats) -> Floats:
+        """Means of the finite values of each state, (municipality, ...) to (state, ...); NaN without any."""
+        known = np.isfinite(values)
+        total, count = self.total(np.where(known, values, 0.0)), self.total(known.astype(np.float64))
+        return np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan)
+
 
 @dataclass(frozen=True)
 class Levels:
@@ -106,13 +112,13 @@ def fit_levels(
     prior_of = _NeighbourMean(places, own.has)
     level = np.zeros(len(window))
     for _ in range(ROUNDS):
-        effects = _state_effects(value - level[:, None], known, places)
+        effects = places.mean(window - level[:, None])
         raw, noise = own.raw(np.nan_to_num(effects)[places.state], places)
         prior = prior_of(raw, own.count)
         spread = _spread(raw - prior, noise, own, places)[places.state]
         share = np.where(own.has, spread / (spread + noise[places.state] / np.maximum(own.count, 1e-9)), 0.0)
         level = share * raw + (1.0 - share) * prior
-    effects = _state_effects(value - level[:, None], known, places)
+    effects = places.mean(window - level[:, None])
     years = np.arange(first_year + start, last_year + 1, dtype=np.int64)
     return Levels(level, effects, years, share, own.scatter(noise, places))
 
@@ -173,12 +179,6 @@ class _NeighbourMean:
         total = weight.sum(axis=1)
         mean: Floats = (weight * raw[self.index]).sum(axis=1) / np.where(total > 0, total, 1.0)
         return mean
-
-
-def _state_effects(departure: Floats, known: NDArray[np.bool_], places: Places) -> Floats:
-    """(state, year) mean departure of the state's municipalities, all counting the same; NaN without any."""
-    total, count = places.total(np.where(known, departure, 0.0)), places.total(known.astype(np.float64))
-    return np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan)
 
 
 def _spread(difference: Floats, noise: Floats, own: _Own, places: Places) -> Floats:

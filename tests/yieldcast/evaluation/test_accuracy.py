@@ -15,7 +15,7 @@ ABOUT = {"crop": "soybean", "protocol": "forward", "as_of": "2015-01-15", "harve
 def harvest(yields, area, public_area, state):
     count = len(yields)
     places = Places(np.array(state), max(state) + 1, np.zeros(count), np.arange(float(count)))
-    return Harvest(np.array(yields), np.array(area), np.array(public_area), places)
+    return Harvest(np.array(yields), np.array(area), np.array(public_area), places, np.arange(float(count)))
 
 
 def by_model(rows, level):
@@ -43,6 +43,16 @@ def test_a_model_without_intervals_has_none():
     assert row["rmse_area_weighted"] is None  # no area is known
     assert list(row) == list(KEYS)
     json.dumps(row, allow_nan=False)
+
+
+def test_coverage_by_third_of_scatter():
+    quantiles = np.tile(np.linspace(900.0, 1100.0, 7), (6, 1))
+    truth = np.array([1000.0, 2000.0, 1000.0, 2000.0, 2000.0, 1000.0])
+    scatter = np.array([5.0, 6.0, 1.0, 2.0, 4.0, 3.0])  # from low to high: 1 0, 1 0, 1 0
+    row = score_row(ABOUT, truth, truth, np.ones(6), quantiles, scatter)
+    assert row["coverage_90_by_scatter"] == [0.5, 0.5, 0.5]
+    row = score_row(ABOUT, truth, truth, np.ones(6), quantiles, np.where(truth > 1500, 1.0, 2.0))
+    assert row["coverage_90_by_scatter"] == [0.0, 0.5, 1.0]
 
 
 def test_states_and_the_country_by_hand():

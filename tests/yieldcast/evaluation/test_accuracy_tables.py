@@ -11,9 +11,27 @@ def row(model, year, as_of, rmse, level="municipality", bias=0.0, **more):
 
 
 ROWS = [
-    row("forecast", 2015, "2014-10-15", 500.0, coverage_90=0.9, width_90=1700.0, below_median=0.5),
+    row(
+        "forecast",
+        2015,
+        "2014-10-15",
+        500.0,
+        coverage_90=0.9,
+        width_90=1700.0,
+        below_median=0.5,
+        coverage_90_by_scatter=[1.0, 0.9, 0.8],
+    ),
     row("forecast", 2015, "2015-03-15", 400.0, coverage_90=0.8, width_90=1500.0, below_median=0.4),
-    row("forecast", 2016, "2015-10-15", 700.0, coverage_90=0.7, width_90=1900.0, below_median=0.6),
+    row(
+        "forecast",
+        2016,
+        "2015-10-15",
+        700.0,
+        coverage_90=0.7,
+        width_90=1900.0,
+        below_median=0.6,
+        coverage_90_by_scatter=[0.8, 0.7, 0.6],
+    ),
     row("forecast", 2016, "2016-03-15", 410.0, coverage_90=0.9, width_90=1500.0, below_median=0.5),
     row("level_trend", 2015, "2015-03-15", 520.0, bias=-100.0),
     row("level_trend", 2016, "2016-03-15", 600.0, bias=150.0),
@@ -35,7 +53,10 @@ def test_years_by_themselves():
 def test_intervals_by_year():
     found = intervals(ROWS, "")
     assert found.heads[1] == "covered, % (2015 to 2016)"
-    assert found.lines == (("10-15", "90 / 70", "1800", "55"), ("03-15", "80 / 90", "1500", "45"))
+    assert found.lines == (
+        ("10-15", "90 / 70", "90 / 80 / 70", "1800", "55"),
+        ("03-15", "80 / 90", "-", "1500", "45"),
+    )
 
 
 def test_the_year_furthest_below_its_line_is_shown_alone():

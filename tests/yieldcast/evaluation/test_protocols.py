@@ -17,10 +17,11 @@ from yieldcast.data import synthetic
 from yieldcast.data.daily import daily_table
 from yieldcast.data.estimates import estimates_table
 from yieldcast.data.store import Store
-from yieldcast.errors import ConfigError, RunError
+from yieldcast.errors import ConfigError, LeakageError, RunError
 from yieldcast.evaluation.accuracy import KEYS, LEVELS
-from yieldcast.evaluation.backtest import Backtest, run_backtest, write_results
+from yieldcast.evaluation.backtest import Backtest, run_backtest, runs_of, write_results
 from yieldcast.forecasting.evidence import days_of_months
+from yieldcast.forecasting.forecast import ForecastPlan
 
 YEAR = 2013
 DATES = ((10, 15), (3, 15))  # in October yields to 2010 are public, in March those to 2011
@@ -97,7 +98,7 @@ def values(rows, *, dates=("2012-10-15", "2013-03-15")):
 
 def test_rows_of_every_level_and_model(forward):
     rows = forward[1].accuracy
-    steps = ["level_trend+water", "posterior"]
+    steps = ["level_trend+water", "posterior", "posterior+trees"]
     models = ["forecast", *BASELINES, *steps]
     assert all(list(row) == list(KEYS) for row in rows)
     for as_of, extra in (("2012-10-15", []), ("2013-03-15", ["official_estimate"])):
@@ -108,7 +109,7 @@ def test_rows_of_every_level_and_model(forward):
             assert len({row["n"] for row in mine}) == 1
     for row in rows:
         assert (row["crop"], row["protocol"], row["harvest_year"]) == ("soybean", "forward", YEAR)
-        spread = row["model"] in ("forecast", "posterior") or (
+        spread = row["model"] in ("forecast", "posterior+trees") or (
             row["model"] == "climatology" and row["level"] == "municipality"
         )
         assert (row["coverage_90"] is not None) == spread
@@ -182,7 +183,9 @@ def test_nothing_published_later_moves_a_digit(forward, tables, tmp_path):
         (row["as_of"], row["model"])
         for row, before in zip(found.accuracy, forward[1].accuracy, strict=True) if row != before
     }  # fmt: skip
-    march = ("forecast", "posterior", "level_trend+water", "official", "official_estimate")
+    march = (
+        "forecast", "posterior", "posterior+trees", "level_trend+water", "official", "official_estimate",
+    )  # fmt: skip
     assert moved == {("2013-03-15", model) for model in march}
 
 
@@ -216,7 +219,9 @@ def test_leave_year_out_learns_from_later_years_and_says_so(forward, left_out, t
     }  # fmt: skip
     # level, trend and the naive baselines know in both what was public on the date
     assert same >= {"level_trend", "official", "last_public", "mean_5y_public", "climatology"}
-    assert same.isdisjoint({"forecast", "posterior", "level_trend+water", "boosted_history_public"})
+    assert same.isdisjoint(
+        {"forecast", "posterior+trees", "posterior", "level_trend+water", "boosted_history_public"}
+    )
     files = [path.name for path in write_results(left_out[1], tmp_path)]
     assert files == [
         "synthetic-leave-year-out-backtest.json", "synthetic-leave-year-out-by-state.csv",
@@ -238,6 +243,24 @@ def test_what_leave_year_out_cannot_do(forward, settings):
         replace(forward[0], settings=network).check()
     with pytest.raises(ConfigError, match="received seasonal forecasts"):
         replace(test, scenarios="seasonal").check()
+
+
+@pytest.mark.slow  # trains three members twice
+def test_the_network_learns_from_the_other_years_in_one_process_and_in_two(left_out, tmp_path):
+    test = replace(left_out[0], seeds=3, folder=tmp_path / "a", dates=DATES[1:])
+    found = run_backtest(test)
+    run = runs_of(test)(test.cases()[0])
+    assert run.path.name == f"soybean-without-{YEAR}"
+    assert YEAR not in run.identity.train_years
+    assert max(run.identity.train_years) == 2016
+    with pytest.raises(LeakageError, match=f"not before {YEAR}"):
+        ForecastPlan(run, test.store, YEAR, test.cases()[0].as_of)
+    rows = {row["model"]: row for row in found.accuracy if row["level"] == "municipality"}
+    assert list(rows)[-2:] == ["forecast_1_member", "forecast_3_members"]
+    assert rows["forecast_3_members"] == {**rows["forecast"], "model": "forecast_3_members"}
+    assert {row["protocol"] for row in found.accuracy} == {"leave_year_out"}
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert run_backtest(replace(test, folder=tmp_path / "b"), executor=pool) == found
 
 
 # --- side by side -----------------------------------------------------------------------------------------

@@ -197,3 +197,27 @@ def test_the_calendar_is_brazils_or_the_users_with_the_users_months(tmp_path):
     )
     own = season_dates.calendar_for(DataSettings(calendar=tmp_path / "own.csv"), static)
     assert own.window("soybean", "AR-B", 2015).astype(str).tolist()[0] == "2014-10"
+
+
+def test_leave_year_out_refuses_only_the_year_itself(forecast_run):
+    # Trained on 2011 to 2013: for 2010 all of them are later years, which every other forecast refuses.
+    leakage.check_left_out(forecast_run, 2010)
+    with pytest.raises(LeakageError, match="which are not before 2010"):
+        leakage.check_leaks(forecast_run, 2010, dt.date(2020, 1, 1))
+    with pytest.raises(
+        LeakageError, match="trained on harvest year 2012, which the leave-year-out"
+    ) as caught:
+        leakage.check_left_out(forecast_run, 2012)
+    assert "without 2012" in caught.value.hint
+
+
+def test_years_of_a_leave_year_out_training(forecast_store):
+    # Yields of 2005 to 2016, weather of every season from 2005 on; histories reach three years back.
+    years = leakage.other_years(forecast_store.tables, "soybean", 2012, HISTORY)
+    assert years == (2008, 2009, 2010, 2011, 2013, 2014, 2015, 2016)
+    assert leakage.other_years(forecast_store.tables, "soybean", 2020, HISTORY) == tuple(range(2008, 2017))
+    short = forecast_store.tables._replace(
+        yields=forecast_store.tables.yields.sel(harvest_year=slice(None, 2009))
+    )
+    with pytest.raises(MissingDataError, match="besides 2009, received 2008"):
+        leakage.other_years(short, "soybean", 2009, HISTORY)

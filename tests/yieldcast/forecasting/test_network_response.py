@@ -72,6 +72,7 @@ def test_every_unit_year_with_a_yield_is_a_row(evidence):
     assert not np.allclose(slope, known.slope())
 
 
+@pytest.mark.slow
 def test_hindcasts_are_of_left_out_years_and_the_network_gets_its_share(tables, made):
     combiner, current, hindcasts = made
     assert set(np.unique(hindcasts.harvest_year)) <= set(combiner.hindcasts)
@@ -85,6 +86,7 @@ def test_hindcasts_are_of_left_out_years_and_the_network_gets_its_share(tables, 
     np.testing.assert_allclose(sum(found.parts.values()), found.quantiles[:, 3], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_nothing_leaks(tables, calendar, evidence, made):
     """Yields of harvest years that were not public and weather after January change no digit."""
     yields, weather = tables.yields.copy(deep=True), tables.weather.copy(deep=True)

@@ -7,6 +7,7 @@ from yieldcast.features.official_estimates import Estimates
 from yieldcast.forecasting.posterior import (
     CARRIED_GAIN,
     LATE_CARRIED_GAIN,
+    LATE_MONTH,
     PRIOR_GAIN,
     PRIOR_YEARS,
     StatePosterior,
@@ -24,18 +25,25 @@ def estimates(values, months, carried=None):
 def test_gains_by_month():
     found = prior_gain(estimates([3000] * 4 + [np.nan], [1, 3, 5, 12, 0]))
     np.testing.assert_allclose(found, [PRIOR_GAIN[0], PRIOR_GAIN[2], PRIOR_GAIN[4], PRIOR_GAIN[4], 0.0])
-    carried = prior_gain(estimates([3000] * 3, [1, 3, 6], [True] * 3))
-    np.testing.assert_allclose(carried, [PRIOR_GAIN[0], CARRIED_GAIN * PRIOR_GAIN[2], LATE_CARRIED_GAIN])
+    carried = prior_gain(estimates([3000] * 3, [1, 2, 6], [True] * 3))
+    np.testing.assert_allclose(carried, [PRIOR_GAIN[0], CARRIED_GAIN * PRIOR_GAIN[1], LATE_CARRIED_GAIN])
 
 
 def test_an_estimate_replaces_the_weather_and_one_that_has_not_moved_does_not():
     expected, weather = np.array([3000.0, 3000.0]), np.array([-400.0, -400.0])
-    given = estimates([2800.0, 3000.0], [3, 3], [False, True])
+    given = estimates([2800.0, 3000.0], [2, 2], [False, True])
     found = StatePosterior(expected, weather, given)
-    gain = PRIOR_GAIN[2]
+    gain = PRIOR_GAIN[1]
     assert found.mean[0] == pytest.approx(3000 + gain * -200 + (1 - gain) * -400)
     slow = CARRIED_GAIN * gain  # repeated: half of its gain is taken from the weather
     assert found.mean[1] == pytest.approx(3000 + slow * 0 + (1 - 0.5 * slow) * -400)
+
+
+def test_from_march_on_an_estimate_that_has_not_moved_confirms():
+    given = estimates([3000.0], [LATE_MONTH], [True])
+    found = StatePosterior(np.array([3000.0]), np.array([-400.0]), given)
+    gain = LATE_CARRIED_GAIN * PRIOR_GAIN[LATE_MONTH - 1]
+    assert found.mean[0] == pytest.approx(3000 + (1 - gain) * -400)
 
 
 def test_without_an_estimate_or_a_crop():
