@@ -30,8 +30,12 @@ SKILL_SCORES = {
     "coverage90": ("share within the 90 % interval", "parte dentro do intervalo de 90 %"),
 }
 _LEAD = ("months before the end of harvest", "meses antes do fim da colheita")
-# Colours of Okabe and Ito (2008), distinct for all kinds of colour blindness; the markers differ too.
-_MODEL_STYLES = (("#0072B2", "s"), ("#D55E00", "^"), ("#009E73", "v"), ("#CC79A7", "D"), ("#E69F00", "P"))
+# Colours of Okabe and Ito (2008), distinct for all kinds of colour blindness, and grey; the markers differ
+# too.
+_MODEL_STYLES = (
+    ("#0072B2", "s"), ("#D55E00", "^"), ("#009E73", "v"), ("#CC79A7", "D"), ("#E69F00", "P"),
+    ("#56B4E9", "X"), ("#999999", "*"),
+)  # fmt: skip
 
 
 def scatter_png(

@@ -12,6 +12,7 @@ import hashlib
 import html
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -22,7 +23,7 @@ import xarray as xr
 
 from yieldcast.data.files import atomic_text
 from yieldcast.errors import ConfigError
-from yieldcast.evaluation.skill import longest_winning_lead, pool_by_lead
+from yieldcast.evaluation.skill import beside_own_line, longest_winning_lead, pool_by_lead
 from yieldcast.forecasting.table import ATTRIBUTES, QUANTILES, check_forecast, production_t
 from yieldcast.reporting import html_map, labels
 from yieldcast.reporting.html_parts import part_columns
@@ -106,6 +107,7 @@ def contents(
         "skill": {
             "rows": pooled,
             "beats": {score: longest_winning_lead(pooled, score) for score in ("rmse_kg_ha", "crps_kg_ha")},
+            "own_line": asdict(beside_own_line(pooled)),
         },
     }
 

@@ -47,6 +47,8 @@ _MODELS = {
     "last_public": ("last public yield", "último rendimento publicado"),
     "mean_5y_public": ("mean of five public years", "média de cinco anos publicados"),
     "trend_10y_public": ("trend of ten public years", "tendência de dez anos publicados"),
+    "level_trend": ("level and trend", "nível e tendência"),
+    "official": ("five-year mean at the official estimate", "média de cinco anos na estimativa oficial"),
     "boosted_history_public": ("boosted trees with yield history", "árvores (boosting) com histórico"),
     "climatology": ("climatology: own past yields", "climatologia: rendimentos passados"),
 }

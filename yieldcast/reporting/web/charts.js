@@ -165,6 +165,8 @@ function marker(kind, x, y) {
     mean_5y_public: () => svg("path", { d: `M${x} ${y - 4.8}l4.8 4.8-4.8 4.8-4.8-4.8z` }),
     trend_10y_public: () => svg("rect", { x: x - 3.4, y: y - 3.4, width: 6.8, height: 6.8 }),
     boosted_history_public: () => svg("path", { d: `M${x} ${y + 4.6}l4.6-8.2h-9.2z` }),
+    level_trend: () => svg("rect", { x: x - 4.6, y: y - 2.2, width: 9.2, height: 4.4 }),
+    official: () => svg("rect", { x: x - 2.2, y: y - 4.6, width: 4.4, height: 9.2 }),
     climatology: () => svg("path", { d: `M${x - 4} ${y}h8M${x} ${y - 4}v8`, class: "open" }),
   };
   return (shapes[kind] ?? (() => svg("path", { d: `M${x - 3} ${y - 3}l6 6M${x + 3} ${y - 3}l-6 6`, class: "open" })))();

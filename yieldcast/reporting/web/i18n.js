@@ -189,6 +189,14 @@ const TEXTS = {
     "{score}: the forecast does not beat the best baseline at the shortest lead.",
     "{score}: a previsão não supera a melhor referência na menor antecedência.",
   ],
+  ownLineNever: [
+    "The forecast is nowhere worse than level and trend alone, from which it departs.",
+    "A previsão nunca é pior que só o nível e a tendência, de que ela parte.",
+  ],
+  ownLineWorse: [
+    "The forecast is worse than level and trend alone, from which it departs, at {n} of {all} leads (at most {share}).",
+    "A previsão é pior que só o nível e a tendência, de que ela parte, em {n} de {all} antecedências (no máximo {share}).",
+  ],
   beatsUnknown: [
     "{score}: there is no baseline to compare with.",
     "{score}: não há referência com que comparar.",
@@ -221,6 +229,8 @@ const TEXTS = {
   model_mean_5y_public: ["Five-year mean", "Média de cinco anos"],
   model_trend_10y_public: ["Ten-year trend", "Tendência de dez anos"],
   model_boosted_history_public: ["Boosted trees with history", "Árvores com histórico"],
+  model_level_trend: ["Level and trend", "Nível e tendência"],
+  model_official: ["Five-year mean at the official estimate", "Média de cinco anos na estimativa oficial"],
   model_climatology: ["Climatology (own past)", "Climatologia (passado próprio)"],
   // method
   methodTitle: ["How this was made", "Como foi feito"],

@@ -48,6 +48,13 @@ function beatsSentence(score, name) {
   return `${first} ${t("beatsOf", { score: name, won: best.filter((one) => one.won).length, n: best.length })}`;
 }
 
+function ownLineSentence() {
+  const { compared, worse, most_pct: most } = DATA.skill.own_line;
+  if (!compared.length) return "";
+  if (!worse.length) return t("ownLineNever");
+  return t("ownLineWorse", { n: worse.length, all: compared.length, share: percent(most / 100, 1) });
+}
+
 function worstSentence() {
   const known = SKILL.filter((row) => row.model === "forecast" && row.worst_coverage90 !== null);
   if (!known.length) return "";
@@ -116,7 +123,12 @@ function skillSection() {
     el(
       "ul",
       { class: "findings" },
-      [beatsSentence("rmse_kg_ha", t("rmse")), beatsSentence("crps_kg_ha", t("crps")), worstSentence()]
+      [
+        beatsSentence("rmse_kg_ha", t("rmse")),
+        beatsSentence("crps_kg_ha", t("crps")),
+        ownLineSentence(),
+        worstSentence(),
+      ]
         .filter(Boolean)
         .map((text) => el("li", {}, text)),
     ),
