@@ -113,7 +113,7 @@ class PosteriorSteps:
         if self.response:
             raw, past = with_response(self.combiner, raw, past, members.seeds)
         rows = np.searchsorted(self.combiner.codes, raw.municipality)
-        return self._prediction(self.combiner.combine(raw, past), rows)
+        return self._prediction(self.combiner.combine(raw, past, within_states=not self.response), rows)
 
     def _prediction(self, found: Combination, rows: npt.NDArray[np.intp] | None = None) -> Prediction:
         """Of all municipalities: those that the network cannot forecast are forecast without it."""

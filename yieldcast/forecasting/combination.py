@@ -85,6 +85,15 @@ class Combination:
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _Network:
+    """Arguments of `Combiner.combine`."""
+
+    raw: RawForecasts
+    past: RawForecasts | None
+    within_states: bool
+
+
 class Combiner:
     """Makes one forecast from a crop's evidence.
 
@@ -151,37 +160,41 @@ class Combiner:
             for year, one in hindcasts.items()
         ])  # fmt: skip
 
-    def combine(self, raw: RawForecasts, past: RawForecasts | None) -> Combination:
+    def combine(
+        self, raw: RawForecasts, past: RawForecasts | None, *, within_states: bool = True
+    ) -> Combination:
         """The forecast of rows.
 
         Args:
             raw: the network's uncalibrated forecast of the rows wanted.
             past: its hindcasts of years that members left out; None to leave the network out.
+            within_states: use the network's departures from the expected yield less their mean in each
+                state. Members that left out a year were trained on later ones too and know the growth since,
+                which no forecast can know: in hindcasts their state means look better than they are.
 
         Raises:
             RunError: fewer than three harvest years of public yields.
         """
         rows = np.searchsorted(self.codes, raw.municipality)
-        return self._combine(rows, raw.mean_kg_ha, past)
+        network = _Network(raw, past, within_states)
+        return self._combine(rows, network)
 
     def without_network(self) -> Combination:
         """The forecast of all municipalities without the network."""
-        return self._combine(np.arange(len(self.codes)), None, None)
+        return self._combine(np.arange(len(self.codes)), None)
 
-    def _combine(
-        self, rows: NDArray[np.intp], network_kg_ha: Floats | None, past: RawForecasts | None
-    ) -> Combination:
+    def _combine(self, rows: NDArray[np.intp], network: _Network | None) -> Combination:
         check_years(self.evidence, self.protocol.last)
         current = self.expected
-        share = self._network_share(past)
-        checked = [self._checked(year, one, past, share) for year, one in self.hindcasts.items()]
+        share = 0.0 if network is None else self._network_share(network)
+        checked = [self._checked(year, one, network, share) for year, one in self.hindcasts.items()]
         enough = len(checked) >= LEAST_HINDCASTS
         if not enough:
             checked = residual_hindcasts(self.evidence, current, self.protocol.harvest_year)
         expected = current.forecast
-        network = np.zeros(len(rows))
-        if network_kg_ha is not None:
-            network = share * (network_kg_ha - expected[rows])
+        departure = (
+            np.zeros(len(rows)) if network is None else self._departure(network, network.raw, expected)
+        )
         parts = {
             "level": current.level[rows],
             "trend": current.trend[rows],
@@ -189,7 +202,7 @@ class Combiner:
             "weather_to_come": current.weather_to_come[rows],
             "official": current.official[rows],
             "trees": current.trees[rows],
-            "network": network,
+            "network": share * departure,
         }
         middle = np.maximum(sum(parts.values()), 0.0)
         parts["network"] = parts["network"] + middle - sum(parts.values())  # where a sum below 0 was lifted
@@ -221,8 +234,22 @@ class Combiner:
 
     # --- the network ---
 
-    def _network_share(self, past: RawForecasts | None) -> float:
+    def _departure(self, network: _Network, raw: RawForecasts, expected: Floats) -> Floats:
+        """(row,) kg/ha by which the network departs from the (municipality,) expected yields."""
+        rows = np.searchsorted(self.codes, raw.municipality)
+        departure = raw.mean_kg_ha - expected[rows]
+        if not network.within_states:
+            return departure
+        state, known = self.evidence.places.state[rows], np.isfinite(departure)
+        total, count = (
+            np.bincount(state[known], weights, minlength=self.evidence.places.states)
+            for weights in (departure[known], None)
+        )
+        return departure - (total / np.maximum(count, 1))[state]
+
+    def _network_share(self, network: _Network) -> float:
         """How much of the network's departure from the expected yield was right in left-out years, 0 to 1."""
+        past = network.past
         if past is None:
             return 0.0
         product = square = 0.0
@@ -230,10 +257,9 @@ class Combiner:
         for year in np.unique(past.harvest_year).astype(int):
             if year not in self.hindcasts:
                 continue
-            mine = past.harvest_year == year
-            expected = self.hindcasts[year].forecast[np.searchsorted(self.codes, past.municipality[mine])]
-            departure = past.mean_kg_ha[mine] - expected
-            error = past.target_kg_ha[mine] - expected
+            mine, expected = past.take(past.harvest_year == year), self.hindcasts[year].forecast
+            departure = self._departure(network, mine, expected)
+            error = mine.target_kg_ha - expected[np.searchsorted(self.codes, mine.municipality)]
             known = np.isfinite(departure) & np.isfinite(error)
             product += float((departure * error)[known].mean())
             square += float((departure[known] ** 2).mean())
@@ -242,12 +268,12 @@ class Combiner:
             return 0.0
         return float(np.clip(product / square, 0.0, 1.0)) * years / (years + NETWORK_PRIOR_YEARS)
 
-    def _checked(self, year: int, expected: Expected, past: RawForecasts | None, share: float) -> Hindcast:
+    def _checked(self, year: int, expected: Expected, network: _Network | None, share: float) -> Hindcast:
         forecast = expected.forecast.copy()
-        if past is not None and share > 0:
-            mine = past.harvest_year == year
-            rows = np.searchsorted(self.codes, past.municipality[mine])
-            forecast[rows] += share * (past.mean_kg_ha[mine] - forecast[rows])
+        if network is not None and network.past is not None and share > 0:
+            mine = network.past.take(network.past.harvest_year == year)
+            rows = np.searchsorted(self.codes, mine.municipality)
+            forecast[rows] += share * self._departure(network, mine, expected.forecast)
         column = self.evidence.column(year)
         truth, area = self.evidence.yields[:, column], self.evidence.area[:, column]
         return Hindcast(year, np.maximum(forecast, 0.0), truth, area, scale(expected))

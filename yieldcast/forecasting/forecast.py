@@ -156,10 +156,10 @@ class ForecastPlan:
         record = self._year_effects(raw, area)
         aggregates = aggregate(raw, area, past, record)
         if self.run.settings.forecast.method == "posterior":
-            combiner = self.combiner
-            if self.run.settings.network.form == "response":
+            combiner, response = self.combiner, self.run.settings.network.form == "response"
+            if response:
                 raw, past = with_response(combiner, raw, past, self.run.seeds())
-            found = combiner.combine(raw, past)
+            found = combiner.combine(raw, past, within_states=not response)
             raw = replace(raw, mean_kg_ha=found.mean)
             aggregates = found.replace(aggregates)
             attributes = self._attributes(scenarios, found.about(), members)

@@ -348,6 +348,7 @@ def test_a_run_with_inputs_from_days_has_them_fetched_by_any_method():
     assert optional_tables(by_network) == ("daily",)
 
 
+@pytest.mark.slow
 def test_an_old_store_gets_estimates_and_days_and_what_fails_is_told(services, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("YIELDCAST_IBGE_URL", services["ibge"].url)
     monkeypatch.setenv("CDSAPI_URL", f"{services['cds'].url}/api")

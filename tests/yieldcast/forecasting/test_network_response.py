@@ -80,7 +80,7 @@ def test_hindcasts_are_of_left_out_years_and_the_network_gets_its_share(tables, 
     expected = combiner.expected.with_gain(combiner.gain_factor()).forecast
     departure = current.mean_kg_ha - expected
     assert 0 < np.abs(departure).max() < 1500
-    found = combiner.combine(current, hindcasts)
+    found = combiner.combine(current, hindcasts, within_states=False)
     assert 0 <= found.network_share < 1
     np.testing.assert_allclose(found.parts["network"], found.network_share * departure, atol=1e-6)
     np.testing.assert_allclose(sum(found.parts.values()), found.quantiles[:, 3], atol=1e-6)
