@@ -148,7 +148,7 @@ def test_a_network_that_knows_gets_a_share_and_noise_gets_none(evidence, tables)
         for year in range(2009, 2014):
             truth = evidence.yields[:, evidence.column(year)]
             expected = combiner.hindcasts[year].forecast
-            mean = expected + knows * (truth - expected) + rng.normal(0, 150 if knows else 500, len(codes))
+            mean = expected + knows * (truth - expected) + rng.normal(0, 150 if knows else 1500, len(codes))
             one = raw(tables, mean)
             known = np.isfinite(truth)
             parts.append(
