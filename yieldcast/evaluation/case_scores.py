@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from yieldcast.forecasting.predictor import Ensemble
     from yieldcast.training.trainer import Epoch
 
-SCORES_FORMAT = 2
+SCORES_FORMAT = 3
 OFFICIAL_ESTIMATE = "official_estimate"
 # Gives, for the label of a training, a context that shows its epochs.
 Training = Callable[[str], AbstractContextManager[Callable[["Epoch"], None]]]

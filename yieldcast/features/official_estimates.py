@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -148,58 +147,3 @@ class OfficialEstimates:
                     found[unit] = float(kg_ha[row]), self.source, reference, str(public[row])
         value, *texts = zip(*(found[unit] for unit in units), strict=True)
         return Described(np.array(value, dtype=np.float64), *(np.array(text, dtype=str) for text in texts))
-
-
-def second_crop_shares(
-    table: xr.Dataset | None,
-    crop: str,
-    states: NDArray[np.str_],
-    fixed: Floats,
-    harvest_year: int,
-    as_of: dt.date,
-) -> Floats:
-    """Share of each state's area of a crop that its second crop has, as public on a date.
-
-    Of the harvest year the newest month with an area of both crops counts; of a state without one, the newest
-    of the years before; of a state without any, the fixed share. All areas are from the source that began
-    first, and harvested ones where they are known, planted ones elsewhere.
-
-    Args:
-        table: of a store (`yieldcast.data.estimates`), with the crops ``CROP_1`` and ``CROP_2``; None for
-            none.
-        crop: e.g. ``corn``.
-        states: codes of the states.
-        fixed: (state,) share where nothing is published, 0 to 1; a state with 0 has no second crop and
-            keeps 0.
-        harvest_year: the season.
-        as_of: date of the forecast.
-
-    Returns:
-        (state,) shares, 0 to 1.
-    """
-    areas = _areas_of_both(table, crop, harvest_year, as_of) if table is not None else None
-    if areas is None:
-        return fixed.copy()
-    newest = areas.groupby("unit").last()
-    share = (newest[f"{crop}_2"] / (newest[f"{crop}_1"] + newest[f"{crop}_2"])).reindex(states.astype(str))
-    return np.where((fixed > 0) & share.notna(), share, fixed).astype(np.float64)
-
-
-def _areas_of_both(table: xr.Dataset, crop: str, harvest_year: int, as_of: dt.date) -> pd.DataFrame | None:
-    """Areas of first and second crop in each state and month with both, oldest first; None without any."""
-    names = [f"{crop}_1", f"{crop}_2"]
-    harvested, planted = (
-        table[f"area_{kind}_ha"].values.astype(np.float64) for kind in ("harvested", "planted")
-    )
-    frame = pd.DataFrame(
-        {name: table[name].values for name in ("source", "crop", "unit", "harvest_year", "public_from")}
-        | {"month": table["reference_month"].values, "area": np.where(harvested > 0, harvested, planted)}
-    )
-    frame = frame[frame["crop"].isin(names) & (frame["public_from"] <= pd.Timestamp(as_of))]
-    frame = frame[(frame["harvest_year"] <= harvest_year) & (frame["area"] > 0)]
-    if frame.empty:
-        return None
-    first = frame.sort_values(["public_from", "source"], kind="stable")["source"].iloc[0]
-    frame = frame[frame["source"] == first].sort_values("public_from", kind="stable")
-    newest = frame.groupby(["harvest_year", "month", "unit", "crop"])["area"].last().unstack("crop")
-    return newest.dropna() if set(names) <= set(newest) else None

@@ -5,7 +5,7 @@ import datetime as dt
 import numpy as np
 import xarray as xr
 
-from yieldcast.features.official_estimates import OfficialEstimates, second_crop_shares
+from yieldcast.features.official_estimates import OfficialEstimates
 
 STATES = np.array(["MT", "PR", "RS"])
 ROWS = [  # source, unit, harvest year, reference month, public from, kg/ha
@@ -94,66 +94,3 @@ def newest_day(month):
     """Day of publication of the estimate of RS."""
     (row,) = [one for one in ROWS if one[1] == "RS" and one[3] == month]
     return row[4]
-
-
-AREAS = [  # source, crop, unit, harvest year, reference month, public from, harvested ha, planted ha
-    ("lspa", "corn_1", "MT", 2014, "2014-01", "2014-02-15", 100.0, 110.0),
-    ("lspa", "corn_2", "MT", 2014, "2014-01", "2014-02-15", 300.0, 400.0),
-    ("lspa", "corn_2", "MT", 2014, "2014-02", "2014-03-15", 900.0, 900.0),
-    ("lspa", "corn_1", "MT", 2014, "2014-03", "2014-04-15", 100.0, 110.0),
-    ("lspa", "corn_2", "MT", 2014, "2014-03", "2014-04-15", np.nan, 400.0),
-    ("lspa", "corn_1", "PR", 2013, "2013-12", "2014-01-15", 500.0, 500.0),
-    ("lspa", "corn_2", "PR", 2013, "2013-12", "2014-01-15", 500.0, 500.0),
-    ("lspa", "corn_1", "RS", 2014, "2014-01", "2014-02-15", 500.0, 500.0),
-    ("lspa", "corn_2", "RS", 2014, "2014-01", "2014-02-15", 500.0, 500.0),
-    ("conab", "corn_1", "MT", 2014, "2014-03", "2014-03-20", 1.0, 1.0),
-    ("conab", "corn_2", "MT", 2014, "2014-03", "2014-03-20", 1.0, 1.0),
-]
-FIXED = np.array([0.9, 0.6, 0.0])  # RS has no second crop
-
-
-def areas(rows=AREAS):
-    columns = list(zip(*rows, strict=True))
-    texts = {name: np.array(columns[i]) for i, name in enumerate(("source", "crop", "unit"))}
-    months = {
-        name: np.array(columns[i], dtype="datetime64[ns]")
-        for i, name in ((4, "reference_month"), (5, "public_from"))
-    }
-    values = {
-        name: np.array(columns[i], dtype=np.float32)
-        for i, name in ((6, "area_harvested_ha"), (7, "area_planted_ha"))
-    }
-    found = {"harvest_year": np.array(columns[3], dtype=np.int16), **texts, **months, **values}
-    return xr.Dataset({name: ("estimate", array) for name, array in found.items()})
-
-
-def shares(day, year=2014, rows=AREAS):
-    return second_crop_shares(areas(rows), "corn", STATES, FIXED, year, dt.date.fromisoformat(day)).tolist()
-
-
-def test_the_share_of_the_second_crop_is_the_newest_public_one():
-    assert shares("2014-01-14") == [0.9, 0.6, 0.0]  # nothing is public
-    assert shares("2014-01-15") == [0.9, 0.5, 0.0]  # Parana: 500 of 1000 in the year before
-    # Mato Grosso: 300 of 400. Rio Grande do Sul keeps 0, because no sowing window is known there
-    assert shares("2014-02-15") == [0.75, 0.5, 0.0]
-    assert shares("2014-03-25") == [0.75, 0.5, 0.0]  # February has one crop only; CONAB began later
-    assert shares("2014-04-15") == [0.8, 0.5, 0.0]  # 400 planted of 500 where harvested is unknown
-    assert shares("2014-04-15", 2013) == [0.9, 0.5, 0.0]  # a later year says nothing of an earlier one
-
-
-def test_without_estimates_of_both_crops_the_share_is_fixed():
-    assert second_crop_shares(None, "corn", STATES, FIXED, 2014, dt.date(2014, 6, 1)).tolist() == [
-        0.9,
-        0.6,
-        0.0,
-    ]
-    assert shares("2014-06-01", rows=[AREAS[0]]) == [0.9, 0.6, 0.0]
-    found = second_crop_shares(areas(), "beans", STATES, FIXED, 2014, dt.date(2014, 6, 1))
-    assert found.tolist() == [0.9, 0.6, 0.0]
-    found[:] = 0.1
-    assert FIXED.tolist() == [0.9, 0.6, 0.0]
-
-
-def test_areas_published_later_move_no_share():
-    later = [row if row[5] <= "2014-03-01" else (*row[:6], 1e6, 1e6) for row in AREAS]
-    assert shares("2014-03-01", rows=later) == shares("2014-03-01")
