@@ -20,6 +20,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 import yaml
@@ -273,9 +274,10 @@ def pooled_rmse(crop: str) -> dict[str, dict[str, str]]:
     return {lead: dict(zip(models, cells, strict=True)) for lead, cells in rows.items()}
 
 
-def test_the_scores_in_the_docs_are_those_of_the_backtests():
+def test_the_scores_of_the_network_alone_are_those_of_its_backtests():
     soybean, corn = pooled_rmse("soybean"), pooled_rmse("corn")
-    shown = table_rows((DOCS / "results" / "index.md").read_text(encoding="utf-8"))
+    page = (DOCS / "results" / "index.md").read_text(encoding="utf-8")
+    shown = table_rows(page.split("## The network alone")[1])
     names = {"yieldcast forecast": "forecast"}
     models = ["yieldcast forecast", "last_public", "mean_5y_public", "trend_10y_public"]
     for model in [*models, "boosted_history_public"]:
@@ -283,14 +285,37 @@ def test_the_scores_in_the_docs_are_those_of_the_backtests():
             by[lead][names.get(model, model)] for by in (soybean, corn) for lead in ("9", "6", "3", "0")
         ]
         assert shown[model] == expected, model
+
+
+def test_the_scores_in_the_docs_are_those_of_accuracy_json():
+    rows = json.loads((ROOT / "experiments" / "results" / "accuracy.json").read_text(encoding="utf-8"))
+
+    def mean(crop, model, day, level="municipality", score="rmse"):
+        about = (crop, "forward", level, model)
+        found = [
+            row[score] for row in rows
+            if (row["crop"], row["protocol"], row["level"], row["model"]) == about
+            and row["as_of"][5:] == day
+        ]  # fmt: skip
+        assert len(found) == 5
+        return f"{np.mean(found):.0f}"
+
+    days = ("10-15", "01-15", "02-15", "03-15", "04-15", "06-15")
+    shown = table_rows((DOCS / "results" / "index.md").read_text(encoding="utf-8").split("## What a")[0])
+    for model in ("forecast", "level_trend", "official", "mean_5y_public", "boosted_history_public"):
+        expected = [mean(crop, model, day) for crop in ("soybean", "corn") for day in days]
+        assert shown[model] == expected, model
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    simple = [min(int(by["3"][m]) for m in models[1:]) for by in (soybean, corn)]
-    ours, trees = ([by["3"][m] for by in (soybean, corn)] for m in ("forecast", "boosted_history_public"))
-    assert (
-        f"RMSE {ours[0]} against {simple[0]} kg/ha for soybean, {ours[1]} against {simple[1]} for corn"
-        in readme
-    )
-    assert f"({trees[0]} and {trees[1]})" in readme
+    models = ("forecast", "mean_5y_public", "official", "boosted_history_public")
+    soybean, corn = ([mean(crop, model, "03-15") for model in models] for crop in ("soybean", "corn"))
+    assert f"is {soybean[0]} kg/ha for soybean (five-year mean {soybean[1]}" in readme
+    assert f"estimates {soybean[2]}, boosted trees {soybean[3]}" in readme
+    assert f"and {corn[0]} for corn ({', '.join(corn[1:])})" in readme
+    state = [
+        mean("soybean", model, "03-15", "state", "rmse_area_weighted")
+        for model in ("forecast", "official_estimate")
+    ]
+    assert f"it is {state[0]} kg/ha, where IBGE's own estimate of the day has {state[1]}" in readme
 
 
 def test_the_scores_against_the_paper_are_those_of_its_pages():
