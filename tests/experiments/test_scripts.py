@@ -24,6 +24,7 @@ SCRIPTS = [
 def test_scripts_have_help_and_name_themselves(path, monkeypatch, capsys):
     spec = importlib.util.spec_from_file_location(f"script_{path.stem}", path)
     script = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, script)  # dataclasses look their module up there
     spec.loader.exec_module(script)
     monkeypatch.setattr(sys, "argv", [path.name, "--help"])
     with pytest.raises(SystemExit) as ended:

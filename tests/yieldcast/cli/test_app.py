@@ -116,6 +116,7 @@ def check_scores(document):
     names = [
         "dual_path", "ensemble_mean", "last_year", "mean_5y", "trend_10y", "ridge", "boosted_weather",
         "boosted_history", "last_public", "mean_5y_public", "trend_10y_public", "boosted_history_public",
+        "level_trend",
     ]  # fmt: skip
     assert sorted(row["model"] for row in document["scores"]) == sorted(names)
     keys = [
