@@ -71,7 +71,7 @@ def main() -> None:
     given = parser.parse_args()
     rows, mark = rows_of(given.folder)
     make_folder(given.write)
-    text = json.dumps(rows, indent=1, allow_nan=False) + "\n"
+    text = "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]\n"  # a line a row
     atomic_text(given.write / f"{mark}accuracy.json", text)
     print(f"written: {write(given.write / f'{mark}accuracy.md', document(given, rows))}")
 
