@@ -220,6 +220,7 @@ def test_days_of_era5_grow_and_leave_the_months_as_they_are(services, tmp_path):
 
 
 # The day of the fetch decides nothing about estimates but the time of retrieval.
+@pytest.mark.slow
 def test_estimates_of_lspa_and_conab_fill_the_table(services, tmp_path):
     store = tmp_path / "store"
     output = _fetch(store, "estimates", "--years", "2014,2026", "--crops", "soybean,corn")
@@ -243,6 +244,7 @@ def test_estimates_of_lspa_and_conab_fill_the_table(services, tmp_path):
     assert "newest public from" in _run("status", "--store", store)
 
 
+@pytest.mark.slow
 def test_estimates_that_do_not_arrive_leave_the_table_unchanged(services, tmp_path):
     store = tmp_path / "store"
     _fetch(store, "estimates", "--years", "2013", "--crops", "soybean")
@@ -269,6 +271,7 @@ def test_weather_of_another_source_is_not_mixed_in(services, tmp_path):
         fetch(other, tmp_path, today=TODAY)
 
 
+@pytest.mark.slow
 def test_missing_answers_leave_the_table_unchanged_and_exit_with_4(services, tmp_path):
     store = tmp_path / "store"
     _fetch(store, "yields", "--years", "2013")

@@ -122,6 +122,7 @@ def test_the_parts_add_up_to_the_median(evidence, tables):
     assert set(found.aggregates) == {"all", *np.unique(tables.static["state"].values.astype(str))}
 
 
+@pytest.mark.slow
 def test_intervals_hold_over_the_years(evidence, tables):
     covered, widths = [], []
     for year in (2010, 2012, 2013, 2015, 2016):

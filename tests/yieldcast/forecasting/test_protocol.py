@@ -78,6 +78,7 @@ def test_nothing_of_the_year_left_out_is_read(tables, calendar, estimates):
     assert found[0].about()["protocol"] == "leave_year_out"
 
 
+@pytest.mark.slow
 def test_later_years_teach_when_the_year_is_left_out(tables, calendar, estimates):
     yields = tables.yields.copy(deep=True)
     later = yields["yield_kg_ha"]["harvest_year"] > YEAR

@@ -123,6 +123,7 @@ def departing(rows):
     return replace(rows, dynamic=rows.dynamic[:, :3], static=static, static_names=names)
 
 
+@pytest.mark.slow
 def test_padded_rows_and_departures_are_trained_as_keras_does(departing):
     # Two members with other numbers of rows (3 and 5 batches of 16, the last ones not full), filled up to one
     # size: each as Keras trains it on its own rows alone.
@@ -170,6 +171,7 @@ def test_padded_rows_and_departures_are_trained_as_keras_does(departing):
         assert after["val_loss"][k] == pytest.approx(loss, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_padding_changes_nothing_but_the_shape(rows):
     # An odd number of rows and one more share their random words, so even the order of the rows is the same.
     settings, training = FLAT.model_copy(update={"noise": 0.3}), TrainingSettings(batch_size=16)
@@ -207,6 +209,7 @@ def test_a_member_trains_alone_as_it_trains_among_thirty(rows):
         np.testing.assert_allclose(row(fewer["weights"], 15)[name], weight, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_stopped_member_stays_as_it_is_and_the_best_is_kept(rows):
     training = TrainingSettings(batch_size=16, learning_rate=0.5, patience=2)  # wild steps: it gets worse
     found = [epochs(rows, [3], count, training) for count in range(1, 9)]
