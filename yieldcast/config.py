@@ -162,7 +162,8 @@ class ModelSettings(_Section):
 class ForecastSettings(_Section):
     """How a forecast is made from what is public on its date."""
 
-    # "network": the members of the run; "posterior": level, trend, water balance and official estimates.
+    # "network": the members of the run; "posterior": level, trend, water balance,
+    # official estimates and boosted trees, and the members as far as their hindcasts add to these.
     method: Literal["network", "posterior"] = "network"
 
 

@@ -25,6 +25,14 @@ def add_months(date: dt.date, months: int) -> dt.date:
     return dt.date(count // 12, count % 12 + 1, 1)
 
 
+def same_day(date: dt.date, years: int) -> dt.date:
+    """The same day some years later or earlier; 29 February becomes the 28th."""
+    try:
+        return date.replace(year=date.year + years)
+    except ValueError:
+        return date.replace(year=date.year + years, day=28)
+
+
 @dataclass(frozen=True)
 class Publication:
     """Delays after which values are public, counted from the end of the month or year that they describe.

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from yieldcast.evaluation.skill import LEVEL_TREND
 from yieldcast.features.yield_history import HasPlaceAndYear
 from yieldcast.forecasting.expected import CropEvidence
+from yieldcast.forecasting.few_years import LEAST_YEARS
 from yieldcast.models.baselines import Baseline
 
 OFFICIAL = "official"
-LEAST_YEARS = 3  # of public yields: fewer give no level and trend
 
 
 def line_baselines(

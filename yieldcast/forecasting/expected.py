@@ -24,9 +24,8 @@ from yieldcast.models.water_response import WaterResponse, effect, fit_response
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-DRY_SHARE = (
-    10.0  # how much more of a state's surprise goes to municipalities as dry as the state (per effect^2)
-)
+# How much more of a state's surprise goes to municipalities as dry as the state (per effect^2).
+DRY_SHARE = 10.0
 FIRST_HINDCASTS = 6  # years of yields before the first hindcast of level and trend
 RESPONSE_FROM = 4  # years of yields before the first that teaches the water response
 LEAST_DONORS = 2  # seasons that a climatology needs
@@ -462,11 +461,3 @@ def _difference(effects: dict[int, Floats] | None, year: int, last: int) -> Floa
     if effects is None:
         return 0.0
     return effects.get(year, np.float64(0.0)) - effects.get(last, np.float64(0.0))
-
-
-def same_day(date: dt.date, years: int) -> dt.date:
-    """The same day some years later or earlier; 29 February becomes the 28th."""
-    try:
-        return date.replace(year=date.year + years)
-    except ValueError:
-        return date.replace(year=date.year + years, day=28)

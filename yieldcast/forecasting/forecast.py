@@ -298,7 +298,7 @@ class ForecastPlan:
         return assemble(values, self._coordinates(raw), aggregates.names, attributes, texts)
 
     def _baselines(self, raw: RawForecasts) -> dict[str, Floats]:
-        """The baselines `level_trend` and `official` of the rows, see `evaluation.backtest`."""
+        """The baselines `level_trend` and `official` of the rows, see `evaluation.public_lines`."""
         rows = np.searchsorted(self.codes, raw.municipality)
         line, _, _ = self.evidence.expected_line(self.harvest_year, self.as_of)
         factor = self.evidence.official_factor(self.harvest_year, self.as_of)

@@ -32,6 +32,7 @@ from yieldcast.features.source import Source
 from yieldcast.forecasting.scenarios import Scenarios, build_scenarios
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.forecasting.year_effects import yield_sd
+from yieldcast.publication import same_day
 from yieldcast.training.run_directory import Run
 
 if TYPE_CHECKING:
@@ -190,14 +191,6 @@ class Forecaster:
         )  # fmt: skip
 
 
-def same_day(as_of: dt.date, years: int) -> dt.date:
-    """The same day some years earlier; 28 February for the 29th."""
-    try:
-        return as_of.replace(year=as_of.year - years)
-    except ValueError:
-        return as_of.replace(year=as_of.year - years, day=28)
-
-
 def hindcasts(
     forecaster: Forecaster,
     members: Ensemble,
@@ -240,7 +233,7 @@ def hindcasts(
     parts, season = [], date or forecaster.as_of
     for done, year in enumerate(years_left_out, 1):
         chosen = members.take(np.flatnonzero(held == year).tolist())
-        parts.append(forecaster.hindcast(chosen, year, same_day(season, harvest_year - year)))
+        parts.append(forecaster.hindcast(chosen, year, same_day(season, year - harvest_year)))
         progress(done, len(years_left_out))
     return RawForecasts.join(parts)
 

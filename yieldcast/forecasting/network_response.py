@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from yieldcast.errors import MissingDataError
 from yieldcast.features.dekads import Dekads
 from yieldcast.forecasting.combination import Combiner
-from yieldcast.forecasting.expected import CropEvidence, Expected, WeatherUnits, same_day
+from yieldcast.forecasting.expected import CropEvidence, Expected, WeatherUnits
 from yieldcast.forecasting.hindcasts import RawForecasts
 from yieldcast.models.water_response import effect
+from yieldcast.publication import same_day
 
 if TYPE_CHECKING:
     from yieldcast.training.response import ResponseMembers, ResponseRows

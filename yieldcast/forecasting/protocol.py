@@ -17,7 +17,8 @@ from functools import cached_property
 from typing import Literal, get_args
 
 from yieldcast.errors import ConfigError
-from yieldcast.forecasting.expected import CropEvidence, Expected, same_day
+from yieldcast.forecasting.expected import CropEvidence, Expected
+from yieldcast.publication import same_day
 
 Name = Literal["forward", "leave_year_out"]
 PROTOCOLS: tuple[str, ...] = get_args(Name)

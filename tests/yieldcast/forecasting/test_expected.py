@@ -11,10 +11,9 @@ from yieldcast.data import synthetic
 from yieldcast.data.store import Tables
 from yieldcast.forecasting.combination import Combiner
 from yieldcast.forecasting.evidence import crop_evidence, last_known_day
-from yieldcast.forecasting.expected import same_day
 from yieldcast.forecasting.hindcasts import RawForecasts
 from yieldcast.forecasting.table import QUANTILES
-from yieldcast.publication import Publication
+from yieldcast.publication import Publication, same_day
 
 DATE, YEAR = dt.date(2016, 2, 15), 2016
 

@@ -12,11 +12,12 @@ import pytest
 from yieldcast.data.store import Tables
 from yieldcast.errors import RunError
 from yieldcast.forecasting import hindcasts as hindcasts_module
-from yieldcast.forecasting.hindcasts import Forecaster, RawForecasts, cached_hindcasts, hindcasts, same_day
+from yieldcast.forecasting.hindcasts import Forecaster, RawForecasts, cached_hindcasts, hindcasts
 from yieldcast.forecasting.predictor import Ensemble
 from yieldcast.forecasting.scenarios import build_scenarios
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.forecasting.year_effects import yield_sd
+from yieldcast.publication import same_day
 from yieldcast.training.run_directory import Run
 
 AS_OF = dt.date(2015, 1, 20)  # of the season 2015
@@ -53,7 +54,7 @@ def equal(one, two):
     ],
 )
 def test_the_same_day_some_years_earlier(day, years, expected):
-    assert same_day(dt.date(*day), years) == dt.date(*expected)
+    assert same_day(dt.date(*day), -years) == dt.date(*expected)
 
 
 def test_every_training_year_is_there_with_what_was_harvested(made, forecast_store):
