@@ -22,7 +22,7 @@ from yieldcast.features.water_balance import (
     capacity_mm,
     sowing_centre,
 )
-from yieldcast.forecasting.expected import CropEvidence, MonthlyWeather, WeatherUnits
+from yieldcast.forecasting.expected import CropEvidence, MonthlyWeather, WeatherUnits, one_of_each
 from yieldcast.models.level_trend import Places
 from yieldcast.publication import Publication, add_months
 
@@ -128,8 +128,7 @@ class _Seasons:
     ) -> None:
         weather, self.unit = _units(tables, daily)
         count = weather.sizes["unit"]
-        member = np.array([int(np.flatnonzero(self.unit == k)[0]) for k in range(count)])
-        self.state = places.state[member]
+        self.state = places.state[one_of_each(self.unit)]
         latitude = _unit_mean(places.latitude_deg, self.unit, count)
         time = weather["time"].values.astype("datetime64[D]")
         self.weather = _daily_weather(weather, latitude, time)

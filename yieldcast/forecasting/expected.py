@@ -32,6 +32,16 @@ LEAST_DONORS = 2  # seasons that a climatology needs
 FAR = np.datetime64("2200-01-01")  # a day after all weather
 
 
+def one_of_each(unit: Ints) -> Ints:
+    """(unit,) position of the first municipality of each unit; every unit has one.
+
+    Args:
+        unit: (municipality,) position of its unit, -1 without weather.
+    """
+    units, first = np.unique(unit, return_index=True)
+    return np.asarray(first[units >= 0])
+
+
 @dataclass(frozen=True)
 class WeatherUnits:
     """Water index of one or more crops of the season, and which municipality lies in which unit.

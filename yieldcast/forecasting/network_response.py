@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from yieldcast.errors import MissingDataError
 from yieldcast.features.dekads import Dekads
 from yieldcast.forecasting.combination import Combiner
-from yieldcast.forecasting.expected import CropEvidence, Expected, WeatherUnits
+from yieldcast.forecasting.expected import CropEvidence, Expected, WeatherUnits, one_of_each
 from yieldcast.forecasting.hindcasts import RawForecasts
 from yieldcast.models.water_response import effect
 from yieldcast.publication import same_day
@@ -134,8 +134,7 @@ class ResponseEvidence:
             year: harvest year.
             units: the weather known on the date.
         """
-        first = np.array([int(np.flatnonzero(units.unit == k)[0]) for k in range(len(units.state))])
-        water = expected.water_so_far[first]  # the same for all municipalities of a unit
+        water = expected.water_so_far[one_of_each(units.unit)]  # the same for all municipalities of a unit
         return self.weather(year, units), self.place, water / self.mean_yield
 
     def departure(
