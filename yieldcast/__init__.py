@@ -12,7 +12,7 @@ from typing import Any
 _HOME = {
     "Store": "yieldcast.data.store",
     "Tables": "yieldcast.data.store",
-    "read_tables": "yieldcast.data.user_tables",
+    "read_tables": "yieldcast.importing.tables",
     "Settings": "yieldcast.config",
     "FORECAST_SETTINGS": "yieldcast.config",
     "Publication": "yieldcast.publication",

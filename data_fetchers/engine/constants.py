@@ -6,5 +6,4 @@ Area = tuple[float, float, float, float]  # north, west, south, east (degrees)
 
 # From Roraima to Rio Grande do Sul and from Acre to Fernando de Noronha (32.4 W), in whole degrees.
 BRAZIL: Area = (6.0, -74.0, -34.0, -32.0)
-EARTH_RADIUS_km = 6371.0088  # mean radius R1 of GRS 80 (Moritz 2000, doi:10.1007/s001900050278)
 ZERO_degC_in_K = 273.15  # definition of the Celsius scale (BIPM, SI brochure, 9th edition, section 2.3.1)

@@ -16,13 +16,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from data_fetchers.cds.netcdf import reading
-from data_fetchers.engine import zonal
 from data_fetchers.engine.cache import Request, RequestCache
 from data_fetchers.engine.constants import ZERO_degC_in_K
 from data_fetchers.engine.source import Note
 from data_fetchers.era5 import answers
 from data_fetchers.era5.source import Era5
 from data_fetchers.era5.table import Floats, Leaf, Where, attributes, locator, taken
+from yieldcast.data import zonal
 from yieldcast.data.daily import daily_table
 from yieldcast.errors import MissingDataError
 from yieldcast.variables import WEATHER

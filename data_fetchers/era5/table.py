@@ -11,13 +11,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from data_fetchers.cds.netcdf import reading
-from data_fetchers.engine import zonal
 from data_fetchers.engine.cache import Record, Request, RequestCache, fetched_on
 from data_fetchers.engine.constants import ZERO_degC_in_K
 from data_fetchers.engine.source import Note
 from data_fetchers.era5 import answers
 from data_fetchers.era5.source import Era5, attribution, preliminary_months
-from yieldcast.data import degree_days, schema
+from yieldcast.data import degree_days, schema, zonal
 from yieldcast.errors import ConfigError, MissingDataError
 
 COVERED_SHARE = 0.95  # municipalities with less of their area in the grid are reported (our choice)

@@ -12,9 +12,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from data_fetchers.cds.netcdf import reading
-from data_fetchers.engine import zonal
 from data_fetchers.engine.cache import Request, RequestCache
 from data_fetchers.seas5.answers import MEMBERS, Asked, converted, field_of, published, system_of
+from yieldcast.data import zonal
 from yieldcast.data.schema import RATIO_MOST
 from yieldcast.errors import FetchError
 

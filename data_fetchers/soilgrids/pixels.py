@@ -24,9 +24,9 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from data_fetchers.engine import http
-from data_fetchers.engine.constants import EARTH_RADIUS_km
 from data_fetchers.engine.source import RetryableError, pause
 from data_fetchers.soilgrids.table import Row, Stored
+from yieldcast.data.zonal import EARTH_RADIUS_km
 from yieldcast.errors import FetchError
 
 BASE_URL = "https://files.isric.org/soilgrids"

@@ -26,11 +26,11 @@ import xarray as xr
 
 from data_fetchers.cds import netcdf
 from data_fetchers.cds.client import Cds
-from data_fetchers.engine import zonal
 from data_fetchers.engine.cache import Request, RequestCache, timestamp
 from data_fetchers.era5 import table
 from data_fetchers.era5.source import Era5
 from data_fetchers.ibge.sidra import UNITS, parse_values
+from yieldcast.data import zonal
 
 ROUNDS = 5
 LATITUDE, LONGITUDE = np.arange(6, -34.01, -0.25), np.arange(-74, -33.99, 0.25)

@@ -37,9 +37,9 @@ from yieldcast import (
     train_run,
 )
 from yieldcast.data import synthetic
-from yieldcast.data.boundaries import read_mesh
 from yieldcast.data.files import fingerprint
 from yieldcast.data.synthetic import synthetic_mesh
+from yieldcast.importing.geometry import read_mesh
 from yieldcast.operations.bulletins import write_bulletin
 
 Line = tuple[str, str]

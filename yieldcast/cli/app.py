@@ -172,7 +172,7 @@ def import_tables(
         yieldcast import --store STORE --estimates lspa_2018.csv
     """
     from yieldcast.cli.views.store import import_view
-    from yieldcast.data.user_import import UserFiles, import_files
+    from yieldcast.importing.files import UserFiles, import_files
 
     files = UserFiles(
         places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather

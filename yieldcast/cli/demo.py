@@ -13,13 +13,13 @@ from yieldcast.cli.views.forecast import forecast_view
 from yieldcast.cli.views.scores import evaluation_table, years_table
 from yieldcast.config import FORECAST_SETTINGS
 from yieldcast.data import synthetic
-from yieldcast.data.boundaries import read_mesh
 from yieldcast.data.files import atomic_text
 from yieldcast.data.store import Store, Tables
 from yieldcast.data.synthetic import synthetic_mesh
-from yieldcast.data.user_tables import read_tables
 from yieldcast.errors import RunError
 from yieldcast.evaluation.evaluate import EvaluationResult, evaluate_run, write_scores
+from yieldcast.importing.geometry import read_mesh
+from yieldcast.importing.tables import read_tables
 from yieldcast.operations.bulletins import REPORT, write_bulletin
 from yieldcast.training.pipeline import train_run
 from yieldcast.training.run_directory import Run

@@ -11,12 +11,12 @@ import xarray as xr
 
 from data_fetchers.cds.client import Cds
 from data_fetchers.cds.netcdf import reading
-from data_fetchers.engine import zonal
 from data_fetchers.engine.cache import Request, RequestCache, timestamp
 from data_fetchers.engine.source import NotYetPublishedError, RetryableError
 from data_fetchers.era5 import answers
 from data_fetchers.era5.source import Era5, preliminary_months
 from data_fetchers.era5.table import read_weather
+from yieldcast.data import zonal
 from yieldcast.errors import ConfigError, MissingDataError
 
 AREA = (-11.0, -58.0, -13.0, -55.0)

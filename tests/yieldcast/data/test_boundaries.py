@@ -5,8 +5,9 @@ import pytest
 
 from yieldcast.data import boundaries
 from yieldcast.data.store import Store
-from yieldcast.data.user_columns import ImportLog
 from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.importing.columns import ImportLog
+from yieldcast.importing.geometry import read_mesh
 
 SQUARE = [[[-55.0, -12.0], [-54.0, -12.0], [-54.0, -11.0], [-55.0, -12.0]]]
 
@@ -25,7 +26,7 @@ def read(tmp_path, small):
     def inner(text):
         path, log = tmp_path / "mesh.geojson", ImportLog()
         path.write_text(text, encoding="utf-8")
-        return json.loads(boundaries.read_mesh(path, small.static, log)), log
+        return json.loads(read_mesh(path, small.static, log)), log
 
     return inner
 
@@ -155,7 +156,7 @@ def test_a_mesh_that_is_not_there(tmp_path):
 
 def test_an_import_of_a_missing_file(tmp_path, small):
     with pytest.raises(MissingDataError, match=r"cannot read .*no\.geojson: No such file"):
-        boundaries.read_mesh(tmp_path / "no.geojson", small.static, ImportLog())
+        read_mesh(tmp_path / "no.geojson", small.static, ImportLog())
 
 
 def test_a_store_keeps_the_mesh_it_was_written_with(tmp_path, small):

@@ -15,10 +15,10 @@ from yieldcast.data import synthetic
 from yieldcast.data.daily import check_daily, daily_table
 from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store
-from yieldcast.data.user_columns import Codes, ImportLog
-from yieldcast.data.user_daily import read_daily
-from yieldcast.data.user_tables import read_tables, read_user_tables
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
+from yieldcast.importing.columns import Codes, ImportLog
+from yieldcast.importing.daily import read_daily
+from yieldcast.importing.tables import read_tables, read_user_tables
 
 PLACES = """municipality_code,name,lat,lon,state,region_2013,region_name
 20,Boa Vista,-15.5,-50.25,MT,7,x
@@ -189,8 +189,8 @@ import sys
 from pathlib import Path
 import numpy as np, xarray as xr
 from yieldcast.data.store import Store
-from yieldcast.data.user_columns import Codes, ImportLog
-from yieldcast.data.user_daily import read_daily
+from yieldcast.importing.columns import Codes, ImportLog
+from yieldcast.importing.daily import read_daily
 out, step = Path(sys.argv[1]), sys.argv[2]
 codes = np.arange(1_000_000, 1_005_570)
 if step == "write":

@@ -10,14 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from yieldcast.data.summary import OPTIONAL_TABLES
-from yieldcast.data.user_columns import ImportLog
+from yieldcast.importing.columns import ImportLog
 
 
 def import_view(report: ImportLog, fingerprints: Mapping[str, str]) -> Group:
     """What an import read, what it dropped, its warnings, and the fingerprints of the written tables.
 
     Args:
-        report: log returned by `yieldcast.data.user_tables.read_tables`.
+        report: log returned by `yieldcast.importing.tables.read_tables`.
         fingerprints: fingerprint of each table of the store.
     """
     table = Table("table", "what", "count", title="import")

@@ -13,8 +13,8 @@ import xarray as xr
 from yieldcast.data import degree_days, synthetic
 from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store, Tables
-from yieldcast.data.user_tables import ImportLog, read_tables
 from yieldcast.errors import SchemaError
+from yieldcast.importing.tables import ImportLog, read_tables
 
 BRAZIL = Path(__file__).parents[3] / ".." / "shared" / "brazil"
 

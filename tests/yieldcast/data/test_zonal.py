@@ -15,7 +15,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_fetchers.engine import zonal
+from yieldcast.data import zonal
 from yieldcast.errors import ConfigError, SchemaError
 
 LATITUDE, LONGITUDE = np.array([-10.0, -10.5, -11.0]), np.array([-56.0, -55.5, -55.0, -54.5])
@@ -227,7 +227,7 @@ BARS = r"""
     import re, sys, time
     import numpy as np, xarray as xr
     from data_fetchers.cds import netcdf
-    from data_fetchers.engine import zonal
+    from yieldcast.data import zonal
     from pathlib import Path
     file = Path(sys.argv[1])
     rng = np.random.default_rng(0)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from yieldcast.data.estimates import COUNTRY, KEY, TABLE, VALUES, estimates_table
 from yieldcast.data.store import ESTIMATE_SOURCES
-from yieldcast.data.user_columns import ImportLog, measured, pick, quantities, read_csv
-from yieldcast.data.user_tables import STATE, YEAR, years_of
 from yieldcast.errors import SchemaError
+from yieldcast.importing.columns import ImportLog, measured, pick, quantities, read_csv
+from yieldcast.importing.tables import STATE, YEAR, years_of
 from yieldcast.variables import QUANTITIES, Column
 
 UNIT = ("unit", *STATE)

@@ -11,8 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast.data import degree_days, schema
-from yieldcast.data.user_columns import CODES, Codes, ImportLog, damaged, open_netcdf, pick, quantities, shown
 from yieldcast.errors import SchemaError
+from yieldcast.importing.columns import CODES, Codes, ImportLog, damaged, open_netcdf, pick, quantities, shown
 from yieldcast.variables import QUANTITIES, WEATHER, Column, Quantity
 
 TABLE = "weather"

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from yieldcast.data.user_columns import ImportLog
-from yieldcast.data.user_estimates import read_estimates
 from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.importing.columns import ImportLog
+from yieldcast.importing.estimates import read_estimates
 
 HEADER = (
     "crop,harvest_year,state,estimate_month,public_from,"

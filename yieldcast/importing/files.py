@@ -9,13 +9,13 @@ from pathlib import Path
 
 import xarray as xr
 
-from yieldcast.data.boundaries import read_mesh
 from yieldcast.data.store import Store
-from yieldcast.data.user_columns import Codes, ImportLog
-from yieldcast.data.user_daily import read_daily
-from yieldcast.data.user_estimates import read_estimates
-from yieldcast.data.user_tables import read_user_tables
 from yieldcast.errors import ConfigError
+from yieldcast.importing.columns import Codes, ImportLog
+from yieldcast.importing.daily import read_daily
+from yieldcast.importing.estimates import read_estimates
+from yieldcast.importing.geometry import read_mesh
+from yieldcast.importing.tables import read_user_tables
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class UserFiles:
     """Paths of a user's files; None or empty where there is none.
 
     Args:
-        places, yields, weather, soil: see `yieldcast.data.user_tables.read_user_tables`.
-        mesh: boundaries, see `yieldcast.data.boundaries.read_mesh`.
-        estimates: see `yieldcast.data.user_estimates.read_estimates`.
+        places, yields, weather, soil: see `yieldcast.importing.tables.read_user_tables`.
+        mesh: boundaries, see `yieldcast.importing.geometry.read_mesh`.
+        estimates: see `yieldcast.importing.estimates.read_estimates`.
         estimates_source: who published them, for files that do not say it.
-        daily: see `yieldcast.data.user_daily.read_daily`.
+        daily: see `yieldcast.importing.daily.read_daily`.
     """
 
     places: Path | None = None

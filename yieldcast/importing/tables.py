@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from yieldcast.data import schema
 from yieldcast.data.store import Tables
-from yieldcast.data.user_columns import (
+from yieldcast.errors import SchemaError
+from yieldcast.importing.columns import (
     Codes,
     ImportLog,
     codes_of,
@@ -22,9 +23,8 @@ from yieldcast.data.user_columns import (
     quantities,
     read_csv,
 )
-from yieldcast.data.user_daily import daily_from_days
-from yieldcast.data.user_weather import read_weather
-from yieldcast.errors import SchemaError
+from yieldcast.importing.daily import daily_from_days
+from yieldcast.importing.weather import read_weather
 from yieldcast.variables import QUANTITIES, YIELDS, Column
 
 LATITUDE = ("latitude_deg", "lat", "latitude")
@@ -70,7 +70,7 @@ def read_user_tables(
             calendar), optionally region. `Codes` describes how codes become the int32 municipality.
         yields: CSV: code, crop, year of harvest, yield (or production and harvested area), optionally
             areas and production. Rows with a yield of zero or without one are dropped and counted.
-        weather: netCDF-4, see `user_weather.read_weather`.
+        weather: netCDF-4, see `importing.weather.read_weather`.
         soil: CSV, one row per place: code and soil columns with their layer (``clay_pct_0_30cm``); or None.
         keep_days: make the table of daily weather where the weather file is daily.
 

@@ -10,7 +10,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast.data.daily import TABLE, daily_table
-from yieldcast.data.user_columns import (
+from yieldcast.errors import ConfigError, SchemaError
+from yieldcast.importing.columns import (
     CODES,
     Codes,
     ImportLog,
@@ -21,8 +22,7 @@ from yieldcast.data.user_columns import (
     read_csv,
     shown,
 )
-from yieldcast.data.user_weather import Fields, code_texts, days_of, is_daily, place_dim, read_fields
-from yieldcast.errors import ConfigError, SchemaError
+from yieldcast.importing.weather import Fields, code_texts, days_of, is_daily, place_dim, read_fields
 from yieldcast.variables import QUANTITIES, WEATHER, Column
 
 

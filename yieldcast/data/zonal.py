@@ -17,12 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from data_fetchers.engine.constants import EARTH_RADIUS_km
 from yieldcast.data.boundaries import FETCH_AGAIN, Boundary, boundaries_of
 from yieldcast.data.files import atomic_write
 from yieldcast.errors import ConfigError, SchemaError
 
 LAND_SEARCH_km = 50.0
+EARTH_RADIUS_km = 6371.0088  # mean radius R1 of GRS 80 (Moritz 2000, doi:10.1007/s001900050278)
 _BLOCK = 64  # time steps of a product in double precision: 64 x 161 x 161 cells are 13 MB
 
 
