@@ -182,7 +182,9 @@ def backtest(
             f"{settings.training.validation!r}",
             "Intervals are calibrated on hindcasts of the year that each member was not trained on.",
         )
-    folder = out or Path(f"backtest-{crop}")
+    from yieldcast.data.files import plain_name
+
+    folder = out or Path(f"backtest-{plain_name(crop, 'crop')}")
     test = Backtest(
         Store.open(store), crop, tuple(parse_years(test_years, "--test-years")), folder, settings, seeds,
         scenarios.value, parse_leads(leads, "--leads"), parse_dates(dates, "--dates"),

@@ -125,12 +125,8 @@ def write_xlsx(path: Path, forecast: xr.Dataset, lang: str) -> Path:
     _add_columns(book, tables.values(), lang)
     _add_about(book, attrs, lang)
     book.close()
-    atomic_write(path, lambda temporary: _write_bytes(temporary, buffer))
+    atomic_write(path, lambda temporary: temporary.write_bytes(buffer.getbuffer()))
     return path
-
-
-def _write_bytes(path: Path, buffer: io.BytesIO) -> None:
-    path.write_bytes(buffer.getbuffer())
 
 
 def _add_table(book: Any, sheet: Any, table: Table, lang: str, last_frozen: str) -> None:
