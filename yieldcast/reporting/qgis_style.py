@@ -100,7 +100,8 @@ def class_limits(values: NDArray[np.float64]) -> NDArray[np.float64]:
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(factor for factor in _STEPS if factor * power >= rough * 0.9999) * power
     first, last = np.floor(low / step), np.ceil(high / step)
-    return np.arange(first, max(last, first + 1) + 1) * step
+    limits: NDArray[np.float64] = np.arange(first, max(last, first + 1) + 1) * step
+    return limits
 
 
 def _colour(share: float) -> str:
