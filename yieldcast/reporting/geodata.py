@@ -57,6 +57,7 @@ class Shape(NamedTuple):
     state: str = ""
 
 
+_NO_ROOM = "Free disk space, also in the folder for temporary files (TMPDIR)."
 Shapes = Mapping[int, Shape]  # by municipality code
 
 
@@ -254,7 +255,7 @@ def _write_layer(
             layer_metadata={name: str(value) for name, value in facts.items()},
         )  # fmt: skip
     except (DataLayerError, DataSourceError, OSError) as error:
-        raise MissingDataError(f"cannot write the GeoPackage: {error}", "Is the disk full?") from error
+        raise MissingDataError(f"cannot write {path.name}: {error}", _NO_ROOM) from error
 
 
 def _completed(package: bytes, tables: Mapping[str, Table], lang: str, as_of: str) -> bytes:
@@ -289,6 +290,4 @@ def _check_rows(database: sqlite3.Connection, tables: Mapping[str, Table]) -> No
         wanted = len(table[_STYLED])
         (found,) = database.execute(f'SELECT COUNT(*) FROM "{layer}"').fetchone()
         if found != wanted:
-            raise MissingDataError(
-                f"cannot write the GeoPackage: {found} of {wanted} rows", "Is the disk full?"
-            )
+            raise MissingDataError(f"cannot write forecast.gpkg: {found} of {wanted} rows", _NO_ROOM)
