@@ -255,7 +255,7 @@ def _write_layer(
             layer_metadata={name: str(value) for name, value in facts.items()},
         )  # fmt: skip
     except (DataLayerError, DataSourceError, OSError) as error:
-        raise MissingDataError(f"cannot write {path.name}: {error}", _NO_ROOM) from error
+        raise MissingDataError(f"cannot write {path}: {error}", _NO_ROOM) from error
 
 
 def _completed(package: bytes, tables: Mapping[str, Table], lang: str, as_of: str) -> bytes:
@@ -287,7 +287,9 @@ def _completed(package: bytes, tables: Mapping[str, Table], lang: str, as_of: st
 def _check_rows(database: sqlite3.Connection, tables: Mapping[str, Table]) -> None:
     """Refuse a GeoPackage that lacks rows: SQLite inside GDAL does not always report a full disk."""
     for layer, table in tables.items():
-        wanted = len(table[_STYLED])
-        (found,) = database.execute(f'SELECT COUNT(*) FROM "{layer}"').fetchone()
-        if found != wanted:
+        try:
+            (found,) = database.execute(f'SELECT COUNT(*) FROM "{layer}"').fetchone()
+        except sqlite3.DatabaseError:
+            found = 0
+        if found != (wanted := len(table[_STYLED])):
             raise MissingDataError(f"cannot write forecast.gpkg: {found} of {wanted} rows", _NO_ROOM)
