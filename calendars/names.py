@@ -1,6 +1,6 @@
 """Names of crops and states in the words of their users, to the keys of calendars and tables.
 
-``data/crops.csv`` has one row per crop with its English, Portuguese and other names; ``brazil_states.csv`` the
+``data/crops.csv`` has one row per crop with its English, Portuguese and other names, ``brazil_states.csv`` the
 states with names and IBGE numbers. Case, accents and punctuation do not count.
 """
 
