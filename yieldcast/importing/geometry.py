@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ _OTHER_FORMATS = {
 _TOLERANCE_deg = 0.1
 _MOST = 5  # features or places named in one message
 # What people exchange or lose: (longitude, latitude) of a place as it would have to be.
-_MISTAKES = {
+_MISTAKES: Mapping[str, Callable[[float, float], tuple[float, float]]] = {
     "latitude and longitude are exchanged in one of the two files": lambda x, y: (y, x),
     "longitudes have the wrong sign (west is negative) in one of the two files": lambda x, y: (-x, y),
     "latitudes have the wrong sign (south is negative) in one of the two files": lambda x, y: (x, -y),
@@ -118,12 +118,13 @@ def _features(path: Path) -> list[dict[str, Any]]:
         raise SchemaError(
             f"{path}: expected a GeoJSON FeatureCollection, received {str(kind)[:60]}", f"{_HINT} {_CONVERT}"
         )
-    for number, feature in enumerate(found["features"], 1):
+    features: list[dict[str, Any]] = found["features"]
+    for number, feature in enumerate(features, 1):
         if not isinstance(feature, dict):
             raise SchemaError(
                 f"{path}, feature {number}: expected an object, received {feature!r:.60}", _HINT
             )
-    return found["features"]
+    return features
 
 
 def _rows(features: Sequence[Mapping[str, Any]], codes: Codes, path: Path) -> NDArray[np.intp]:

@@ -358,7 +358,7 @@ def test_every_export_writes_what_import_accepts(tmp_path, monkeypatch, with_sha
     shapes = read_shapes(stored)
     write_geojson(tmp_path / "a.geojson", forecast, shapes, "en")
     write_gpkg(tmp_path / "a.gpkg", forecast, shapes, "en")
-    assert not geopandas.read_file(tmp_path / "a.gpkg").geometry.isna().any()
+    assert not geopandas.read_file(tmp_path / "a.gpkg", layer="municipalities").geometry.isna().any()
     assert encode(stored)["codes"] == codes
     axes = Figure().add_subplot()
     draw_choropleth(axes, read_polygons(stored), dict.fromkeys(codes, 1.0) | {codes[0]: 2.0}, "viridis")
