@@ -1,7 +1,7 @@
 """Names of crops and states in the words of their users, to the keys of calendars and tables.
 
-``data/crops.csv`` has one row per crop with its English, Portuguese and other names; ``brazil_states.csv`` has
-the states with their names and the numbers of IBGE. Case, accents and punctuation do not count.
+``data/crops.csv`` has one row per crop with its English, Portuguese and other names; ``brazil_states.csv``
+has the states with their names and the numbers of IBGE. Case, accents and punctuation do not count.
 """
 
 from __future__ import annotations
