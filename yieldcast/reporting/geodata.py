@@ -132,7 +132,7 @@ def _facts(forecast: xr.Dataset, lang: str) -> dict[str, Any]:
         str(name): value.item() if isinstance(value, np.generic) else value
         for name, value in forecast.attrs.items()
     }
-    return {**plain, "title": labels.title(forecast.attrs, lang)}
+    return {**plain, "title": labels.title(labels.facts(forecast), lang)}
 
 
 def _plain_values(values: Any) -> list[Any]:
