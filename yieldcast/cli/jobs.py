@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from yieldcast import clock
 from yieldcast.cli.arguments import (
     CropOption,
     Language,
@@ -199,7 +200,7 @@ def _bulletins_folder(bulletins: Path | None, issues: Path | None) -> Path:
 def _date(as_of: str | None) -> dt.date:
     from yieldcast.operations.job import check_date
 
-    today = dt.datetime.now(dt.UTC).date()
+    today = clock.today()
     return check_date(parse_date(as_of, "--as-of") or today, today)
 
 

@@ -7,7 +7,6 @@ store that `yieldcast fetch` fills may lack tables; one from an import has place
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 import re
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from yieldcast import clock
 from yieldcast.data import inventory, schema
 from yieldcast.data.daily import check_daily
 from yieldcast.data.estimates import COUNTRY, check_estimates, known_units, merge_estimates
@@ -241,7 +241,7 @@ class Store:
                 entries = {t: _write_table(path, t, ds) for t, ds in tables.items()}
                 contents: dict[str, Any] = {
                     "format": _FORMAT,
-                    "written": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+                    "written": clock.now().isoformat(timespec="seconds"),
                     "sources": {**old["sources"], **sources},
                     "tables": {**old["tables"], **entries},
                     "mesh": _write_mesh(path, mesh) if mesh is not None else old.get("mesh"),
@@ -278,7 +278,7 @@ class Store:
             old = old.isel(estimate=known_units(old, tables["static"]["state"].values.tolist()))
         if not old.sizes["estimate"]:
             return tables, sources
-        today = dt.datetime.now(dt.UTC).date()
+        today = clock.today()
         merged = merge_estimates(old, tables["estimates"], today) if "estimates" in tables else old
         origins = {k: v for k, v in self.sources.items() if k.startswith(ESTIMATE_SOURCES)}
         return {**tables, "estimates": merged}, {**origins, **sources}
