@@ -117,8 +117,10 @@ def preseason(
     from yieldcast.operations.run_selection import season_ahead, trained_run
 
     folder, crop, date = _bulletins_folder(bulletins, issues), crop.lower(), _date(as_of)
-    settings, opened = read_settings(config, "forecast"), Store.open(store)
-    calendar, publication = calendar_for(settings.data, opened.static), settings.data.publication()
+    opened = Store.open(store)
+    settings = read_settings(config, "forecast").for_country(opened.country)
+    calendar = calendar_for(settings.data, opened.static, opened.country)
+    publication = settings.data.publication()
     text = config.read_text(encoding="utf-8") if config else ""
     screen = console(stderr=True)
 

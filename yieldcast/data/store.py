@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+import calendars.country
+from calendars.country import UNKNOWN, Country
 from yieldcast.data import inventory, schema
 from yieldcast.data.daily import check_daily
 from yieldcast.data.estimates import COUNTRY, check_estimates, known_units, merge_estimates
@@ -168,6 +170,7 @@ class Store:
         sources: Mapping[str, Any],
         mesh: str | None = None,
         optional: Mapping[str, xr.Dataset] | None = None,
+        country: Country | None = None,
     ) -> Store:
         """Check the tables, write them, and replace the manifest.
 
@@ -180,12 +183,14 @@ class Store:
             sources: origin of the tables, JSON values; shown by `status`.
             mesh: boundaries of the municipalities (see `yieldcast.data.boundaries`), a GeoJSON text, or None.
             optional: other tables, of seasonal, estimates and daily.
+            country: of the places; None for the default one.
 
         Raises:
             SchemaError: a table breaks its contract; nothing is written.
             MissingDataError: the disk refuses, or another import is writing; the earlier store is unchanged.
         """
-        return cls._replace(Path(path), {**tables._asdict(), **(optional or {})}, sources, mesh, keep=False)
+        every = {**tables._asdict(), **(optional or {})}
+        return cls._replace(Path(path), every, sources, mesh, keep=False, country=country)
 
     @classmethod
     def update(
@@ -221,6 +226,7 @@ class Store:
         mesh: str | None,
         keep: bool,
         drop: Collection[str] = (),
+        country: Country | None = None,
     ) -> Store:
         for table, ds in tables.items():
             _CHECKS[table](ds)
@@ -243,6 +249,9 @@ class Store:
                     "tables": {**old["tables"], **entries},
                     "mesh": _write_mesh(path, mesh) if mesh is not None else old.get("mesh"),
                 }
+                files = old.get("country") if keep else _country_entry(country)
+                if files is not None:
+                    contents["country"] = files
                 atomic_text(path / _FILE, json.dumps(contents, indent=2, ensure_ascii=False))
             finally:
                 # After a failure the manifest is still the earlier one, so that the new files are removed.
@@ -328,6 +337,18 @@ class Store:
         name = self._contents.get("mesh")
         return self.path / str(name) if name else None
 
+    @cached_property
+    def country(self) -> Country:
+        """The country of the places: as the import said, else the default one (`calendars.country`).
+
+        Raises:
+            CalendarError: its entry in the manifest is damaged.
+        """
+        files = self._contents.get("country")
+        if files is None:
+            return calendars.country.default()
+        return calendars.country.parse(files, f"{self.path / _FILE}: country") if files else UNKNOWN
+
     def __contains__(self, table: str) -> bool:
         return table in self._contents["tables"]
 
@@ -342,12 +363,13 @@ class Store:
         return Tables(self.static, self.weather, self.yields)
 
     def status(self) -> dict[str, Any]:
-        """Contents of the store: path, time of writing, sources, and per table file, size, spans and gaps."""
+        """Contents of the store: path, time of writing, sources, country, and per table file, size, spans and gaps."""
         entries = self._contents["tables"]
         return {
             "path": str(self.path),
             "written": self._contents["written"],
             "sources": self._contents["sources"],
+            "country": self.country.name,
             "mesh": self._contents.get("mesh"),
             "tables": {
                 t: {**entries[t], **inventory.table_inventory(t, getattr(self, t))}
@@ -425,6 +447,13 @@ def _refuse_unknown_states(estimates: xr.Dataset, static: xr.Dataset) -> None:
             f"received {', '.join(units[:5])} ({int((~known).sum())} entries)",
             "Use the states' codes of the places, or remove these rows.",
         )
+
+
+def _country_entry(country: Country | None) -> Mapping[str, str] | None:
+    """Entry of the manifest: the country's files by name, empty where it is not known; None for the default."""
+    if country is None or country == calendars.country.default():
+        return None
+    return dict(country.files)
 
 
 def _write_table(path: Path, table: str, ds: xr.Dataset) -> dict[str, Any]:
