@@ -11,7 +11,6 @@ from calendars.country import Country, built_in
 from calendars.rows import CalendarError, CalendarFileError, DayMonth, Row, UnknownKeyError
 
 
-
 def brazil() -> Calendar:
     """The calendar of Brazil: 26 states x 5 crops of Cunha & Silva (2020), Tables 2 and 6.
 

@@ -252,7 +252,9 @@ def parse(files: Mapping[str, str], source: str = FILE) -> Country:
         )
     name = _get(content, "name", str, "", source).strip()
     if not name:
-        raise CalendarError(f"{source}: expected name, the name of the country in English, received none", _SEE)
+        raise CalendarError(
+            f"{source}: expected name, the name of the country in English, received none", _SEE
+        )
     known = Country(
         name=name,
         names=_names(content, "names", source) or {"en": name},
@@ -264,8 +266,7 @@ def parse(files: Mapping[str, str], source: str = FILE) -> Country:
         levels={level: _names(_table(content, "levels", LEVELS, source), level, source) for level in LEVELS},
         sources=_names(content, "sources", source),
         publication={
-            table: _delay(delay, f"{source}: publication.{table}")
-            for table, delay in publication.items()
+            table: _delay(delay, f"{source}: publication.{table}") for table, delay in publication.items()
         },
         states=_states(content, source),
         crops={crop: _names(crops, crop, source) for crop in crops},

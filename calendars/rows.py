@@ -88,7 +88,9 @@ class Row:
                 raise bad_value(column, "a valid day, DD/MM", str(date), _ONLY_DD_MM)
             object.__setattr__(self, column, date)
         if not 1 <= self.months <= MAX_MONTHS:
-            raise bad_value("months", f"1..{MAX_MONTHS}", self.months, "Count months from the planting start.")
+            raise bad_value(
+                "months", f"1..{MAX_MONTHS}", self.months, "Count months from the planting start."
+            )
 
     @property
     def first_month(self) -> int:

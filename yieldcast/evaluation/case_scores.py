@@ -67,9 +67,7 @@ class CaseScorer:
         self.test, self.training = test, training
         self.tables, self.crop = network_tables(test.store, test.settings.data), test.crop
         self.codes: npt.NDArray[np.int32] = self.tables.static["municipality"].values
-        self.calendar = season_dates.calendar_for(
-            test.settings.data, self.tables.static, test.store.country
-        )
+        self.calendar = season_dates.calendar_for(test.settings.data, self.tables.static, test.store.country)
         self.publication = test.settings.data.publication()
         self.forward = test.protocol == "forward"
         self._years: dict[ForecastCase, tuple[int, ...]] = {}

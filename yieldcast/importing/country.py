@@ -46,7 +46,9 @@ def country_of(static: xr.Dataset, given: str | None, report: ImportLog) -> Coun
 
 def _built_in(name: str) -> Country:
     """A built-in country; what looks like a file is one that is missing."""
-    return country.read(Path(name)) if Path(name).name != name or "." in name else country.built_in(name.lower())
+    return (
+        country.read(Path(name)) if Path(name).name != name or "." in name else country.built_in(name.lower())
+    )
 
 
 def _refuse_other_states(static: xr.Dataset, of: Country) -> None:

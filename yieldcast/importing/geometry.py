@@ -10,10 +10,11 @@ import xarray as xr
 
 from yieldcast.data.boundaries import polygons_of, read_geojson
 from yieldcast.errors import SchemaError
-from yieldcast.importing.columns import CODES, ImportLog
+from yieldcast.importing.codes import CODES
+from yieldcast.importing.columns import ImportLog
 
 _IMPORT_HINT = "Give a GeoJSON FeatureCollection of polygons with a property `code`, in degrees."
-_NAMES = (*CODES, "codarea", "CD_MUN", "GEOCODIGO")  # the last three are IBGE's
+_NAMES = (*CODES, "CD_MUN", "GEOCODIGO")
 
 
 def read_mesh(path: Path, static: xr.Dataset, report: ImportLog) -> str:
