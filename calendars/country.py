@@ -1,7 +1,7 @@
 """A country: its states, codes, calendar, and the days on which its statistics become public.
 
-In: ``country.toml`` and the CSV files that it names, in the same folder. Out: a `Country`. `built_in` reads the
-countries of this package; ``docs/how_to/add_a_country.md`` explains every key.
+In: ``country.toml`` and the CSV files that it names, in the same folder. Out: a `Country`. `built_in` reads
+the countries of this package; ``docs/how_to/add_a_country.md`` explains every key.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Country:
         return {one.state: one for one in self._second_crops if one.crop == crop}
 
     def source(self, table: str) -> str:
-        """Short name of the statistics of a table, e.g. of yields; "the yields" where the country has none."""
+        """Short name of the statistics of a table; "the yields" where the country has none."""
         return self.sources.get(table, f"the {table}")
 
     def fits(self, codes: Iterable[str], states: Iterable[str]) -> bool:
@@ -247,7 +247,7 @@ def parse(files: Mapping[str, str], source: str = FILE) -> Country:
     publication = _table(content, "publication", TABLES, source)
     if "yields" not in publication:
         raise CalendarError(
-            f"{source}: expected [publication.yields], the delay of yields after the year of harvest, received none",
+            f"{source}: expected [publication.yields], the delay of yields after the year, received none",
             "Write for example:  [publication.yields]  months = 2",
         )
     name = _get(content, "name", str, "", source).strip()

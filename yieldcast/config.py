@@ -90,8 +90,8 @@ class TrainingSettings(_Section):
     season_cuts: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
-# How runs store yield_releases = "country": as the default country's statistics are called, which was the only
-# choice of yieldcast 0.1. Runs of other countries store the days themselves.
+# How runs store yield_releases = "country": by the name of the default country's statistics, which was the
+# only choice of yieldcast 0.1. Runs of other countries store the days themselves.
 _STORED_RELEASES = "pam"
 
 
@@ -236,9 +236,9 @@ class Settings(_Section):
         return self
 
 
-# The settings for forecasts. The set of given data settings is empty, because a delay of a preset gives way to
-# that of the store's country (`DataSettings.for_country`). Where they differ from the paper they were chosen on hindcasts of 2014 to 2018
-# (experiments/results/backtest-soybean.md and -corn.md; the method: experiments/results/accuracy.md).
+# The settings for forecasts. The set of given data settings is empty, because a delay of a preset gives way
+# to that of the store's country (`DataSettings.for_country`). Where they differ from the paper they were chosen
+# on hindcasts of 2014 to 2018 (experiments/results/backtest-soybean.md and -corn.md; the method: experiments/results/accuracy.md).
 FORECAST_SETTINGS = Settings(
     network=NetworkSettings(
         lstm_units=(16, 16), static_units=(16, 16), head_units=(16,), l2=1e-3,

@@ -363,7 +363,7 @@ class Store:
         return Tables(self.static, self.weather, self.yields)
 
     def status(self) -> dict[str, Any]:
-        """Contents of the store: path, time of writing, sources, country, and per table file, size, spans and gaps."""
+        """Path, time of writing, sources and country of the store; per table file, size, spans and gaps."""
         entries = self._contents["tables"]
         return {
             "path": str(self.path),
@@ -450,7 +450,7 @@ def _refuse_unknown_states(estimates: xr.Dataset, static: xr.Dataset) -> None:
 
 
 def _country_entry(country: Country | None) -> Mapping[str, str] | None:
-    """Entry of the manifest: the country's files by name, empty where it is not known; None for the default."""
+    """Entry of the manifest: files by name, empty for an unknown country; None for the default one."""
     if country is None or country == calendars.country.default():
         return None
     return dict(country.files)

@@ -35,7 +35,7 @@ def calendar_for(
                 f"expected a crop calendar, received none: {_without_calendar(of)}",
                 "Import with --country country.toml, which names a calendar, or give a settings file with "
                 '--config that has calendar = "calendar.csv" under [data]. `yieldcast new-country DIR` writes '
-                "an example of both.",
+                "an example.",
             )
     else:
         regions = {}

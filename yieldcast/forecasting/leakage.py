@@ -48,26 +48,26 @@ def check_leaks(run: Run, harvest_year: int, as_of: dt.date) -> None:
         days = ", ".join(f"{year} on {publication.yields_public(year)}" for year in early)
         raise LeakageError(
             f"{run.path} was trained on yields that were not public on {as_of}: harvest years "
-            f"{_listed(early)} (public: {days}; {_delay_of_yields(run.settings.data)})",
-            f"Use a run trained on harvest years up to {newest}, or a later --as-of. If your yields are public "
-            "earlier, set yields_delay_months and yields_delay_days under [data] of the settings file, or "
-            "[publication.yields] in country.toml, and train again.",
+            f"{_listed(early)} (public: {days})",
+            f"Use a run trained on harvest years up to {newest}, or a later --as-of. The delay is "
+            f"{_delay_of_yields(run.settings.data)}: if your yields are public earlier, set it under [data] "
+            "of the settings file, or [publication.yields] in country.toml, and train again.",
         )
     last = _last_month(run.calendar(), run.identity.crop, max(years), run.settings.data)
     public = publication.weather_public(last)
     if public > as_of:
         raise LeakageError(
             f"{run.path} was trained on weather up to {last:%Y-%m}, public on {public}, after {as_of}",
-            "Use a run trained on earlier harvest years, or a later --as-of. If your weather is public earlier, "
-            "set weather_delay_months and weather_delay_days under [data], and train again.",
+            "Use a run trained on earlier harvest years, or a later --as-of. If your weather is public "
+            "earlier, set weather_delay_months and weather_delay_days under [data], and train again.",
         )
 
 
 def _delay_of_yields(settings: DataSettings) -> str:
     """The rule behind a day of publication, with the names of its settings."""
     rule = (
-        f"data.yields_delay_months = {settings.yields_delay_months}, "
-        f"data.yields_delay_days = {settings.yields_delay_days}"
+        f"yields_delay_months = {settings.yields_delay_months}, "
+        f"yields_delay_days = {settings.yields_delay_days}"
     )
     return rule if settings.yield_releases == "rule" else f"{rule}, and the release days of the country"
 

@@ -57,7 +57,8 @@ def _refuse_other_states(static: xr.Dataset, of: Country) -> None:
     if wrong.any():
         first = static.isel(municipality=int(np.argmax(wrong)))
         raise SchemaError(
-            f"places: expected states of {of.name} ({shown(of.states)}), received {str(first['state'].item())!r} for "
-            f"the place {str(first['code'].item())!r} ({int(wrong.sum())} such places)",
+            f"places: expected states of {of.name} ({shown(of.states)}), received "
+            f"{str(first['state'].item())!r} for the place {str(first['code'].item())!r} "
+            f"({int(wrong.sum())} such places)",
             "Add the state to [states] of country.toml, or correct the places.",
         )

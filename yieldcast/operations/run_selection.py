@@ -84,8 +84,8 @@ def _start(
     public = yields["yield_kg_ha"].sel(crop=[crop] if crop in known else [])
     if not (public.sel(harvest_year=public["harvest_year"] <= newest) > 0).any():
         raise MissingDataError(
-            f"the store {store.path} has no yields of {crop} up to {newest}, the newest harvest year public on "
-            f"{as_of} (its crops: {', '.join(known)})",
+            f"the store {store.path} has no yields of {crop} up to {newest}, the newest harvest year "
+            f"public on {as_of} (its crops: {', '.join(known)})",
             f"Fetch them with `yieldcast fetch yields --crops {crop} --years ...`, import yours, or give "
             "another --crop.",
         )

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calendars.rows import DayMonth
 import calendars.country
+from calendars.rows import DayMonth
 from calendars.stages import stages
 from yieldcast.features.water_balance import (
     SPIN_UP_DAYS,
