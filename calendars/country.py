@@ -30,7 +30,7 @@ _KEYS = (
     "crops",
 )  # fmt: skip
 _SECOND_CROPS = ("crop", "state", "planting_start", "planting_end", "share")
-_SEE = "See docs/how_to/add_a_country.md, or begin with `yieldcast new-country DIR`."
+_SEE = "See docs/how_to/add_a_country.md, which explains every key."
 _KINDS: Mapping[type, str] = {str: "a text", dict: "a table", list: "a list", int: "a whole number"}
 _T = TypeVar("_T")
 

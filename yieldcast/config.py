@@ -237,8 +237,9 @@ class Settings(_Section):
 
 
 # The settings for forecasts. The set of given data settings is empty, because a delay of a preset gives way
-# to that of the store's country (`DataSettings.for_country`). Where they differ from the paper they were chosen
-# on hindcasts of 2014 to 2018 (experiments/results/backtest-soybean.md and -corn.md; the method: experiments/results/accuracy.md).
+# to that of the store's country (`DataSettings.for_country`). Where they differ from the paper they were
+# chosen on hindcasts of 2014 to 2018 (experiments/results/backtest-soybean.md and -corn.md; the method:
+# experiments/results/accuracy.md).
 FORECAST_SETTINGS = Settings(
     network=NetworkSettings(
         lstm_units=(16, 16), static_units=(16, 16), head_units=(16,), l2=1e-3,

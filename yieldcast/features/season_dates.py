@@ -34,8 +34,7 @@ def calendar_for(
             raise ConfigError(
                 f"expected a crop calendar, received none: {_without_calendar(of)}",
                 "Import with --country country.toml, which names a calendar, or give a settings file with "
-                '--config that has calendar = "calendar.csv" under [data]. `yieldcast new-country DIR` writes '
-                "an example.",
+                '--config that has calendar = "calendar.csv" under [data].',
             )
     else:
         regions = {}
