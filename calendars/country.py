@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from calendars.calendar import Calendar, unknown_key
+from calendars.names import plain
 from calendars.rows import CalendarError, DayMonth, bad_value, day_month, read_records, read_rows, read_text
 
 Names = Mapping[str, str]
@@ -126,6 +127,10 @@ class Country:
         regions = {state.code: state.region for state in self.states.values() if state.region}
         return Calendar(read_rows(Path(str(self._content["calendar"])), text), regions)
 
+    def state(self, text: str) -> str | None:
+        """Code of a state from its code, name or number; None for an unknown one."""
+        return text if text in self.states else self._state_keys.get(plain(text))
+
     def second_crops(self, crop: str) -> dict[str, SecondCrop]:
         """Second crops by state; empty for a crop that is sown once a season."""
         return {one.state: one for one in self._second_crops if one.crop == crop}
@@ -150,6 +155,13 @@ class Country:
         if digits is not None and not (code.isascii() and code.isdigit() and len(code) == digits):
             return False
         return number is None or not self.state_digits or code[: self.state_digits] == str(number)
+
+    @cached_property
+    def _state_keys(self) -> dict[str, str]:
+        known = self.states.values()
+        numbers = {str(state.number): state.code for state in known if state.number is not None}
+        named = {plain(state.name): state.code for state in known}
+        return numbers | named | {plain(state.code): state.code for state in known}
 
     @cached_property
     def _content(self) -> dict[str, Any]:

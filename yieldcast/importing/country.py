@@ -12,8 +12,8 @@ from yieldcast.errors import SchemaError
 from yieldcast.importing.columns import ImportLog, shown
 
 
-def country_of(static: xr.Dataset, given: str | None, report: ImportLog) -> Country:
-    """The country of the places, which the store then knows.
+def country_of(static: xr.Dataset, given: str | None, report: ImportLog) -> tuple[Country, xr.Dataset]:
+    """The country of the places, which the store then knows, and the places with the codes of its states.
 
     Args:
         static: table of places.
@@ -22,26 +22,40 @@ def country_of(static: xr.Dataset, given: str | None, report: ImportLog) -> Coun
             states of the same names may lie elsewhere.
         report: gets the country, or what it lacks.
 
+    Returns:
+        the country, and `static` with each state as its code, where the file has its name or number.
+
     Raises:
         CalendarError: the file is missing or malformed.
         SchemaError: a place has a state that the given country does not list.
     """
-    codes, states = (static[name].values.astype(str).tolist() for name in ("code", "state"))
+    codes = static["code"].values.astype(str).tolist()
     if given is None:
-        found = country.default() if country.default().fits(codes, states) else country.UNKNOWN
+        named = _with_codes(static, country.default())
+        if country.default().fits(codes, named["state"].values.tolist()):
+            found, static = country.default(), named
+        else:
+            found = country.UNKNOWN
     else:
         found = country.read(Path(given)) if Path(given).exists() else _built_in(given)
+        static = _with_codes(static, found)
         _refuse_other_states(static, found)
-        if found.states and not found.fits(codes, states):
+        pairs = zip(codes, static["state"].values.tolist(), strict=True)
+        if others := sum(not found.fits([code], [state]) for code, state in pairs if found.states):
             text = f"places whose code is not by the scheme of {found.name}"
-            others = sum(not found.fits([code], [state]) for code, state in zip(codes, states, strict=True))
             report.warnings.append(("places", text, others))
     if found.name:
         report.read.append(("places", f"country: {found.name}", len(codes)))
     else:
         text = "places of an unknown country, without a calendar: give --country country.toml"
         report.warnings.append(("places", text, len(codes)))
-    return found
+    return found, static
+
+
+def _with_codes(static: xr.Dataset, of: Country) -> xr.Dataset:
+    """The places with the state's code where its name or number was given; unknown states stay."""
+    codes = [of.state(text) or text for text in static["state"].values.astype(str).tolist()]
+    return static.assign(state=("municipality", np.array(codes)))
 
 
 def _built_in(name: str) -> Country:

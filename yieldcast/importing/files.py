@@ -75,13 +75,14 @@ def _import_all(
     store: Path, files: UserFiles, places: Path, yields: Path, weather: Path
 ) -> tuple[Store, ImportLog]:
     read = read_user_tables(places, yields, weather, files.soil, keep_days=files.daily is None)
-    report, static = read.log, read.tables.static
-    country = country_of(static, files.country, report)
+    report = read.log
+    country, static = country_of(read.tables.static, files.country, report)
     boundaries = read_mesh(files.mesh, static, report) if files.mesh else None
     optional = _optional(files, static, report)
+    tables = read.tables._replace(static=static)
     if read.daily is not None:
         optional["daily"] = read.daily
-    return Store.write(store, read.tables, report.sources, boundaries, optional, country), report
+    return Store.write(store, tables, report.sources, boundaries, optional, country), report
 
 
 def _add(store: Path, files: UserFiles) -> tuple[Store, ImportLog]:
