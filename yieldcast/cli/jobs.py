@@ -118,8 +118,10 @@ def preseason(
     from yieldcast.operations.run_selection import season_ahead, trained_run
 
     folder, date, opened = _bulletins_folder(bulletins, issues), _date(as_of), Store.open(store)
-    settings, crop = read_settings(config, "forecast"), crop_key(crop, opened.yields["crop"].values.tolist())
-    calendar, publication = calendar_for(settings.data, opened.static), settings.data.publication()
+    settings = read_settings(config, "forecast").for_country(opened.country)
+    crop = crop_key(crop, opened.yields["crop"].values.tolist())
+    calendar = calendar_for(settings.data, opened.static, opened.country)
+    publication = settings.data.publication()
     text = config.read_text(encoding="utf-8") if config else ""
     screen = console(stderr=True)
 
