@@ -12,7 +12,6 @@ from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
     JsonOption,
-    Language,
     LanguageOption,
     Method,
     MethodOption,
@@ -60,7 +59,7 @@ def forecast(
         ),
     ] = None,
     scenarios: MethodOption = Method.climatology,
-    lang: LanguageOption = Language.en,
+    lang: LanguageOption = "en",
     skill: SkillOption = None,
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="Also municipalities that have never grown the crop.")
@@ -77,6 +76,7 @@ def forecast(
 
         yieldcast forecast RUN --store STORE --harvest-year 2018 --as-of 2017-10-15 --out BULLETINS
     """
+    from yieldcast import language
     from yieldcast.cli.progress import counting_progress
     from yieldcast.cli.views.forecast import forecast_view
     from yieldcast.data.store import Store
@@ -95,13 +95,11 @@ def forecast(
     with counting_progress("forecasting, members", screen) as progress:
         table = make(trained, opened, harvest_year, date, scenarios.value, progress, everywhere=everywhere)
     with screen.status("writing the bulletin"):
-        bulletin = write_bulletin(
-            out, table, mesh=opened.mesh, lang=lang.value, skill=rows, notice=screen.print
-        )
-    screen.print(forecast_view(table, lang.value))
-    if text := bulletin.summary(lang.value):
+        bulletin = write_bulletin(out, table, mesh=opened.mesh, lang=lang, skill=rows, notice=screen.print)
+    screen.print(forecast_view(table, lang))
+    if text := bulletin.summary(lang):
         screen.print(text)
-    screen.print(f"bulletin: {bulletin.path}")
+    screen.print(language.of(lang).gettext("bulletin: {path}", path=bulletin.path))
 
 
 def backtest(

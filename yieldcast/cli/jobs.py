@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from yieldcast import clock
 from yieldcast.cli.arguments import (
     CropOption,
-    Language,
     LanguageOption,
     Method,
     MethodOption,
@@ -44,8 +43,6 @@ EXIT_CODES = (
     "no bulletin was written, 5 malformed contents or data from after the date, 6 no usable run, "
     "130 stopped by Ctrl-C, SIGTERM or SIGHUP."
 )
-_FIRST = {"en": "This is the first bulletin of the season.", "pt": "Este é o primeiro boletim da safra."}
-
 BulletinsOption = Annotated[
     Path | None,
     typer.Option("--bulletins", metavar="DIR", help="Folder of all bulletins, made if needed.  [required]"),
@@ -93,7 +90,7 @@ def preseason(
     config: Annotated[
         Path | None, typer.Option(metavar="TOML", help="Settings of the run; default: the preset forecast.")
     ] = None,
-    lang: LanguageOption = Language.en,
+    lang: LanguageOption = "en",
     skill: SkillOption = None,
     offline: OfflineOption = False,
     strict: StrictOption = False,
@@ -135,7 +132,7 @@ def preseason(
     if harvest_year is None:
         harvest_year = season_ahead(opened, calendar, crop, date, publication)
     job = Job(
-        store, folder, crop, harvest_year, date, scenarios.value, cast(Any, lang.value),
+        store, folder, crop, harvest_year, date, scenarios.value, lang,
         read_skill(skill, crop), strict, optional_tables(settings),
     )  # fmt: skip
     _carry_out(job, run_for, publication, offline)
@@ -152,7 +149,7 @@ def inseason(
     as_of: AsOfOption = None,
     scenarios: MethodOption = Method.climatology,
     seeds: SeedsOption = 30,
-    lang: LanguageOption = Language.en,
+    lang: LanguageOption = "en",
     skill: SkillOption = None,
     offline: OfflineOption = False,
     strict: StrictOption = False,
@@ -180,7 +177,7 @@ def inseason(
     if harvest_year is None:
         harvest_year = season_under_way(opened, run.calendar(), crop, date, publication)
     job = Job(
-        store, folder, crop, harvest_year, date, scenarios.value, cast(Any, lang.value),
+        store, folder, crop, harvest_year, date, scenarios.value, lang,
         read_skill(skill, crop), strict, optional_tables(run.settings),
     )  # fmt: skip
     _carry_out(job, lambda store: run, publication, offline)
@@ -230,14 +227,22 @@ def _forecasting() -> Iterator[Callable[[int, int], None]]:
 
 
 def _print_result(result: JobResult, job: Job) -> None:
+    from yieldcast import language
+    from yieldcast.reporting import labels
+
+    words, path = language.of(job.lang), str(result.bulletin.path)
     if not result.new:
-        typer.echo(f"nothing new since the bulletin {result.bulletin.path}")
+        typer.echo(words.gettext("nothing new since the bulletin {path}", path=path))
         return
-    typer.echo(f"{job.crop} {job.harvest_year} as of {job.as_of}: {result.bulletin.path}")
-    typer.echo(result.summary or _FIRST[job.lang])
+    head = words.gettext(
+        "{crop} {year} as of {date}: {path}",
+        crop=labels.crop(job.crop, job.lang), year=job.harvest_year, date=words.date(job.as_of), path=path,
+    )  # fmt: skip
+    typer.echo(head)
+    typer.echo(result.summary or words.gettext("This is the first bulletin of the season."))
     if result.trouble is not None:
-        typer.echo(f"The fetch was incomplete: {result.trouble}")
-        typer.echo("The next job asks again for what is missing.")
+        typer.echo(words.gettext("The fetch was incomplete: {reason}", reason=result.trouble))
+        typer.echo(words.gettext("The next job asks again for what is missing."))
 
 
 def _fetch_missing(store: Store, job: Job, publication: Publication) -> YieldcastError | None:

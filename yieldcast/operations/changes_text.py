@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from yieldcast import language
 from yieldcast.language import message
 from yieldcast.operations.changes import AggregateChange, Comparison, MunicipalityChange, NewData
-from yieldcast.operations.changes_parts import SHOWN_kg_ha, PartChanges
+from yieldcast.operations.changes_parts import PartChanges, SHOWN_kg_ha
 from yieldcast.reporting import labels
 
 _TABLES = {"weather": message("weather"), "yields": message("yields"), "places": message("places")}
@@ -157,4 +157,7 @@ class _Texts:
         return text + self.was(None if before is None else self.words.number(before, 1, signed=True))
 
     def was(self, before: str | None) -> str:
-        return "" if before is None else f" ({self.words.gettext('before {before}', before=before)})"
+        if before is None:
+            return ""
+        text = self.words.gettext("before {before}", before=before)
+        return f" ({text})"

@@ -16,7 +16,6 @@ from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError, YieldcastError
 from yieldcast.evaluation.skill import protocol_of
 from yieldcast.operations.bulletins import Bulletin, newest, season_folder, write_bulletin
-from yieldcast.reporting.labels import Lang
 from yieldcast.training.run_directory import Run
 
 _LOCK_FOLDER = ".one-job"
@@ -46,7 +45,7 @@ class Job:
     harvest_year: int
     as_of: dt.date
     scenarios: str = "climatology"
-    lang: Lang = "en"
+    lang: str = "en"
     skill: Sequence[Mapping[str, Any]] = ()
     strict: bool = False
     optional: tuple[str, ...] = ()

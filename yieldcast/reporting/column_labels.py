@@ -37,9 +37,7 @@ def _production(percent: int) -> ColumnLabel:
     return ColumnLabel(
         "t",
         message("Production: percentile {n}"),
-        message(
-            "percentile {n} of the forecast yield times the planted area, if that area is planted again"
-        ),
+        message("percentile {n} of the forecast yield times the planted area, if that area is planted again"),
         {"n": percent},
     )
 
@@ -55,8 +53,10 @@ class PartLabel(NamedTuple):
 PART_LABELS: Mapping[str, PartLabel] = {
     "level": PartLabel(
         message("level of recent years"),
-        message("published yields of recent years without the effect of their weather, drawn to those of the "
-            "neighbours where they are few or scattered"),
+        message(
+            "published yields of recent years without the effect of their weather, drawn to those of the "
+            "neighbours where they are few or scattered"
+        ),
     ),
     "trend": PartLabel(
         message("trend"),
@@ -64,7 +64,9 @@ PART_LABELS: Mapping[str, PartLabel] = {
     ),
     "water_so_far": PartLabel(
         message("water so far"),
-        message("effect of the crop's water balance to the newest public day, the rest of the season as usual"),
+        message(
+            "effect of the crop's water balance to the newest public day, the rest of the season as usual"
+        ),
     ),
     "weather_to_come": PartLabel(
         message("weather to come"),
@@ -88,7 +90,9 @@ PART_LABELS: Mapping[str, PartLabel] = {
     ),
     "remainder": PartLabel(
         message("rest of the whole"),
-        message("median of the country or state minus the other parts, which are means of its municipalities"),
+        message(
+            "median of the country or state minus the other parts, which are means of its municipalities"
+        ),
     ),
 }
 
@@ -108,8 +112,10 @@ _NAMES = {
     "aggregate": ColumnLabel(
         "",
         message("Country or state"),
-        message("weighted by planted area; its interval is not the sum of the municipalities' intervals, because "
-            "their errors are correlated"),
+        message(
+            "weighted by planted area; its interval is not the sum of the municipalities' intervals, because "
+            "their errors are correlated"
+        ),
     ),
     "state": ColumnLabel("", message("State"), message("state of the municipality")),
     "region": ColumnLabel("", message("Region"), message("region of the country")),
@@ -129,9 +135,7 @@ _NAMES = {
         message("Synthetic data"),
         message("yes: made-up numbers that show the method and say nothing about any place"),
     ),
-    "municipalities": ColumnLabel(
-        "", message("Municipalities"), message("number of municipalities")
-    ),
+    "municipalities": ColumnLabel("", message("Municipalities"), message("number of municipalities")),
 }
 _YIELDS = {
     "yield_p50_kg_ha": ColumnLabel(
@@ -147,8 +151,9 @@ _YIELDS = {
     **{f"yield_p{percent:02d}_kg_ha": _quantile(percent) for percent in (5, 10, 25, 75, 90, 95)},
     "width90_kg_ha": ColumnLabel(
         "kg/ha",
-        message("Width of the 90 % interval"),
-        message("95 % quantile minus 5 % quantile"),
+        message("Width of the {share} interval"),
+        message("{high} quantile minus {low} quantile"),
+        {"share": 0.90, "high": 0.95, "low": 0.05},
     ),
     "anomaly_kg_ha": ColumnLabel(
         "kg/ha",
@@ -195,7 +200,9 @@ _BASELINES = {
     "official_mean_kg_ha": ColumnLabel(
         "kg/ha",
         message("Mean of five years at the official estimate"),
-        message("mean of five years times the official estimate of the state over the state's mean of five years"),
+        message(
+            "mean of five years times the official estimate of the state over the state's mean of five years"
+        ),
     ),
     "own_history": ColumnLabel(
         "",

@@ -188,10 +188,21 @@ def _scatter(x: NDArray[np.float64], y: NDArray[np.float64], title: str, words: 
     order = density.argsort(kind="stable")
     axes.plot(ends, ends, color="0.6", linewidth=1, zorder=1)
     points = axes.scatter(x[order], y[order], c=density[order], s=8, linewidths=0, zorder=2)
-    figure.colorbar(points, ax=axes, label=words.gettext("Municipalities nearby"), shrink=0.8, ticks=MaxNLocator(integer=True))
+    figure.colorbar(
+        points,
+        ax=axes,
+        label=words.gettext("Municipalities nearby"),
+        shrink=0.8,
+        ticks=MaxNLocator(integer=True),
+    )
     axes.set_title(title, parse_math=False)
-    axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel=words.gettext("Observed yield (kg/ha)"),
-             ylabel=words.gettext("Predicted yield (kg/ha)"))
+    axes.set(
+        xlim=ends,
+        ylim=ends,
+        aspect="equal",
+        xlabel=words.gettext("Observed yield (kg/ha)"),
+        ylabel=words.gettext("Predicted yield (kg/ha)"),
+    )
     return figure
 
 

@@ -170,9 +170,8 @@ def title(attrs: Mapping[str, Any], lang: str) -> str:
     """
     words = language.of(lang)
     line = words.gettext(
-        "{crop}, harvest year {year} ({season}): yield forecast as of {date}",
+        "{crop}, season {season}: yield forecast as of {date}",
         crop=crop(attrs["crop"], lang).capitalize(),
-        year=int(attrs["harvest_year"]),
         season=attrs["season"],
         date=words.date(dt.date.fromisoformat(attrs["as_of"])),
     )
@@ -181,7 +180,8 @@ def title(attrs: Mapping[str, Any], lang: str) -> str:
 
 def marked(title: str, synthetic: bool, lang: str) -> str:
     """A title that says so if the data are synthetic."""
-    return f"{language.of(lang).gettext('synthetic data').upper()}: {title}" if synthetic else title
+    mark = language.of(lang).gettext("synthetic data").upper()
+    return f"{mark}: {title}" if synthetic else title
 
 
 def about(attrs: Mapping[str, Any], lang: str) -> list[tuple[str, str]]:

@@ -139,7 +139,7 @@ def map(
     bar.ax.set_yticklabels([language.of(lang).number(limit) for limit in drawn.limits.tolist()])
     keys = _map_keys("no_forecast" if len(values) == len(codes) else "unknown", lang)
     axes.legend(handles=keys if drawn.has_borders else keys[:1], loc="lower left", frameon=False, fontsize=9)
-    put_title(figure, labels.title(forecast.attrs, lang))
+    put_title(figure, labels.title(labels.facts(forecast), lang))
     lost = sum(code not in polygons for code in values)
     notes = [_word("not_drawn", lang, n=lost)] if lost else []
     put_footer(figure, [*notes, str(forecast.attrs["attribution"])])
@@ -273,7 +273,7 @@ def place(forecast: xr.Dataset, store: Store, municipality: int | str, lang: str
     axes.set(xlabel=_word("harvest_year", lang), ylabel=_word("yield", lang))
     axes.yaxis.set_major_formatter(lambda number, _: language.of(lang).number(number))
     name = f"{row['name'].item()} ({row['state'].item()})"
-    put_title(figure, f"{name}\n{labels.title(about, lang)}")
+    put_title(figure, f"{name}\n{labels.title(labels.facts(forecast), lang)}")
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     notes = [] if bool(row["own_history"]) else [_word("state_baselines", lang)]
     put_footer(figure, [*notes, str(about["attribution"])])

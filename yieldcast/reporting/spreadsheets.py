@@ -45,8 +45,9 @@ def write_csv(folder: Path, forecast: xr.Dataset, lang: str) -> list[Path]:
     """Write ``forecast.csv`` (municipalities) and ``forecast-aggregates.csv`` (country and states).
 
     Decimal comma and semicolon where the language writes numbers so (Portuguese), otherwise decimal point and
-    comma. A missing value is an empty cell. A text that begins like a formula (``= + - @``, tab) gets an apostrophe in front: Excel and
-    LibreOffice then show it as text; a program that reads the file sees the apostrophe too.
+    comma. A missing value is an empty cell. A text that begins like a formula (``= + - @``, tab) gets an
+    apostrophe in front: Excel and LibreOffice then show it as text; a program that reads the file sees the
+    apostrophe too.
 
     Args:
         folder: existing folder.
@@ -123,13 +124,14 @@ def write_xlsx(path: Path, forecast: xr.Dataset, lang: str) -> Path:
     facts = {"title": labels.title(attrs, lang), "author": attrs["made_with"]}
     book.set_properties({**{name: _clean(str(text)) for name, text in facts.items()}, "created": created})
     words = language.of(lang)
+    synthetic = words.gettext("synthetic data")
     tables = {
         words.gettext("municipalities"): municipality_table(forecast),
         words.gettext("states"): aggregate_table(forecast),
     }
     for (title, table), last_frozen in zip(tables.items(), _LAST_FROZEN, strict=True):
         if attrs["synthetic"]:  # in the tab it stays visible wherever a reader scrolls
-            title = f"{title} ({words.gettext('synthetic data')})"
+            title += f" ({synthetic})"
         sheet = book.add_worksheet(title)
         if attrs["synthetic"]:
             sheet.set_tab_color(_SYNTHETIC_TAB)
@@ -184,7 +186,9 @@ def _add_table(book: Any, sheet: Any, table: Table, lang: str, last_frozen: str)
 
 
 def _number_format(kind: str, unit: str, lang: str) -> str:
-    return {"U": "General", "M": language.of(lang).date_pattern}.get(kind) or _NUMBER_FORMATS.get(unit, "#,##0")
+    return {"U": "General", "M": language.of(lang).date_pattern}.get(kind) or _NUMBER_FORMATS.get(
+        unit, "#,##0"
+    )
 
 
 def _add_columns(book: Any, tables: Iterable[Table], lang: str) -> None:
