@@ -74,7 +74,7 @@ def _merge_mesh(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, An
 
 
 def yield_metadata(context: FetchContext) -> DownloadPlan:
-    """Requests needed before yields can be planned: SIDRA's labels and periods, IBGE's list of places."""
+    """Requests needed before yields can be planned: labels, periods and places of SIDRA, and Localidades."""
     source = ibge.Ibge()
     return source, [*source.place_requests(), *source.metadata_requests(context.order.crops)]
 
@@ -83,19 +83,27 @@ def plan_yields(context: FetchContext) -> TablePlan:
     """Plan for yields, areas and production of PAM."""
     order, source = context.order, ibge.Ibge()
     cache = context.cache(source)
-    provenance = _provenance(source)
     states = None if order.states is None else places.state_codes(order.states)
     counts = places.municipality_counts(cache, source)
     requests, notes = source.yield_requests(order.crops, order.years, states, counts, cache)
     source = source.with_periods(cache)
 
     def build() -> TableBuilt:
-        municipalities = context.static()["municipality"].values
-        table, notes = pam.read_yields(cache, source, requests, municipalities)
+        static = context.static()
+        municipalities = static["municipality"].values
+        names = dict(zip(municipalities.tolist(), static["name"].values.tolist(), strict=True))
+        table, notes = pam.read_yields(cache, source, requests, municipalities, names)
+        provenance = _provenance(source, **_not_listed(table))
         merged = merge_yields(existing_table(context, "yields"), table, whole=not _absent(cache, requests))
         return TableBuilt({"yields": merged}, {"yields": provenance}, notes)
 
     return TablePlan("yields", source, requests, build, notes)
+
+
+def _not_listed(yields: xr.Dataset) -> dict[str, Any]:
+    """What the manifest of the store says about municipalities that PAM does not list."""
+    names = str(yields.attrs.get("not_listed", "")).split(", ")
+    return {"places_not_listed": {"count": len(names), "first": names[:5]}} if names != [""] else {}
 
 
 def plan_weather(context: FetchContext) -> TablePlan:
