@@ -1,4 +1,4 @@
-"""The municipalities that a table of SIDRA covers: its own list of localities, which is not all of Localidades.
+"""The municipalities that a table of SIDRA covers, by its own list of localities.
 
 PAM lists about 5,563 of Brazil's 5,571 municipalities, so its list decides when an answer is complete.
 """

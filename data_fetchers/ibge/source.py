@@ -120,8 +120,8 @@ class Ibge:
             crops: keys of `sidra.CROPS`.
             years: harvest years.
             states: codes, each in a request of its own; None for requests of all Brazil.
-            counts: number of municipalities per state code, from `places.municipality_counts`; the table's own
-                list, which decides what is expected, is compared with them.
+            counts: number of municipalities per state code, from `places.municipality_counts`; with them the
+                table's own list is compared, which decides what is expected.
             cache: holds the answers to `metadata_requests`.
 
         Returns:

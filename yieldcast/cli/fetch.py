@@ -83,7 +83,8 @@ def fetch(
         str | None, typer.Option(help="Crops, e.g. soybean,corn; default: those with a calendar.")
     ] = None,
     states: Annotated[
-        str | None, typer.Option(help="States (UF), e.g. MT,GO; default: all of Brazil.")
+        str | None,
+        typer.Option(help="States, e.g. MT,GO; default: all of the store or, without places, all of Brazil."),
     ] = None,
     weather_source: Annotated[
         WeatherSource, typer.Option(help="nasa-power needs no key; the others need a key of the CDS.")
@@ -112,6 +113,12 @@ def fetch(
         str | None,
         typer.Option(
             help="Start months of seasonal forecasts, e.g. 2026-09:2026-11; default: the newest in --years."
+        ),
+    ] = None,
+    seasonal_system: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Number of ECMWF's system for --starts; default: 5, and 51 from November 2022 on."
         ),
     ] = None,
     dry_run: Annotated[
@@ -155,7 +162,7 @@ def fetch(
     order = with_changes(
         _order(what, years, crops, states, starts, today),
         weather=weather_source.value, where=where.value, soil=soilgrids.value,
-        daily=daily,
+        daily=daily, seasonal_system=seasonal_system,
         soil_resolution=soil_resolution.value, soil_folder=str(soil_folder or ""),
         patience_s=patience * 3600, partial=partial, replace=replace,
     )  # fmt: skip

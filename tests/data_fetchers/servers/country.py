@@ -26,8 +26,8 @@ _UNITS = {
     27: ("AL", "Alagoas", 102), 28: ("SE", "Sergipe", 75), 29: ("BA", "Bahia", 417),
     31: ("MG", "Minas Gerais", 853), 32: ("ES", "Espírito Santo", 78), 33: ("RJ", "Rio de Janeiro", 92),
     35: ("SP", "São Paulo", 645), 41: ("PR", "Paraná", 399), 42: ("SC", "Santa Catarina", 295),
-    43: ("RS", "Rio Grande do Sul", 497), 50: ("MS", "Mato Grosso do Sul", 79), 51: ("MT", "Mato Grosso", 142),
-    52: ("GO", "Goiás", 246), 53: ("DF", "Distrito Federal", 1),
+    43: ("RS", "Rio Grande do Sul", 497), 50: ("MS", "Mato Grosso do Sul", 79),
+    51: ("MT", "Mato Grosso", 142), 52: ("GO", "Goiás", 246), 53: ("DF", "Distrito Federal", 1),
 }  # fmt: skip
 STATES_OF_BRAZIL = {
     uf: (short, name, uf // 10, *_REGIONS[uf // 10]) for uf, (short, name, _) in _UNITS.items()

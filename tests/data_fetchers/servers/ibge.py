@@ -7,9 +7,10 @@ Settings: limit (values per request, 50000), years ([2005, ..., 2020]), modified
 the newest municipality, true), newest (whether PAM lists it, true), hide (codes without a centroid, []),
 no_polygon (codes without a polygon, []), unlisted (codes that Localidades lacks, []), absent (codes that PAM
 lacks, []), withheld (codes that PAM lists but leaves out of its values, []), whole (whether the country has
-5,571 municipalities in 27 states, the newest with centroid and polygon, of which PAM lists 5,563; false), months ([200609, ..., 202610]: of LSPA), month_modified ({"201401": "10/02/2014"} over
-"01/01/2024"), estimate_factors ({"201401": 1.1}: factor on that month's production), labels (names of LSPA's
-categories by code), refuse_values (whether ``/values`` answers 403, false).
+5,571 municipalities in 27 states, the newest with centroid and polygon, of which PAM lists 5,563; false),
+months ([200609, ..., 202610]: of LSPA), month_modified ({"201401": "10/02/2014"} over "01/01/2024"),
+estimate_factors ({"201401": 1.1}: factor on that month's production), labels (names of LSPA's categories by
+code), refuse_values (whether ``/values`` answers 403, false).
 Faults of its own: changed_column, short, wrong_year, label, null (the last V is null).
 """
 
