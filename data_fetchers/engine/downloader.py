@@ -23,7 +23,7 @@ from data_fetchers.engine.source import (
     Source,
     fetch_request,
 )
-from yieldcast.data.files import disk_error, exclusive_lock, make_folder
+from yieldcast.data.files import disk_error, exclusive_lock, make_folder, no_links
 from yieldcast.errors import CredentialsError, YieldcastError
 
 _TICK_s = 0.5
@@ -252,7 +252,7 @@ class _Loop:
         """Append one line per outcome to the manifest; `postponed`: the first one is sent again."""
         path = self.folder / "manifest.jsonl"
         try:
-            with open(path, "a", encoding="utf-8") as file:
+            with open(path, "a", encoding="utf-8", opener=no_links) as file:
                 lines = [_line(one, postponed and one is outcomes[0]) for one in outcomes]
                 file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         except OSError as error:
