@@ -12,6 +12,14 @@ const TEXTS = {
     "Dados sintéticos. Todos os números abaixo são inventados para mostrar ou testar o relatório: nenhuma safra real é prevista.",
   ],
   language: ["Language", "Idioma"],
+  dark: ["Dark", "Escuro"],
+  syntheticShort: ["synthetic data", "dados sintéticos"],
+  saveMap: ["Map (PNG)", "Mapa (PNG)"],
+  saveTable: ["Table (CSV)", "Tabela (CSV)"],
+  linkHere: ["Link to this municipality", "Link para este município"],
+  code: ["Code", "Código"],
+  windowStart: ["Window: first day", "Janela: primeiro dia"],
+  windowEnd: ["Window: last day", "Janela: último dia"],
   sections: ["Sections", "Seções"],
   toMap: ["Map", "Mapa"],
   toParts: ["Parts", "Componentes"],
@@ -108,6 +116,19 @@ const TEXTS = {
   ],
   close: ["Close", "Fechar"],
   showOnMap: ["Show on the map", "Mostrar no mapa"],
+  // past and bulletins
+  pastTitle: ["Public yields and forecast", "Rendimentos publicados e previsão"],
+  pastLabel: [
+    "{name}: public yields {first} to {last}; forecast for {year}: median {median}, 90 % interval {range}",
+    "{name}: rendimentos publicados de {first} a {last}; previsão para {year}: mediana {median}, intervalo de 90 % {range}",
+  ],
+  bulletinsTitle: ["Bulletins of this harvest", "Boletins desta colheita"],
+  bulletinsLabel: [
+    "{name}: median and 90 % interval of {n} bulletins; the table below has the numbers",
+    "{name}: mediana e intervalo de 90 % de {n} boletins; a tabela abaixo tem os números",
+  ],
+  colDate: ["Date", "Data"],
+  colMoved: ["What moved", "O que mudou"],
   // parts
   partsTitle: ["What the median is made of", "De que é feita a mediana"],
   partsNote: [

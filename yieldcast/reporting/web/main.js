@@ -4,8 +4,9 @@ const map = SHAPES.length ? new MunicipalMap() : null;
 const panel = el("aside", { id: "panel" });
 const legendNode = el("div", { class: "legend" });
 
-function choose(found, { zoom = false, focus = false } = {}) {
+function choose(found, { zoom = false, focus = false, fromAddress = false } = {}) {
   state.chosen = found;
+  if (!fromAddress) showInAddress(found);
   if (map) map.choose(found?.code, zoom);
   const onMap = found && map?.byCode.has(found.code);
   const show = () => {
@@ -68,6 +69,7 @@ function mapSection() {
       { class: "map-tools" },
       el("div", { class: "layer" }, el("label", { for: "layer" }, t("layer")), select),
       searchBox((found) => choose(found, { zoom: true, focus: true })),
+      legendNode,
     ),
     el(
       "div",
@@ -76,8 +78,14 @@ function mapSection() {
         "div",
         {},
         map.node,
-        legendNode,
-        el("p", { class: "quiet hint" }, t("mapHint")),
+        el(
+          "div",
+          { class: "under-map" },
+          el("p", { class: "quiet hint" }, t("mapHint")),
+          downloadButton(t("saveMap"), () =>
+            mapPicture().toBlob((blob) => save(fileName(`map-${state.layer}`, "png"), blob)),
+          ),
+        ),
         undrawn.length
           ? el("p", { class: "note" }, t("undrawn", { n: number(undrawn.length), names: undrawnNames(undrawn) }))
           : "",
@@ -127,7 +135,7 @@ function render() {
       ),
       el("footer", { class: "wide quiet" }, `${ABOUT.made_with} · ${ABOUT.licence} · ${t("offline")}`),
     );
-  choose(state.chosen);
+  choose(state.chosen, { fromAddress: true });
 }
 
 function setLanguage(name) {
@@ -137,11 +145,17 @@ function setLanguage(name) {
 }
 
 lang = DATA.lang;
+startTheme();
 render();
 if (map) {
   listen(map, (shape, focus) => choose(shape, { focus }));
   map.fit();
 }
+if (placeInAddress()) {
+  followAddress();
+  document.getElementById("map").scrollIntoView();
+}
+window.addEventListener("popstate", followAddress);
 const probe = el("canvas", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
 // For tests and debugging, see README.md.
 window.yieldcastReport = {
@@ -156,7 +170,9 @@ window.yieldcastReport = {
     return map ? map.view.scale / map.view.whole : 1;
   },
   palettes: Object.fromEntries(layerNames().map((name) => [name, map ? classes(name).colours : []])),
-  noForecast: NO_FORECAST,
+  get noForecast() {
+    return mapInks().none;
+  },
   at(code) {
     const frame = map.base.getBoundingClientRect(),
       [x, y] = map.view.toPixel(...innerPoint(map.byCode.get(code)));
@@ -169,7 +185,7 @@ window.yieldcastReport = {
   },
   classColour(code) {
     const kind = map.classes.kinds[SHAPES.findIndex((shape) => shape.code === code)];
-    return channels(kind < 0 ? NO_FORECAST : map.classes.colours[kind]);
+    return channels(kind < 0 ? mapInks().none : map.classes.colours[kind]);
   },
   readyMs: performance.now(),
 };

@@ -36,6 +36,8 @@ function fillPanel(panel, chosen, actions) {
       el("h4", {}, aggregateName(COUNTRY)),
       fan(COUNTRY, aggregateName(COUNTRY)),
       baselineList(COUNTRY),
+      ...pastChart(COUNTRY, aggregateName(COUNTRY)),
+      ...bulletinsOfPanel(COUNTRY, aggregateName(COUNTRY)),
       ...partsOfPanel(COUNTRY, aggregateName(COUNTRY)),
     );
     return;
@@ -44,11 +46,12 @@ function fillPanel(panel, chosen, actions) {
   const buttons = el(
     "p",
     { class: "buttons" },
+    el("a", { class: "button", href: addressOf(chosen.code) }, t("linkHere")),
     actions.show ? el("button", { type: "button", onclick: actions.show }, t("showOnMap")) : "",
     el("button", { type: "button", onclick: actions.close }, t("close")),
   );
   const head = [el("h3", { id: "chosen", tabindex: "-1" }, chosen.name), el("p", { class: "quiet" }, placeOf(chosen))];
-  panel.replaceChildren(...head, ...(place ? numbersOf(place) : [el("p", {}, t("noForecastLong"))]), buttons);
+  panel.replaceChildren(...head, buttons, ...(place ? numbersOf(place) : [el("p", {}, t("noForecastLong"))]));
 }
 
 const placeOf = ({ state, place, code }) =>
@@ -77,6 +80,8 @@ function numbersOf(place) {
     el("p", { class: "big" }, kgHa(place.q3), el("span", { class: "quiet" }, ` ${t("median").toLowerCase()}`)),
     fan(place, place.name),
     baselineList(place),
+    ...pastChart(place, place.name),
+    ...bulletinsOfPanel(place, place.name),
     ...partsOfPanel(place, place.name),
     place.own ? "" : el("p", { class: "note" }, t("notOwn")),
     el(
