@@ -21,6 +21,7 @@ from yieldcast.cli.arguments import (
     RunArgument,
     StoreOption,
     check_json_folder,
+    crop_key,
     parse_date,
     parse_years,
 )
@@ -103,7 +104,8 @@ def calendar(
     """
     import calendars
 
-    table, crop = calendars.read(file) if file else calendars.brazil(), crop.lower()
+    table = calendars.read(file) if file else calendars.brazil()
+    crop = crop_key(crop, table.crops)
     if months is not None:
         table = table.with_months({crop: months})
     row = table.row(crop, state)
@@ -246,8 +248,8 @@ def train(
     if no_noise:
         network = settings.network.model_copy(update={"noise": 0.0})
         settings = settings.model_copy(update={"network": network})
-    crop, years = crop.lower(), parse_years(train_years, "--train-years")
-    opened, screen = Store.open(store), console()
+    years, opened, screen = parse_years(train_years, "--train-years"), Store.open(store), console()
+    crop = crop_key(crop, opened.yields["crop"].values.tolist())
     load_tensorflow()
     with training_progress(settings.training.max_epochs, screen) as progress:
         run = train_run(

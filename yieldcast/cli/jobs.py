@@ -22,6 +22,7 @@ from yieldcast.cli.arguments import (
     MethodOption,
     SkillOption,
     StoreOption,
+    crop_key,
     parse_date,
 )
 from yieldcast.cli.terminal import console, exit_during_fetch, load_tensorflow, sigterm_as_ctrl_c
@@ -116,8 +117,8 @@ def preseason(
     from yieldcast.operations.job import Job, optional_tables, read_skill
     from yieldcast.operations.run_selection import season_ahead, trained_run
 
-    folder, crop, date = _bulletins_folder(bulletins, issues), crop.lower(), _date(as_of)
-    settings, opened = read_settings(config, "forecast"), Store.open(store)
+    folder, date, opened = _bulletins_folder(bulletins, issues), _date(as_of), Store.open(store)
+    settings, crop = read_settings(config, "forecast"), crop_key(crop, opened.yields["crop"].values.tolist())
     calendar, publication = calendar_for(settings.data, opened.static), settings.data.publication()
     text = config.read_text(encoding="utf-8") if config else ""
     screen = console(stderr=True)
@@ -170,8 +171,8 @@ def inseason(
     from yieldcast.operations.job import Job, optional_tables, read_skill
     from yieldcast.operations.run_selection import season_under_way, suitable_run
 
-    folder, crop, date = _bulletins_folder(bulletins, issues), crop.lower(), _date(as_of)
-    opened = Store.open(store)
+    folder, date, opened = _bulletins_folder(bulletins, issues), _date(as_of), Store.open(store)
+    crop = crop_key(crop, opened.yields["crop"].values.tolist())
     run = suitable_run(runs, opened, crop, date, seeds, harvest_year)
     publication = run.settings.data.publication()
     if harvest_year is None:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from calendars import names
 from yieldcast.errors import ConfigError
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES
 from yieldcast.reporting.column_labels import COLUMNS, PART_LABELS
@@ -14,24 +15,6 @@ from yieldcast.reporting.column_labels import COLUMNS, PART_LABELS
 Lang = Literal["en", "pt"]
 LANGUAGES: tuple[Lang, ...] = ("en", "pt")
 _Pair = tuple[str, str]
-# The crops that can be fetched, in Portuguese as PAM names them, without additions such as "(em grão)"
-_CROPS: Mapping[str, _Pair] = {
-    "soybean": ("soybean", "soja"),
-    "corn": ("corn", "milho"),
-    "corn_first": ("corn, first crop", "milho 1ª safra"),
-    "corn_second": ("corn, second crop", "milho 2ª safra"),
-    "rice": ("rice", "arroz"),
-    "cotton": ("cotton", "algodão"),
-    "sugarcane": ("sugarcane", "cana-de-açúcar"),
-    "wheat": ("wheat", "trigo"),
-    "beans": ("beans", "feijão"),
-    "cassava": ("cassava", "mandioca"),
-    "sorghum": ("sorghum", "sorgo"),
-    "sunflower": ("sunflower", "girassol"),
-    "tomato": ("tomato", "tomate"),
-    "coffee": ("coffee", "café"),
-    "orange": ("orange", "laranja"),
-}
 _SCENARIOS: Mapping[str, _Pair] = {
     "climatology": ("weather of every past year", "clima de todos os anos passados"),
     "analogue": ("weather of the most similar past years", "clima dos anos passados mais parecidos"),
@@ -98,7 +81,8 @@ def text(key: str, lang: str) -> str:
 
 def crop(name: str, lang: str) -> str:
     """Name of a crop; an unknown crop is returned unchanged."""
-    return _CROPS.get(name, (name, name))[_side(lang)]
+    side, known = _side(lang), names.crops().get(name)
+    return (known.english, known.portuguese)[side] if known else name
 
 
 def scenario(name: str, lang: str) -> str:
