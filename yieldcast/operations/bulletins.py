@@ -31,7 +31,9 @@ from yieldcast.data.files import (
     write_folder_atomically,
 )
 from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.evaluation.run_skill import hindcast_skill
 from yieldcast.forecasting import table
+from yieldcast.forecasting.forecast import ForecastPlan
 from yieldcast.forecasting.public_past import PublicYields
 
 FORMAT = 1
@@ -188,7 +190,7 @@ def write_bulletin(
     mesh: Path | None = None,
     lang: str = "en",
     skill: Sequence[Mapping[str, Any]] = (),
-    past: PublicYields | None = None,
+    plan: ForecastPlan | None = None,
     notes: Sequence[str] = (),
     notice: Notice = _ignore,
 ) -> Bulletin:
@@ -202,7 +204,8 @@ def write_bulletin(
         mesh: boundaries of the municipalities (GeoJSON), for maps.
         lang: language of the tables and the report, en or pt.
         skill: rows of ``yieldcast backtest --json``, shown in the report.
-        past: public yields, shown in the report.
+        plan: that made the forecast: the report then shows the public yields and, without `skill`, the skill
+            of the run's own hindcasts.
         notes: remarks kept in the manifest, e.g. that a fetch was incomplete.
         notice: called with a message for each damaged bulletin and each format that was left out.
 
@@ -238,7 +241,9 @@ def write_bulletin(
 
         def fill(place: Path) -> None:
             earlier = _earlier_forecasts(root, previous)
-            _write_files(place, forecast, earlier, mesh, lang, skill, past, notice)
+            past = plan.public_yields if plan else None
+            rows = skill or (hindcast_skill(plan) if plan else ())
+            _write_files(place, forecast, earlier, mesh, lang, rows, past, notice)
             files = {
                 str(p.relative_to(place)): file_facts(p) for p in sorted(place.rglob("*")) if p.is_file()
             }

@@ -33,9 +33,9 @@ from yieldcast.reporting.html_past import bulletin_columns, past_columns
 _LOCALES = {"en": "en", "pt": "pt-BR"}
 # Joined to one script in this order: each file uses names that earlier files define.
 SCRIPTS = (
-    "i18n.js", "format.js", "data.js", "theme.js", "colours.js", "view.js", "map.js", "gestures.js", "search.js",
-    "address.js", "charts.js", "downloads.js", "past.js", "parts.js", "panel.js", "table.js", "tables.js", "skill.js",
-    "sections.js", "main.js",
+    "i18n.js", "format.js", "data.js", "theme.js", "colours.js", "view.js", "map.js", "gestures.js",
+    "search.js", "address.js", "charts.js", "downloads.js", "past.js", "parts.js", "panel.js", "table.js",
+    "tables.js", "skill.js", "sections.js", "main.js",
 )  # fmt: skip
 _PLACE_COLUMNS = (  # variable of the forecast, name in the page's data, digits after the decimal point
     ("yield_mean_kg_ha", "mean", 0), ("observed_share", "share", 3), ("probability_low", "low", 3),

@@ -95,7 +95,7 @@ def varints(numbers: NDArray[np.int64]) -> bytes:
     sizes = 1 + (numbers[:, None] >= 1 << np.arange(7, 42, 7)).sum(axis=1)
     starts = np.cumsum(sizes) - sizes
     stream = np.zeros(int(sizes.sum()), dtype=np.uint8)
-    for k in range(int(sizes.max())):
+    for k in range(int(sizes.max(initial=0))):
         has = sizes > k
         more = np.where(sizes[has] > k + 1, 0x80, 0)
         stream[starts[has] + k] = ((numbers[has] >> (7 * k)) & 0x7F) | more

@@ -121,7 +121,7 @@ def _change(before: xr.Dataset, now: xr.Dataset, forecast: xr.Dataset, aggregate
 
 def _packed(values: NDArray[np.float64]) -> str:
     numbers = np.where(np.isnan(values), -1.0, np.round(values)).astype(np.int64).ravel() + 1
-    return base64_text(varints(numbers)) if numbers.size else ""
+    return base64_text(varints(numbers))
 
 
 def _plain(values: NDArray[np.float64]) -> list[int | None]:
