@@ -16,7 +16,6 @@ from yieldcast.forecasting.forecast import ForecastPlan
 from yieldcast.forecasting.season_hindcasts import SeasonHindcast
 from yieldcast.publication import same_day
 
-PROTOCOL = "hindcasts"  # in the rows, beside the protocols of a backtest
 _BASELINES = ("last_public", "mean_5y_public", "trend_10y_public")
 
 
@@ -60,4 +59,4 @@ def _season(plan: ForecastPlan, one: SeasonHindcast) -> list[dict[str, Any]]:
         spread = skill.climatology(window, state[kept])
         middle = np.asarray(spread.mean(axis=1))
         scores.append(skill.skill(about, skill.CLIMATOLOGY, middle, target, spread))
-    return [{**asdict(one), "protocol": PROTOCOL} for one in scores]
+    return [{**asdict(one), "protocol": skill.HINDCASTS} for one in scores]

@@ -26,7 +26,7 @@ function csv(head, lines) {
   const text = [head, ...lines].map((line) => line.map(cell).join(comma ? ";" : ",")).join("\r\n");
   return new Blob([comma ? "\ufeff" : "", text, "\r\n"], { type: "text/csv;charset=utf-8" });
 }
-const decimalMark = () => new Intl.NumberFormat(LOCALES[lang]).formatToParts(1.5).find((p) => p.type === "decimal").value;
+const decimalMark = () => new Intl.NumberFormat(language.locale).formatToParts(1.5).find((p) => p.type === "decimal").value;
 
 // Styles that a chart has from the page and needs without it.
 const CHART_STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "font-size", "font-family", "text-anchor"];
@@ -69,7 +69,7 @@ function mapPicture() {
   context.fillRect(0, 0, picture.width, picture.height);
   context.fillStyle = style.color;
   context.textBaseline = "top";
-  write(document.title + (isSynthetic() ? ` (${t("syntheticShort")})` : ""), margin, margin, "700 $px");
+  write(document.title + (isSynthetic() ? ` (${t("synthetic data")})` : ""), margin, margin, "700 $px");
   write(`${layerLabel(layer)} (${layer.unit})`, margin, margin + line, "400 $px");
   const step = Math.min((picture.width - 2 * margin) / (colours.length + 3), 70 * density),
     top = margin + 2.2 * line;
@@ -80,7 +80,7 @@ function mapPicture() {
   context.fillStyle = mapInks().none;
   context.fillRect(margin + (colours.length + 0.4) * step, top, step * 0.5, line * 0.7);
   context.fillStyle = style.color;
-  write(t("noForecast"), margin + (colours.length + 1) * step, top, "400 $px");
+  write(t("no forecast"), margin + (colours.length + 1) * step, top, "400 $px");
   context.textAlign = "center";
   breaks.forEach((limit, k) => write(layer.tick(limit), margin + (k + 1) * step, top + 0.8 * line, "400 $px"));
   context.textAlign = "start";

@@ -72,7 +72,8 @@ function pastChart(row, name) {
   const first = past[0].year,
     final = ABOUT.harvest_year;
   const x = (year) => FRAME.left + 8 + ((year - first) / (final - first || 1)) * (FRAME.width - FRAME.left - FRAME.right - 20);
-  const label = t("pastLabel", {
+  const label = t("{name}: public yields {first} to {last}; forecast for {year}: median {median}, {interval} {range}", {
+    interval: intervalName(0.9),
     name,
     first,
     last: past.at(-1).year,
@@ -102,7 +103,7 @@ function pastChart(row, name) {
         .map((year) => axisText(x(year), String(year))),
     ];
   });
-  return [el("h4", {}, t("pastTitle")), ...savable(chart, `${name}-yields`)];
+  return [el("h4", {}, t("Public yields and forecast")), ...savable(chart, `${name}-yields`)];
 }
 
 // Median and 90 % interval of each bulletin by its date.
@@ -111,7 +112,11 @@ function bulletinChart(all, name) {
     start = days[0],
     length = days.at(-1) - start || 1;
   const x = (k) => FRAME.left + 10 + ((days[k] - start) / length) * (FRAME.width - FRAME.left - FRAME.right - 24);
-  const label = t("bulletinsLabel", { name, n: number(all.length) });
+  const label = t("{name}: median and {interval} of {n} bulletins; the table below has the numbers", {
+    name,
+    interval: intervalName(0.9),
+    n: number(all.length),
+  });
   return frame(all.flatMap((one) => [one.low, one.high]), label, (y) => {
     const edge = (key) => all.map((one, k) => `${x(k)},${y(one[key])}`);
     return [
@@ -145,14 +150,14 @@ function bulletinsOfPanel(row, name) {
       el("td", {}, signed(one.change)),
       BULLETINS.parts.length ? el("td", { class: "text" }, moved(one)) : "",
     );
-  const head = [t("colDate"), t("colMedian"), t("colChange"), ...(BULLETINS.parts.length ? [t("colMoved")] : [])];
+  const head = [t("Date"), t("Median"), t("Change"), ...(BULLETINS.parts.length ? [t("What moved")] : [])];
   return [
-    el("h4", {}, t("bulletinsTitle")),
+    el("h4", {}, t("Bulletins of this harvest")),
     ...savable(bulletinChart(all, name), `${name}-bulletins`),
     el(
       "table",
       { class: "bulletins" },
-      el("caption", { class: "unseen" }, t("bulletinsTitle")),
+      el("caption", { class: "unseen" }, t("Bulletins of this harvest")),
       el("thead", {}, el("tr", {}, head.map((text, k) => el("th", { scope: "col", class: k === 3 ? "text" : "" }, text)))),
       el("tbody", {}, all.toReversed().map(line)),
     ),

@@ -48,7 +48,7 @@ function themeSwitch() {
         storeTheme(theme === systemTheme() ? null : theme);
       },
     },
-    t("dark"),
+    t("Dark"),
   );
 }
 
