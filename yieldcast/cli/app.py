@@ -25,7 +25,16 @@ from yieldcast.cli.arguments import (
     parse_date,
     parse_years,
 )
-from yieldcast.cli.terminal import DEBUG, INTERRUPTED, console, fail, load_tensorflow, short_errors
+from yieldcast.cli.terminal import (
+    DEBUG,
+    INTERRUPTED,
+    console,
+    fail,
+    lenient_streams,
+    load_tensorflow,
+    short_errors,
+    signals_as_ctrl_c,
+)
 from yieldcast.errors import ConfigError
 
 app = typer.Typer(
@@ -314,11 +323,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: what follows ``yieldcast`` on the command line; None takes it from `sys.argv`.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    lenient_streams()
     try:
-        with short_errors():
+        with signals_as_ctrl_c(), short_errors():
             app([argument for argument in given if argument != DEBUG], prog_name="yieldcast")
     except SystemExit as ended:
         if ended.code != INTERRUPTED:
+            sys.stdout.flush()
             raise
         fail("stopped", "What was done is kept; the same command goes on from there.", INTERRUPTED)
     except Exception as error:

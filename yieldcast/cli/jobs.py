@@ -25,7 +25,7 @@ from yieldcast.cli.arguments import (
     crop_key,
     parse_date,
 )
-from yieldcast.cli.terminal import console, exit_during_fetch, load_tensorflow, sigterm_as_ctrl_c
+from yieldcast.cli.terminal import console, exit_during_fetch, load_tensorflow
 from yieldcast.errors import ConfigError, YieldcastError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ EXIT_CODES = (
     "Exit codes: 0 a bulletin was written or there is nothing new, 1 unexpected error, 2 settings, "
     "3 missing data, no disk space or another copy of the job is running, 4 a service did not deliver and "
     "no bulletin was written, 5 malformed contents or data from after the date, 6 no usable run, "
-    "130 stopped by Ctrl-C or SIGTERM."
+    "130 stopped by Ctrl-C, SIGTERM or SIGHUP."
 )
 _FIRST = {"en": "This is the first bulletin of the season.", "pt": "Este é o primeiro boletim da safra."}
 
@@ -74,9 +74,8 @@ StrictOption = Annotated[
 
 
 @jobs.callback()
-def handle_signals(context: typer.Context) -> None:
+def root() -> None:
     """Forecasts on a schedule: fetch what is missing and write a bulletin when there is something new."""
-    context.with_resource(sigterm_as_ctrl_c())
 
 
 @jobs.command(epilog=EXIT_CODES)

@@ -91,8 +91,8 @@ def text(key: str, lang: str) -> str:
 
 def crop(name: str, lang: str) -> str:
     """Name of a crop; an unknown crop is returned unchanged."""
-    known = names.crops().get(name)
-    return (known.english, known.portuguese)[side_of(lang)] if known else name
+    side, known = side_of(lang), names.crops().get(name)
+    return (known.english, known.portuguese)[side] if known else name
 
 
 def scenario(name: str, lang: str) -> str:
