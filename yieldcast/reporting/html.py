@@ -80,7 +80,7 @@ def write(
         earlier: earlier forecasts of the same crop and harvest year, earliest first; changes are those since
             the last one.
         past: public yields, see `forecasting.public_past`; None leaves them out.
-        skill: rows of ``yieldcast backtest --json`` or of `evaluation.run_skill`; none leaves out the section.
+        skill: rows of ``yieldcast backtest --json`` or of `evaluation.run_skill`; may be empty.
         lang: language in which the page opens; the page holds every language that there is.
 
     Returns:
