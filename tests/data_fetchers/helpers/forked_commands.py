@@ -18,12 +18,15 @@ from typing import Any
 
 
 class Commands:
-    """Runs commands of yieldcast at the time in TEST_NOW, with short pauses between polls of the CDS."""
+    """Runs commands of yieldcast at the time of the test, with short pauses between polls of the CDS."""
 
     def __enter__(self) -> Commands:
+        from yieldcast import clock
+
         self.process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "TEST_NOW": clock.now().isoformat()},
+        )  # fmt: skip
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -78,8 +81,8 @@ def _command(arguments: list[str]) -> None:
 if __name__ == "__main__":
     import yieldcast.cli.app  # noqa: F401
     from data_fetchers.cds.client import Cds
-    from data_fetchers.engine import clock
     from data_fetchers.fetching import fetch, plans  # noqa: F401
+    from yieldcast import clock
 
     now = datetime.fromisoformat(os.environ["TEST_NOW"])
     clock.now = lambda: now
