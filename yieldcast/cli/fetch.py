@@ -187,6 +187,10 @@ def doctor(
         bool,
         typer.Option("--accept-licences", help="Accept the missing data licences for your CDS account."),
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Send one small real request to each service and compare its answer."),
+    ] = False,
 ) -> None:
     """Check credentials, licences, services, disk, clock and versions, and show what to do.
 
@@ -194,27 +198,24 @@ def doctor(
 
         yieldcast doctor --store STORE
     """
-    from rich.table import Table
-    from rich.text import Text
-
     from data_fetchers.cds.client import Cds
     from data_fetchers.fetching import doctor as examination
+    from data_fetchers.fetching.live import confirm_all
+    from yieldcast.cli.views.fetch import show_findings, show_live
 
     screen = console()
     if accept_licences:
         for title in examination.accept_licences(Cds()):
             screen.print(f"accepted: {title}")
-    colours = {"ok": "green", "warning": "yellow", "failed": "red"}
-    table = Table("what", "", "found", "to do")
-    with screen.status("checking"):
-        findings = list(examination.examine(store))
-    for finding in findings:
-        mark = Text(finding.state, style=colours[finding.state])
-        table.add_row(finding.what, mark, Text(finding.text), Text(finding.todo))
-    screen.print(table)
+    if live:
+        findings = show_live(confirm_all(), screen)
+    else:
+        with screen.status("checking"):
+            findings = list(examination.examine(store))
+        show_findings(findings, screen)
     failed = [finding.what for finding in findings if finding.state == "failed"]
     if failed:
-        raise FetchError(f"{len(failed)} checks failed: {', '.join(failed)}", "See what to do in the table.")
+        raise FetchError(f"{len(failed)} checks failed: {', '.join(failed)}", "See what to do above.")
 
 
 def _order(
