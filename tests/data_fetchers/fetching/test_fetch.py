@@ -21,7 +21,7 @@ from forked_commands import Commands
 
 from data_fetchers.engine.source import Retry
 from data_fetchers.fetching.fetch import fetch
-from data_fetchers.fetching.order import FetchOrder
+from data_fetchers.fetching.order import ALL_TABLES, FetchOrder
 from data_fetchers.ibge import lspa, sidra
 from data_fetchers.nasa_power import source as nasa_power
 from yieldcast.cli.app import main
@@ -33,6 +33,7 @@ from yieldcast.variables import SOIL
 
 KEY = "secret-token-123"
 YEARS = "2013:2014"
+NOT_IN_PAM = (1100205, 1400050, 1600030, 2206720, 2605459)  # the first of 8, see servers/ibge.py
 COARSE = ("--soil-resolution", "5km")
 TODAY = dt.date(2018, 1, 20)
 START = np.datetime64("2018-01")
@@ -451,7 +452,7 @@ def test_imported_soil_stays_and_places_without_it_get_theirs(services, tmp_path
     opened = Store.open(tmp_path)
     whole = opened.static
     some = whole["municipality"].values[:3]
-    part = whole[["clay_pct", "ph_h2o"]].sel(soil_layer=["0cm", "30cm"]) * 0 + 7
+    part = xr.full_like(whole[["clay_pct", "ph_h2o"]].sel(soil_layer=["0cm", "30cm"]), 7)
     static = whole.drop_vars([*(name for name in SOIL if name in whole), "soil_layer"]).assign(
         part.where(~whole["municipality"].isin(some))
     )
@@ -652,6 +653,34 @@ def test_ctrl_c_stops_at_once_although_a_service_hangs_and_the_next_run_goes_on(
     assert "the same command goes on from there" in output
     services["conab"].faults()
     _fetch(store, "surveys")
+
+
+@pytest.mark.slow
+def test_every_table_of_a_country_of_5571_municipalities_of_which_pam_lists_5563(services, tmp_path):
+    """Two months of one year, all from one state's surroundings, soil of 5 km."""
+    today = dt.date(2020, 3, 10)
+    services["ibge"].set(whole=True)
+    order = FetchOrder(
+        ALL_TABLES, years=(2020,), crops=("soybean",), daily=True, starts=(np.datetime64("2020-01"),),
+        soil="2.0", soil_resolution="5km",
+    )  # fmt: skip
+    try:
+        report = fetch(order, tmp_path, today=today)
+    finally:
+        services["ibge"].set(whole=False)
+    assert (report.unwritten, report.errors, report.missing) == ([], [], [])
+    opened = Store.open(tmp_path)
+    assert opened.static.sizes["municipality"] == 5571
+    for table in TABLES:
+        assert table in opened
+    for table in ("weather", "yields", "seasonal"):
+        assert getattr(opened, table).sizes["municipality"] == 5571
+    assert int(opened.yields["production_t"].notnull().sum()) > 5000
+    assert int(opened.static["clay_pct"].notnull().any("soil_layer").sum()) == 5571
+    assert int(opened.weather["tmax_degC"].notnull().all("time").sum()) == 5571
+    assert (opened.daily["municipality_unit"].values >= 0).all()
+    missing = opened.sources["yields"]["places_not_listed"]
+    assert missing == {"count": 8, "first": [f"{code} Lugar {code}" for code in NOT_IN_PAM[:5]]}
 
 
 @pytest.mark.slow

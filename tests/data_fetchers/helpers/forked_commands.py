@@ -18,13 +18,21 @@ from typing import Any
 
 
 class Commands:
-    """Runs commands of yieldcast at the time of the test, with short pauses between polls of the CDS."""
+    """Runs commands of yieldcast at the time of the test, with short pauses between polls of the CDS.
+
+    Args:
+        interpreters: start a new interpreter for each command, because TensorFlow does not survive a fork.
+    """
+
+    def __init__(self, interpreters: bool = False) -> None:
+        self.interpreters = interpreters
 
     def __enter__(self) -> Commands:
         from yieldcast import clock
 
+        mode = ["--interpreters"] if self.interpreters else []
         self.process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, __file__, *mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "TEST_NOW": clock.now().isoformat()},
         )  # fmt: skip
         return self
@@ -47,8 +55,12 @@ class Commands:
         return int(self.process.stdout.readline())
 
 
-def _forked(arguments: list[str], seconds: float, sign: int) -> int:
+def _killed(arguments: list[str], seconds: float, sign: int) -> int:
     child = os.fork()
+    if child == 0 and "--interpreters" in sys.argv:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        os.execv(sys.executable, [sys.executable, "-m", "yieldcast", *arguments])
     if child == 0:
         _command(arguments)
     until = time.monotonic() + seconds
@@ -88,4 +100,4 @@ if __name__ == "__main__":
     clock.now = lambda: now
     Cds.__init__.__defaults__ = ("", 6 * 3600.0, 0.2, 0.02, 3 * 10**9)
     for line in sys.stdin:
-        print(_forked(*json.loads(line)), flush=True)
+        print(_killed(*json.loads(line)), flush=True)
