@@ -169,7 +169,8 @@ def _cost_of(what: str, dataset: str, inputs: dict[str, Any]) -> LiveRequest:
 def _monthly() -> dict[str, Any]:
     return {
         "product_type": ["monthly_averaged_reanalysis"], "variable": ["total_precipitation"],
-        "year": ["2020"], "month": ["01"], "time": ["00:00"], "area": [-12, -57, -13, -55], "data_format": "netcdf",
+        "year": ["2020"], "month": ["01"], "time": ["00:00"], "area": [-12, -57, -13, -55],
+        "data_format": "netcdf",
     }  # fmt: skip
 
 

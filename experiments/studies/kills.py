@@ -2,8 +2,8 @@
 
 Each command is killed again and again, at a moment drawn uniformly between its start and the time that it
 needs undisturbed, until it ends by itself. After every kill what is on disk must open. At the end tables,
-weights, netCDF and CSV files must equal those of an undisturbed command. The services are the local servers of
-the tests. Run it from a clone with the development tools, on a machine that is otherwise idle:
+weights, netCDF and CSV files must equal those of an undisturbed command. The services are the local servers
+of the tests. Run it from a clone with the development tools, on a machine that is otherwise idle:
 
     PYTHONPATH=. python experiments/studies/kills.py --out experiments/results
 """
