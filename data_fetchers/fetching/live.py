@@ -61,7 +61,7 @@ class LiveRequest(NamedTuple):
     @property
     def command(self) -> str:
         """The same request as a command line of curl."""
-        words = ["curl", "-sS", "-m", f"{_TIMEOUT_s[1]:.0f}"]
+        words = ["curl", "-gsS", "-m", f"{_TIMEOUT_s[1]:.0f}"]  # -g: brackets in an address are brackets
         if self.inputs is not None:
             words += ["-H", "Content-Type: application/json", "-d", json.dumps({"inputs": self.inputs})]
         if self.most_bytes:

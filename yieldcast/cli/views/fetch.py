@@ -141,8 +141,8 @@ def show_live(answers: Iterable[tuple[LiveRequest, Finding]], screen: Console) -
     findings = []
     for request, finding in answers:
         screen.print(Text(request.what, style="bold"))
-        screen.print(request.command, soft_wrap=True)  # one line, to be copied
-        screen.print(f"compare: {request.expected}")
+        screen.print(Text(request.command), soft_wrap=True)  # one line, to be copied
+        screen.print(Text(f"compare: {request.expected}"))
         said = "as expected" if finding.state == "ok" else finding.text
         screen.print(Text(f"{finding.state}: {said}", style=_COLOURS[finding.state]))
         screen.print()
@@ -157,4 +157,4 @@ def _show_hints(findings: Sequence[Finding], screen: Console) -> None:
         if finding.todo:
             hints.setdefault(finding.todo, []).append(finding.what)
     for hint, checks in hints.items():
-        screen.print(f"{', '.join(checks)}: {hint}")
+        screen.print(Text(f"{', '.join(checks)}: {hint}"))
