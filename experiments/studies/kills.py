@@ -75,7 +75,7 @@ def weights(folder: Path) -> State:
     run = Run.open(folder)
     return {
         f"seed {seed} {i}": hashlib.sha256(array.tobytes()).hexdigest()
-        for seed in run.seeds
+        for seed in run.seeds()
         for i, array in enumerate(run.load_member(seed).get_weights())
     }
 
