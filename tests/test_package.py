@@ -19,11 +19,17 @@ ROOT = Path(__file__).parents[1]
 OUTSIDE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"COLUMNS": "200"}
 
 
+def outside(command, check=True, **options):
+    """A finished command that finds nothing of the checkout."""
+    options = {"env": OUTSIDE, **options}
+    return subprocess.run(command, capture_output=True, text=True, check=check, **options)
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
+    outside(command)
     (path,) = folder.glob("yieldcast-*.whl")
     return path
 
@@ -33,18 +39,12 @@ def program(wheel, tmp_path_factory):
     """`yieldcast` of a fresh virtual environment that holds the wheel and what it requires, nothing else."""
     folder = tmp_path_factory.mktemp("environment")
     pip = [str(folder / "venv" / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True, capture_output=True)
+    outside([sys.executable, "-m", "venv", str(folder / "venv")])
     pinned = ["-c", str(ROOT / "requirements.lock")]
     probe = [*pip, "download", "--quiet", "--no-deps", "-d", str(folder), *pinned, "typer"]
-    if subprocess.run(probe, capture_output=True, check=False, env=OUTSIDE).returncode:
+    if outside(probe, check=False).returncode:
         pytest.skip("pip reaches no package index")
-    done = subprocess.run(
-        [*pip, "install", "--quiet", *pinned, str(wheel)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=OUTSIDE,
-    )
+    done = outside([*pip, "install", "--quiet", *pinned, str(wheel)], check=False)
     assert done.returncode == 0, done.stderr
     return folder / "venv" / "bin" / "yieldcast"
 
@@ -58,15 +58,11 @@ def extra(program, wheel, tmp_path_factory):
         pip = [str(program.with_name("python")), "-m", "pip", "--disable-pip-version-check", "install"]
         pinned = ["--quiet", "-c", str(ROOT / "requirements.lock")]
         report = [*pip, *pinned, "--dry-run", "--report", "-", f"{wheel}[{name}]"]
-        wanted = json.loads(
-            subprocess.run(report, capture_output=True, text=True, check=True, env=OUTSIDE).stdout
-        )
+        wanted = json.loads(outside(report).stdout)
         packages = [f"{p['metadata']['name']}=={p['metadata']['version']}" for p in wanted["install"]]
         others = [package for package in packages if not package.startswith("yieldcast==")]
         assert others, f"the wheel alone has the packages of {name}"
-        subprocess.run(
-            [*pip, *pinned, "--no-deps", "--target", str(folder), *others], check=True, env=OUTSIDE
-        )
+        outside([*pip, *pinned, "--no-deps", "--target", str(folder), *others])
         return folder
 
     return install
@@ -92,10 +88,8 @@ def country(program, tmp_path_factory):
 
 def started(program, folder, arguments, packages=""):
     """A finished command, run in a folder without the checkout; `packages` is one more folder of packages."""
-    return subprocess.run(
-        [str(program), *arguments.split()], cwd=folder, capture_output=True, text=True, timeout=300,
-        env={**OUTSIDE, "PYTHONPATH": str(packages)}, check=False,
-    )  # fmt: skip
+    environment = {**OUTSIDE, "PYTHONPATH": str(packages)}
+    return outside([str(program), *arguments.split()], check=False, cwd=folder, timeout=300, env=environment)
 
 
 def call(program, folder, arguments, packages=""):
@@ -130,9 +124,7 @@ def test_the_wheel_holds_the_three_packages_and_their_data(wheel):
 def test_the_installed_package_is_not_the_checkout(program, country):
     code = "import calendars, yieldcast; print(yieldcast.__file__, calendars.__file__, yieldcast.__version__)"
     python = program.with_name("python")
-    out = subprocess.run(
-        [python, "-c", code], cwd=country, check=True, capture_output=True, text=True, env=OUTSIDE
-    ).stdout
+    out = outside([python, "-c", code], cwd=country).stdout
     assert str(ROOT) not in out
     assert "site-packages" in out
 
@@ -204,19 +196,12 @@ for path in found:
     assert result.exit_code == 0 and "Usage" in result.output, path
 print(len(found))
 """
-    out = subprocess.run(
-        [program.with_name("python"), "-c", code],
-        cwd=country,
-        check=True,
-        capture_output=True,
-        text=True,
-        env=OUTSIDE,
-    )
+    out = outside([program.with_name("python"), "-c", code], cwd=country)
     assert int(out.stdout) >= 12
 
 
 def test_each_extra_alone_brings_what_its_message_says(program, country, extra):
-    """With `geo` there is a GeoPackage and no XLSX, with `report` the other way round; `scale` brings Dask."""
+    """With `geo` a GeoPackage and no XLSX, with `report` the other way round; `scale` brings Dask."""
     forecast = "forecast RUN --store STORE --harvest-year 2016 --as-of 2015-11-20 --out"
     for name, brings, lacks in (("geo", "forecast.gpkg", "report"), ("report", "forecast.xlsx", "geo")):
         out = call(program, country, f"{forecast} WITH-{name}", packages=extra(name))
