@@ -201,7 +201,7 @@ def test_missing_months_places_and_cells_are_counted(files: Files) -> None:
     assert tables.weather.tmin_degC.sel(municipality=100).isnull().all()
     assert tables.weather.tmin_degC[0, 3:5].isnull().all()
     assert ("weather", "months not in the file, set to missing, first 2016-04", 2) in report.warnings
-    assert ("weather", "places without weather", 1) in report.warnings
+    assert ("weather", "places without weather, first 100", 1) in report.warnings
     assert ("weather", "missing months of places in tmax_degC", 5) in report.warnings  # 2 x 2 and one cell
     assert ("weather", "columns not used: wind_m_s", 1) in report.read
 
@@ -330,7 +330,7 @@ def test_a_place_in_no_other_table_is_kept(files: Files) -> None:
     files.places.write_text(PLACES + "101,Far,-1,-60,AM,Norte,5\n")
     tables, report = files.read()
     assert tables.yields.municipality.values.tolist() == [9, 20, 100, 101]
-    assert ("weather", "places without weather", 1) in report.warnings
+    assert ("weather", "places without weather, first 101", 1) in report.warnings
     assert ("soil", "places without soil", 2) in report.warnings
 
 
