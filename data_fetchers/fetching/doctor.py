@@ -6,6 +6,7 @@ import email.utils
 import importlib.metadata
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,12 +16,13 @@ from data_fetchers import conab
 from data_fetchers.cds import account
 from data_fetchers.cds.client import Cds
 from data_fetchers.conab import Conab
-from data_fetchers.engine import clock, http
+from data_fetchers.engine import http
 from data_fetchers.era5.source import Era5
 from data_fetchers.ibge.source import SIDRA, Ibge
 from data_fetchers.nasa_power.source import NasaPower
 from data_fetchers.seas5 import source as seas5
 from data_fetchers.soilgrids.source import SoilGrids
+from yieldcast import clock
 from yieldcast.errors import YieldcastError
 
 State = Literal["ok", "warning", "failed"]
@@ -96,9 +98,8 @@ def _disk(store: Path) -> Finding:
     place = next(folder for folder in (store, *store.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free / 1e9
     try:
-        probe = place / ".yieldcast-doctor"
-        probe.write_bytes(b"")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=place):
+            pass
     except OSError as error:
         return Finding(
             "disk", "failed", f"{place}: {error.strerror}", "Choose a folder with write permission."

@@ -29,10 +29,10 @@ def part_columns(
         columns of places and of aggregates: for each part its whole kg/ha ``part_NAME``, adding up to the
         median, and, where both forecasts have parts, its change ``moved_NAME`` since the previous one (None
         where that lacks the place). Then the names of the parts of ``places`` and ``aggregates`` that are not
-        0 everywhere, of those that are (``zero``), and the words for all.
+        0 everywhere, of those that are (``zero``) of them.
     """
-    now = [_whole(forecast, aggregate) for aggregate in (False, True)]
-    before = [_whole(previous, aggregate) for aggregate in (False, True)] if previous is not None else []
+    now = [whole_parts(forecast, aggregate) for aggregate in (False, True)]
+    before = [whole_parts(previous, aggregate) for aggregate in (False, True)] if previous is not None else []
     found: list[Columns] = []
     for k, parts in enumerate(now):
         columns = _columns("part", parts)
@@ -48,8 +48,6 @@ def part_columns(
         "places": [name for name in names[0] if name in filled],
         "aggregates": [name for name in names[1] if name in filled],
         "zero": [name for name in names[0] if name not in filled],
-        "labels": {name: label.name for name, label in PART_LABELS.items()},
-        "meanings": {name: label.meaning for name, label in PART_LABELS.items()},
     }
     return places, {**aggregates, **_official(forecast)}, about
 
@@ -58,8 +56,8 @@ def _any(columns: Columns, name: str) -> bool:
     return any(any(columns.get(f"{kind}_{name}", ())) for kind in ("part", "moved"))
 
 
-def _whole(forecast: xr.Dataset, aggregate: bool) -> xr.DataArray:
-    """Parts in whole kg/ha."""
+def whole_parts(forecast: xr.Dataset, aggregate: bool) -> xr.DataArray:
+    """(part, row) parts of the municipalities or the aggregates in whole kg/ha."""
     parts = aggregate_parts(forecast) if aggregate else municipal_parts(forecast)
     median = forecast["aggregate_yield_kg_ha" if aggregate else "yield_kg_ha"].values[:, _P50]
     return parts_in_digits(parts, median, 0)

@@ -12,6 +12,7 @@ from factories import synthetic_forecast
 from yieldcast.data.synthetic import synthetic_mesh
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
 from yieldcast.reporting import html
+from yieldcast.reporting.html_language import page_languages
 
 WEB = Path(html.__file__).parent / "web"
 HOSTILE = [
@@ -118,21 +119,19 @@ def test_unknown_areas_give_plain_means(forecast):
 
 def test_changes_follow_the_municipality_not_its_row(forecast):
     previous = synthetic_forecast(as_of="2017-10-15", shift_kg_ha=-100.0).isel(municipality=slice(3, None))
-    before = html.contents(forecast, previous)["places"]["before"]
+    before = html.contents(forecast, [previous])["places"]["before"]
     assert before[:3] == [None] * 3
     assert before[3:] == np.rint(previous["yield_kg_ha"].values[:, 3]).astype(int).tolist()
 
 
 def test_the_previous_forecast_is_of_the_same_season(forecast, tmp_path):
     for other in (synthetic_forecast(harvest_year=2017), synthetic_forecast(crop="corn")):
-        with pytest.raises(
-            ConfigError, match="expected the previous forecast to be of soybean 2018, received"
-        ):
-            html.write(tmp_path / "r.html", forecast, None, previous=other)
+        with pytest.raises(ConfigError, match="expected an earlier forecast of soybean 2018, received"):
+            html.write(tmp_path / "r.html", forecast, None, earlier=[other])
 
 
 def test_another_language_is_refused(forecast, tmp_path):
-    with pytest.raises(ConfigError, match="en, pt, received 'es'"):
+    with pytest.raises(ConfigError, match="en, pt-BR, received 'es'"):
         html.write(tmp_path / "r.html", forecast, None, lang="es")
 
 
@@ -155,13 +154,14 @@ def test_an_earlier_report_stays_when_the_new_one_fails(forecast, tmp_path):
 def test_texts_of_the_data_cannot_leave_their_element(forecast, mesh, tmp_path):
     names = [*HOSTILE, *forecast["name"].values.tolist()[len(HOSTILE) :]]
     hostile = forecast.assign_coords(name=("municipality", names))
-    hostile.attrs |= {"title": HOSTILE[0], "attribution": HOSTILE[1]}
+    hostile.attrs |= {"crop": HOSTILE[0], "attribution": HOSTILE[1]}
     path = html.write(tmp_path / "r.html", hostile, mesh)
     assert embedded(path)["places"]["name"] == names
     assert embedded(path)["about"]["attribution"] == HOSTILE[1]
     assert [attrs.get("type") for attrs, _ in parts(path, "script")] == ["application/json", None]
     assert parts(path, "img") == []
-    assert [text for _, text in parts(path, "title")] == [HOSTILE[0]]
+    ((_, title),) = parts(path, "title")
+    assert HOSTILE[0].capitalize() in title
     raw = re.search(r'id="data">(.*?)</script>', path.read_text(encoding="utf-8"), re.DOTALL).group(1)
     assert not set(raw) & set("<>&\u2028\u2029")
 
@@ -185,7 +185,7 @@ def test_the_policy_names_the_script_and_the_style_and_nothing_else(forecast, tm
 def test_parts_of_places_and_aggregates_add_up_to_the_medians_shown(tmp_path):
     forecast = synthetic_forecast(parts=True)
     previous = synthetic_forecast(as_of="2017-10-15", shift_kg_ha=-50.0, parts=True)
-    data = embedded(html.write(tmp_path / "r.html", forecast, None, previous=previous))
+    data = embedded(html.write(tmp_path / "r.html", forecast, None, earlier=[previous]))
     about = data["parts"]
     assert about["zero"] == ["weather_to_come", "network"]
     assert about["places"] == ["level", "trend", "water_so_far", "official", "calibration"]
@@ -202,36 +202,27 @@ def test_parts_of_places_and_aggregates_add_up_to_the_medians_shown(tmp_path):
 def test_a_forecast_without_parts_has_none_and_no_change_of_them(forecast):
     later = synthetic_forecast(as_of="2017-12-15", parts=True)
     assert html.contents(forecast)["parts"]["places"] == []
-    changed = html.contents(later, forecast)
+    changed = html.contents(later, [forecast])
     assert changed["parts"]["places"][0] == "level"
     assert not any(name.startswith("moved") for name in changed["places"])
 
 
-def texts():
-    found = re.findall(
-        r'(\w+): \[\s*"((?:[^"\\]|\\.)*)",\s*"((?:[^"\\]|\\.)*)",?\s*\]', (WEB / "i18n.js").read_text()
-    )
-    return {key: (english, portuguese) for key, english, portuguese in found}
-
-
-def test_every_sentence_is_there_in_both_languages_with_the_same_fillings():
-    table = (WEB / "i18n.js").read_text().split("const TEXTS = {")[1].split("\n};")[0]
-    assert len(texts()) == len(re.findall(r"\w+: \[", table)) > 100
-    for key, pair in texts().items():
-        assert all(text.strip() for text in pair), key
-        english, portuguese = (sorted(re.findall(r"\{\w+\}", text)) for text in pair)
-        assert english == portuguese, key
-
-
-def test_every_sentence_is_used_and_every_one_used_is_there():
-    rest = "".join((WEB / name).read_text() for name in html.SCRIPTS if name != "i18n.js")
-    called = set(re.findall(r'\bt\("(\w+)"', rest))
-    assert called <= set(texts())
-    by_data = {
-        key for key in texts() if key.split("_")[0] in ("crop", "country", "model", "scenarios", "layerNote")
-    }
-    unused = [key for key in texts() if key not in by_data and f'"{key}"' not in rest]
-    assert unused == []
+def test_every_text_of_the_scripts_is_in_every_language():
+    """Babel's extractor overlooks a text inside the call of another; this finds those too."""
+    scripts = "".join((WEB / name).read_text(encoding="utf-8") for name in html.SCRIPTS)
+    string = r'"((?:[^"\\]|\\.)*)"'
+    called = [json.loads(f'"{text}"') for text in re.findall(rf"\bt\(\s*{string}", scripts)]
+    counted = [json.loads(f'"{text}"') for text in re.findall(rf"\btn\(\s*{string}", scripts)]
+    assert len(called) > 100
+    assert len(counted) > 3
+    for one in page_languages(synthetic_forecast().attrs, ["forecast"]):
+        if one["tag"] == "en":
+            assert one["messages"] is None
+        else:
+            assert set(one["messages"]) == {*called, *counted}
+            assert all(len(one["messages"][text]) == max(one["plurals"]) + 1 for text in counted)
+            assert (one["locale"], one["name"]) == ("pt-BR", "Português")
+            assert one["plurals"][:3] == [1, 0, 1]
 
 
 def test_every_script_belongs_to_the_page_and_none_ends_it():
@@ -252,13 +243,17 @@ def luminance(colour):
     return linear @ [0.2126, 0.7152, 0.0722]
 
 
-def test_text_stands_out_from_its_ground():
-    colours = dict(re.findall(r"--([\w-]+): (#\w{6})", (WEB / "report.css").read_text()))
-    pairs = [
-        (ink, ground)
-        for ink in ("ink", "quiet", "up", "down", "accent")
-        for ground in ("paper", "wash", "accent-soft")
-    ]
-    for ink, ground in [*pairs, ("paper", "accent"), ("accent-soft", "accent")]:
-        light, dark = sorted((luminance(colours[ink]), luminance(colours[ground])), reverse=True)
-        assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, ground)  # WCAG 2.2, 1.4.3, level AA
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(theme):
+    light, dark = (WEB / "report.css").read_text().split(':root[data-theme="dark"] {')
+    found = re.compile(r"--([\w-]+): (#\w{6});")
+    colours = dict(found.findall(light))
+    if theme == "dark":
+        own = dict(found.findall(dark.split("}")[0]))
+        assert own.keys() == colours.keys()  # no colour of the light page is left
+        colours |= own
+    inks, grounds = ("ink", "quiet", "up", "down", "accent"), ("paper", "wash", "accent-soft", "row")
+    pairs = [(ink, ground) for ink in inks for ground in grounds]
+    for ink, ground in [*pairs, ("on-solid", "solid"), ("on-solid-quiet", "solid"), ("ink", "note")]:
+        low, high = sorted((luminance(colours[ink]), luminance(colours[ground])))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, (ink, ground)  # WCAG 2.2, 1.4.3, level AA

@@ -1,5 +1,6 @@
 // A table that sorts by every column, filters by text and state, and shows a page at a time.
-// columns: [{key, label, value(row), cell(row), text}]; options: name, rows, pinned, search(row), states, pageSize.
+// columns: [{key, label, value(row), cell(row), text, fields}]; fields are its columns [{label, unit, value(row)}] in a CSV
+// file, by default the column itself. options: name, rows, pinned, search(row), states, pageSize.
 class DataTable {
   constructor(columns, options) {
     Object.assign(this, { columns, options, text: "", state: "", page: 0, pageSize: options.pageSize ?? Infinity });
@@ -7,10 +8,16 @@ class DataTable {
     this.body = el("tbody");
     this.status = el("p", { class: "quiet", "aria-live": "polite" });
     this.pager = el("div", { class: "pager" });
+    this.saver = downloadButton(t("Table (CSV)"), () => this.save());
     this.heads = new Map(columns.map((column) => [column.key, this.head(column)]));
     const scroll = el(
       "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": t("scrollTable", { name: options.name }) },
+      {
+        class: "scroll",
+        tabindex: "0",
+        role: "region",
+        "aria-label": t("{name}, a table that scrolls sideways", { name: options.name }),
+      },
       el(
         "table",
         { id: options.id },
@@ -19,7 +26,13 @@ class DataTable {
         this.body,
       ),
     );
-    this.node = el("div", { class: "table-block" }, this.controls(), scroll, this.pager);
+    this.node = el(
+      "div",
+      { class: "table-block" },
+      this.controls(),
+      scroll,
+      el("div", { class: "under-table" }, this.pager, this.saver),
+    );
     this.fill();
   }
 
@@ -45,20 +58,25 @@ class DataTable {
   controls() {
     const { id, states, search } = this.options;
     if (!search) return null;
-    const text = el("input", { id: `${id}-filter`, type: "search", placeholder: t("filterHint"), autocomplete: "off" });
+    const text = el("input", {
+      id: `${id}-filter`,
+      type: "search",
+      placeholder: t("name or abbreviation"),
+      autocomplete: "off",
+    });
     text.addEventListener("input", () => this.change({ text: text.value }));
-    const parts = [el("label", { for: `${id}-filter` }, t("filter")), text];
+    const parts = [el("label", { for: `${id}-filter` }, t("Filter")), text];
     if (states) {
       const choice = el(
         "select",
         { id: `${id}-state` },
-        el("option", { value: "" }, t("allStates")),
+        el("option", { value: "" }, t("all states")),
         states.map((state) =>
           el("option", { value: state }, STATE_NAMES[state] ? `${state} · ${STATE_NAMES[state]}` : state),
         ),
       );
       choice.addEventListener("change", () => this.change({ state: choice.value }));
-      parts.push(el("label", { for: `${id}-state` }, t("state")), choice);
+      parts.push(el("label", { for: `${id}-state` }, t("State")), choice);
     }
     return el("div", { class: "controls" }, parts, this.status);
   }
@@ -88,9 +106,17 @@ class DataTable {
       .map((row) => [column.value(row), row])
       .sort(([a], [b]) => {
         if (missing(a) || missing(b)) return missing(a) - missing(b); // missing values come last in both orders
-        return turn * (typeof a === "string" ? a.localeCompare(b, LOCALES[lang]) : a - b);
+        return turn * (typeof a === "string" ? a.localeCompare(b, language.locale) : a - b);
       })
       .map(([, row]) => row);
+  }
+
+  // The rows that are wanted now, on all pages, in their order.
+  save() {
+    const fields = this.columns.flatMap((one) => one.fields ?? (one.value ? [one] : []));
+    const head = fields.map(({ label, unit }) => (unit ? `${label} (${unit})` : label));
+    const rows = [...(this.options.pinned ?? []), ...this.wanted()];
+    save(fileName(this.options.name, "csv"), csv(head, rows.map((row) => fields.map((one) => one.value(row)))));
   }
 
   fill() {
@@ -99,7 +125,7 @@ class DataTable {
     this.page = Math.min(this.page, pages - 1);
     const from = this.pageSize === Infinity ? 0 : this.page * this.pageSize,
       shown = rows.slice(from, from + this.pageSize);
-    const empty = el("tr", {}, el("td", { colspan: this.columns.length, class: "text quiet" }, t("noRows")));
+    const empty = el("tr", {}, el("td", { colspan: this.columns.length, class: "text quiet" }, t("no rows")));
     this.body.replaceChildren(
       ...(this.options.pinned ?? []).map((row) => this.row(row, "pinned")),
       ...(shown.length ? shown.map((row) => this.row(row)) : [empty]),
@@ -110,10 +136,10 @@ class DataTable {
     }
     const paged = { from: number(from + 1), to: number(from + shown.length), n: number(rows.length) };
     this.status.textContent = !rows.length
-      ? t("noRows")
+      ? t("no rows")
       : pages > 1
-        ? t("rows", paged)
-        : t("rowsAll", { n: paged.n, all: number(this.options.rows.length) });
+        ? t("{from} to {to} of {n}", paged)
+        : t("{n} of {all}", { n: paged.n, all: number(this.options.rows.length) });
     this.fillPager(pages);
   }
 
@@ -143,9 +169,9 @@ class DataTable {
         label,
       );
     this.pager.replaceChildren(
-      turn(-1, t("before")),
+      turn(-1, t("Previous")),
       el("span", {}, `${number(this.page + 1)} / ${number(pages)}`),
-      turn(1, t("next")),
+      turn(1, t("Next")),
     );
   }
 }
