@@ -143,6 +143,15 @@ def import_tables(
         Path | None,
         typer.Option(metavar="NC", help="netCDF (municipality, time), monthly or daily; days are kept too."),
     ] = None,
+    weather_grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[tmax=]NC",
+            help="Instead of --weather: gridded netCDF of CDS (also a zip), NASA POWER, cfgrib; averaged "
+            "over the polygons of --mesh, or the nearest cell without it. May be given several times; "
+            "tmax=FILE and tmin=FILE say what a file with t2m holds.",
+        ),
+    ] = None,
     soil: Annotated[Path | None, typer.Option(metavar="CSV[.gz]", help="Soil properties by layer.")] = None,
     mesh: Annotated[
         Path | None, typer.Option(metavar="GEOJSON", help="Boundaries of the municipalities, for maps.")
@@ -188,6 +197,9 @@ def import_tables(
 
         yieldcast import --store STORE --places places.csv --yields yields.csv --weather weather.nc
 
+        yieldcast import --store STORE --places places.csv --yields yields.csv --mesh mesh.geojson \
+            --weather-grid tmax=era5_max.nc --weather-grid tmin=era5_min.nc --weather-grid era5_rain.nc
+
         yieldcast import --store STORE --estimates lspa_2018.csv
     """
     from yieldcast.cli.views.store import import_view
@@ -195,7 +207,7 @@ def import_tables(
 
     files = UserFiles(
         places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather,
-        country,
+        country, tuple(weather_grid or ()),
     )  # fmt: skip
     out = console()
     with out.status("reading and checking tables"):

@@ -4,7 +4,9 @@ has.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import xarray as xr
@@ -17,7 +19,9 @@ from yieldcast.importing.country import country_of
 from yieldcast.importing.daily import read_daily
 from yieldcast.importing.estimates import read_estimates
 from yieldcast.importing.geometry import read_mesh
+from yieldcast.importing.grid import read_grid, split_role
 from yieldcast.importing.tables import read_user_tables
+from yieldcast.importing.weather import UserWeather
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class UserFiles:
         daily: see `yieldcast.importing.daily.read_daily`.
         country: of the places, a ``country.toml`` or the name of a built-in country; see
             `yieldcast.importing.country.country_of`.
+        grid: gridded weather instead of `weather`, see `yieldcast.importing.grid.read_grid`.
     """
 
     places: Path | None = None
@@ -43,6 +48,7 @@ class UserFiles:
     estimates_source: str | None = None
     daily: Path | None = None
     country: str | None = None
+    grid: tuple[str, ...] = ()
 
 
 def import_files(store: Path, files: UserFiles) -> tuple[Store, ImportLog]:
@@ -58,11 +64,13 @@ def import_files(store: Path, files: UserFiles) -> tuple[Store, ImportLog]:
         MissingDataError: a file or the store is missing or cannot be read, or the disk refuses.
         SchemaError: contents that break the contract of their table.
     """
-    whole = [files.places, files.yields, files.weather]
-    if files.places is not None and files.yields is not None and files.weather is not None:
-        return _import_all(store, files, files.places, files.yields, files.weather)
+    if files.grid and files.weather is not None:
+        raise ConfigError("received --weather and --weather-grid", "Give one of them.")
+    whole = [files.places, files.yields, files.weather or files.grid]
+    if files.places is not None and files.yields is not None and (files.weather or files.grid):
+        return _import_all(store, files, files.places, files.yields)
     added = files.estimates or files.daily
-    if not added or files.country is not None or any((files.yields, files.weather, files.soil, files.mesh)):
+    if not added or files.country is not None or any((files.yields, *whole[2:], files.soil, files.mesh)):
         given = "none" if not any(whole) else "only some"
         raise ConfigError(
             f"import needs --places, --yields and --weather; {given} of them were given",
@@ -71,9 +79,8 @@ def import_files(store: Path, files: UserFiles) -> tuple[Store, ImportLog]:
     return _add(store, files)
 
 
-def _import_all(
-    store: Path, files: UserFiles, places: Path, yields: Path, weather: Path
-) -> tuple[Store, ImportLog]:
+def _import_all(store: Path, files: UserFiles, places: Path, yields: Path) -> tuple[Store, ImportLog]:
+    weather = partial(_gridded, files) if files.weather is None else files.weather
     read = read_user_tables(places, yields, weather, files.soil, keep_days=files.daily is None)
     report = read.log
     country, static = country_of(read.tables.static, files.country, report)
@@ -83,6 +90,17 @@ def _import_all(
     if read.daily is not None:
         optional["daily"] = read.daily
     return Store.write(store, tables, report.sources, boundaries, optional, country), report
+
+
+def _gridded(files: UserFiles, static: xr.Dataset, codes: Codes, report: ImportLog) -> UserWeather:
+    # The boundaries are read again, and reported, when the country of the places is known.
+    mesh = json.loads(read_mesh(files.mesh, static, ImportLog())) if files.mesh else None
+    read = read_grid(files.grid, static, codes, mesh, report)
+    paths = [split_role(text)[1] for text in files.grid]
+    report.sources["weather"] = {
+        "file": ", ".join(map(str, paths)), "bytes": sum(path.stat().st_size for path in paths)
+    }  # fmt: skip
+    return read
 
 
 def _add(store: Path, files: UserFiles) -> tuple[Store, ImportLog]:

@@ -221,6 +221,11 @@ def _laid_out(ds: xr.Dataset, table: str, where: str, report: ImportLog) -> xr.D
                 f"{where}: expver: expected 1 and 5, received other values ({error})"
             ) from error
         report.read.append((table, "preliminary and final values merged (expver)", 1))
+    if "expver" in ds.variables and ds["expver"].dims == ("time",):
+        early = np.char.endswith(ds["expver"].values.astype(str), "5")
+        if early.any():
+            text = f"preliminary values (expver 5), first at position {int(np.argmax(early)) + 1} in time"
+            report.warnings.append((table, text, int(early.sum())))
     return _with_codes(ds, where)
 
 
@@ -234,7 +239,9 @@ def _with_time(ds: xr.Dataset) -> xr.Dataset:
             ds = ds.drop_vars("time", errors="ignore").rename({found: "time"})
     named = [n for n in ("valid_time", "time") if n in ds.variables and ds[n].dims == ("time",)]
     if "time" in ds.dims and named[:1] == ["valid_time"]:  # cfgrib: time is the start of a forecast
-        ds = ds.drop_vars("time", errors="ignore").rename({"valid_time": "time"})
+        axis = ds["valid_time"]
+        ds = ds.drop_vars([name for name in ("time", "valid_time") if name in ds.variables])
+        ds = ds.assign_coords(time=("time", axis.values, axis.attrs))
     for name in ("valid_time", "time"):
         if "time" not in ds.dims and name in ds.variables and ds[name].ndim == 0:
             ds = ds.rename({name: "time"}) if name != "time" else ds

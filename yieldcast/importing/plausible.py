@@ -12,7 +12,7 @@ from yieldcast.importing.columns import ImportLog
 from yieldcast.importing.fields import Values
 
 # Somewhere in any region with agriculture a year has rain of this size, and a mean temperature of this.
-_YEAR_OF_RAIN_mm = (150.0, 6000.0)
+YEAR_OF_RAIN_mm = (150.0, 6000.0)
 _YEAR_degC = (-30.0, 45.0)
 # Where the warmest month has a mean below 10 degC nothing ripens (Koeppen's limit of polar climates); its
 # mean maximum is above that.
@@ -50,10 +50,10 @@ def check_plausible(values: Values, steps_a_year: float, where: str, table: str,
 def _check_rain(
     year_mm: NDArray[np.float64], unsure: bool, where: str, table: str, report: ImportLog
 ) -> None:
-    if _within(year_mm, _YEAR_OF_RAIN_mm):
+    if _within(year_mm, YEAR_OF_RAIN_mm):
         return
     received = f"{year_mm.min():.4g} to {year_mm.max():.4g} mm"
-    limits = f"{_YEAR_OF_RAIN_mm[0]:g} to {_YEAR_OF_RAIN_mm[1]:g} mm"
+    limits = f"{YEAR_OF_RAIN_mm[0]:g} to {YEAR_OF_RAIN_mm[1]:g} mm"
     if unsure:
         raise SchemaError(
             f"{where}: precipitation: expected a year of {limits} in some place, received {received}, and no "
@@ -91,7 +91,7 @@ def _warn(
 def _mean(field: NDArray[Any]) -> NDArray[np.float64]:
     """(place,) mean over time of the values there are, of places that have any."""
     count = (~np.isnan(field)).sum(axis=1)
-    total = np.nansum(field, axis=1, dtype=np.float64)
+    total = np.asarray(np.nansum(field, axis=1, dtype=np.float64))
     return np.asarray(total[count > 0] / count[count > 0])
 
 

@@ -107,6 +107,7 @@ def _dates(time: xr.DataArray, where: str) -> Stamps:
             "Convert it, for example with xarray: ds.convert_calendar('standard', use_cftime=False, "
             "align_on='year'); then fill the days that it lacks.",
         )
+    found: Stamps | None
     if values.dtype.kind == "M":
         found = values
     elif values.dtype.kind in "UOS":
@@ -129,8 +130,8 @@ def _dates(time: xr.DataArray, where: str) -> Stamps:
 
 def _decoded(values: NDArray[Any], units: str, where: str) -> Stamps:
     try:
-        return xr.coding.times.decode_cf_datetime(values, units, "standard", use_cftime=False)  # type: ignore[no-any-return, no-untyped-call]
-    except (ValueError, OverflowError, TypeError) as error:
+        return np.asarray(xr.coding.times.decode_cf_datetime(values, units, "standard", use_cftime=False))
+    except (ValueError, OverflowError, TypeError, KeyError) as error:
         raise SchemaError(
             f"{where}: expected time as dates, received {values[0]} with the units {units!r}: {error}", _HINT
         ) from error
@@ -243,7 +244,7 @@ def _from_stamps(stamps: Stamps, raw: xr.Dataset, where: str, table: str, report
         text = f"stamps at {_clock(second[0])}, read as the last hour of the {what} that they end"
         report.warnings.append((table, text, len(stamps)))
         return days
-    if what == "month" and _of_ecmwf(raw) and (before == 6 * 3600).all():  # accumulations of monthly means
+    if what == "month" and of_ecmwf(raw) and (before == 6 * 3600).all():  # accumulations of monthly means
         return days
     k = int(np.argmax(unclear))
     clock = sorted({_clock(value) for value in second[unclear]})
@@ -269,6 +270,7 @@ def _zone(second: int) -> str:
     )
 
 
-def _of_ecmwf(raw: xr.Dataset) -> bool:
+def of_ecmwf(raw: xr.Dataset) -> bool:
+    """Whether a file comes from ECMWF (the CDS, cfgrib), by its attributes."""
     marks = [raw.attrs.get("GRIB_centre"), raw.attrs.get("institution")]
     return any(str(mark).lower().startswith(("ecmf", "european centre")) for mark in marks if mark)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from yieldcast.importing.columns import (
     read_csv,
 )
 from yieldcast.importing.daily import daily_from_days
-from yieldcast.importing.weather import read_weather
+from yieldcast.importing.weather import UserWeather, read_weather
 from yieldcast.variables import QUANTITIES, YIELDS, Column
 
 LATITUDE = ("latitude_deg", "lat", "latitude")
@@ -34,6 +35,9 @@ YEAR = ("harvest_year", "year")
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 # No crop has a median yield below 50 kg/ha; in t/ha all would be below it.
 _LOWEST_MEDIAN_kg_ha = 50.0
+
+
+WeatherReader = Callable[[xr.Dataset, Codes, ImportLog], UserWeather]
 
 
 class UserTables(NamedTuple):
@@ -57,7 +61,7 @@ def read_tables(places: Path, yields: Path, weather: Path, soil: Path | None) ->
 
 
 def read_user_tables(
-    places: Path, yields: Path, weather: Path, soil: Path | None, keep_days: bool = True
+    places: Path, yields: Path, weather: Path | WeatherReader, soil: Path | None, keep_days: bool = True
 ) -> UserTables:
     """Read, convert and check a user's own files. Nothing is written; see `Store.write`.
 
@@ -69,7 +73,8 @@ def read_user_tables(
             calendar), optionally region. `Codes` describes how codes become the int32 municipality.
         yields: CSV: code, crop, year of harvest, yield (or production and harvested area), optionally
             areas and production. Rows with a yield of zero or without one are dropped and counted.
-        weather: netCDF-4, see `importing.weather.read_weather`.
+        weather: netCDF, see `importing.weather.read_weather`; or what reads the weather of the places
+            (table of places, codes, log), and logs its sources.
         soil: CSV, one row per place: code and soil columns with their layer (``clay_pct_0_30cm``); or None.
         keep_days: make the table of daily weather where the weather file is daily.
 
@@ -78,7 +83,7 @@ def read_user_tables(
         SchemaError: contents break the contract; the message names the file and the line or the place.
     """
     report = ImportLog()
-    files = {"places": places, "yields": yields, "weather": weather, "soil": soil}
+    files = {"places": places, "yields": yields, "soil": soil}
     static, codes = _places(Path(places), report)
     yield_table = _yields(Path(yields), codes, report)
     if soil is not None:
@@ -88,7 +93,11 @@ def read_user_tables(
             ("soil", "places without soil: no soil file was given", len(codes.municipality))
         )
     static = schema.check_static(schema.set_units(static))
-    read, daily = read_weather(Path(weather), codes, report), None
+    if callable(weather):
+        read = weather(static, codes, report)
+    else:
+        read, files["weather"] = read_weather(Path(weather), codes, report), weather
+    daily = None
     if read.fields is not None and keep_days:
         position = np.full(len(codes.municipality), -1)
         position[read.rows] = np.arange(len(read.rows))

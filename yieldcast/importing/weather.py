@@ -14,7 +14,7 @@ from yieldcast.data import degree_days, schema
 from yieldcast.errors import SchemaError
 from yieldcast.importing.codes import Codes, code_column, code_texts
 from yieldcast.importing.columns import ImportLog, shown
-from yieldcast.importing.fields import Fields, Found, find, read_fields, refuse_missing
+from yieldcast.importing.fields import Fields, Found, Interval, find, read_fields, refuse_missing
 from yieldcast.importing.netcdf import open_netcdf
 from yieldcast.importing.plausible import check_plausible
 from yieldcast.importing.stamps import Months, days_of, is_daily, lengths
@@ -76,7 +76,7 @@ def weather_of(ds: xr.Dataset, codes: Codes, report: ImportLog, where: str) -> U
     time = days_of(ds, where, TABLE, report)
     daily = is_daily(time, where)
     labels = {"municipality": texts.astype(str), "time": time.astype("datetime64[ns]")}
-    interval = "day" if daily else "month"
+    interval: Interval = "day" if daily else "month"
     values = read_fields(ds, found, (dim, "time"), labels, interval, where, report, TABLE)
     # tables made from synthetic files must say so too
     marks = {name: value for name, value in ds.attrs.items() if name == "synthetic"}
