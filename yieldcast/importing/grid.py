@@ -29,6 +29,10 @@ ROLES = {QUANTITIES[name].base: name for name in WEATHER}
 _BLOCK_bytes = 256_000_000
 _MOST_CELLS = 50_000_000  # of one time step around the places
 _EVEN = 0.02  # of a step: axes are rounded to float32 and to decimals in files
+_MEANS = (
+    "Give them too. t2m may be a mean, a daily maximum or a daily minimum: say which with tmax=FILE or "
+    "tmin=FILE. Means alone are not enough: ask the CDS for daily statistics."
+)
 _HINT = "Give a file on a regular grid of latitude and longitude; other grids must be interpolated first."
 
 
@@ -80,6 +84,10 @@ def read_grid(
             for one in opened:
                 pieces += _pieces(one, role, places, report)
     where = ", ".join(split_role(text)[1].name for text in given)
+    missing = [name for name in WEATHER if name not in {piece.found.quantity.name for piece in pieces}]
+    if missing:
+        received = shown(sorted({piece.found.name for piece in pieces}))
+        raise SchemaError(f"{where}: expected the variables {missing}, received {received}", _MEANS)
     ds = _joined(pieces, static["code"].values.astype(str), where)
     read = weather_of(ds, codes, report, where)
     attrs = {"extraction": "centroid" if mesh is None else "polygon"}
@@ -170,10 +178,7 @@ def _pieces(opened: Opened, role: str, places: _Places, report: ImportLog) -> li
 
 def _which(ds: xr.Dataset) -> str:
     if "t2m" in ds.data_vars:
-        return (
-            "t2m may be a mean, a daily maximum or a daily minimum: say which with tmax=FILE or tmin=FILE. "
-            "Means alone are not enough: ask the CDS for daily statistics."
-        )
+        return _MEANS
     return f"Names that are known: {', '.join(names[0] for names in NAMES.values())}, T2M_MAX, tp, ..."
 
 
@@ -246,6 +251,15 @@ def _at_places(array: xr.DataArray, places: _Places, where: str) -> NDArray[np.f
 def _joined(pieces: Sequence[Piece], codes: NDArray[np.str_], where: str) -> xr.Dataset:
     """The pieces as one dataset of places and days, in the units of the files."""
     every = np.unique(np.concatenate([piece.days for piece in pieces]))
+    daily = {piece.where: is_daily(piece.days, piece.where) for piece in pieces if len(piece.days) > 1}
+    if len(set(daily.values())) > 1:
+        one, other = (
+            next(name for name, kind in daily.items() if kind == wanted) for wanted in (True, False)
+        )
+        raise SchemaError(
+            f"{where}: expected all files daily or all monthly, received days in {one} and months in {other}",
+            "Average or sum the days to months first, or give days of both.",
+        )
     monthly = not is_daily(every, where)
     arrays: dict[str, tuple[tuple[str, str], NDArray[np.float32], dict[str, str]]] = {}
     for name in {piece.found.quantity.name: None for piece in pieces}:

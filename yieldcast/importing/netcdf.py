@@ -221,11 +221,6 @@ def _laid_out(ds: xr.Dataset, table: str, where: str, report: ImportLog) -> xr.D
                 f"{where}: expver: expected 1 and 5, received other values ({error})"
             ) from error
         report.read.append((table, "preliminary and final values merged (expver)", 1))
-    if "expver" in ds.variables and ds["expver"].dims == ("time",):
-        early = np.char.endswith(ds["expver"].values.astype(str), "5")
-        if early.any():
-            text = f"preliminary values (expver 5), first at position {int(np.argmax(early)) + 1} in time"
-            report.warnings.append((table, text, int(early.sum())))
     return _with_codes(ds, where)
 
 

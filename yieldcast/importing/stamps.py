@@ -55,9 +55,20 @@ def days_of(raw: xr.Dataset, where: str, table: str, report: ImportLog) -> Stamp
         raise SchemaError(
             f"{where}: expected one value a day or a month, received {counts.max()} values on "
             f"{unique[counts > 1][0]} ({int((counts > 1).sum())} such days)",
-            "Remove duplicates; sum or average hourly data to days first.",
+            "Remove duplicates; sum or average hourly data to days first (the CDS offers daily statistics).",
         )
+    _report_preliminary(raw, days, table, report)
     return days
+
+
+def _report_preliminary(raw: xr.Dataset, days: Stamps, table: str, report: ImportLog) -> None:
+    """A warning with the first preliminary value of ERA5 (``expver`` 5, along time)."""
+    if "expver" in raw.variables and raw["expver"].dims == ("time",):
+        early = np.char.endswith(raw["expver"].values.astype(str), "5")
+        text = f"preliminary values (expver 5), first {days[early].min()}" if early.any() else ""
+        line = (table, text, int(early.sum()))
+        if text and line not in report.warnings:  # each file of a variable says the same
+            report.warnings.append(line)
 
 
 def is_daily(days: Stamps, where: str) -> bool:

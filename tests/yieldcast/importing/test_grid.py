@@ -88,7 +88,7 @@ def test_monthly_means_of_the_cds_in_their_layouts(tmp_path: Path) -> None:
     )
     log = ImportLog()
     xr.testing.assert_identical(read(put(tmp_path, new), log=log).monthly, table)
-    assert ("weather", "preliminary values (expver 5), first at position 12 in time", 1) in log.warnings
+    assert ("weather", "preliminary values (expver 5), first 2016-12-01", 1) in log.warnings
     old = xr.concat([grid().where(grid().time < grid().time[6]), grid()], xr.Variable("expver", [1, 5]))
     xr.testing.assert_identical(read(put(tmp_path, old)).monthly, table)
     six = grid().assign_coords(time=grid().time.values + np.timedelta64(6, "h"))  # stamps of accumulations
@@ -148,6 +148,8 @@ def test_years_in_several_files_and_none_twice(tmp_path: Path) -> None:
     xr.testing.assert_identical(read(*halves).monthly, read(put(tmp_path, whole)).monthly)
     with pytest.raises(SchemaError, match=r"of 2016-01-01 occurs in two files, the second .*grid.nc"):
         read(halves[0], put(tmp_path, whole))
+    with pytest.raises(SchemaError, match=r"all files daily or all monthly, received days in .*days.nc"):
+        read(put(tmp_path, grid("day")[["tmax"]], "days.nc"), put(tmp_path, whole[["tmin", "tp"]]))
     with pytest.raises(MissingDataError, match="cannot read"):
         read(str(tmp_path / "none.nc"))
 
