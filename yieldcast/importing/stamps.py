@@ -136,7 +136,8 @@ def _dates(time: xr.DataArray, where: str) -> Stamps:
             f"on{f', units {units!r}' if units else ', without units'}",
             _HINT,
         )
-    return found.astype("datetime64[s]")
+    # Days as floating-point numbers can end a little before midnight.
+    return (found.astype("datetime64[ms]") + np.timedelta64(500, "ms")).astype("datetime64[s]")
 
 
 def _decoded(values: NDArray[Any], units: str, where: str) -> Stamps:

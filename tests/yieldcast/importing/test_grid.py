@@ -189,7 +189,7 @@ def test_what_is_no_grid_of_these_places_is_refused(tmp_path: Path) -> None:
         (grid().expand_dims(member=2), r"over time, latitude and longitude, received member \(2\)"),
         (grid()[["tmax", "tp"]], r"expected the variables \['tmin_degC'\]"),
         (grid().rename(tmax="mx2t"), "the mean of hourly extremes"),
-        (grid(rain=0.1), r"tp in m: as metres per day, .* a year has 3.6[0-9]*e.04 mm; as sums of months 12"),
+        (grid(rain=0.1), r"tp in m: as metres per day, .* a year has 3.7[0-9]*e.04 mm; as sums of months 12"),
         (grid("day").assign_coords(time=times("day") + np.timedelta64(3, "h")), "every time stamp at 03:00"),
         (grid() * np.nan, "no place lies in the grid"),
     ]

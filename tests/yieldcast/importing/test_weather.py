@@ -211,6 +211,13 @@ def test_months_written_as_texts_and_numbers(tmp_path: Path, stamps: list[object
     xr.testing.assert_identical(read(tmp_path, weather().assign_coords(time=stamps))[0], plain)
 
 
+def test_a_float_just_below_midnight_is_midnight(tmp_path: Path) -> None:
+    ds = days()
+    ds = ds.assign_coords(time=np.arange(366) - 1e-9 * (np.arange(366) % 2))
+    ds["time"].attrs["units"] = "days since 2016-01-01"
+    xr.testing.assert_identical(read(tmp_path, ds)[0], read(tmp_path, days())[0])
+
+
 def numbered(units: str, calendar: str | None = None) -> xr.Dataset:
     ds = weather().assign_coords(time=np.arange(24))
     ds["time"].attrs = {"units": units} | ({"calendar": calendar} if calendar else {})
@@ -228,6 +235,7 @@ def test_months_since_a_date(tmp_path: Path) -> None:
     [
         ("days since 2016-01-01", "noleap", "calendar noleap .years without 29 February"),
         ("days since 2016-01-01", "360_day", "calendar 360_day .twelve months of 30 days"),
+        ("days since 2016-01-01 00:00:00 -03:00", None, "every time stamp at 03:00"),
         ("days since 2016-01-01", "lunar", "calendar lunar .not known"),
         ("years since 2016-01-01", None, "expected time as dates"),
         ("days since someday", None, "expected time as dates, received 0 with the units"),
