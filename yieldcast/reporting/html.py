@@ -21,14 +21,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from yieldcast import language
 from yieldcast.data.files import atomic_text
 from yieldcast.errors import ConfigError
 from yieldcast.evaluation.skill import beside_own_line, longest_winning_lead, pool_by_lead
 from yieldcast.forecasting.table import ATTRIBUTES, QUANTILES, check_forecast, production_t
 from yieldcast.reporting import html_map, labels
+from yieldcast.reporting.html_language import page_languages
 from yieldcast.reporting.html_parts import part_columns
 
-_LOCALES = {"en": "en", "pt": "pt-BR"}
 # Joined to one script in this order: each file uses names that earlier files define.
 SCRIPTS = (
     "i18n.js", "format.js", "data.js", "colours.js", "view.js", "map.js", "gestures.js", "search.js",
@@ -68,7 +69,7 @@ def write(
         mesh: GeoJSON of the municipalities (see `html_map.encode`); None leaves out the map.
         previous: an earlier forecast of the same crop and harvest year; None leaves out the changes.
         skill: rows of ``yieldcast backtest --json``; without rows the report says that there was no backtest.
-        lang: language in which the page opens, en or pt; the page holds both.
+        lang: language in which the page opens; the page holds every language that there is.
 
     Returns:
         `path`.
@@ -78,8 +79,8 @@ def write(
         MissingDataError: the mesh does not exist, or the disk refuses.
         SchemaError: the forecast, the mesh or a skill row is not valid.
     """
-    labels.check(lang)
-    data = {**contents(forecast, previous, skill), "lang": lang}
+    opened = language.of(lang)
+    data = {**contents(forecast, previous, skill), "lang": opened.tag}
     data["mesh"] = html_map.encode(mesh) if mesh is not None else None
     atomic_text(path, _page(data))
     return path
@@ -103,6 +104,7 @@ def contents(
         "places": _places(forecast, previous) | places,
         "aggregates": _aggregates(forecast, previous) | aggregates,
         "parts": parts,
+        "languages": page_languages(forecast.attrs, (str(row["model"]) for row in pooled)),
         "previous": str(previous.attrs["as_of"]) if previous is not None else None,
         "skill": {
             "rows": pooled,
@@ -195,7 +197,7 @@ def _page(data: Mapping[str, Any]) -> str:
     )
     packed = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Template((web / "report.html").read_text(encoding="utf-8")).substitute(
-        lang=_LOCALES[data["lang"]], title=html.escape(str(data["about"]["title"])), policy=policy,
+        lang=data["lang"], title=html.escape(labels.title(data["about"], data["lang"])), policy=policy,
         style=style, script=script, data=packed.translate(_UNSAFE),
     )  # fmt: skip
 

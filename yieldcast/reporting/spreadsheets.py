@@ -134,12 +134,8 @@ def write_xlsx(path: Path, forecast: xr.Dataset, lang: str) -> Path:
     for sheet in book.worksheets():
         _set_printing(sheet, facts["title"], f"{attrs['made_with']} · {attrs['licence']}")
     book.close()
-    atomic_write(path, lambda temporary: _write_bytes(temporary, buffer))
+    atomic_write(path, lambda temporary: temporary.write_bytes(buffer.getbuffer()))
     return path
-
-
-def _write_bytes(path: Path, buffer: io.BytesIO) -> None:
-    path.write_bytes(buffer.getbuffer())
 
 
 def _set_printing(sheet: Any, title: str, source: str) -> None:

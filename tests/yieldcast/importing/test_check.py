@@ -28,7 +28,7 @@ def given(folder, **changed):
 
 
 def test_every_refused_file_is_reported_and_nothing_written(files, tmp_path):
-    (files / "yields.csv").write_text((files / "yields.csv").read_text().replace("2016,", "x,", 1))
+    (files / "yields.csv").write_text((files / "yields.csv").read_text().replace("2007,", "x,", 1))
     (files / "weather.nc").write_bytes(b"CDF\x01" + bytes(60))
     (files / "mesh.geojson").write_text("{}")
     asked = given(files, mesh=files / "mesh.geojson", soil=files / "none.csv")
