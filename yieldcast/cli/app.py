@@ -161,6 +161,14 @@ def import_tables(
             metavar="NAME", help="Who published the estimates; default: column source or the file's name."
         ),
     ] = None,
+    country: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|NAME",
+            help="The country of the places: a country.toml (see yieldcast new-country), or brazil. Default: "
+            "brazil where all codes and states are IBGE's, otherwise none.",
+        ),
+    ] = None,
     daily_weather: Annotated[
         Path | None,
         typer.Option(
@@ -200,8 +208,9 @@ def import_tables(
 
     check_json_folder(file)
     files = UserFiles(
-        places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather
-    )
+        places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather,
+        country,
+    )  # fmt: skip
     out = console()
     with out.status("reading and checking tables"):
         if check:

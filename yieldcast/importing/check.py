@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from calendars import CalendarError
 from yieldcast.data.files import atomic_text
 from yieldcast.errors import YieldcastError
 from yieldcast.importing.columns import ImportLog, Line
@@ -28,7 +29,7 @@ class Fault:
 
     table: str
     file: str
-    error: YieldcastError
+    error: YieldcastError | CalendarError
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Reader:
             if origin:
                 self.log.sources[table] = {"file": str(file), "bytes": file.stat().st_size}
             return made
-        except YieldcastError as error:
+        except (YieldcastError, CalendarError) as error:
             if not self.collect:
                 raise
             self.faults.append(Fault(table, str(file), error))

@@ -11,6 +11,8 @@ from typing import cast
 import numpy as np
 import xarray as xr
 
+from calendars import Country
+from calendars.country import UNKNOWN
 from yieldcast.data import schema
 from yieldcast.data.inventory import table_inventory
 from yieldcast.data.missing import first_names, places_without
@@ -20,6 +22,7 @@ from yieldcast.errors import ConfigError
 from yieldcast.importing.check import Reader
 from yieldcast.importing.codes import Codes
 from yieldcast.importing.columns import ImportLog
+from yieldcast.importing.country import country_of
 from yieldcast.importing.daily import daily_from_days, read_daily
 from yieldcast.importing.estimates import read_estimates
 from yieldcast.importing.geometry import read_mesh
@@ -38,6 +41,8 @@ class UserFiles:
         estimates: see `yieldcast.importing.estimates.read_estimates`.
         estimates_source: who published them, for files that do not say it.
         daily: see `yieldcast.importing.daily.read_daily`.
+        country: of the places, a ``country.toml`` or the name of a built-in country; see
+            `yieldcast.importing.country.country_of`.
     """
 
     places: Path | None = None
@@ -48,6 +53,7 @@ class UserFiles:
     estimates: tuple[Path, ...] = ()
     estimates_source: str | None = None
     daily: Path | None = None
+    country: str | None = None
 
 
 @dataclass
@@ -59,6 +65,7 @@ class UserTables:
         weather: monthly.
         yields: of all crops.
         mesh: boundaries, a GeoJSON text.
+        country: of the places.
         optional: tables of estimates and daily weather.
     """
 
@@ -66,6 +73,7 @@ class UserTables:
     weather: xr.Dataset | None = None
     yields: xr.Dataset | None = None
     mesh: str | None = None
+    country: Country = UNKNOWN
     optional: dict[str, xr.Dataset] = field(default_factory=dict)
 
     @property
@@ -93,7 +101,7 @@ def import_files(store: Path, files: UserFiles) -> tuple[Store, Reader]:
     made = _read(store, files, reader)
     sources, whole = reader.log.sources, made.whole
     if whole is not None:
-        return Store.write(store, whole, sources, made.mesh, made.optional), reader
+        return Store.write(store, whole, sources, made.mesh, made.optional, made.country), reader
     return Store.update(store, made.optional, sources), reader
 
 
@@ -146,10 +154,14 @@ def read_files(files: UserFiles, reader: Reader, keep_days: bool = True) -> User
         "yields": files.yields, "soil": files.soil, "weather": files.weather, "mesh": files.mesh,
         "estimates": files.estimates, "daily": files.daily,
     }  # fmt: skip
-    if files.places is None or (found := _places(files.places, reader)) is None:
+    places = files.places
+    found = (
+        None if places is None else reader.read("places", places, lambda: _places(places, files.country, log))
+    )
+    if found is None:
         reader.unchecked |= {table: "places" for table, file in others.items() if file}
         return made
-    static, codes = found
+    static, codes, made.country = found
     made.static = static
     if (file := files.yields) is not None:
         made.yields = reader.read("yields", file, lambda: read_yields(file, codes, log))
@@ -175,7 +187,7 @@ def _read(store: Path, files: UserFiles, reader: Reader) -> UserTables:
     if None not in whole:
         return read_files(files, reader)
     added = files.estimates or files.daily
-    if not added or any((files.yields, files.weather, files.soil, files.mesh)):
+    if not added or files.country is not None or any((files.yields, files.weather, files.soil, files.mesh)):
         given = "none" if not any(whole) else "only some"
         raise ConfigError(
             f"import needs --places, --yields and --weather; {given} of them were given",
@@ -185,8 +197,11 @@ def _read(store: Path, files: UserFiles, reader: Reader) -> UserTables:
     return UserTables(optional=_optional(files, static, reader))
 
 
-def _places(file: Path, reader: Reader) -> tuple[xr.Dataset, Codes] | None:
-    return reader.read("places", file, lambda: read_places(file, reader.log))
+def _places(file: Path, given: str | None, log: ImportLog) -> tuple[xr.Dataset, Codes, Country]:
+    """Places, their codes, and their country."""
+    static, codes = read_places(file, log)
+    country, static = country_of(static, given, log)
+    return static, codes, country
 
 
 def _with_soil(static: xr.Dataset, file: Path, codes: Codes, log: ImportLog) -> xr.Dataset:
