@@ -152,7 +152,9 @@ class Country:
         if state not in self.states:
             return False
         digits, number = self.code_digits, self.states[state].number
-        if digits is not None and not (code.isascii() and code.isdigit() and len(code) == digits):
+        if digits is not None and not (
+            code.isascii() and code.isdigit() and len(code) in (digits, digits - 1)
+        ):
             return False
         return number is None or not self.state_digits or code[: self.state_digits] == str(number)
 
