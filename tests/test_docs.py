@@ -229,7 +229,11 @@ def test_every_option_named_alone_belongs_to_some_command():
 
 
 _FILE = r"`((?:yieldcast|data_fetchers|calendars|experiments|tests|docs)/[\w/.-]*\w\.\w+)`"
-_TO_COME = {"data_fetchers/stations.py"}  # the example of a how-to
+# The examples of the how-tos.
+_TO_COME = {
+    "data_fetchers/stations.py",
+    "yieldcast/language/locale/LANGUAGE/LC_MESSAGES/yieldcast.po",
+}
 
 
 def test_every_file_named_in_the_docs_exists_and_holds_the_names_said_to_be_in_it():
