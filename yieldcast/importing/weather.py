@@ -231,10 +231,6 @@ def _table(
     coords = {"municipality": codes.municipality, "time": months.astype("datetime64[ns]")}
     report.read.append((TABLE, f"months from {months[0]} to {months[-1]}", len(months)))
     report.read.append((TABLE, "places with weather", len(rows)))
-    empty_place = np.all([np.isnan(data[name][1]).all(axis=1) for name in WEATHER], axis=0)
-    if empty_place.any():
-        first = codes.index[int(np.argmax(empty_place))]
-        report.warnings.append((TABLE, f"places without weather, first {first}", int(empty_place.sum())))
     for name, values in monthly.items():
         empty = int(np.isnan(values).sum())
         if empty:

@@ -215,10 +215,10 @@ def test_an_import_with_a_grid_writes_the_store(tmp_path: Path) -> None:
     (tmp_path / "mesh.geojson").write_text(json.dumps(mesh))
     file = put(tmp_path, grid("day"))
     files = UserFiles(tmp_path / "places.csv", tmp_path / "yields.csv", grid=(file,))
-    store, log = import_files(tmp_path / "store", files)
+    store, reader = import_files(tmp_path / "store", files)
     by_hand(store.weather)
     assert store.daily.sizes == {"unit": 2, "time": 366, "municipality": 2}
-    assert log.sources["weather"]["file"] == file
+    assert reader.log.sources["weather"]["file"] == file
     pytest.importorskip("exactextract")
     with_mesh = UserFiles(files.places, files.yields, mesh=tmp_path / "mesh.geojson", grid=(file,))
     store, _ = import_files(tmp_path / "store", with_mesh)

@@ -15,8 +15,8 @@ import xarray as xr
 from yieldcast.errors import SchemaError, YieldcastError
 from yieldcast.importing.codes import Codes
 from yieldcast.importing.columns import ImportLog
+from yieldcast.importing.files import read_tables
 from yieldcast.importing.netcdf import ZIP_LIMIT_bytes
-from yieldcast.importing.tables import read_tables
 from yieldcast.importing.weather import read_weather
 
 CASES = Path(__file__).parents[3] / ".." / "shared" / "cases"
