@@ -194,8 +194,8 @@ def _read(store: Path, files: UserFiles, reader: Reader) -> UserTables:
     if not added or files.country is not None or any((files.yields, *whole[2:], files.soil, files.mesh)):
         given = "none" if not any(whole) else "only some"
         raise ConfigError(
-            f"import needs --places, --yields and --weather (or --weather-grid); {given} of them were given",
-            "Give all three; --estimates and --daily-weather can be added alone to an existing store.",
+            f"import needs --places, --yields and --weather; {given} of them were given",
+            "Give all three (--weather-grid may stand for --weather); --estimates and --daily-weather can be added alone to an existing store.",
         )
     static = Store.open(store, damaged=True).static
     return UserTables(optional=_optional(files, static, reader))
