@@ -27,6 +27,7 @@ from yieldcast.evaluation.skill import beside_own_line, longest_winning_lead, po
 from yieldcast.forecasting.table import ATTRIBUTES, QUANTILES, check_forecast, production_t
 from yieldcast.reporting import html_map, labels
 from yieldcast.reporting.html_parts import part_columns
+from yieldcast.reporting.notices import notices, public_skill
 
 _LOCALES = {"en": "en", "pt": "pt-BR"}
 # Joined to one script in this order: each file uses names that earlier files define.
@@ -96,16 +97,19 @@ def contents(
     if previous is not None:
         _check_same_season(forecast, check_forecast(previous))
     places, aggregates, parts = part_columns(forecast, previous)
-    pooled = pool_by_lead(skill, str(forecast.attrs["crop"]))
+    public, _ = public_skill(forecast.attrs, skill, "en")
+    pooled = pool_by_lead(public, str(forecast.attrs["crop"]))
     return {
         "about": {name: _plain(forecast.attrs[name]) for name in ATTRIBUTES},
         "quantiles": list(QUANTILES),
         "places": _places(forecast, previous) | places,
         "aggregates": _aggregates(forecast, previous) | aggregates,
+        "notices": {lang: notices(forecast.attrs, lang) for lang in labels.LANGUAGES},
         "parts": parts,
         "previous": str(previous.attrs["as_of"]) if previous is not None else None,
         "skill": {
             "rows": pooled,
+            "left_out": {lang: public_skill(forecast.attrs, skill, lang)[1] for lang in labels.LANGUAGES},
             "beats": {score: longest_winning_lead(pooled, score) for score in ("rmse_kg_ha", "crps_kg_ha")},
             "own_line": asdict(beside_own_line(pooled)),
         },

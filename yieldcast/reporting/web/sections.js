@@ -38,6 +38,7 @@ function header(setLanguage) {
   return [
     el("a", { class: "skip", href: "#headline" }, t("skip")),
     isSynthetic() ? el("p", { class: "synthetic", role: "note" }, t("synthetic")) : "",
+    ...DATA.notices[lang].map((text) => el("p", { class: "synthetic missing", role: "note" }, text)),
     el(
       "header",
       {},

@@ -108,7 +108,8 @@ const yearSpan = (years) =>
   years.length > 2 && years.at(-1) - years[0] === years.length - 1 ? `${years[0]}–${years.at(-1)}` : years.join(", ");
 
 function skillSection() {
-  if (!SKILL.length) return [el("p", { class: "note" }, t("skillNone"))];
+  const leftOut = DATA.skill.left_out[lang].map((text) => el("p", { class: "note" }, text));
+  if (!SKILL.length) return leftOut.length ? leftOut : [el("p", { class: "note" }, t("skillNone"))];
   const models = skillModels(),
     years = [...new Set(SKILL.flatMap((row) => row.harvest_years))].sort();
   const worst = { ...skillLine("forecast", "worst_coverage90"), kind: "worst", name: t("worstLine") };
@@ -120,6 +121,7 @@ function skillSection() {
   ];
   return [
     el("p", {}, t("skillNote", { years: yearSpan(years) })),
+    ...leftOut,
     el(
       "ul",
       { class: "findings" },
