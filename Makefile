@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow bench docs lint clean
+.PHONY: demo test test-slow bench docs lint messages clean
 demo: $(STAMP)
 	$(BIN)/yieldcast demo --out demo-output
 
@@ -23,6 +23,13 @@ bench: $(STAMP)
 # The pages of docs/ into docs/_build/html; a warning is an error.
 docs: $(STAMP)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+# Brings the catalogues of yieldcast/language up to date with the texts in the code; new texts are empty there.
+messages: $(STAMP)
+	$(BIN)/pybabel -q extract -F pyproject.toml --add-location=file --no-wrap --sort-by-file -o yieldcast.pot .
+	$(BIN)/pybabel -q update -D yieldcast -i yieldcast.pot -d yieldcast/language/locale --no-wrap \
+		--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
+	rm yieldcast.pot
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from calendars import names
 from calendars.rows import (
     COLUMNS,
     MAX_MONTHS,
@@ -77,7 +78,7 @@ class Calendar:
         Raises:
             UnknownKeyError: crop or state unknown, or no row in the state's region.
         """
-        self._check_crop(crop)
+        crop = self._key(crop)
         region = self.regions.get(state, "")
         for name in (state, region):
             if (crop, name) in self.rows:
@@ -107,7 +108,7 @@ class Calendar:
             UnknownKeyError: crop unknown.
             CalendarError: rows of the crop have different lengths.
         """
-        self._check_crop(crop)
+        crop = self._key(crop)
         lengths = {row.months: row.region for row in self.rows.values() if row.crop == crop}
         if len(lengths) > 1:
             parts = ", ".join(f"{n} ({region})" for n, region in sorted(lengths.items()))
@@ -150,7 +151,7 @@ class Calendar:
             UnknownKeyError: as `row` does.
             CalendarError: different numbers of states and years, or years that are not integers.
         """
-        self._check_crop(crop)
+        crop = self._key(crop)
         names, years = np.asarray(states, dtype=np.str_), np.asarray(harvest_years)
         if names.ndim != 1 or names.shape != years.shape or years.dtype.kind not in "iu":
             raise CalendarError(
@@ -172,15 +173,15 @@ class Calendar:
         Raises:
             UnknownKeyError: unknown crop, or not an integer in 1..24.
         """
-        for crop, n in months.items():
-            self._check_crop(crop)
+        lengths = {self._key(crop): n for crop, n in months.items()}
+        for crop, n in lengths.items():
             whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
             if not whole or not 1 <= n <= MAX_MONTHS:
                 raise UnknownKeyError(
                     f"expected 1..{MAX_MONTHS} months for {crop!r}, received {n!r}",
                     "Give the number of months from the planting start, e.g. 9.",
                 )
-        changed = {k: replace(r, months=int(months.get(r.crop, r.months))) for k, r in self.rows.items()}
+        changed = {k: replace(r, months=int(lengths.get(r.crop, r.months))) for k, r in self.rows.items()}
         return replace(self, rows=changed)
 
     def fingerprint(self) -> str:
@@ -193,9 +194,14 @@ class Calendar:
         ordered = sorted(self.rows.values(), key=lambda row: (row.region, row.crop))
         return csv_text([COLUMNS, *([getattr(row, name) for name in COLUMNS] for row in ordered)])
 
-    def _check_crop(self, crop: str) -> None:
-        if not any(crop == known for known, _ in self.rows):
+    def _key(self, crop: str) -> str:
+        """The calendar's own name of a crop, which may be called soja here and soybean in the yields."""
+        if crop in self.crops:
+            return crop
+        alike = [known for known in self.crops if names.crop(known) == (names.crop(crop) or crop)]
+        if len(alike) != 1:
             raise _unknown("crop", crop, self.crops)
+        return alike[0]
 
 
 def read(path: str | os.PathLike[str], regions: Mapping[str, str] | None = None) -> Calendar:

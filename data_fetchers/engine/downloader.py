@@ -15,7 +15,7 @@ from typing import Any
 from data_fetchers.engine import clock
 from data_fetchers.engine.cache import Request, RequestCache, timestamp
 from data_fetchers.engine.source import STOP, Outcome, Retry, RetryableError, Source, fetch_request
-from yieldcast.data.files import disk_error, exclusive_lock, make_folder
+from yieldcast.data.files import disk_error, exclusive_lock, make_folder, no_links
 from yieldcast.errors import CredentialsError, YieldcastError
 
 _TICK_s = 0.5
@@ -226,7 +226,7 @@ class _Loop:
         """Append one line per outcome to the manifest."""
         path = self.folder / "manifest.jsonl"
         try:
-            with open(path, "a", encoding="utf-8") as file:
+            with open(path, "a", encoding="utf-8", opener=no_links) as file:
                 file.writelines(json.dumps(_line(one), ensure_ascii=False) + "\n" for one in outcomes)
         except OSError as error:
             raise disk_error(path, error) from error

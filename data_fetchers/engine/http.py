@@ -14,7 +14,7 @@ import requests
 
 from data_fetchers.engine import clock
 from data_fetchers.engine.source import RetryableError, pause
-from yieldcast.data.files import disk_error
+from yieldcast.data.files import disk_error, no_links
 from yieldcast.errors import FetchError
 
 TIMEOUT_s = (15.0, 120.0)  # to connect, between two reads
@@ -180,7 +180,7 @@ def _stream(session: requests.Session, url: str, target: Path, start: int, limit
         start = start if resumed else 0
         _refuse_large(answer, limit - start, url)
         try:
-            with open(target, "r+b" if resumed else "wb") as file:
+            with open(target, "r+b" if resumed else "wb", opener=no_links) as file:
                 file.seek(start)
                 for chunk in answer.iter_content(_CHUNK):
                     pause(0)

@@ -6,6 +6,7 @@ import email.utils
 import importlib.metadata
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -96,9 +97,8 @@ def _disk(store: Path) -> Finding:
     place = next(folder for folder in (store, *store.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free / 1e9
     try:
-        probe = place / ".yieldcast-doctor"
-        probe.write_bytes(b"")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=place):
+            pass
     except OSError as error:
         return Finding(
             "disk", "failed", f"{place}: {error.strerror}", "Choose a folder with write permission."

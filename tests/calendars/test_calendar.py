@@ -113,8 +113,7 @@ def test_states_without_a_region_do_not_lend_to_each_other():
 @pytest.mark.parametrize(
     ("crop", "state", "message", "hint"),
     [
-        ("soya", "MT", "'soya'", "Did you mean soybean? Known: corn, cotton, rice, soybean, sugarcane."),
-        ("Corn", "MT", "'Corn'", "Did you mean corn?"),
+        ("soyben", "MT", "'soyben'", "Did you mean soybean? Known: corn, cotton, rice, soybean, sugarcane."),
         ("corn", "mt", "'mt'", "Did you mean MT?"),
         ("corn", "XX", "'XX'", "Known: AC, AL,"),
         ("corn", "", "''", "Known: AC, AL,"),

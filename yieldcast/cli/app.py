@@ -21,10 +21,20 @@ from yieldcast.cli.arguments import (
     RunArgument,
     StoreOption,
     check_json_folder,
+    crop_key,
     parse_date,
     parse_years,
 )
-from yieldcast.cli.terminal import DEBUG, INTERRUPTED, console, fail, load_tensorflow, short_errors
+from yieldcast.cli.terminal import (
+    DEBUG,
+    INTERRUPTED,
+    console,
+    fail,
+    lenient_streams,
+    load_tensorflow,
+    short_errors,
+    signals_as_ctrl_c,
+)
 from yieldcast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -107,7 +117,8 @@ def calendar(
     """
     import calendars
 
-    table, crop = calendars.read(file) if file else calendars.brazil(), crop.lower()
+    table = calendars.read(file) if file else calendars.brazil()
+    crop = crop_key(crop, table.crops)
     if months is not None:
         table = table.with_months({crop: months})
     row = table.row(crop, state)
@@ -259,7 +270,8 @@ def train(
     if no_noise:
         network = settings.network.model_copy(update={"noise": 0.0})
         settings = settings.model_copy(update={"network": network})
-    crop, opened, screen = crop.lower(), Store.open(store), console()
+    opened, screen = Store.open(store), console()
+    crop = crop_key(crop, opened.yields["crop"].values.tolist())
     years = _years_to_train(opened, crop, train_years, as_of, settings)
     check_members(settings, years, range(1, seeds + 1))
     check_training(opened, crop, settings, out)
@@ -347,11 +359,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: what follows ``yieldcast`` on the command line; None takes it from `sys.argv`.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    lenient_streams()
     try:
-        with short_errors():
+        with signals_as_ctrl_c(), short_errors():
             app([argument for argument in given if argument != DEBUG], prog_name="yieldcast")
     except SystemExit as ended:
         if ended.code != INTERRUPTED:
+            sys.stdout.flush()
             raise
         fail("stopped", "What was done is kept; the same command goes on from there.", INTERRUPTED)
     except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from calendars import names
 from yieldcast.errors import ConfigError, MissingDataError
 
 _LEAD = re.compile(r"-?\d{1,2}")
@@ -34,7 +36,7 @@ class Language(StrEnum):
 
 
 StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the store.")]
-CropOption = Annotated[str, typer.Option("--crop", help="Crop, e.g. soybean.")]
+CropOption = Annotated[str, typer.Option("--crop", help="Crop, e.g. soybean or soja.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory made by yieldcast train.")]
 HarvestYearOption = Annotated[
     int, typer.Option("--harvest-year", min=1800, max=2200, help="Harvest year; 2018 is safra 2017/18.")
@@ -78,6 +80,17 @@ class ProtocolChoice(StrEnum):
 
     forward = "forward"
     leave_year_out = "leave-year-out"
+
+
+def crop_key(text: str, known: Iterable[str] = ()) -> str:
+    """Key of a crop that was typed in any of its names: ``soja`` is soybean.
+
+    Args:
+        text: what was typed.
+        known: crops of the store; one that has just this name stays as it is.
+    """
+    typed = text.strip().lower()
+    return typed if typed in known else names.crop(text) or typed
 
 
 def check_json_folder(file: Path | None) -> None:

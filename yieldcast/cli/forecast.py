@@ -22,6 +22,7 @@ from yieldcast.cli.arguments import (
     StaleOption,
     StoreOption,
     check_json_folder,
+    crop_key,
     parse_date,
     parse_dates,
     parse_leads,
@@ -188,16 +189,18 @@ def backtest(
     check_json_folder(file)
     if dask is not None and workers > 1:
         raise ConfigError("--workers and --dask exclude each other", "Give one of them.")
-    settings, screen, crop = read_settings(config), console(), crop.lower()
+    settings, screen = read_settings(config), console()
     if settings.training.validation != "each_year":
         raise ConfigError(
             f'{config}: a backtest needs training.validation = "each_year", received '
             f"{settings.training.validation!r}",
             "Intervals are calibrated on hindcasts of the year that each member was not trained on.",
         )
+    opened = Store.open(store)
+    crop = crop_key(crop, opened.yields["crop"].values.tolist())
     folder = out or Path(f"backtest-{crop}")
     test = Backtest(
-        Store.open(store), crop, tuple(parse_years(test_years, "--test-years")), folder, settings, seeds,
+        opened, crop, tuple(parse_years(test_years, "--test-years")), folder, settings, seeds,
         scenarios.value, parse_leads(leads, "--leads"), parse_dates(dates, "--dates"),
         cast(Any, protocol.value.replace("-", "_")),
     )  # fmt: skip

@@ -23,9 +23,10 @@ from yieldcast.cli.arguments import (
     SkillOption,
     StaleOption,
     StoreOption,
+    crop_key,
     parse_date,
 )
-from yieldcast.cli.terminal import console, exit_during_fetch, load_tensorflow, sigterm_as_ctrl_c
+from yieldcast.cli.terminal import console, exit_during_fetch, load_tensorflow
 from yieldcast.errors import ConfigError, YieldcastError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ EXIT_CODES = (
     "Exit codes: 0 a bulletin was written or there is nothing new, 1 unexpected error, 2 settings, "
     "3 missing data, no disk space or another copy of the job is running, 4 a service did not deliver and "
     "no bulletin was written, 5 malformed contents or data from after the date, 6 no usable run, "
-    "130 stopped by Ctrl-C or SIGTERM."
+    "130 stopped by Ctrl-C, SIGTERM or SIGHUP."
 )
 _FIRST = {"en": "This is the first bulletin of the season.", "pt": "Este é o primeiro boletim da safra."}
 
@@ -74,9 +75,8 @@ StrictOption = Annotated[
 
 
 @jobs.callback()
-def handle_signals(context: typer.Context) -> None:
+def root() -> None:
     """Forecasts on a schedule: fetch what is missing and write a bulletin when there is something new."""
-    context.with_resource(sigterm_as_ctrl_c())
 
 
 @jobs.command(epilog=EXIT_CODES)
@@ -123,8 +123,8 @@ def preseason(
     from yieldcast.operations.job import Job, optional_tables, read_skill
     from yieldcast.operations.run_selection import season_ahead, trained_run
 
-    folder, crop, date = _bulletins_folder(bulletins, issues), crop.lower(), _date(as_of)
-    settings, opened = read_settings(config), Store.open(store)
+    folder, date, opened = _bulletins_folder(bulletins, issues), _date(as_of), Store.open(store)
+    settings, crop = read_settings(config), crop_key(crop, opened.yields["crop"].values.tolist())
     calendar, publication = calendar_for(settings.data, opened.static), settings.data.publication()
     text = config.read_text(encoding="utf-8") if config else ""
     screen = console(stderr=True)
@@ -180,8 +180,8 @@ def inseason(
     from yieldcast.operations.job import Job, optional_tables, read_skill
     from yieldcast.operations.run_selection import season_under_way, suitable_run
 
-    folder, crop, date = _bulletins_folder(bulletins, issues), crop.lower(), _date(as_of)
-    opened = Store.open(store)
+    folder, date, opened = _bulletins_folder(bulletins, issues), _date(as_of), Store.open(store)
+    crop = crop_key(crop, opened.yields["crop"].values.tolist())
     run = suitable_run(runs, opened, crop, date, seeds, harvest_year)
     publication = run.settings.data.publication()
     if harvest_year is None:

@@ -1,15 +1,17 @@
-"""The terminal: a console, TensorFlow without its start-up lines, errors and interruptions."""
+"""The terminal: a console, TensorFlow without its start-up lines, errors, interruptions, closed pipes."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +19,54 @@ if TYPE_CHECKING:
 
 DEBUG = "--debug"  # anywhere on the command line: shows tracebacks and TensorFlow's own lines
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells use it: 128 + SIGINT
+
+
+class _Lenient:
+    """A text stream that drops what its reader no longer takes: a closed pipe, a terminal that is gone.
+
+    A forecast that is computed is still written, and the exit code says so.
+
+    Args:
+        stream: what is written to while it works.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self._drop(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._drop(error)
+
+    def _drop(self, error: OSError) -> None:
+        """Write nothing more; Python itself flushes the stream at its end and must not fail there."""
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+        if error.errno not in (errno.EPIPE, errno.EIO) and self is sys.stdout:
+            sys.stderr.write(f"the output is cut off: {error.strerror}\n")
+
+
+def lenient_streams() -> None:
+    """Make `sys.stdout` and `sys.stderr` drop what cannot be written, see `_Lenient`."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed before the start, `>&-`
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif not isinstance(stream, _Lenient):
+            setattr(sys, name, _Lenient(stream))
 
 
 def console(stderr: bool = False) -> Console:
@@ -54,13 +104,20 @@ def _is_no_tracing_alarm(record: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Within the block SIGTERM, which schedulers send to stop a job, does what Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def signals_as_ctrl_c() -> Iterator[None]:
+    """Within the block SIGTERM (schedulers stop jobs with it) and SIGHUP (the terminal is closed) do what
+    Ctrl-C does; a signal that is ignored, as under nohup, stays ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    taken = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in taken}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def exit_during_fetch(screen: Console) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Boundaries of municipalities: GeoJSON, read and checked here for import, maps, exports and zonal means.
+"""Boundaries of municipalities: GeoJSON, read and checked here for maps, exports and zonal means.
 
 A mesh is a GeoJSON FeatureCollection of polygons in degrees (SIRGAS 2000 or WGS 84, longitude first). In the
 mesh of a store ``properties.code`` is the number that the municipality has in the tables.
@@ -52,12 +52,11 @@ def read_boundaries(path: Path) -> list[Boundary]:
     return boundaries_of(read_geojson(path), f"mesh {path.name}")
 
 
-def read_geojson(path: Path, hint: str = FETCH_AGAIN) -> dict[str, Any]:
+def read_geojson(path: Path) -> dict[str, Any]:
     """A GeoJSON FeatureCollection as nested dictionaries, its features not checked yet.
 
     Args:
         path: the file, UTF-8.
-        hint: what a user should do where it cannot be read.
 
     Raises:
         MissingDataError: no such file, or no permission.
@@ -66,15 +65,18 @@ def read_geojson(path: Path, hint: str = FETCH_AGAIN) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise MissingDataError(f"cannot read the mesh {path}: {error.strerror or error}", hint) from error
+        raise MissingDataError(
+            f"cannot read the mesh {path}: {error.strerror or error}", FETCH_AGAIN
+        ) from error
     except (ValueError, RecursionError) as error:
         raise SchemaError(
-            f"mesh {path.name}: expected a GeoJSON FeatureCollection, received {error!r}", hint
+            f"mesh {path.name}: expected a GeoJSON FeatureCollection, received {error!r}", FETCH_AGAIN
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get("features"), list):
         received = sorted(content) if isinstance(content, dict) else type(content).__name__
         raise SchemaError(
-            f"mesh {path.name}: expected a GeoJSON FeatureCollection, received {str(received)[:60]}", hint
+            f"mesh {path.name}: expected a GeoJSON FeatureCollection, received {str(received)[:60]}",
+            FETCH_AGAIN,
         )
     return content
 

@@ -8,17 +8,18 @@ import os
 import re
 import secrets
 import shutil
-import sys
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import h5netcdf
 import h5py
 import numpy as np
 import xarray as xr
 
-from yieldcast.errors import MissingDataError
+from yieldcast.errors import MissingDataError, SchemaError
 
 _LEFTOVER = re.compile(r"\..+\.\d+\.tmp(\.\w+)?")  # temporary names of `atomic_write`
 _UNFINISHED = ".writing-"  # start of the temporary names of `write_folder_atomically`
@@ -52,7 +53,7 @@ def fingerprint(ds: xr.Dataset) -> str:
     return digest.hexdigest()
 
 
-def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
+def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file completely or not at all: to a temporary name in the same folder, fsync, replace.
 
     Args:
@@ -65,6 +66,8 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
     """
     temporary = path.with_name(f".{path.stem}.{_unique_number()}.tmp{path.suffix}")
     try:
+        # A name that nobody can have planted: O_EXCL follows no link and takes no file that exists.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         write(temporary)
         with open(temporary, "r+b") as file:
             os.fsync(file.fileno())
@@ -87,7 +90,7 @@ def remove_leftovers(folder: Path) -> None:
 
 def atomic_text(path: Path, text: str) -> None:
     """Write a text in UTF-8 with `atomic_write`."""
-    atomic_write(path, lambda temporary: _write_bytes(temporary, text.encode()))
+    atomic_write(path, lambda temporary: temporary.write_bytes(text.encode()))
 
 
 def write_netcdf(path: Path, ds: xr.Dataset) -> None:
@@ -98,16 +101,15 @@ def write_netcdf(path: Path, ds: xr.Dataset) -> None:
     """
 
     def write(temporary: Path) -> None:
-        _write_bytes(temporary, _netcdf_bytes(ds))
+        temporary.write_bytes(_netcdf_bytes(ds))
         if fingerprint(read_netcdf(temporary)) != fingerprint(ds):
             raise OSError("the contents read back differ from those written")
 
     atomic_write(path, write)
 
 
-def _netcdf_bytes(ds: xr.Dataset) -> memoryview:
+def _netcdf_bytes(ds: xr.Dataset) -> bytes:
     """The dataset as a compressed netCDF-4 file."""
-    # In memory: when the disk becomes full, HDF5 crashes the process (segmentation fault at exit).
     encoding: dict[str, dict[str, Any]] = {
         str(name): {"zlib": True, "complevel": 1}
         for name, array in ds.data_vars.items()
@@ -119,19 +121,32 @@ def _netcdf_bytes(ds: xr.Dataset) -> memoryview:
         if array.dtype.kind == "M" and np.isnat(array.values).any():  # by itself xarray would write floats
             units = "seconds since 1970-01-01"
             encoding[str(name)] = {"units": units, "dtype": "int64", "_FillValue": np.int64(-(2**63))}
-    with without_a_cluster():
-        return ds.drop_encoding().to_netcdf(engine="h5netcdf", encoding=encoding)
+    return netcdf_content(ds.drop_encoding(), encoding)
 
 
-@contextmanager
-def without_a_cluster() -> Iterator[None]:
-    """Write netCDF files in memory while a Dask client is open: xarray's lock of the cluster would fail."""
-    dask: Any = sys.modules.get("dask")
-    if dask is None:
-        yield
-        return
-    with dask.config.set(scheduler="synchronous"):
-        yield
+def netcdf_content(ds: xr.Dataset, encoding: Mapping[str, Any] | None = None) -> bytes:
+    """The dataset as a netCDF-4 file, byte for byte the same for the same dataset and libraries.
+
+    In memory: when the disk becomes full, HDF5 crashes the process (segmentation fault at exit). Not through
+    `to_netcdf`, whose files hold the time at which they were written.
+
+    Args:
+        ds: the variables are written in their order.
+        encoding: how each variable is stored, by name, as in `xarray.Dataset.to_netcdf`.
+    """
+    order = h5py.h5p.CRT_ORDER_TRACKED | h5py.h5p.CRT_ORDER_INDEXED  # as netCDF-4 demands
+    creation, access = h5py.h5p.create(h5py.h5p.FILE_CREATE), h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    creation.set_link_creation_order(order)
+    creation.set_attr_creation_order(order)
+    creation.set_obj_track_times(False)
+    access.set_fapl_core(1 << 20, backing_store=False)
+    file = h5py.h5f.create(b"in memory", h5py.h5f.ACC_TRUNC, creation, access)
+    with h5py.File(file) as handle:
+        with h5netcdf.File(handle, "a") as opened:
+            ds.dump_to_store(xr.backends.H5NetCDFStore(opened), encoding=encoding)
+        handle.flush()
+        content: bytes = file.get_file_image()
+        return content
 
 
 def read_netcdf(file: Path) -> xr.Dataset:
@@ -238,13 +253,38 @@ def file_facts(file: Path) -> dict[str, Any]:
 
 
 def _unique_number() -> str:
-    # Processes on several hosts may have the same process number and write into the same folder.
-    return f"{os.getpid()}{secrets.randbelow(10**6):06d}"
+    # Processes on several hosts may have the same process number and write into the same folder; nobody shall
+    # guess the name.
+    return f"{os.getpid()}{secrets.randbelow(10**12):012d}"
 
 
-def _write_bytes(path: Path, content: bytes | memoryview) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
+def plain_name(name: str, what: str) -> str:
+    """The name, if a file or folder of this name lies in its folder and nowhere else.
+
+    Args:
+        name: as it stands in data or in a file that somebody may have changed.
+        what: names it in the error, e.g. "crop".
+
+    Raises:
+        SchemaError: it is empty, starts with a dot, is longer than 150 bytes, or holds a slash, a backslash
+            or a control character.
+    """
+    wrong = not name or name[0] == "." or len(name.encode()) > 150
+    if wrong or any(c in "/\\" or unicodedata.category(c).startswith("C") for c in name):
+        raise SchemaError(
+            f"{what}: expected a name that can be part of a file name, received {name!r}",
+            "Use letters, digits, spaces and hyphens; no slashes, and no dot at the start.",
+        )
+    return name
+
+
+def no_links(path: str, flags: int) -> int:
+    """`opener` of `open` for files whose names are known before they are written: no link is followed.
+
+    Raises:
+        OSError: the name is a symbolic link (ELOOP).
+    """
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _sync(path: Path) -> None:

@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast import variables
+from yieldcast.data.files import plain_name
 from yieldcast.errors import SchemaError
 from yieldcast.variables import Quantity
 
@@ -150,6 +151,8 @@ def check_yields(ds: xr.Dataset) -> xr.Dataset:
     _check_municipalities(ds, table)
     check_names(ds, table, variables.YIELDS[:1], variables.YIELDS[1:])
     check_coordinate(ds, table, "crop", "text")
+    for crop in ds["crop"].values.tolist():
+        plain_name(crop, f"{table}, crop")
     check_coordinate(ds, table, "harvest_year", "int16")
     for name in variables.YIELDS:
         if name in ds:

@@ -28,6 +28,7 @@ from yieldcast.data.files import (
     exclusive_lock,
     fingerprint,
     make_folder,
+    plain_name,
     read_netcdf,
     remove_leftovers,
     write_netcdf,
@@ -89,6 +90,8 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         entries = [manifest["tables"][t] for t in _tables_of(manifest)]
         complete = bool(entries) and all({"file", "fingerprint"} <= entry.keys() for entry in entries)
         complete = complete and {"written", "sources"} <= manifest.keys()
+        for name in (*(str(entry["file"]) for entry in entries), manifest.get("mesh") or "no mesh"):
+            plain_name(name, _FILE)  # nothing outside the folder is read or removed
     except (KeyError, AttributeError, TypeError):
         complete = False
     if not complete:

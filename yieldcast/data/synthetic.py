@@ -18,7 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from calendars import Calendar, DayMonth, Row, brazil
-from yieldcast.data.files import atomic_write
+from yieldcast.data.files import atomic_write, netcdf_content
 from yieldcast.data.schema import set_units
 from yieldcast.data.store import Tables
 from yieldcast.errors import ConfigError, MissingDataError
@@ -178,7 +178,7 @@ def write_files(folder: Path, tables: Tables) -> None:
     for name, frame in frames.items():
         atomic_write(folder / f"{name}.csv", frame.set_index(frame.index.map(code).rename(code.name)).to_csv)
     weather = tables.weather.assign_coords(municipality=code.values)
-    atomic_write(folder / "weather.nc", lambda part: weather.to_netcdf(part, engine="h5netcdf"))
+    atomic_write(folder / "weather.nc", lambda part: part.write_bytes(netcdf_content(weather)))
 
 
 def _stream(seed: int, name: str) -> np.random.Generator:

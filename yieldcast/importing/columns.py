@@ -23,10 +23,7 @@ from yieldcast.variables import Column, Kind
 
 Line = tuple[str, str, int]
 """One line of an import log: table, what was done, how many."""
-# The first name wins where a file has several.
-CODES = ("municipality_code", "municipality", "code", "codigo_ibge", "geocode", "code_muni")
 MISSING = ("", "na", "n/a", "nan", "null", "none")
-_INT32_MAX = np.iinfo(np.int32).max
 
 
 @dataclass
@@ -42,40 +39,6 @@ class ImportLog:
         """Log columns that are not used."""
         if names:
             self.read.append((table, f"columns not used: {', '.join(names)}", len(names)))
-
-
-class Codes:
-    """Codes of places as texts, and the int32 number `municipality` of each, sorted by that number.
-
-    If all codes are whole numbers that fit into int32, they are the numbers; otherwise (letters, leading
-    zeros, too large) the numbers are 1..N in the sorted order of the codes.
-
-    Args:
-        codes: code of every place, each once.
-    """
-
-    def __init__(self, codes: Iterable[str]) -> None:
-        texts = list(codes)
-        if all(t.isascii() and t.isdigit() and str(int(t)) == t and int(t) <= _INT32_MAX for t in texts):
-            texts.sort(key=int)
-            self.municipality = np.array([int(t) for t in texts], dtype=np.int32)
-        else:
-            texts.sort()
-            self.municipality = np.arange(1, len(texts) + 1, dtype=np.int32)
-        self.index = pd.Index(texts, dtype=object)
-
-    def rows(self, codes: Sequence[str] | NDArray[Any], source: str) -> NDArray[np.intp]:
-        """Position of each code in `municipality`; SchemaError when one is not a known place."""
-        rows: NDArray[np.intp] = self.index.get_indexer(pd.Index(codes, dtype=object))
-        unknown = pd.unique(np.asarray(codes, dtype=object)[rows < 0])
-        if len(unknown):
-            raise SchemaError(
-                f"{source}: expected codes of the places table, received {len(unknown)} others: "
-                f"{', '.join(map(repr, unknown[:5]))}{', ...' if len(unknown) > 5 else ''}",
-                f"Add them to the places or remove them. Leading zeros and '.0' matter: places have codes "
-                f"like {self.index[0]!r}.",
-            )
-        return rows
 
 
 def shown(names: Iterable[object], most: int = 12) -> str:
@@ -140,18 +103,6 @@ def quantities(columns: Iterable[str], kind: Kind, source: str) -> tuple[dict[st
                 raise SchemaError(f"{source}: {other!r} and {name!r} are the same quantity", "Keep one.")
         found[name] = column
     return found, others
-
-
-def codes_of(frame: pd.DataFrame, source: str) -> tuple[str, NDArray[Any]]:
-    """Name and texts of the column of codes; SchemaError when a cell is empty."""
-    name = str(pick(frame.columns, CODES, source))
-    empty = frame.index[frame[name] == ""]
-    if len(empty):
-        raise SchemaError(
-            f"{source}: line {empty[0]}, column {name!r} is empty ({len(empty)} such lines)",
-            "Every row needs its code.",
-        )
-    return name, frame[name].to_numpy(dtype=object)
 
 
 def numbers(frame: pd.DataFrame, name: str, source: str) -> NDArray[np.float64]:

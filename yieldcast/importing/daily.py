@@ -11,18 +11,17 @@ from numpy.typing import NDArray
 
 from yieldcast.data.daily import TABLE, daily_table
 from yieldcast.errors import ConfigError, SchemaError
-from yieldcast.importing.columns import (
-    CODES,
-    Codes,
-    ImportLog,
-    codes_of,
-    open_netcdf,
-    pick,
-    quantities,
-    read_csv,
-    shown,
+from yieldcast.importing.codes import Codes, code_column, codes_of
+from yieldcast.importing.columns import ImportLog, open_netcdf, quantities, read_csv, shown
+from yieldcast.importing.weather import (
+    Fields,
+    days_of,
+    is_daily,
+    place_codes,
+    place_dim,
+    read_fields,
+    refuse_repeated,
 )
-from yieldcast.importing.weather import Fields, code_texts, days_of, is_daily, place_dim, read_fields
 from yieldcast.variables import QUANTITIES, WEATHER, Column
 
 
@@ -46,7 +45,7 @@ def read_daily(path: Path, codes: Codes, report: ImportLog, places: Path | None 
     with open_netcdf(path, TABLE) as ds:
         columns = _columns(ds, path, report)
         dim = place_dim(ds, columns, path, TABLE, any_dim=True)
-        texts = code_texts(ds[dim].values, path)
+        texts = place_codes(ds[dim].values, path)
         days = days_of(ds, path)
         if not is_daily(days, path):
             raise SchemaError(
@@ -56,8 +55,9 @@ def read_daily(path: Path, codes: Codes, report: ImportLog, places: Path | None 
         labels = {"unit": texts.astype(str), "time": days.astype("datetime64[ns]")}
         fields = read_fields(ds, columns, (dim, "time"), labels, path, report, TABLE)
         marks = {name: value for name, value in ds.attrs.items() if name == "synthetic"}
-    if pick([dim], CODES, str(path), needed=False):
-        rows = codes.rows(texts, str(path))
+    if code_column([dim], str(path), needed=False):
+        rows = codes.rows(texts, str(path), report, TABLE)
+        refuse_repeated(codes.index[rows], path)
         unit, place = codes.municipality[rows], np.full(len(codes.municipality), -1)
         place[rows] = np.arange(len(rows))
     else:

@@ -11,7 +11,8 @@ import xarray as xr
 
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError
-from yieldcast.importing.columns import Codes, ImportLog
+from yieldcast.importing.codes import Codes
+from yieldcast.importing.columns import ImportLog
 from yieldcast.importing.daily import read_daily
 from yieldcast.importing.estimates import read_estimates
 from yieldcast.importing.geometry import read_mesh

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from yieldcast.data import schema
 from yieldcast.data.store import Tables
 from yieldcast.errors import SchemaError
+from yieldcast.importing.codes import Codes, codes_of
 from yieldcast.importing.columns import (
-    Codes,
     ImportLog,
-    codes_of,
     measured,
     numbers,
     pick,
@@ -136,7 +135,7 @@ def _places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
 def _yields(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
     frame, source = read_csv(path, "yields"), str(path)
     used, texts = codes_of(frame, source)
-    rows = codes.rows(texts, source)
+    rows = codes.rows(texts, source, report, "yields")
     crop_column, year_column = (
         str(pick(frame.columns, ("crop",), source)),
         str(pick(frame.columns, YEAR, source)),
@@ -144,7 +143,7 @@ def _yields(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
     crop = frame[crop_column].str.lower()
     _refuse_empty(frame, [crop_column], "crop", ("crop",), source)
     year = years_of(frame, year_column, source)
-    keys = pd.DataFrame({"code": texts, "crop": crop.to_numpy(), "year": year}, index=frame.index)
+    keys = pd.DataFrame({"code": codes.index[rows], "crop": crop.to_numpy(), "year": year}, index=frame.index)
     _refuse_twice(keys, source)
     rest = [c for c in frame.columns if c not in (used, crop_column, year_column)]
     columns, extras = quantities(rest, "yields", source)
@@ -171,8 +170,8 @@ def _yields(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
 def _soil(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
     frame, source = read_csv(path, "soil"), str(path)
     used, texts = codes_of(frame, source)
-    _refuse_twice(pd.DataFrame({"code": texts}, index=frame.index), source)
-    rows = codes.rows(texts, source)
+    rows = codes.rows(texts, source, report, "soil")
+    _refuse_twice(pd.DataFrame({"code": codes.index[rows]}, index=frame.index), source)
     columns, extras = quantities([c for c in frame.columns if c != used], "soil", source)
     report.extras("soil", extras)
     if not columns:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from yieldcast.data import degree_days, schema
 from yieldcast.errors import SchemaError
-from yieldcast.importing.columns import CODES, Codes, ImportLog, damaged, open_netcdf, pick, quantities, shown
+from yieldcast.importing.codes import Codes, code_column, code_texts
+from yieldcast.importing.columns import ImportLog, damaged, open_netcdf, quantities, shown
 from yieldcast.variables import QUANTITIES, WEATHER, Column, Quantity
 
 TABLE = "weather"
@@ -79,8 +80,9 @@ def read_weather(path: Path, codes: Codes, report: ImportLog) -> UserWeather:
             )
         dim = place_dim(ds, columns, path, TABLE)
         report.extras(TABLE, extras)
-        texts = code_texts(ds[dim].values, path)
-        rows = codes.rows(texts, str(path))
+        texts = place_codes(ds[dim].values, path)
+        rows = codes.rows(texts, str(path), report, TABLE)
+        refuse_repeated(codes.index[rows], path)
         time = days_of(ds, path)
         daily = is_daily(time, path)
         _refuse_rates(ds, columns, daily, path)
@@ -104,7 +106,7 @@ def place_dim(ds: xr.Dataset, columns: Iterable[str], path: Path, table: str, an
         table: that is made of it.
         any_dim: accept a dim that is not named like municipalities; it is that of the first variable.
     """
-    dim = pick(map(str, ds.dims), CODES, f"{path}, dims", needed=False)
+    dim = code_column(map(str, ds.dims), f"{path}, dims", needed=False)
     arrays = [ds[name] for name in columns]
     if dim is None and any_dim:
         dim = next((str(d) for d in arrays[0].dims if d != "time"), None)
@@ -123,21 +125,26 @@ def place_dim(ds: xr.Dataset, columns: Iterable[str], path: Path, table: str, an
     return str(dim)
 
 
-def code_texts(values: NDArray[Any], path: Path) -> NDArray[np.object_]:
+def place_codes(values: NDArray[Any], path: Path) -> NDArray[np.object_]:
     """Codes of the places as texts; SchemaError where one occurs twice."""
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8")
     if values.dtype.kind == "f" and (values == np.floor(values)).all():
         values = values.astype(np.int64)
-    texts = np.array([str(v).strip() for v in values], dtype=object)
-    unique, counts = np.unique(texts, return_counts=True)
+    texts = code_texts(values)
+    refuse_repeated(texts, path)
+    return texts
+
+
+def refuse_repeated(texts: Collection[str], path: Path) -> None:
+    """Raise SchemaError where a place occurs twice."""
+    unique, counts = np.unique(np.asarray(texts, dtype=object), return_counts=True)
     if (counts > 1).any():
         raise SchemaError(
             f"{path}: expected every municipality once, received {unique[counts > 1][0]!r} "
             f"{counts.max()} times ({int((counts > 1).sum())} such codes)",
             "Keep one series for each place.",
         )
-    return texts
 
 
 def days_of(raw: xr.Dataset, path: Path) -> Months:

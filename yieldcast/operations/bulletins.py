@@ -27,6 +27,7 @@ from yieldcast.data.files import (
     file_facts,
     fingerprint,
     make_folder,
+    plain_name,
     remove_unfinished,
     write_folder_atomically,
 )
@@ -109,7 +110,7 @@ class Bulletin:
         """
         for name in names or self.manifest["files"]:
             try:
-                found = file_facts(self.path / name)
+                found = file_facts(self.path / plain_name(name, MANIFEST))
             except OSError as error:
                 raise _damaged(self.path, f"{name} cannot be read ({error.strerror})") from error
             if found != self.manifest["files"][name]:
@@ -137,7 +138,7 @@ class Bulletin:
 
 def season_folder(root: Path, crop: str, harvest_year: int) -> Path:
     """The folder with the bulletins of one season."""
-    return Path(root) / f"{crop}-{harvest_year}"
+    return Path(root) / f"{plain_name(crop, 'crop')}-{harvest_year}"
 
 
 def list_bulletins(root: Path, crop: str, harvest_year: int, notice: Notice = _ignore) -> list[Bulletin]:

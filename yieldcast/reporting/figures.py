@@ -114,8 +114,7 @@ def draw_skill(axes: Any, pooled: Sequence[Mapping[str, Any]], score: str, lang:
 
     from yieldcast.evaluation.skill import FORECAST_MODEL
 
-    labels.check(lang)
-    side = labels.LANGUAGES.index(lang)
+    side = labels.side_of(lang)
     models = list(dict.fromkeys(row["model"] for row in pooled))
     for k, model in enumerate(models):
         own = [row for row in pooled if row["model"] == model and row[score] is not None]

@@ -1,17 +1,19 @@
 """A forecast with the boundaries of its municipalities, for maps: GeoJSON and GeoPackage in SIRGAS 2000.
 
 Both formats have the same columns under the same English names (`column_labels.COLUMNS`) in every language:
-a style or a script made for one bulletin fits all others. A GeoPackage also holds the reader's headings.
+a style or a script made for one bulletin fits all others. A GeoPackage also holds the states, the reader's
+headings, and a style for QGIS.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import sqlite3
+import tempfile
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -19,11 +21,14 @@ from numpy.typing import NDArray
 
 from yieldcast.data.boundaries import FETCH_AGAIN, read_boundaries
 from yieldcast.data.files import atomic_text, atomic_write
-from yieldcast.errors import ConfigError, SchemaError
+from yieldcast.errors import ConfigError, MissingDataError, SchemaError
+from yieldcast.forecasting.table import ALL_MUNICIPALITIES
 from yieldcast.reporting import labels
-from yieldcast.reporting.tables import Table, municipality_table
+from yieldcast.reporting.qgis_style import add_styles
+from yieldcast.reporting.tables import Table, aggregate_table, municipality_table
 
-LAYER = "municipalities"
+LAYER, STATES_LAYER = "municipalities", "states"
+_STYLED = "yield_p50_kg_ha"  # the column by which QGIS colours a layer
 EPSG = 4674  # SIRGAS 2000, the legal datum of Brazil and that of IBGE's meshes
 # GeoJSON of 2008 had the member "crs"; RFC 7946 removed it and allows WGS 84 only. GDAL, and so QGIS, still
 # reads it. A program that ignores it places SIRGAS 2000 wrong by less than a metre.
@@ -43,11 +48,21 @@ _SCHEMA_EXTENSION = [
     (table, "gpkg_schema", "http://www.geopackage.org/spec121/#extension_schema", "read-write")
     for table in ("gpkg_data_columns", "gpkg_data_column_constraints")
 ]
-Shapes = Mapping[int, Any]  # municipality code -> GeoJSON geometry
+
+
+class Shape(NamedTuple):
+    """GeoJSON geometry (Polygon, MultiPolygon) of a municipality; its state in the mesh, empty if unknown."""
+
+    geometry: dict[str, Any]
+    state: str = ""
+
+
+_NO_ROOM = "Free disk space, also in the folder for temporary files (TMPDIR)."
+Shapes = Mapping[int, Shape]  # by municipality code
 
 
 def read_shapes(mesh: Path) -> Shapes:
-    """The boundaries of a mesh: GeoJSON geometries (Polygon, MultiPolygon) by municipality code.
+    """The boundaries of a mesh by municipality code.
 
     Args:
         mesh: see `yieldcast.data.boundaries`. Features without a geometry are left out.
@@ -56,8 +71,8 @@ def read_shapes(mesh: Path) -> Shapes:
         MissingDataError: no such file.
         SchemaError: it is not a mesh, or has a municipality twice.
     """
-    shapes: dict[int, Any] = {}
-    for code, _name, _state, geometry, polygons in read_boundaries(mesh):
+    shapes: dict[int, Shape] = {}
+    for code, _name, state, geometry, polygons in read_boundaries(mesh):
         if geometry is None:
             continue
         if code in shapes:
@@ -67,7 +82,7 @@ def read_shapes(mesh: Path) -> Shapes:
             )
         rounded = [[_rounded(ring) for ring in rings] for rings in polygons]
         coordinates = rounded if geometry["type"] == "MultiPolygon" else rounded[0]
-        shapes[code] = {"type": geometry["type"], "coordinates": coordinates}
+        shapes[code] = Shape({"type": geometry["type"], "coordinates": coordinates}, state)
     return shapes
 
 
@@ -100,7 +115,7 @@ def write_geojson(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -
                 "type": "Feature",
                 "id": code,
                 "properties": dict(zip(table, row, strict=True)),
-                "geometry": shapes.get(code),
+                "geometry": shapes[code].geometry if code in shapes else None,
             }
         )
         for code, row in zip(codes, zip(*columns, strict=True), strict=True)
@@ -136,19 +151,21 @@ def _json(value: Any) -> str:
 
 
 def check_library() -> None:
-    """Raise ConfigError if geopandas or pyogrio is not installed."""
+    """Raise ConfigError if pyogrio or shapely is not installed."""
     try:
-        import geopandas  # noqa: F401
         import pyogrio  # noqa: F401
+        import shapely  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"gpkg needs geopandas and pyogrio, of which {error.name} is not installed",
+            f"gpkg needs pyogrio and shapely, of which {error.name} is not installed",
             "Install them with: pip install 'yieldcast[geo]'",
         ) from error
 
 
 def write_gpkg(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -> Path:
-    """Write a GeoPackage of one layer, `LAYER`; a municipality without a boundary has no geometry.
+    """Write a GeoPackage of two layers, `LAYER` and `STATES_LAYER`, which QGIS colours by the median.
+
+    A municipality without a boundary has no geometry. A state is the union of its municipalities in the mesh.
 
     Args:
         path: file to write.
@@ -157,36 +174,23 @@ def write_gpkg(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -> P
         lang: en or pt, language of the title and of the headings that QGIS shows instead of column names.
 
     Raises:
-        ConfigError: geopandas or pyogrio is not installed, or an unknown language.
+        ConfigError: pyogrio or shapely is not installed, or an unknown language.
         SchemaError: a boundary is not a polygon.
         MissingDataError: the disk refuses.
     """
     check_library()
-    import geopandas
-    import pyogrio
-    import shapely
-
-    table, facts = municipality_table(forecast), _facts(forecast, lang)
-    found = [shapes.get(code) for code in forecast["municipality"].values.tolist()]
-    try:
-        geometry = shapely.from_geojson([None if shape is None else json.dumps(shape) for shape in found])
-    except shapely.errors.GEOSException as error:
-        raise SchemaError(f"mesh: expected polygons, received {error}", FETCH_AGAIN) from error
-    columns = {key: _plain_values(values) for key, values in table.items()}
-    frame = geopandas.GeoDataFrame(columns, geometry=geometry, crs=f"EPSG:{EPSG}")
-    buffer = io.BytesIO()  # in memory: SQLite would not report a full disk as such
-    pyogrio.write_dataframe(
-        frame,
-        buffer,
-        driver="GPKG",
-        layer=LAYER,
-        geometry_type="MultiPolygon",
-        promote_to_multi=True,
-        dataset_options={"VERSION": "1.2"},  # GDAL of Debian 12 and QGIS 3.22 warn of newer versions
-        layer_options={"IDENTIFIER": facts["title"], "DESCRIPTION": facts["attribution"]},
-        layer_metadata={name: str(value) for name, value in facts.items()},
-    )
-    content = _with_headings(buffer.getvalue(), table, lang, forecast.attrs["as_of"])
+    polygons = _polygons(shapes)
+    tables = {LAYER: municipality_table(forecast), STATES_LAYER: _state_table(forecast)}
+    geometry = {
+        LAYER: [polygons.get(code) for code in forecast["municipality"].values.tolist()],
+        STATES_LAYER: _unions(forecast, shapes, polygons, tables[STATES_LAYER]["aggregate"].tolist()),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "forecast.gpkg"
+        for layer, table in tables.items():
+            _write_layer(made, layer, table, np.array(geometry[layer], dtype=object), _facts(forecast, lang))
+        package = made.read_bytes()
+    content = _completed(package, tables, lang, forecast.attrs["as_of"])
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(content)
@@ -195,24 +199,97 @@ def write_gpkg(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -> P
     return path
 
 
-def _with_headings(package: bytes, table: Table, lang: str, as_of: str) -> bytes:
-    """The GeoPackage with a heading and a meaning for every column, and the forecast's date as time stamps.
+def _polygons(shapes: Shapes) -> dict[int, Any]:
+    import shapely
+
+    try:
+        found = shapely.from_geojson([json.dumps(shape.geometry) for shape in shapes.values()])
+    except shapely.errors.GEOSException as error:
+        raise SchemaError(f"mesh: expected polygons, received {error}", FETCH_AGAIN) from error
+    return dict(zip(shapes, found, strict=True))
+
+
+def _state_table(forecast: xr.Dataset) -> Table:
+    """The rows of the states; the country, the first aggregate, is no state."""
+    table = aggregate_table(forecast)
+    is_state = table["aggregate"] != ALL_MUNICIPALITIES
+    return {key: values[is_state] for key, values in table.items()}
+
+
+def _unions(
+    forecast: xr.Dataset, shapes: Shapes, polygons: Mapping[int, Any], states: list[str]
+) -> list[Any]:
+    """The union of the municipalities of each state, also those without a forecast; or None."""
+    import shapely
+
+    own = dict(zip(forecast["municipality"].values.tolist(), forecast["state"].values.tolist(), strict=True))
+    members: dict[str, list[Any]] = defaultdict(list)
+    for code, polygon in polygons.items():
+        members[own.get(code, shapes[code].state)].append(polygon)
+    # The method "structure" gives polygons only, no lines where a ring touches itself.
+    valid = [
+        shapely.make_valid(np.array(members[state], dtype=object), method="structure", keep_collapsed=False)
+        for state in states
+    ]
+    return [shapely.union_all(polygons) if len(polygons) else None for polygons in valid]
+
+
+def _write_layer(
+    path: Path, layer: str, table: Table, geometry: NDArray[Any], facts: Mapping[str, Any]
+) -> None:
+    """Add a layer to a GeoPackage; days become dates, where a data frame would give texts or times."""
+    import shapely
+    from pyogrio import raw
+    from pyogrio.errors import DataLayerError, DataSourceError
+
+    columns = [values.astype(object) if values.dtype.kind == "U" else values for values in table.values()]
+    try:
+        raw.write(
+            str(path), shapely.to_wkb(geometry), columns, list(table), layer=layer, driver="GPKG",
+            geometry_type="MultiPolygon", crs=f"EPSG:{EPSG}", promote_to_multi=True, append=path.exists(),
+            # GDAL of Debian 12 and QGIS 3.22 warn of newer versions.
+            dataset_options=None if path.exists() else {"VERSION": "1.2"},
+            layer_options={
+                "IDENTIFIER": f"{facts['title']}: {layer}", "DESCRIPTION": facts["attribution"],
+            },
+            layer_metadata={name: str(value) for name, value in facts.items()},
+        )  # fmt: skip
+    except (DataLayerError, DataSourceError, OSError) as error:
+        raise MissingDataError(f"cannot write {path}: {error}", _NO_ROOM) from error
+
+
+def _completed(package: bytes, tables: Mapping[str, Table], lang: str, as_of: str) -> bytes:
+    """The GeoPackage with headings, meanings and styles, and the forecast's date as time stamps.
 
     With the time of writing instead, the same forecast would give different bytes each time.
     """
     rows = [
-        (LAYER, key, labels.column(key, lang), labels.column(key, lang), labels.meaning(key, lang))
+        (layer, key, labels.column(key, lang), labels.column(key, lang), labels.meaning(key, lang))
+        for layer, table in tables.items()
         for key in table
     ]
     database = sqlite3.connect(":memory:")
     try:
         database.deserialize(package)
+        _check_rows(database, tables)
         database.executescript(_SCHEMA_TABLES)
         database.executemany("INSERT INTO gpkg_extensions VALUES (?, NULL, ?, ?, ?)", _SCHEMA_EXTENSION)
         database.executemany("INSERT INTO gpkg_data_columns VALUES (?, ?, ?, ?, ?, NULL, NULL)", rows)
+        add_styles(database, {layer: table[_STYLED] for layer, table in tables.items()}, _STYLED, as_of)
         for column, of in (("last_change", "gpkg_contents"), ("timestamp", "gpkg_metadata_reference")):
             database.execute(f"UPDATE {of} SET {column} = ?", (f"{as_of}T00:00:00.000Z",))
         database.commit()
         return database.serialize()
     finally:
         database.close()
+
+
+def _check_rows(database: sqlite3.Connection, tables: Mapping[str, Table]) -> None:
+    """Refuse a GeoPackage that lacks rows: SQLite inside GDAL does not always report a full disk."""
+    for layer, table in tables.items():
+        try:
+            (found,) = database.execute(f'SELECT COUNT(*) FROM "{layer}"').fetchone()
+        except sqlite3.DatabaseError:
+            found = 0
+        if found != (wanted := len(table[_STYLED])):
+            raise MissingDataError(f"cannot write forecast.gpkg: {found} of {wanted} rows", _NO_ROOM)

@@ -21,15 +21,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from yieldcast import language
 from yieldcast.data.files import atomic_text
 from yieldcast.errors import ConfigError
 from yieldcast.evaluation.skill import beside_own_line, longest_winning_lead, pool_by_lead
 from yieldcast.forecasting.table import ATTRIBUTES, QUANTILES, check_forecast, production_t
 from yieldcast.reporting import html_map, labels
+from yieldcast.reporting.html_language import page_languages
 from yieldcast.reporting.html_parts import part_columns
 from yieldcast.reporting.notices import notices, public_skill
 
-_LOCALES = {"en": "en", "pt": "pt-BR"}
 # Joined to one script in this order: each file uses names that earlier files define.
 SCRIPTS = (
     "i18n.js", "format.js", "data.js", "colours.js", "view.js", "map.js", "gestures.js", "search.js",
@@ -69,7 +70,7 @@ def write(
         mesh: GeoJSON of the municipalities (see `html_map.encode`); None leaves out the map.
         previous: an earlier forecast of the same crop and harvest year; None leaves out the changes.
         skill: rows of ``yieldcast backtest --json``; without rows the report says that there was no backtest.
-        lang: language in which the page opens, en or pt; the page holds both.
+        lang: language in which the page opens; the page holds every language that there is.
 
     Returns:
         `path`.
@@ -79,8 +80,8 @@ def write(
         MissingDataError: the mesh does not exist, or the disk refuses.
         SchemaError: the forecast, the mesh or a skill row is not valid.
     """
-    labels.check(lang)
-    data = {**contents(forecast, previous, skill), "lang": lang}
+    opened = language.of(lang)
+    data = {**contents(forecast, previous, skill), "lang": opened.tag}
     data["mesh"] = html_map.encode(mesh) if mesh is not None else None
     atomic_text(path, _page(data))
     return path
@@ -104,12 +105,13 @@ def contents(
         "quantiles": list(QUANTILES),
         "places": _places(forecast, previous) | places,
         "aggregates": _aggregates(forecast, previous) | aggregates,
-        "notices": {lang: notices(forecast.attrs, lang) for lang in labels.LANGUAGES},
+        "notices": {tag: notices(forecast.attrs, tag) for tag in language.tags()},
         "parts": parts,
+        "languages": page_languages(forecast.attrs, (str(row["model"]) for row in pooled)),
         "previous": str(previous.attrs["as_of"]) if previous is not None else None,
         "skill": {
             "rows": pooled,
-            "left_out": {lang: public_skill(forecast.attrs, skill, lang)[1] for lang in labels.LANGUAGES},
+            "left_out": {tag: public_skill(forecast.attrs, skill, tag)[1] for tag in language.tags()},
             "beats": {score: longest_winning_lead(pooled, score) for score in ("rmse_kg_ha", "crps_kg_ha")},
             "own_line": asdict(beside_own_line(pooled)),
         },
@@ -199,7 +201,7 @@ def _page(data: Mapping[str, Any]) -> str:
     )
     packed = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Template((web / "report.html").read_text(encoding="utf-8")).substitute(
-        lang=_LOCALES[data["lang"]], title=html.escape(str(data["about"]["title"])), policy=policy,
+        lang=data["lang"], title=html.escape(labels.title(data["about"], data["lang"])), policy=policy,
         style=style, script=script, data=packed.translate(_UNSAFE),
     )  # fmt: skip
 

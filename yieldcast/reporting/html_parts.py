@@ -29,7 +29,7 @@ def part_columns(
         columns of places and of aggregates: for each part its whole kg/ha ``part_NAME``, adding up to the
         median, and, where both forecasts have parts, its change ``moved_NAME`` since the previous one (None
         where that lacks the place). Then the names of the parts of ``places`` and ``aggregates`` that are not
-        0 everywhere, of those that are (``zero``), and the words for all.
+        0 everywhere, of those that are (``zero``) of them.
     """
     now = [_whole(forecast, aggregate) for aggregate in (False, True)]
     before = [_whole(previous, aggregate) for aggregate in (False, True)] if previous is not None else []
@@ -48,8 +48,6 @@ def part_columns(
         "places": [name for name in names[0] if name in filled],
         "aggregates": [name for name in names[1] if name in filled],
         "zero": [name for name in names[0] if name not in filled],
-        "labels": {name: label.name for name, label in PART_LABELS.items()},
-        "meanings": {name: label.meaning for name, label in PART_LABELS.items()},
     }
     return places, {**aggregates, **_official(forecast)}, about
 

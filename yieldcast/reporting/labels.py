@@ -7,35 +7,28 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from yieldcast.errors import ConfigError
+from calendars import names
+from yieldcast import language
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES
 from yieldcast.reporting.column_labels import COLUMNS, PART_LABELS
 
 Lang = Literal["en", "pt"]
 LANGUAGES: tuple[Lang, ...] = ("en", "pt")
 _Pair = tuple[str, str]
-# The crops that can be fetched, in Portuguese as PAM names them, without additions such as "(em grão)"
-_CROPS: Mapping[str, _Pair] = {
-    "soybean": ("soybean", "soja"),
-    "corn": ("corn", "milho"),
-    "corn_first": ("corn, first crop", "milho 1ª safra"),
-    "corn_second": ("corn, second crop", "milho 2ª safra"),
-    "rice": ("rice", "arroz"),
-    "cotton": ("cotton", "algodão"),
-    "sugarcane": ("sugarcane", "cana-de-açúcar"),
-    "wheat": ("wheat", "trigo"),
-    "beans": ("beans", "feijão"),
-    "cassava": ("cassava", "mandioca"),
-    "sorghum": ("sorghum", "sorgo"),
-    "sunflower": ("sunflower", "girassol"),
-    "tomato": ("tomato", "tomate"),
-    "coffee": ("coffee", "café"),
-    "orange": ("orange", "laranja"),
-}
 _SCENARIOS: Mapping[str, _Pair] = {
     "climatology": ("weather of every past year", "clima de todos os anos passados"),
     "analogue": ("weather of the most similar past years", "clima dos anos passados mais parecidos"),
     "seasonal": ("seasonal weather forecast (SEAS5)", "previsão climática sazonal (SEAS5)"),
+}
+_MODELS: Mapping[str, _Pair] = {
+    "forecast": ("forecast", "previsão"),
+    "last_public": ("last public yield", "último rendimento publicado"),
+    "mean_5y_public": ("mean of five public years", "média de cinco anos publicados"),
+    "trend_10y_public": ("trend of ten public years", "tendência de dez anos publicados"),
+    "level_trend": ("level and trend", "nível e tendência"),
+    "official": ("five-year mean at the official estimate", "média de cinco anos na estimativa oficial"),
+    "boosted_history_public": ("boosted trees with yield history", "árvores (boosting) com histórico"),
+    "climatology": ("climatology: own past yields", "climatologia: rendimentos passados"),
 }
 _COUNTRIES: Mapping[str, _Pair] = {"Brazil": ("Brazil", "Brasil"), "": ("All", "Total")}
 _MONTHS: tuple[tuple[str, ...], ...] = (
@@ -102,22 +95,28 @@ def text(key: str, lang: str) -> str:
         ConfigError: an unknown language.
         KeyError: an unknown key.
     """
-    return _TEXTS[key][_side(lang)]
+    return _TEXTS[key][side_of(lang)]
 
 
 def crop(name: str, lang: str) -> str:
     """Name of a crop; an unknown crop is returned unchanged."""
-    return _CROPS.get(name, (name, name))[_side(lang)]
+    side, known = side_of(lang), names.crops().get(name)
+    return (known.english, known.portuguese)[side] if known else name
 
 
 def scenario(name: str, lang: str) -> str:
     """Where the weather of the rest of the season comes from; an unknown method is returned unchanged."""
-    return _SCENARIOS.get(name, (name, name))[_side(lang)]
+    return _SCENARIOS.get(name, (name, name))[side_of(lang)]
+
+
+def model(name: str, lang: str) -> str:
+    """Name of a model in the skill of a forecast; an unknown model is returned unchanged."""
+    return _MODELS.get(name, (name, name))[side_of(lang)]
 
 
 def country(name: str, lang: str) -> str:
     """Name of a country; an unknown country is returned unchanged."""
-    return _COUNTRIES.get(name, (name, name))[_side(lang)]
+    return _COUNTRIES.get(name, (name, name))[side_of(lang)]
 
 
 def aggregate(name: str, lang: str, of: str) -> str:
@@ -128,7 +127,7 @@ def aggregate(name: str, lang: str, of: str) -> str:
         lang: en or pt.
         of: the forecast's attribute ``country``.
     """
-    side = _side(lang)
+    side = side_of(lang)
     if name != ALL_MUNICIPALITIES:
         return name
     return _COUNTRIES[of if of == "Brazil" else ""][side]
@@ -136,23 +135,28 @@ def aggregate(name: str, lang: str, of: str) -> str:
 
 def attribute(name: str, lang: str) -> str:
     """Name of an attribute of a forecast; an unknown attribute is returned unchanged."""
-    return ATTRIBUTES.get(name, _RARE_ATTRIBUTES.get(name, (name, name)))[_side(lang)]
+    return ATTRIBUTES.get(name, _RARE_ATTRIBUTES.get(name, (name, name)))[side_of(lang)]
 
 
 def column(key: str, lang: str) -> str:
     """Heading of a column with its unit, e.g. "Previsão: mediana (kg/ha)"; keys as in `COLUMNS`."""
     unit, heading, _ = COLUMNS[key]
-    return f"{heading[_side(lang)]} ({unit})" if unit else heading[_side(lang)]
+    return f"{heading[side_of(lang)]} ({unit})" if unit else heading[side_of(lang)]
 
 
 def meaning(key: str, lang: str) -> str:
     """Meaning of a column in one sentence; keys as in `COLUMNS`."""
-    return COLUMNS[key].meaning[_side(lang)]
+    return COLUMNS[key].meaning[side_of(lang)]
 
 
 def part(name: str, lang: str) -> str:
     """Short name of a part of the median, e.g. "water so far"; keys as in `PART_LABELS`."""
-    return PART_LABELS[name].name[_side(lang)]
+    return PART_LABELS[name].name[side_of(lang)]
+
+
+def part_meaning(name: str, lang: str) -> str:
+    """What a part of the median is; keys as in `PART_LABELS`."""
+    return PART_LABELS[name].meaning[side_of(lang)]
 
 
 def month(iso: str, lang: str) -> str:
@@ -162,13 +166,13 @@ def month(iso: str, lang: str) -> str:
         iso: the month or a day of it, ``2017-10`` or ``2017-10-15``.
         lang: en or pt.
     """
-    side = _side(lang)
+    side = side_of(lang)
     return f"{_MONTHS[side][int(iso[5:7]) - 1]}{(' ', ' de ')[side]}{int(iso[:4])}"
 
 
 def date(day: dt.date, lang: str) -> str:
     """A day: 2017-11-15 in English, where 11/15 and 15/11 are both common; 15/11/2017 in Portuguese."""
-    return (day.isoformat(), day.strftime("%d/%m/%Y"))[_side(lang)]
+    return (day.isoformat(), day.strftime("%d/%m/%Y"))[side_of(lang)]
 
 
 def season(harvest_year: int) -> str:
@@ -185,7 +189,7 @@ def number(value: float, digits: int, lang: str, group: bool = True) -> str:
         lang: en or pt.
         group: whether to separate thousands.
     """
-    side = _side(lang)
+    side = side_of(lang)
     if math.isnan(value):
         return "–"
     written = f"{value:{',' if group else ''}.{digits}f}"
@@ -208,7 +212,7 @@ def title(attrs: Mapping[str, Any], lang: str) -> str:
         f"{name}, safra {season(year)}: previsão de rendimento médio, boletim de {day}",
     )
     mark = f"{text('synthetic', lang).upper()}: " if attrs["synthetic"] else ""
-    return mark + lines[_side(lang)]
+    return mark + lines[side_of(lang)]
 
 
 def about(attrs: Mapping[str, Any], lang: str) -> list[tuple[str, str]]:
@@ -235,13 +239,9 @@ def about(attrs: Mapping[str, Any], lang: str) -> list[tuple[str, str]]:
 
 def check(lang: str) -> None:
     """Raise ConfigError for a language that is not in `LANGUAGES`."""
-    _side(lang)
+    side_of(lang)
 
 
-def _side(lang: str) -> int:
-    if lang not in LANGUAGES:
-        raise ConfigError(
-            f"expected a language of {', '.join(LANGUAGES)}, received {lang!r}",
-            "Choose --lang en or --lang pt.",
-        )
-    return LANGUAGES.index(lang)
+def side_of(lang: str) -> int:
+    """Place of a language in a pair of texts: 0 for English, 1 for Portuguese."""
+    return int(language.of(lang).tag != "en")

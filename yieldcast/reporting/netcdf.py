@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from yieldcast.data.files import atomic_write, fingerprint, read_netcdf, without_a_cluster
+from yieldcast.data.files import atomic_write, fingerprint, netcdf_content, read_netcdf
 from yieldcast.forecasting.table import check_forecast
 
 CONVENTIONS = "CF-1.11"
@@ -48,9 +48,7 @@ def write_cf(path: Path, forecast: xr.Dataset) -> Path:
     ds = as_cf(forecast)
 
     def write(temporary: Path) -> None:
-        with without_a_cluster():
-            content = ds.to_netcdf(engine="h5netcdf")
-        temporary.write_bytes(content)
+        temporary.write_bytes(netcdf_content(ds))
         if fingerprint(check_forecast(read_netcdf(temporary))) != fingerprint(ds):
             raise OSError("it reads back differently than it was written")
 

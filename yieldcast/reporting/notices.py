@@ -7,29 +7,16 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from yieldcast import language
 from yieldcast.data.summary import number_spans
 from yieldcast.evaluation.skill import public_rows
 from yieldcast.forecasting.freshness import month_spans
-from yieldcast.reporting import labels
+from yieldcast.language import message
 
-_TEXTS = {
-    "missing": (
-        "Public on {date}, but not in the store: {what}.",
-        "Publicado até {date}, mas ausente dos dados usados: {what}.",
-    ),
-    "harvest_years": ("yields of harvest years {spans}", "rendimentos das colheitas {spans}"),
-    "weather_months": ("weather of {spans}", "dados meteorológicos de {spans}"),
-    "daily_weather_months": ("daily weather of {spans}", "dados meteorológicos diários de {spans}"),
-    "skill": (
-        "Skill: {n} {years} left out, not public on {date}: {spans}.",
-        "Desempenho: {n} {years} fora da conta, sem rendimento publicado em {date}: {spans}.",
-    ),
-    "one_year": ("harvest year", "colheita"),
-    "years": ("harvest years", "colheitas"),
-    "outcome": (
-        "Hindcast: the yields of harvest year {year} are known already; this forecast does not use them.",
-        "Previsão retrospectiva: os rendimentos da colheita {year} já são conhecidos; não são usados aqui.",
-    ),
+_KINDS = {  # of the attribute `missing`
+    "harvest_years": message("yields of harvest years {spans}"),
+    "weather_months": message("weather of {spans}"),
+    "daily_weather_months": message("daily weather of {spans}"),
 }
 
 
@@ -43,19 +30,20 @@ def missing(attrs: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 
 def notices(attrs: Mapping[str, Any], lang: str) -> list[str]:
-    """Sentences on what is missing and on an outcome that is known; none for most forecasts.
+    """Sentences on what is missing and on an outcome that was public; none for most forecasts.
 
     Args:
         attrs: attributes of a forecast.
-        lang: en or pt.
+        lang: tag of the language.
     """
-    found = []
-    lost = missing(attrs)
-    if lost:
-        what = "; ".join(_say(name, lang, spans=_spans(name, values)) for name, values in lost.items())
-        found.append(_say("missing", lang, date=_day(attrs, lang), what=what))
+    found, words = [], language.of(lang)
+    if lost := missing(attrs):
+        what = "; ".join(words.gettext(_KINDS[name], spans=_spans(name, lost[name])) for name in lost)
+        text = message("Public on {date}, but not in the store: {what}.")
+        found.append(words.gettext(text, date=_day(attrs, lang), what=what))
     if attrs.get("outcome_public"):
-        found.append(_say("outcome", lang, year=int(attrs["harvest_year"])))
+        text = message("Hindcast: yields of harvest year {year} are known; this forecast does not use them.")
+        found.append(words.gettext(text, year=int(attrs["harvest_year"])))
     return found
 
 
@@ -67,7 +55,7 @@ def public_skill(
     Args:
         attrs: attributes of the forecast.
         rows: of ``yieldcast backtest --json``.
-        lang: en or pt.
+        lang: tag of the language.
 
     Raises:
         SchemaError: see `evaluation.skill.public_rows`.
@@ -76,13 +64,14 @@ def public_skill(
     kept, left_out = public_rows(rows, str(attrs["crop"]), newest)
     if not left_out:
         return kept, []
-    count, spans = len(left_out), number_spans(left_out)
-    years = _say("one_year" if count == 1 else "years", lang)
-    return kept, [_say("skill", lang, n=count, years=years, date=_day(attrs, lang), spans=spans)]
-
-
-def _say(key: str, lang: str, **values: Any) -> str:
-    return _TEXTS[key][labels.LANGUAGES.index(lang)].format(**values)
+    text = language.of(lang).ngettext(
+        "Skill: {n} harvest year left out, not public on {date}: {spans}.",
+        "Skill: {n} harvest years left out, not public on {date}: {spans}.",
+        len(left_out),
+        date=_day(attrs, lang),
+        spans=number_spans(left_out),
+    )
+    return kept, [text]
 
 
 def _spans(name: str, values: list[Any]) -> str:
@@ -90,4 +79,4 @@ def _spans(name: str, values: list[Any]) -> str:
 
 
 def _day(attrs: Mapping[str, Any], lang: str) -> str:
-    return labels.date(dt.date.fromisoformat(str(attrs["as_of"])), lang)
+    return language.of(lang).date(dt.date.fromisoformat(str(attrs["as_of"])))

@@ -42,16 +42,6 @@ _BASELINES = (  # colours of Okabe and Ito (2008), with a marker each
     ("mean_5y_public", "mean_5y_public_kg_ha", "#D55E00", "^"),
     ("trend_10y_public", "trend_10y_public_kg_ha", "#009E73", "D"),
 )
-_MODELS = {
-    "forecast": ("forecast", "previsão"),
-    "last_public": ("last public yield", "último rendimento publicado"),
-    "mean_5y_public": ("mean of five public years", "média de cinco anos publicados"),
-    "trend_10y_public": ("trend of ten public years", "tendência de dez anos publicados"),
-    "level_trend": ("level and trend", "nível e tendência"),
-    "official": ("five-year mean at the official estimate", "média de cinco anos na estimativa oficial"),
-    "boosted_history_public": ("boosted trees with yield history", "árvores (boosting) com histórico"),
-    "climatology": ("climatology: own past yields", "climatologia: rendimentos passados"),
-}
 _WORDS = {
     "no_forecast": ("no forecast", "sem previsão"),
     "unknown": ("no forecast, or not known", "sem previsão, ou não conhecida"),
@@ -84,13 +74,7 @@ _WORDS = {
 
 
 def _word(key: str, lang: str, **values: Any) -> str:
-    labels.check(lang)
-    return _WORDS[key][labels.LANGUAGES.index(lang)].format(**values)
-
-
-def _model(name: str, lang: str) -> str:
-    labels.check(lang)
-    return _MODELS.get(name, (name, name))[labels.LANGUAGES.index(lang)]
+    return _WORDS[key][labels.side_of(lang)].format(**values)
 
 
 @dataclass(frozen=True)
@@ -239,7 +223,7 @@ def skill_by_lead(
 def model_legend(figure: Figure, axes: Axes, lang: str, columns: int = 3) -> None:
     """Names of the models of `draw_skill` below the panels, for readers; an unknown model keeps its name."""
     lines, models = axes.get_legend_handles_labels()
-    names = [_model(model, lang) for model in models]
+    names = [labels.model(model, lang) for model in models]
     figure.legend(lines, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
 
 
@@ -290,7 +274,7 @@ def place(forecast: xr.Dataset, store: Store, municipality: int | str, lang: str
     for k, (key, name, colour, marker) in enumerate(_BASELINES):
         if np.isfinite(row[name]):
             axes.plot(year + 0.6 + 0.25 * k, float(row[name]), marker, color=colour, markersize=6, zorder=6,
-                      label=_model(key, lang))  # fmt: skip
+                      label=labels.model(key, lang))  # fmt: skip
     if np.isfinite(row["low_threshold_kg_ha"]):
         axes.axhline(float(row["low_threshold_kg_ha"]), color="0.5", linewidth=1, linestyle=":", zorder=1,
                      label=labels.column("low_limit_kg_ha", lang))  # fmt: skip

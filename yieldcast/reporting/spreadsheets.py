@@ -26,7 +26,14 @@ _CSV_FORMULA = re.compile(r"(^|[,;\t\r\n])(?=[\t\r]|\s*[=+\-@＝＋－＠])")
 _XLSX_FORMULA = tuple("=+-@\t")
 _NUMBER_FORMATS = {"%": "0.0", "°C": "0.0", "°": "0.0000", "": "0"}  # by unit; any other in whole units
 _DATE_FORMATS = {"en": "yyyy-mm-dd", "pt": "dd/mm/yyyy"}
-_WIDTHS = {"name": 26, "aggregate": 14, "region": 14, "code": 12, "state": 7, "level": 8, "crop": 14}
+# Column widths in characters, as narrow as the longest value allows: the whole table is printed on one page.
+_WIDTH, _WIDTHS = 10.5, {"name": 26, "aggregate": 18, "region": 13, "code": 9.5, "state": 7, "level": 8}
+_WIDE_UNITS = {"ha": 12.5, "t": 13.5}
+_HEADING_HEIGHT = 105  # points, seven lines
+_A4, _LONGEST_MARK = (
+    9,
+    200,
+)  # paper; characters of a header or footer, of which Excel allows 255 with its codes
 _CENTRED = ("state", "municipalities", "harvest_year", "synthetic", "own_history")
 _LAST_FROZEN = {"municipalities": "state", "states": "aggregate"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # characters that XML, and so a workbook, cannot hold
@@ -124,13 +131,23 @@ def write_xlsx(path: Path, forecast: xr.Dataset, lang: str) -> Path:
         _add_table(book, sheet, localised(table, lang, attrs["country"]), lang, _LAST_FROZEN[name])
     _add_columns(book, tables.values(), lang)
     _add_about(book, attrs, lang)
+    for sheet in book.worksheets():
+        _set_printing(sheet, facts["title"], f"{attrs['made_with']} · {attrs['licence']}")
     book.close()
-    atomic_write(path, lambda temporary: _write_bytes(temporary, buffer))
+    atomic_write(path, lambda temporary: temporary.write_bytes(buffer.getbuffer()))
     return path
 
 
-def _write_bytes(path: Path, buffer: io.BytesIO) -> None:
-    path.write_bytes(buffer.getbuffer())
+def _set_printing(sheet: Any, title: str, source: str) -> None:
+    """Landscape A4, all columns on one page; headings, title, source and page number on every page."""
+    above, below = (_clean(text)[:_LONGEST_MARK].replace("&", "&&") for text in (title, source))
+    sheet.set_landscape()
+    sheet.set_paper(_A4)
+    sheet.fit_to_pages(1, 0)  # as many pages high as there are rows for
+    sheet.set_margins(left=0.4, right=0.4, top=0.75, bottom=0.6)  # inches
+    sheet.set_header(f"&L{above}&R&A")
+    sheet.set_footer(f"&L{below}&R&P / &N")
+    sheet.repeat_rows(0)
 
 
 def _add_table(book: Any, sheet: Any, table: Table, lang: str, last_frozen: str) -> None:
@@ -139,7 +156,7 @@ def _add_table(book: Any, sheet: Any, table: Table, lang: str, last_frozen: str)
     heading, quoted = _bold(book), book.add_format({"quote_prefix": True})
     sheet.freeze_panes(1, [*table].index(last_frozen) + 1)
     sheet.autofilter(0, 0, rows, len(table) - 1)
-    sheet.set_row(0, 75)
+    sheet.set_row(0, _HEADING_HEIGHT)
     sheet.ignore_errors({"number_stored_as_text": f"A2:A{rows + 1}"})  # codes: no green warning corners
     for column, (key, values) in enumerate(table.items()):
         kind = values.dtype.kind
@@ -147,7 +164,7 @@ def _add_table(book: Any, sheet: Any, table: Table, lang: str, last_frozen: str)
         if kind == "M" or key in _CENTRED:
             shape["align"] = "center"
         plain = book.add_format(shape)
-        sheet.set_column(column, column, _WIDTHS.get(key, 14))
+        sheet.set_column(column, column, _WIDTHS.get(key) or _WIDE_UNITS.get(COLUMNS[key].unit, _WIDTH))
         sheet.write_string(0, column, labels.column(key, lang), heading)
         # One method per kind: the general `write` would make formulas and links of texts.
         for row, value in enumerate(values.tolist(), 1):

@@ -68,7 +68,7 @@ def waterfall(forecast: xr.Dataset, place: int | str = "all", lang: str = "en") 
     figure = new_figure((7.2, 0.9 + 0.45 * (len(names) + 1)))
     axes = figure.add_subplot()
     _draw(axes, values, median, lang)
-    words = [labels.part(part, lang) for part in names] + [_MEDIAN[labels.LANGUAGES.index(lang)]]
+    words = [labels.part(part, lang) for part in names] + [_MEDIAN[labels.side_of(lang)]]
     axes.set_yticks(range(len(words)), [word[:1].upper() + word[1:] for word in words])
     axes.set(xlabel="kg/ha")
     axes.xaxis.set_major_formatter(lambda number, _: labels.number(number, 0, lang))

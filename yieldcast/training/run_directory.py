@@ -8,7 +8,7 @@ Its files::
     model.py            with `model.build`: source of the module that builds the network
     calendar.csv        the calendar as used; regions.json: larger region of each state
     members/            member_001.keras ... plain Keras, and member_001.json: epochs, best loss, seconds,
-                        devices and versions it was trained with
+                        devices and versions it was trained with, SHA-256 of the file and of the weights
     history/            member_001.csv ... loss per epoch
     worker-1/           empty; locked by the second of several hosts while it trains
     unfinished/         member_007.npz ... state of members whose training was interrupted
@@ -36,7 +36,7 @@ import numpy as np
 
 import calendars
 from yieldcast.config import PRESETS, Settings, parse_settings
-from yieldcast.data.files import atomic_text, atomic_write, make_folder, remove_leftovers
+from yieldcast.data.files import atomic_text, atomic_write, file_facts, make_folder, remove_leftovers
 from yieldcast.data.summary import number_spans, or_fault, some_names, summary_html, summary_text
 from yieldcast.errors import ConfigError, MissingDataError, RunError
 from yieldcast.features.yield_history import HISTORY_BASELINE
@@ -220,9 +220,13 @@ class Run:
         return calendar
 
     def run_id(self) -> str:
-        """Identifier of the training and its finished members, twelve characters."""
-        keys = ("seed", "epochs", "best_epoch", "best_validation_loss")  # not seconds, which always differ
-        members = [[record.get(key) for key in keys] for record in self.records()]
+        """Identifier of the training, its settings and the weights of its members, twelve characters."""
+        # Not seconds, which always differ, and not the bytes of the files, which hold the time of writing.
+        keys = ("seed", "epochs", "best_epoch", "best_validation_loss")
+        members = [
+            [record.get(key) for key in keys] + [record[key] for key in ("weights",) if key in record]
+            for record in self.records()
+        ]
         about = [asdict(self.identity), self.settings.model_dump(mode="json"), members]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -252,7 +256,8 @@ class Run:
         path = self.member_path(seed)
         atomic_text(self.history_path(seed), history)
         atomic_write(path, model.save)
-        atomic_text(path.with_suffix(".json"), json.dumps(dict(record), indent=2))
+        marks = {"sha256": file_facts(path)["sha256"], "weights": _weights_mark(model)}
+        atomic_text(path.with_suffix(".json"), json.dumps({**record, **marks}, indent=2))
         self.drop_unfinished(seed)
 
     def drop_unfinished(self, seed: int) -> None:
@@ -276,7 +281,7 @@ class Run:
             return None
 
     def records(self) -> list[dict[str, Any]]:
-        """Record of every finished member: seed, epochs, best epoch and loss, seconds."""
+        """Record of every finished member: seed, epochs, best epoch and loss, seconds, marks of its file."""
         paths = [self.member_path(seed).with_suffix(".json") for seed in self.seeds()]
         try:
             return [json.loads(p.read_text(encoding="utf-8")) for p in paths]
@@ -287,12 +292,13 @@ class Run:
         """The Keras model of one seed, physical units to kg/ha.
 
         Raises:
-            RunError: it cannot be read.
+            RunError: it cannot be read, or it is not the file that training wrote.
         """
         identity = self.identity
         weather = (None, identity.steps, len(identity.dynamic_names))
         expected = {"weather": weather, "static": (None, len(identity.static_names))}
         try:
+            self._check_unchanged(seed)
             model = self._read_member(seed)
             received = {name: tensor.shape for name, tensor in model.input.items()}
             if received != expected:
@@ -305,6 +311,13 @@ class Run:
                 own = f"If its network has custom layers, start yieldcast where Python finds {module}."
                 hint = f"{own} Otherwise: {hint}"
             raise RunError(f"member {seed} of {self.path} cannot be read: {error}", hint) from None
+
+    def _check_unchanged(self, seed: int) -> None:
+        """Raise ValueError where the member's file is not the one of its record; runs of 0.1 hold no mark."""
+        path = self.member_path(seed)
+        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        if record.get("sha256", "") and record["sha256"] != file_facts(path)["sha256"]:
+            raise ValueError(f"{path.name} was changed after training: its SHA-256 is not that of its record")
 
     def _read_member(self, seed: int) -> keras.Model:
         import keras
@@ -321,6 +334,15 @@ class Run:
             with suppress(ConfigError):
                 import_build(build)
             return keras.models.load_model(path, compile=False)
+
+
+def _weights_mark(model: keras.Model) -> str:
+    """SHA-256 of the types, shapes and values of a model's weights."""
+    digest = hashlib.sha256()
+    for values in model.get_weights():
+        digest.update(json.dumps([values.dtype.str, list(values.shape)]).encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:

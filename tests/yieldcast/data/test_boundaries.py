@@ -6,8 +6,6 @@ import pytest
 from yieldcast.data import boundaries
 from yieldcast.data.store import Store
 from yieldcast.errors import MissingDataError, SchemaError
-from yieldcast.importing.columns import ImportLog
-from yieldcast.importing.geometry import read_mesh
 
 SQUARE = [[[-55.0, -12.0], [-54.0, -12.0], [-54.0, -11.0], [-55.0, -12.0]]]
 
@@ -19,41 +17,6 @@ def collection(codes, name="code", geometry=None):
         for code in codes
     ]  # fmt: skip
     return json.dumps({"type": "FeatureCollection", "features": features})
-
-
-@pytest.fixture
-def read(tmp_path, small):
-    def inner(text):
-        path, log = tmp_path / "mesh.geojson", ImportLog()
-        path.write_text(text, encoding="utf-8")
-        return json.loads(read_mesh(path, small.static, log)), log
-
-    return inner
-
-
-@pytest.mark.parametrize("name", ["code", "codarea", "CD_MUN"])
-def test_codes_as_text_or_number_become_the_stores_numbers(read, small, name):
-    first, second = small.static["municipality"].values[:2].tolist()
-    mesh, log = read(collection([str(first), second, 9_999_999], name))
-    assert [feature["properties"]["code"] for feature in mesh["features"]] == [first, second]
-    assert mesh["features"][0]["geometry"]["coordinates"] == SQUARE
-    assert log.read == [("mesh", "places with boundaries", 2)]
-    assert log.dropped == [("mesh", "polygons of other places", 1)]
-    assert log.warnings == [("mesh", "places without boundaries", 22)]  # of the 24 places of the country
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("{", "expected a GeoJSON FeatureCollection"),
-        ('{"type": "FeatureCollection"}', "expected a GeoJSON FeatureCollection"),
-        (collection([1], "unknown"), "expected a property with the place's code"),
-        (collection([9_999_999]), "none of 1 polygons"),
-    ],
-)
-def test_an_import_refuses_what_is_not_a_mesh(read, text, said):
-    with pytest.raises(SchemaError, match=said):
-        read(text)
 
 
 def polygon(*corners):
@@ -79,20 +42,11 @@ GEOMETRIES = [
 
 
 @pytest.mark.parametrize(("geometry", "said"), GEOMETRIES)
-def test_geometries_that_are_not_polygons_in_degrees_are_refused(read, small, geometry, said):
+def test_geometries_that_are_not_polygons_in_degrees_are_refused(geometry, said):
     with pytest.raises(ValueError, match=said):
         boundaries.polygons_of(geometry)
     with pytest.raises(SchemaError, match=said):
-        read(collection(small.static["municipality"].values[:1].tolist(), geometry=geometry))
-    with pytest.raises(SchemaError, match=said):
         boundaries.boundaries_of(json.loads(collection([1], geometry=geometry)))
-
-
-def test_an_import_refuses_a_place_without_a_geometry(read, small):
-    (code,) = small.static["municipality"].values[:1].tolist()
-    text = json.dumps({"features": [{"properties": {"code": code}, "geometry": None}]})
-    with pytest.raises(SchemaError, match="expected a Polygon or MultiPolygon, received None"):
-        read(text)
 
 
 def test_rings_of_polygons():
@@ -152,11 +106,6 @@ def test_a_damaged_mesh_is_refused_and_named(tmp_path, text, said):
 def test_a_mesh_that_is_not_there(tmp_path):
     with pytest.raises(MissingDataError, match=r"cannot read the mesh .*none\.geojson: No such file"):
         boundaries.read_boundaries(tmp_path / "none.geojson")
-
-
-def test_an_import_of_a_missing_file(tmp_path, small):
-    with pytest.raises(MissingDataError, match=r"cannot read .*no\.geojson: No such file"):
-        read_mesh(tmp_path / "no.geojson", small.static, ImportLog())
 
 
 def test_a_store_keeps_the_mesh_it_was_written_with(tmp_path, small):

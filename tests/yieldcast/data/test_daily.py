@@ -16,7 +16,8 @@ from yieldcast.data.daily import check_daily, daily_table
 from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
-from yieldcast.importing.columns import Codes, ImportLog
+from yieldcast.importing.codes import Codes
+from yieldcast.importing.columns import ImportLog
 from yieldcast.importing.daily import read_daily
 from yieldcast.importing.tables import read_tables, read_user_tables
 
@@ -189,7 +190,8 @@ import sys
 from pathlib import Path
 import numpy as np, xarray as xr
 from yieldcast.data.store import Store
-from yieldcast.importing.columns import Codes, ImportLog
+from yieldcast.importing.codes import Codes
+from yieldcast.importing.columns import ImportLog
 from yieldcast.importing.daily import read_daily
 out, step = Path(sys.argv[1]), sys.argv[2]
 codes = np.arange(1_000_000, 1_005_570)

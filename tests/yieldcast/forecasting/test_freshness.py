@@ -91,6 +91,6 @@ def test_spans_and_sentences():
     english, portuguese = (notices({**about, "outcome_public": 1}, lang) for lang in ("en", "pt"))
     assert len(english) == len(portuguese) == 2
     assert "2016-2017" in english[0]
-    assert "rendimentos das colheitas 2016-2017" in portuguese[0]
+    assert "produtividades das colheitas 2016-2017" in portuguese[0]
     assert "harvest year 2018" in english[1]
     assert notices({"as_of": "2018-02-06", "harvest_year": 2018}, "en") == []

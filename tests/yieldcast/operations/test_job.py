@@ -277,4 +277,4 @@ def test_a_stale_store_is_refused_unless_it_is_allowed(carry):
     written = json.loads((done.bulletin.path / "forecast.json").read_text(encoding="utf-8"))
     assert written["missing"]["harvest_years"] == [2017, 2018]
     page = (done.bulletin.path / "report.html").read_text(encoding="utf-8")
-    assert "rendimentos das colheitas 2017-2018" in page
+    assert "produtividades das colheitas 2017-2018" in page

@@ -238,11 +238,11 @@ def test_pointing_shows_the_numbers_of_that_municipality(page, made):
         change = np.rint(q[3]) - np.rint(previous["yield_kg_ha"].sel(municipality=code, quantile=0.5).item())
         assert name == f"{row['name'].values} {row['state'].values}"
         assert numbers["Median yield"] == f"{whole(q[3])} kg/ha"
-        assert numbers["90 % interval"] == f"{whole(q[0])} to {whole(q[6])} kg/ha"
+        assert numbers["90% interval"] == f"{whole(q[0])} to {whole(q[6])} kg/ha"
         assert numbers["Five-year mean"] == f"{whole(row['mean_5y_public_kg_ha'])} kg/ha"
         assert numbers["Last public yield"] == f"{whole(row['last_public_kg_ha'])} kg/ha"
         assert numbers["Change"] == f"{change:+,.0f} kg/ha".replace("-", "−")
-        assert numbers["Season observed"] == f"{row['observed_share'].item():.0%}".replace("%", " %")
+        assert numbers["Season observed"] == f"{row['observed_share'].item():.0%}"
         area = row["area_planted_ha"].item()
         assert numbers["Planted area"] == ("–" if np.isnan(area) else f"{whole(area)} ha")
     grey = next(
@@ -417,22 +417,22 @@ def test_the_language_switches_and_the_choice_stays(page, made):
     page.locator("#search").fill("sao joao")
     page.keyboard.press("Enter")
     page.select_option("#layer", "departure")
-    page.locator('[data-lang="pt"]').click()
+    page.locator('[data-lang="pt-BR"]').click()
     assert page.evaluate("document.documentElement.lang") == "pt-BR"
     text = page.locator("body").inner_text().replace("\xa0", " ")
     median = whole(forecast["aggregate_yield_kg_ha"].values[0, 3], "pt")
     for words in (
-        "Soja: previsão de rendimento, colheita 2018", "safra 2017/18", "Dados sintéticos", "Desempenho",
-        "15 de novembro de 2017", f"{median} kg/ha", "boletim de 15 de outubro de 2017",
+        "Soja: previsão de produtividade, colheita de 2018", "safra 2017/18", "Dados sintéticos",
+        "Desempenho", "15/11/2017", f"{median} kg/ha", "boletim de 15/10/2017",
         "Mapa dos municípios", "Rio Grande do Sul",
     ):  # fmt: skip
         assert words in text, words
     assert "Yield" not in text.replace("yieldcast", "")
     assert "São João d'Aliança" in page.locator("#panel").inner_text()
     assert page.input_value("#layer") == "departure"
-    assert page.evaluate("document.activeElement.dataset.lang") == "pt"
+    assert page.evaluate("document.activeElement.dataset.lang") == "pt-BR"
     page.locator('[data-lang="en"]').click()
-    assert page.title().startswith("Soybean: yield forecast, harvest 2018")
+    assert "Soybean, harvest year 2018" in page.title()
 
 
 def cells(page, table, column):
@@ -531,7 +531,7 @@ def test_everything_is_reached_by_tab_with_a_visible_focus(desk):
     wanted = [
         "skip",
         "en",
-        "pt",
+        "pt-BR",
         "layer",
         "search",
         "map-base",
@@ -622,7 +622,7 @@ def test_waterfalls_lead_from_the_level_to_the_median(readers, with_parts, size)
         shown = page.locator("#parts-shown").inner_text().replace("\xa0", " ")
         assert "Official estimate for Mato Grosso: 3,120 kg/ha (LSPA, October 2017)" in shown
         assert "public from 9 November 2017" in shown
-        page.click('[data-lang="pt"]')
+        page.click('[data-lang="pt-BR"]')
         assert waterfall(page, "#panel")[2]["name"] == "Água até o momento"
         assert "Zero em toda parte" in page.locator("section#parts").inner_text()
         assert page.evaluate("document.documentElement.scrollWidth") == page.viewport_size["width"]
@@ -670,7 +670,7 @@ def test_waterfalls_fit_on_paper_and_a_dark_desktop_changes_nothing(browser, wit
 def test_season_and_skill(desk):
     season = desk.locator("#progress").inner_text().replace("\xa0", " ")
     assert (
-        "23 % of the season is observed, 77 % comes from scenarios (weather of past years, 2010-2017)"
+        "23% of the season is observed, 77% comes from scenarios (weather of every past year, 2010-2017)"
         in season
     )
     assert "Sept 2017 – May 2018" in season
@@ -678,7 +678,7 @@ def test_season_and_skill(desk):
     # 400 + 25 x lead against 540 of the best line: lower up to lead 5 (525)
     assert "RMSE: the forecast beats the best baseline from 5 months before the harvest on." in skill
     assert "lower RMSE at 6 of 9 leads" in skill
-    assert "80 % of the outcomes of 2016 fell inside the 90 % interval" in skill
+    assert "In the worst year (2016), 80% of the outcomes fell inside the 90% interval" in skill
     assert desk.locator("#skill svg.lead-chart").count() == 3
     assert desk.locator("#skill svg.lead-chart").first.locator("polyline").count() == len(MODELS)
     desk.locator("#skill summary").click()
@@ -690,7 +690,7 @@ def test_how_it_was_made(desk):
     for words in (
         "0123456789ab",
         "2010-2016",
-        "weather of past years",
+        "weather of every past year",
         "2010–2012",
         "CC BY 4.0",
         "synthetic; no data owner",
@@ -721,7 +721,7 @@ def test_without_mesh_previous_bulletin_and_backtest_the_rest_works(browser, tmp
         assert "Sem mapa" in text
         assert "primeiro boletim: nada a comparar" in text
         assert "Nenhum teste retrospectivo acompanha este boletim" in text
-        assert "Nenhum mês da safra é público ainda" in text
+        assert "Nenhum mês da safra foi publicado ainda" in text
         assert page.locator("canvas").count() == 0
         assert page.locator('#places th[data-key="change"]').count() == 0
         page.locator("#search").fill("sintetico 007")

@@ -193,7 +193,7 @@ def test_classes_have_round_limits_over_the_middle_of_the_values():
         ({"boundaries": None}, ConfigError, "needs the boundaries"),
         ({"value": "mean"}, ConfigError, "expected a value to map of median, departure.*received 'mean'"),
         ({"value": "change"}, ConfigError, "needs an earlier forecast"),
-        ({"lang": "de"}, ConfigError, "expected a language of en, pt, received 'de'"),
+        ({"lang": "de"}, ConfigError, "expected a language of en, pt-BR, received 'de'"),
         ({"boundaries": Path("nowhere.geojson")}, MissingDataError, "nowhere.geojson"),
     ],
 )

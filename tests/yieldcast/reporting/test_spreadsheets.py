@@ -146,6 +146,18 @@ def test_xlsx_holds_numbers_and_days(tmp_path, forecast, expected):
     assert sheet.auto_filter.ref == f"A1:{sheet.dimensions.split(':')[1]}"
     assert sheet.dimensions.endswith("5")
     assert sheet.column_dimensions["B"].width > 20
+    title = labels.title(forecast.attrs, "pt")
+    for sheet in book:  # on paper: landscape, all columns on one page, headings and page numbers on each
+        setup = sheet.page_setup
+        assert (setup.orientation, setup.paperSize, sheet.print_title_rows) == ("landscape", 9, "$1:$1")
+        assert (sheet.sheet_properties.pageSetUpPr.fitToPage, setup.fitToWidth or 1, setup.fitToHeight) == (
+            True,
+            1,
+            0,
+        )
+        assert sheet.oddHeader.left.text.replace("&&", "&") == title
+        assert "CC BY 4.0" in sheet.oddFooter.left.text
+        assert sheet.oddFooter.right.text == "&P / &N"
     states = sheet_rows(book, book.sheetnames[1], "pt")
     assert [row["aggregate"].value for row in states] == ["Brasil", "MT", "PR"]
     assert states[0]["prod_p50_t"].value == 6_000_000

@@ -138,6 +138,22 @@ def test_a_damaged_member_says_which_and_what_to_do(small_store, tiny_settings, 
     assert "it is trained again" in caught.value.hint
 
 
+def test_a_member_that_was_exchanged_is_refused_and_weights_decide_the_run_id(
+    small_store, tiny_settings, tmp_path
+):
+    run = train_run(small_store, "soybean", YEARS, [1, 2], tmp_path / "run", tiny_settings)
+    name, record = run.run_id(), run.member_path(1).with_suffix(".json")
+    run.member_path(1).write_bytes(run.member_path(2).read_bytes())
+    with pytest.raises(RunError, match="SHA-256") as caught:
+        run.load_member(1)
+    assert caught.value.exit_code == 6
+    about = json.loads(record.read_text())
+    record.write_text(json.dumps(about | {"weights": "0" * 64}))
+    assert run.run_id() != name
+    record.write_text(json.dumps({k: v for k, v in about.items() if k not in ("sha256", "weights")}))
+    run.load_member(1)  # runs of 0.1 hold no marks
+
+
 def test_a_store_that_grew_still_continues_a_run(small, tiny_settings, tmp_path):
     store = Store.write(tmp_path / "s", small, {})
     train_run(store, "soybean", YEARS, [1], tmp_path / "run", tiny_settings)

@@ -16,7 +16,7 @@ const SIGNS = {
 };
 const sign = (name) => svg("svg", { viewBox: "0 0 14 14", class: "sign", "aria-hidden": "true" }, SIGNS[name](7, -2.5));
 
-const BASELINES = { last: "colLast", mean5: "colMean5", trend: "trend" };
+const BASELINES = { last: () => t("Last public"), mean5: () => t("Five-year mean"), trend: () => t("Ten-year trend") };
 
 // The quantiles of one row as nested bars (90, 80 and 50 % intervals), its median, and the baselines below.
 function fan(row, name) {
@@ -36,9 +36,9 @@ function fan(row, name) {
   const axis = top + tall + 22;
   const label = [
     name,
-    `${t("median")} ${kgHa(row.q3)}`,
-    `${t("interval90")} ${range(row.q0, row.q6, "kg/ha")}`,
-    ...baselines.map((key) => `${t(BASELINES[key])} ${kgHa(row[key])}`),
+    `${t("Median yield")} ${kgHa(row.q3)}`,
+    `${intervalName(0.9)} ${range(row.q0, row.q6, "kg/ha")}`,
+    ...baselines.map((key) => `${BASELINES[key]()} ${kgHa(row[key])}`),
   ].join("; ");
   return svg(
     "svg",
@@ -135,7 +135,7 @@ function leadChart(lines, options) {
               class: "now",
               "text-anchor": x(options.marked) > width / 2 ? "end" : "start",
             },
-            t("thisBulletin"),
+            t("this bulletin"),
           ),
         ]
       : "",
@@ -152,7 +152,7 @@ function leadChart(lines, options) {
     svg(
       "text",
       { x: (left + width - right) / 2, y: height - 5, "text-anchor": "middle", class: "quiet" },
-      t("leadAxis"),
+      t("months to harvest"),
     ),
   );
 }

@@ -20,11 +20,12 @@ const YLORBR = ["#fff7bc", "#fee391", "#fec44f", "#fe9929", "#ec7014", "#cc4c02"
 const ORBU = ["#5a2a04", "#9c4a08", "#d9821f", "#f9c36b", "#8ec4ea", "#4a93cf", "#1f63a8", "#08306b"];
 const NO_FORECAST = "#d3d6da";
 
-// Layers: value(municipality), palette, unit, show(value) for texts, tick(value) for the legend. A diverging layer has
+// Layers: label and note (texts), value(municipality), palette, unit, show(value) for texts, tick(value) for the legend. A diverging layer has
 // zero in the middle of its palette.
 const LAYERS = {
   median: {
-    label: "layerMedian",
+    label: () => t("Median yield"),
+    note: () => t("half of the outcomes lie above, half below"),
     value: (p) => p.q3,
     palette: VIRIDIS,
     show: kgHa,
@@ -32,7 +33,8 @@ const LAYERS = {
     unit: "kg/ha",
   },
   change: {
-    label: "layerChange",
+    label: () => t("Change from the previous bulletin"),
+    note: () => t("this bulletin minus that of {date}", { date: date(DATA.previous, "short") }),
     value: (p) => p.change,
     palette: ORBU,
     show: signedKgHa,
@@ -41,7 +43,8 @@ const LAYERS = {
     diverging: true,
   },
   departure: {
-    label: "layerDeparture",
+    label: () => t("Departure from the five-year mean"),
+    note: () => t("median minus the mean of the five newest public harvests"),
     value: (p) => p.departure,
     palette: ORBU,
     show: signedKgHa,
@@ -50,7 +53,8 @@ const LAYERS = {
     diverging: true,
   },
   low: {
-    label: "layerLow",
+    label: () => t("Probability of a low yield"),
+    note: () => t("a yield in the lowest third of the municipality's last ten public years"),
     value: (p) => p.low,
     palette: YLORBR,
     show: percent,
@@ -59,7 +63,8 @@ const LAYERS = {
     breaks: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
   },
   width: {
-    label: "layerWidth",
+    label: () => t("Width of the {share} interval", { share: percent(0.9) }),
+    note: () => t("{high} quantile minus {low} quantile", { high: percent(0.95), low: percent(0.05) }),
     value: (p) => p.width,
     palette: MAGMA,
     show: kgHa,
@@ -71,7 +76,7 @@ const LAYERS = {
 for (const part of DATA.parts.places.slice(1)) {
   LAYERS[`part_${part}`] = { ...LAYERS.departure, part, value: (p) => p[`part_${part}`] };
 }
-const layerLabel = ({ part, label }) => (part ? t("layerPart", { part: partName(part) }) : t(label));
+const layerLabel = ({ part, label }) => (part ? t("Part: {part}", { part: partName(part) }) : label());
 const layerNames = () => Object.keys(LAYERS).filter((name) => name !== "change" || hasPrevious);
 
 const channels = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));

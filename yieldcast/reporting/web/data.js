@@ -1,5 +1,4 @@
 // The data of the report: one object per municipality and aggregate from the columns, and the unpacked boundaries.
-const DATA = JSON.parse(document.getElementById("data").textContent);
 const ABOUT = DATA.about;
 
 function rows(columns) {
@@ -18,6 +17,36 @@ const AGGREGATES = rows(DATA.aggregates);
 const COUNTRY = AGGREGATES[0];
 const BY_CODE = new Map(PLACES.map((place) => [place.code, place]));
 const hasPrevious = DATA.previous !== null;
+
+const STATE_NAMES = {
+  AC: "Acre",
+  AL: "Alagoas",
+  AM: "Amazonas",
+  AP: "Amapá",
+  BA: "Bahia",
+  CE: "Ceará",
+  DF: "Distrito Federal",
+  ES: "Espírito Santo",
+  GO: "Goiás",
+  MA: "Maranhão",
+  MG: "Minas Gerais",
+  MS: "Mato Grosso do Sul",
+  MT: "Mato Grosso",
+  PA: "Pará",
+  PB: "Paraíba",
+  PE: "Pernambuco",
+  PI: "Piauí",
+  PR: "Paraná",
+  RJ: "Rio de Janeiro",
+  RN: "Rio Grande do Norte",
+  RO: "Rondônia",
+  RR: "Roraima",
+  RS: "Rio Grande do Sul",
+  SC: "Santa Catarina",
+  SE: "Sergipe",
+  SP: "São Paulo",
+  TO: "Tocantins",
+};
 
 const aggregateName = (row) => (row === COUNTRY ? word("country", ABOUT.country) : (STATE_NAMES[row.name] ?? row.name));
 

@@ -28,7 +28,11 @@ function setLayer(name) {
 
 function mapSection() {
   if (!map)
-    return [el("p", { class: "note" }, t("noMesh")), searchBox((found) => choose(found, { focus: true })), panel];
+    return [
+      el("p", { class: "note" }, t("There is no map: no boundaries of municipalities were given.")),
+      searchBox((found) => choose(found, { focus: true })),
+      panel,
+    ];
   const select = el(
     "select",
     { id: "layer" },
@@ -53,20 +57,25 @@ function mapSection() {
   const buttons = el(
     "div",
     { class: "zoom" },
-    zoom("in", t("zoomIn"), () => map.view.zoom(1.7)),
-    zoom("out", t("zoomOut"), () => map.view.zoom(1 / 1.7)),
-    zoom("all", t("zoomAll"), () => map.view.reset()),
+    zoom("in", t("Zoom in"), () => map.view.zoom(1.7)),
+    zoom("out", t("Zoom out"), () => map.view.zoom(1 / 1.7)),
+    zoom("all", t("Whole country"), () => map.view.reset()),
   );
   map.node.querySelector(".zoom")?.remove();
   map.node.append(buttons);
-  map.base.setAttribute("aria-label", t("mapLabel"));
+  map.base.setAttribute(
+    "aria-label",
+    t(
+      "Map of municipalities. Arrow keys move it, plus and minus zoom, 0 shows the whole country, Enter opens the municipality in the centre.",
+    ),
+  );
   legend(legendNode, map.classes, state.layer);
   const undrawn = PLACES.filter((place) => !map.byCode.has(place.code));
   return [
     el(
       "div",
       { class: "map-tools" },
-      el("div", { class: "layer" }, el("label", { for: "layer" }, t("layer")), select),
+      el("div", { class: "layer" }, el("label", { for: "layer" }, t("Show")), select),
       searchBox((found) => choose(found, { zoom: true, focus: true })),
     ),
     el(
@@ -77,9 +86,20 @@ function mapSection() {
         {},
         map.node,
         legendNode,
-        el("p", { class: "quiet hint" }, t("mapHint")),
+        el(
+          "p",
+          { class: "quiet hint" },
+          t("Point at a municipality for its numbers, choose it for details. Wheel or pinch to zoom, drag to move."),
+        ),
         undrawn.length
-          ? el("p", { class: "note" }, t("undrawn", { n: number(undrawn.length), names: undrawnNames(undrawn) }))
+          ? el(
+              "p",
+              { class: "note" },
+              t("{n} municipalities have a forecast and no boundaries, so they are in the tables only: {names}", {
+                n: number(undrawn.length),
+                names: undrawnNames(undrawn),
+              }),
+            )
           : "",
       ),
       panel,
@@ -93,8 +113,8 @@ const undrawnNames = (places) =>
     .join(", ") + (places.length > 12 ? " …" : "");
 
 function render() {
-  document.documentElement.lang = LOCALES[lang];
-  document.title = `${t("title", { crop: cropName(), year: ABOUT.harvest_year })}, ${date(ABOUT.as_of, "short")}`;
+  document.documentElement.lang = language.locale;
+  document.title = language.title;
   const section = (id, title, ...children) =>
     el(
       "section",
@@ -117,26 +137,41 @@ function render() {
         "main",
         {},
         headline(),
-        section("map", t("mapTitle"), mapSection()),
-        section("parts", t("partsTitle"), partsSection()),
-        section("states", t("tablesTitle"), el("p", {}, t("aggregateNote")), aggregatesTable().node),
-        section("municipalities", t("placesTitle"), placesTable(fromTable).node),
-        section("progress", t("seasonTitle"), seasonSection()),
-        section("skill", t("skillTitle"), skillSection()),
-        section("method", t("methodTitle"), methodSection()),
+        section("map", t("Map of municipalities"), mapSection()),
+        section("parts", t("What the median is made of"), partsSection()),
+        section(
+          "states",
+          t("Country and states"),
+          el(
+            "p",
+            {},
+            t(
+              "Weighted by planted area. A state's interval is computed for the state as a whole: it is not the sum of its municipalities' intervals, because the errors of neighbours are correlated.",
+            ),
+          ),
+          aggregatesTable().node,
+        ),
+        section("municipalities", t("Municipalities"), placesTable(fromTable).node),
+        section("progress", t("Season so far"), seasonSection()),
+        section("skill", t("Skill so far"), skillSection()),
+        section("method", t("How this was made"), methodSection()),
       ),
-      el("footer", { class: "wide quiet" }, `${ABOUT.made_with} · ${ABOUT.licence} · ${t("offline")}`),
+      el(
+        "footer",
+        { class: "wide quiet" },
+        `${ABOUT.made_with} · ${ABOUT.licence} · ${t("This file holds everything it shows and opens no connection.")}`,
+      ),
     );
   choose(state.chosen);
 }
 
-function setLanguage(name) {
-  lang = name;
+function setLanguage(chosen) {
+  language = chosen;
   render();
-  document.querySelector(`[data-lang="${name}"]`).focus();
+  document.querySelector(`[data-lang="${chosen.tag}"]`).focus();
 }
 
-lang = DATA.lang;
+language = LANGUAGES.find((one) => one.tag === DATA.lang);
 render();
 if (map) {
   listen(map, (shape, focus) => choose(shape, { focus }));

@@ -9,20 +9,20 @@ function tipContent(shape) {
     shape.name,
     shape.state ? el("span", { class: "quiet" }, ` ${shape.state}`) : "",
   );
-  if (!place) return [head, el("p", {}, t("noForecast"))];
+  if (!place) return [head, el("p", {}, t("no forecast"))];
   return [
     head,
     el(
       "dl",
       {},
-      entry(t("median"), kgHa(place.q3)),
-      entry(t("interval90"), range(place.q0, place.q6, "kg/ha")),
-      entry(t("colMean5"), kgHa(place.mean5)),
-      entry(t("last"), kgHa(place.last)),
-      hasPrevious ? entry(t("colChange"), signedKgHa(place.change)) : "",
-      entry(t("low"), percent(place.low)),
-      entry(t("colObserved"), percent(place.share)),
-      entry(t("area"), hectares(place.area)),
+      entry(t("Median yield"), kgHa(place.q3)),
+      entry(intervalName(0.9), range(place.q0, place.q6, "kg/ha")),
+      entry(t("Five-year mean"), kgHa(place.mean5)),
+      entry(t("Last public yield"), kgHa(place.last)),
+      hasPrevious ? entry(t("Change"), signedKgHa(place.change)) : "",
+      entry(t("P(low yield)"), percent(place.low)),
+      entry(t("Season observed"), percent(place.share)),
+      entry(t("Planted area"), hectares(place.area)),
     ),
   ];
 }
@@ -31,8 +31,12 @@ function tipContent(shape) {
 function fillPanel(panel, chosen, actions) {
   if (!chosen) {
     panel.replaceChildren(
-      el("h3", {}, t("details")),
-      el("p", { class: "quiet" }, t("choose")),
+      el("h3", {}, t("Details")),
+      el(
+        "p",
+        { class: "quiet" },
+        t("Choose a municipality on the map or by name to see its forecast and its past yields."),
+      ),
       el("h4", {}, aggregateName(COUNTRY)),
       fan(COUNTRY, aggregateName(COUNTRY)),
       baselineList(COUNTRY),
@@ -44,11 +48,15 @@ function fillPanel(panel, chosen, actions) {
   const buttons = el(
     "p",
     { class: "buttons" },
-    actions.show ? el("button", { type: "button", onclick: actions.show }, t("showOnMap")) : "",
-    el("button", { type: "button", onclick: actions.close }, t("close")),
+    actions.show ? el("button", { type: "button", onclick: actions.show }, t("Show on the map")) : "",
+    el("button", { type: "button", onclick: actions.close }, t("Close")),
   );
   const head = [el("h3", { id: "chosen", tabindex: "-1" }, chosen.name), el("p", { class: "quiet" }, placeOf(chosen))];
-  panel.replaceChildren(...head, ...(place ? numbersOf(place) : [el("p", {}, t("noForecastLong"))]), buttons);
+  panel.replaceChildren(
+    ...head,
+    ...(place ? numbersOf(place) : [el("p", {}, t("No forecast: no public yield of this crop, or no weather."))]),
+    buttons,
+  );
 }
 
 const placeOf = ({ state, place, code }) =>
@@ -62,7 +70,7 @@ const baselineList = (row) =>
       .filter(([key]) => row[key] !== undefined)
       .map(([key, label]) =>
         entry(
-          [sign(key), t(label)],
+          [sign(key), label()],
           [
             kgHa(row[key]),
             row[key] === null ? "" : el("span", { class: "quiet" }, ` (${number(row.q3 - row[key], 0, true)})`),
@@ -74,30 +82,36 @@ const baselineList = (row) =>
 function numbersOf(place) {
   const observed = el("span", { class: "with-bar" }, percent(place.share), share(place.share));
   return [
-    el("p", { class: "big" }, kgHa(place.q3), el("span", { class: "quiet" }, ` ${t("median").toLowerCase()}`)),
+    el("p", { class: "big" }, kgHa(place.q3), el("span", { class: "quiet" }, ` ${t("Median yield").toLowerCase()}`)),
     fan(place, place.name),
     baselineList(place),
     ...partsOfPanel(place, place.name),
-    place.own ? "" : el("p", { class: "note" }, t("notOwn")),
+    place.own
+      ? ""
+      : el(
+          "p",
+          { class: "note" },
+          t("The municipality has too few public yields of its own: the baselines are those of its state."),
+        ),
     el(
       "dl",
       {},
-      entry(t("interval90"), range(place.q0, place.q6, "kg/ha")),
-      entry(t("intervalOf", { share: percent(0.8) }), range(place.q1, place.q5, "kg/ha")),
-      entry(t("intervalOf", { share: percent(0.5) }), range(place.q2, place.q4, "kg/ha")),
-      entry(t("mean"), kgHa(place.mean)),
-      hasPrevious ? entry(t("colChange"), signedKgHa(place.change)) : "",
-      entry(t("low"), percent(place.low)),
-      entry(t("threshold"), kgHa(place.threshold)),
-      entry(t("area"), hectares(place.area)),
+      entry(intervalName(0.9), range(place.q0, place.q6, "kg/ha")),
+      entry(t("{share} interval", { share: percent(0.8) }), range(place.q1, place.q5, "kg/ha")),
+      entry(t("{share} interval", { share: percent(0.5) }), range(place.q2, place.q4, "kg/ha")),
+      entry(t("Mean of the forecast"), kgHa(place.mean)),
+      hasPrevious ? entry(t("Change"), signedKgHa(place.change)) : "",
+      entry(t("P(low yield)"), percent(place.low)),
+      entry(t("Low below"), kgHa(place.threshold)),
+      entry(t("Planted area"), hectares(place.area)),
       entry(
-        t("production"),
+        t("Production"),
         place.t3 === null ? "–" : `${tonnes(place.t3)} (${tonnes(place.t0)} – ${tonnes(place.t6)})`,
       ),
-      entry(t("windowDates"), span(place.start, place.end)),
-      entry(t("colObserved"), observed),
-      entry(t("rain"), place.rain === null ? "–" : t("ofNormal", { value: percent(place.rain / 100) })),
-      entry(t("tmaxAnomaly"), withUnit(number(place.tmax, 1, true), "°C")),
+      entry(t("Window"), span(place.start, place.end)),
+      entry(t("Season observed"), observed),
+      entry(t("Rain so far"), place.rain === null ? "–" : t("{value} of normal", { value: percent(place.rain / 100) })),
+      entry(t("Max. temperature, anomaly"), withUnit(number(place.tmax, 1, true), "°C")),
     ),
   ].filter(Boolean);
 }

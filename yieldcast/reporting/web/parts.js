@@ -2,9 +2,8 @@
 const PARTS = DATA.parts;
 const hasParts = PARTS.places.length > 0;
 const hasMoved = hasParts && COUNTRY[`moved_${PARTS.aggregates[0]}`] !== undefined;
-const partName = (name) => PARTS.labels[name][LANGUAGES.indexOf(lang)];
-const partMeaning = (name) => PARTS.meanings[name][LANGUAGES.indexOf(lang)];
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+const partName = (name) => word("part", name);
+const partMeaning = (name) => word("meaning", name);
 const partsOf = (row) => (row.code === undefined ? PARTS.aggregates : PARTS.places);
 
 // Where the bar of each part begins and ends: each begins where the one before ends, the first at 0.
@@ -87,21 +86,21 @@ function waterfall(row, name) {
   return el(
     "table",
     { class: "waterfall" },
-    el("caption", { class: "unseen" }, t("waterfall", { name })),
+    el("caption", { class: "unseen" }, t("Parts of the median: {name}", { name })),
     el(
       "thead",
       {},
       el(
         "tr",
         {},
-        el("th", { scope: "col" }, t("part")),
+        el("th", { scope: "col" }, t("Part")),
         el("th", { scope: "col" }, "kg/ha"),
         el("td", { class: "axis" }, el("div", { "aria-hidden": "true" }, partAxis(scale))),
-        moved ? el("th", { scope: "col" }, t("colChange")) : "",
+        moved ? el("th", { scope: "col" }, t("Change")) : "",
       ),
     ),
     el("tbody", {}, rows),
-    el("tfoot", {}, line(t("median"), number(row.q3), partBar(end, scale, "end"), row.change)),
+    el("tfoot", {}, line(t("Median yield"), number(row.q3), partBar(end, scale, "end"), row.change)),
   );
 }
 
@@ -111,7 +110,7 @@ function officialLine(row) {
   return el(
     "p",
     { class: "quiet" },
-    t("officialLine", {
+    t("Official estimate for {name}: {value} ({source}, {month}), public from {day}.", {
       name: aggregateName(row),
       value: kgHa(row.official),
       source: row.official_source.toUpperCase(),
@@ -125,21 +124,21 @@ function officialLine(row) {
 function partsOfPanel(row, name) {
   if (!hasParts) return [];
   const state = row.code === undefined ? row : AGGREGATES.find((one) => one.name === row.state);
-  return [el("h4", {}, t("partsTitle")), waterfall(row, name), officialLine(state)];
+  return [el("h4", {}, t("What the median is made of")), waterfall(row, name), officialLine(state)];
 }
 
 function partsTable() {
   const columns = [
-    { ...nameColumn, label: t("state") },
-    column("q3", t("colMedian"), (v) => el("strong", {}, number(v)), { unit: "kg/ha" }),
+    { ...nameColumn, label: t("State") },
+    column("q3", t("Median"), (v) => el("strong", {}, number(v)), { unit: "kg/ha" }),
     ...PARTS.aggregates.map((name, k) =>
       column(`part_${name}`, capital(partName(name)), k ? signed : whole, { unit: "kg/ha" }),
     ),
-    column("area", t("area"), whole, { unit: "ha" }),
+    column("area", t("Planted area"), whole, { unit: "ha" }),
   ];
   return new DataTable(columns, {
     id: "parts-table",
-    name: t("partsTitle"),
+    name: t("What the median is made of"),
     rows: STATES,
     pinned: [COUNTRY],
     search: (row) => `${row.name} ${aggregateName(row)}`,
@@ -148,9 +147,11 @@ function partsTable() {
 }
 
 function partsSection() {
-  if (!hasParts) return [el("p", { class: "note" }, t("partsNone"))];
+  if (!hasParts)
+    return [el("p", { class: "note" }, t("This forecast has no parts: it was made by the network alone."))];
   const shown = el("div", { id: "parts-shown", "aria-live": "polite" });
-  const show = (row) => shown.replaceChildren(el("h3", {}, aggregateName(row)), waterfall(row, aggregateName(row)), officialLine(row));
+  const show = (row) =>
+    shown.replaceChildren(el("h3", {}, aggregateName(row)), waterfall(row, aggregateName(row)), officialLine(row));
   const select = el(
     "select",
     { id: "parts-of" },
@@ -160,18 +161,35 @@ function partsSection() {
   show(COUNTRY);
   const meanings = [...new Set([...PARTS.places, ...PARTS.aggregates])];
   return [
-    el("p", {}, t("partsNote")),
+    el(
+      "p",
+      {},
+      t(
+        "Every median is a sum, in kg/ha: the level of recent years, then what each ingredient adds to it. Those of the country and the states are means of their municipalities by planted area. Each bar begins where the one before ends; the axis does not begin at 0.",
+      ),
+    ),
     el(
       "div",
       { class: "two" },
-      el("div", {}, el("div", { class: "controls" }, el("label", { for: "parts-of" }, t("partsOf")), select), shown),
+      el(
+        "div",
+        {},
+        el("div", { class: "controls" }, el("label", { for: "parts-of" }, t("Country or state")), select),
+        shown,
+      ),
       el(
         "dl",
         { class: "facts" },
         meanings.map((name) => entry(capital(partName(name)), partMeaning(name))),
       ),
     ),
-    PARTS.zero.length ? el("p", { class: "quiet" }, t("partsZero", { names: PARTS.zero.map(partName).join(", ") })) : "",
+    PARTS.zero.length
+      ? el(
+          "p",
+          { class: "quiet" },
+          t("Zero everywhere in this bulletin: {names}.", { names: PARTS.zero.map(partName).join(", ") }),
+        )
+      : "",
     partsTable().node,
   ];
 }

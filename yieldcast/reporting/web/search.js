@@ -36,9 +36,9 @@ function searchBox(onChoose) {
     "aria-autocomplete": "list",
     autocomplete: "off",
     spellcheck: "false",
-    placeholder: t("searchHint"),
+    placeholder: t("Type a name, with or without accents"),
   });
-  const list = el("ul", { id: "found", role: "listbox", "aria-label": t("search"), hidden: true });
+  const list = el("ul", { id: "found", role: "listbox", "aria-label": t("Find a municipality"), hidden: true });
   const said = el("p", { class: "unseen", "aria-live": "polite" });
   let shown = [],
     active = -1;
@@ -78,13 +78,17 @@ function searchBox(onChoose) {
           },
           el("span", {}, found.name),
           el("span", { class: "quiet" }, found.state),
-          el("span", { class: "end" }, found.place ? kgHa(found.place.q3) : t("noForecast")),
+          el("span", { class: "end" }, found.place ? kgHa(found.place.q3) : t("no forecast")),
         ),
       ),
     );
     list.hidden = !shown.length;
     input.setAttribute("aria-expanded", String(!list.hidden));
-    said.textContent = input.value.trim() ? (every.length ? t("found", { n: every.length }) : t("noneFound")) : "";
+    said.textContent = input.value.trim()
+      ? every.length
+        ? tn("{n} found", "{n} found", every.length)
+        : t("none found")
+      : "";
     mark(shown.length ? 0 : -1);
   }
   const keys = {
@@ -104,5 +108,5 @@ function searchBox(onChoose) {
     event.preventDefault();
     keys[event.key]();
   });
-  return el("div", { class: "search" }, el("label", { for: "search" }, t("search")), input, list, said);
+  return el("div", { class: "search" }, el("label", { for: "search" }, t("Find a municipality")), input, list, said);
 }

@@ -1,44 +1,49 @@
 // Sections of the page other than map and tables: header, headline, legend, season, method.
-const cropName = () => word("crop", ABOUT.crop);
+const cropName = () => capital(word("crop", ABOUT.crop));
 const season = () => `${ABOUT.harvest_year - 1}/${String(ABOUT.harvest_year).slice(2)}`;
 const isSynthetic = () => Number(ABOUT.synthetic) !== 0;
 
 function header(setLanguage) {
-  const names = { en: "English", pt: "Português" };
   const switcher = el(
     "div",
-    { class: "language", role: "group", "aria-label": t("language") },
-    LANGUAGES.map((name) =>
+    { class: "language", role: "group", "aria-label": t("Language") },
+    LANGUAGES.map((one) =>
       el(
         "button",
         {
           type: "button",
-          lang: LOCALES[name],
-          "data-lang": name,
-          "aria-pressed": String(name === lang),
-          onclick: () => setLanguage(name),
+          lang: one.locale,
+          "data-lang": one.tag,
+          "aria-pressed": String(one === language),
+          onclick: () => setLanguage(one),
         },
-        names[name],
+        one.name,
       ),
     ),
   );
   const links = [
-    ["map", "toMap"],
-    ["parts", "toParts"],
-    ["states", "toTables"],
-    ["progress", "toSeason"],
-    ["skill", "toSkill"],
-    ["method", "toMethod"],
+    ["map", t("Map")],
+    ["parts", t("Parts")],
+    ["states", t("Tables")],
+    ["progress", t("Season")],
+    ["skill", t("Skill")],
+    ["method", t("Method")],
   ];
   const about = [
     word("country", ABOUT.country),
-    t("season", { season: season() }),
-    t("knownTo", { month: date(ABOUT.weather_known_to) }),
+    t("season (safra) {season}", { season: season() }),
+    t("weather known to {month}", { month: date(ABOUT.weather_known_to) }),
   ];
   return [
-    el("a", { class: "skip", href: "#headline" }, t("skip")),
-    isSynthetic() ? el("p", { class: "synthetic", role: "note" }, t("synthetic")) : "",
-    ...DATA.notices[lang].map((text) => el("p", { class: "synthetic missing", role: "note" }, text)),
+    el("a", { class: "skip", href: "#headline" }, t("Skip to the numbers")),
+    isSynthetic()
+      ? el(
+          "p",
+          { class: "synthetic", role: "note" },
+          t("Synthetic data. Every number below is made up to show or test the report: no real harvest is forecast."),
+        )
+      : "",
+    ...DATA.notices[language.tag].map((text) => el("p", { class: "synthetic", role: "note" }, text)),
     el(
       "header",
       {},
@@ -48,19 +53,19 @@ function header(setLanguage) {
         el(
           "div",
           {},
-          el("h1", {}, t("title", { crop: cropName(), year: ABOUT.harvest_year })),
-          el("p", { class: "as-of" }, t("asOf", { date: date(ABOUT.as_of) })),
+          el("h1", {}, t("{crop}: yield forecast, harvest {year}", { crop: cropName(), year: ABOUT.harvest_year })),
+          el("p", { class: "as-of" }, t("As of {date}", { date: date(ABOUT.as_of) })),
           el("p", { class: "quiet" }, about.join(" · ")),
         ),
         switcher,
       ),
       el(
         "nav",
-        { "aria-label": t("sections") },
+        { "aria-label": t("Sections") },
         el(
           "ul",
           { class: "wide" },
-          links.map(([id, key]) => el("li", {}, el("a", { href: `#${id}` }, t(key)))),
+          links.map(([id, label]) => el("li", {}, el("a", { href: `#${id}` }, label))),
         ),
       ),
     ),
@@ -80,30 +85,40 @@ function headline() {
   const share5 = COUNTRY.mean5 ? COUNTRY.departure / COUNTRY.mean5 : null;
   return el(
     "section",
-    { id: "headline", class: "wide", "aria-label": t("headline") },
+    { id: "headline", class: "wide", "aria-label": t("Headline") },
     el(
       "div",
       { class: "cards" },
-      card(t("median"), kgHa(COUNTRY.q3), `${t("interval90")}: ${range(COUNTRY.q0, COUNTRY.q6, "kg/ha")}`, "main"),
       card(
-        t("departure"),
+        t("Median yield"),
+        kgHa(COUNTRY.q3),
+        `${intervalName(0.9)}: ${range(COUNTRY.q0, COUNTRY.q6, "kg/ha")}`,
+        "main",
+      ),
+      card(
+        t("Departure from the five-year mean"),
         el("span", { class: direction(COUNTRY.departure) }, signedKgHa(COUNTRY.departure)),
-        [share5 === null ? "" : `${signedPercent(share5)}; `, t("meanIs", { value: kgHa(COUNTRY.mean5) })].join(""),
+        [
+          share5 === null ? "" : `${signedPercent(share5)}; `,
+          t("mean of five public years {value}", { value: kgHa(COUNTRY.mean5) }),
+        ].join(""),
       ),
       card(
-        t("change"),
+        t("Change from the previous bulletin"),
         el("span", { class: direction(COUNTRY.change) }, signedKgHa(COUNTRY.change)),
-        hasPrevious ? t("sinceBulletin", { date: date(DATA.previous) }) : t("noPrevious"),
+        hasPrevious
+          ? t("bulletin of {date}", { date: date(DATA.previous) })
+          : t("first bulletin: nothing to compare with"),
       ),
       card(
-        t("production"),
+        t("Production"),
         tonnes(COUNTRY.t3),
-        `${tonnes(COUNTRY.t0)} – ${tonnes(COUNTRY.t6)}; ${t("onArea", { area: hectares(COUNTRY.area) })}`,
+        `${tonnes(COUNTRY.t0)} – ${tonnes(COUNTRY.t6)}; ${t("if the last public area, {area}, is planted", { area: hectares(COUNTRY.area) })}`,
       ),
       card(
-        t("observed"),
+        t("Share of the season observed"),
         percent(COUNTRY.share),
-        `${t("restScenarios")} (${word("scenarios", ABOUT.scenarios)}). ${t("places", { n: number(COUNTRY.count) })}`,
+        `${t("the rest: weather scenarios")} (${word("scenarios", ABOUT.scenarios)}). ${tn("{n} municipality", "{n} municipalities", COUNTRY.count)}`,
       ),
     ),
   );
@@ -114,7 +129,7 @@ function headline() {
 function legend(node, { layer, breaks, colours, sizes, without, unknown }, name) {
   const kept = Math.max(breaks.indexOf(0), 0); // narrow screens show every other limit, always including this one
   const most = Math.max(...sizes, 1),
-    note = t(layer.part ? "layerNote_part" : `layerNote_${name}`, { date: date(DATA.previous, "short") });
+    note = layer.part ? t("what this part adds to the median") : layer.note();
   const strip = colours.map((colour, k) => {
     const limits = [k ? layer.show(breaks[k - 1]) : "", k < breaks.length ? layer.show(breaks[k]) : ""].join(" – ");
     const bar = el("span", { class: "count" }),
@@ -123,7 +138,7 @@ function legend(node, { layer, breaks, colours, sizes, without, unknown }, name)
     bar.style.background = swatch.style.background = colour;
     return el(
       "li",
-      { title: `${limits}: ${t("histogram", { n: number(sizes[k]) })}` },
+      { title: `${limits}: ${tn("{n} municipality", "{n} municipalities", sizes[k])}` },
       bar,
       swatch,
       k < breaks.length ? el("span", { class: (k - kept) % 2 ? "limit minor" : "limit" }, layer.tick(breaks[k])) : "",
@@ -141,8 +156,8 @@ function legend(node, { layer, breaks, colours, sizes, without, unknown }, name)
         "p",
         { class: "without" },
         grey,
-        `${t("noForecast")} (${number(without)})`,
-        unknown ? `, ${t("notShown")} (${number(unknown)})` : "",
+        `${t("no forecast")} (${number(without)})`,
+        unknown ? `, ${t("not known")} (${number(unknown)})` : "",
       ),
     ),
   );
@@ -157,7 +172,19 @@ function seasonSection() {
     years: ABOUT.scenario_years,
   };
   return [
-    el("p", {}, observed ? t("seasonNow", filling) : t("seasonNone"), " ", observed ? t("seasonNote") : ""),
+    el(
+      "p",
+      {},
+      observed
+        ? t("{share} of the season is observed, {rest} comes from scenarios ({scenarios}, {years}).", filling)
+        : t("No month of the season is public yet: the forecast rests on weather scenarios alone."),
+      " ",
+      observed
+        ? t(
+            "Of the months that are public: rain as a share of the mean of the known years, maximum temperature as a departure from it; means weighted by planted area. Windows run from the earliest start to the latest end within the state.",
+          )
+        : "",
+    ),
     seasonTable().node,
   ];
 }
@@ -180,7 +207,9 @@ function calibration() {
   const value = parsed(ABOUT.calibration);
   if (!value) return ABOUT.calibration || "–";
   const { years, ...rest } = value;
-  const sentence = Array.isArray(years) ? t("calibrated", { years: yearSpan(years) }) : "";
+  const sentence = Array.isArray(years)
+    ? t("on forecasts recomputed for whole harvest years: {years}", { years: yearSpan(years) })
+    : "";
   return [sentence, pairs(rest)].filter(Boolean).join("; ") || "–";
 }
 
@@ -189,24 +218,55 @@ function inputs() {
   return (value ? pairs(value) : ABOUT.inputs) || "–";
 }
 
+const meanings = () => [
+  [t("Median"), t("half of the outcomes are expected above it and half below.")],
+  [
+    intervalName(0.9),
+    t(
+      "if the past is a guide, nine harvests in ten fall inside it and one in twenty below it. It holds for one municipality or one state; the errors of neighbours are correlated, so in a bad year far more than one in ten fall outside.",
+    ),
+  ],
+  [
+    t("Low"),
+    t(
+      "a yield in the lowest third of the municipality's last ten public yields. Without any information the probability would be near one third.",
+    ),
+  ],
+  [
+    t("Public"),
+    t(
+      "published on the date of the forecast. Municipal yields come out in the year after the harvest, so the newest public harvest here is {year}.",
+      {
+        year: ABOUT.last_public_harvest_year,
+      },
+    ),
+  ],
+  [t("Production"), t("forecast yield on the last public planted area. The area itself is not forecast.")],
+  [
+    t("Limits"),
+    t(
+      "the forecast uses weather, place and past yields. It does not know pests, prices, floods of single fields, new varieties or changes of area, and a season unlike all known years is unlike anything that it was trained on.",
+    ),
+  ],
+];
+
 function methodSection() {
-  const meanings = ["meansMedian", "meansInterval", "meansLow", "meansPublic", "meansProduction", "meansLimits"];
   const facts = [
-    [t("factTitle"), ABOUT.title],
-    [t("factAsOf"), date(ABOUT.as_of)],
-    [t("factKnown"), date(ABOUT.weather_known_to)],
-    [t("factLead"), `${number(ABOUT.lead_months)} (${t("leadAxis")})`],
-    [t("factLast"), ABOUT.last_public_harvest_year],
-    [t("factPrevious"), hasPrevious ? date(DATA.previous) : "–"],
-    [t("factScenarios"), `${word("scenarios", ABOUT.scenarios)} (${ABOUT.scenario_years})`],
-    [t("factMembers"), number(ABOUT.members)],
-    [t("factTrain"), ABOUT.train_years],
-    [t("factRun"), `${ABOUT.run} (${ABOUT.run_id})`],
-    [t("factCalibration"), calibration()],
-    [t("factInputs"), inputs()],
-    [t("factMade"), ABOUT.made_with],
-    [t("factLicence"), ABOUT.licence],
-    [t("factAttribution"), ABOUT.attribution],
+    [t("Title"), language.title],
+    [t("As of"), date(ABOUT.as_of)],
+    [t("Weather known to"), date(ABOUT.weather_known_to)],
+    [t("Lead"), `${number(ABOUT.lead_months)} (${t("months to harvest")})`],
+    [t("Newest public harvest"), ABOUT.last_public_harvest_year],
+    [t("Previous bulletin"), hasPrevious ? date(DATA.previous) : "–"],
+    [t("Weather scenarios"), `${word("scenarios", ABOUT.scenarios)} (${ABOUT.scenario_years})`],
+    [t("Ensemble members"), number(ABOUT.members)],
+    [t("Trained on harvests"), ABOUT.train_years],
+    [t("Run"), `${ABOUT.run} (${ABOUT.run_id})`],
+    [t("Calibration"), calibration()],
+    [t("Made from"), inputs()],
+    [t("Made with"), ABOUT.made_with],
+    [t("Licence"), ABOUT.licence],
+    [t("Data and attribution"), ABOUT.attribution],
   ];
   return el(
     "div",
@@ -214,20 +274,17 @@ function methodSection() {
     el(
       "div",
       {},
-      el("h3", {}, t("meansTitle")),
+      el("h3", {}, t("What the numbers mean")),
       el(
         "ul",
         { class: "meanings" },
-        meanings.map((key) => {
-          const [term, ...rest] = t(key, { year: ABOUT.last_public_harvest_year }).split(": ");
-          return el("li", {}, el("strong", {}, `${term}: `), rest.join(": "));
-        }),
+        meanings().map(([term, text]) => el("li", {}, el("strong", {}, `${term}: `), text)),
       ),
     ),
     el(
       "div",
       {},
-      el("h3", {}, t("factsTitle")),
+      el("h3", {}, t("Facts of this bulletin")),
       el(
         "dl",
         { class: "facts" },

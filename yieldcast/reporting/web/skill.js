@@ -5,9 +5,10 @@ const skillModels = () =>
     (a, b) => (a !== "forecast") - (b !== "forecast") || a.localeCompare(b),
   );
 
+const modelName = (model) => capital(word("model", model));
 const skillLine = (model, score) => ({
   kind: model,
-  name: word("model", model),
+  name: modelName(model),
   points: SKILL.filter((row) => row.model === model && row[score] !== null).map((row) => [row.lead_months, row[score]]),
 });
 
@@ -43,53 +44,66 @@ const skillLegend = (kinds) =>
 
 function beatsSentence(score, name) {
   const { lead_months: lead, best } = DATA.skill.beats[score];
-  if (!best.length) return t("beatsUnknown", { score: name });
-  const first = lead === null ? t("beatsNever", { score: name }) : t("beats", { score: name, lead: months(lead) });
-  return `${first} ${t("beatsOf", { score: name, won: best.filter((one) => one.won).length, n: best.length })}`;
+  if (!best.length) return t("{score}: there is no baseline to compare with.", { score: name });
+  const first =
+    lead === null
+      ? t("{score}: the forecast does not beat the best baseline at the shortest lead.", { score: name })
+      : t("{score}: the forecast beats the best baseline from {lead} before the harvest on.", {
+          score: name,
+          lead: months(lead),
+        });
+  return `${first} ${t("It has the lower {score} at {won} of {n} leads.", { score: name, won: best.filter((one) => one.won).length, n: best.length })}`;
 }
 
 function ownLineSentence() {
   const { compared, worse, most_pct: most } = DATA.skill.own_line;
   if (!compared.length) return "";
-  if (!worse.length) return t("ownLineNever");
-  return t("ownLineWorse", { n: worse.length, all: compared.length, share: percent(most / 100, 1) });
+  if (!worse.length) return t("The forecast is nowhere worse than level and trend alone, from which it departs.");
+  return t(
+    "The forecast is worse than level and trend alone, from which it departs, at {n} of {all} leads (at most {share}).",
+    { n: worse.length, all: compared.length, share: percent(most / 100, 1) },
+  );
 }
 
 function worstSentence() {
   const known = SKILL.filter((row) => row.model === "forecast" && row.worst_coverage90 !== null);
   if (!known.length) return "";
   const worst = known.reduce((a, b) => (b.worst_coverage90 < a.worst_coverage90 ? b : a));
-  return t("worst", {
-    share: percent(worst.worst_coverage90),
+  const lead = worst.lead_months;
+  const onTheEve = t("just before the harvest");
+  const before = tn("{n} month before the harvest", "{n} months before the harvest", lead);
+  return t("In the worst year ({year}), {share} of the outcomes fell inside the {interval} interval, {when}.", {
     year: worst.worst_year,
-    lead: months(worst.lead_months),
+    share: percent(worst.worst_coverage90),
+    interval: percent(0.9),
+    when: lead ? before : onTheEve,
   });
 }
 
 function skillTable() {
   const score = (key, label, unit) => column(key, label, whole, { unit });
   const columns = [
-    { ...column("lead_months", t("lead"), months), text: true },
+    { ...column("lead_months", t("Lead"), months), text: true },
     {
       key: "model",
-      label: t("model"),
+      label: t("Model"),
       text: true,
-      value: (row) => word("model", row.model),
-      cell: (row) => word("model", row.model),
+      value: (row) => modelName(row.model),
+      cell: (row) => modelName(row.model),
     },
-    score("rmse_kg_ha", t("rmse"), "kg/ha"),
-    score("crps_kg_ha", t("crps"), "kg/ha"),
-    column("coverage90", t("colCoverage"), (v) => percent(v)),
+    score("rmse_kg_ha", t("RMSE"), "kg/ha"),
+    score("crps_kg_ha", t("CRPS"), "kg/ha"),
+    column("coverage90", t("Coverage"), (v) => percent(v)),
     {
       key: "worst_coverage90",
-      label: t("colWorst"),
+      label: t("Worst year"),
       value: (row) => row.worst_coverage90,
       cell: (row) => (row.worst_coverage90 === null ? "–" : `${percent(row.worst_coverage90)} (${row.worst_year})`),
     },
     column("n", t("n"), whole),
     {
       key: "years",
-      label: t("years"),
+      label: t("Harvests"),
       text: true,
       value: (row) => row.harvest_years[0],
       cell: (row) => yearSpan(row.harvest_years),
@@ -97,37 +111,49 @@ function skillTable() {
   ];
   return new DataTable(columns, {
     id: "skill-table",
-    name: t("skillTitle"),
+    name: t("Skill so far"),
     rows: SKILL,
     pageSize: 24,
     sort: { key: "lead_months", falling: true },
-    search: (row) => word("model", row.model),
+    search: (row) => modelName(row.model),
   });
 }
 const yearSpan = (years) =>
   years.length > 2 && years.at(-1) - years[0] === years.length - 1 ? `${years[0]}–${years.at(-1)}` : years.join(", ");
 
 function skillSection() {
-  const leftOut = DATA.skill.left_out[lang].map((text) => el("p", { class: "note" }, text));
-  if (!SKILL.length) return leftOut.length ? leftOut : [el("p", { class: "note" }, t("skillNone"))];
+  const leftOut = DATA.skill.left_out[language.tag].map((text) => el("p", { class: "note" }, text));
+  if (!SKILL.length)
+    return leftOut.length
+      ? leftOut
+      : [el("p", { class: "note" }, t("No backtest was given with this bulletin, so its skill is not shown."))];
   const models = skillModels(),
     years = [...new Set(SKILL.flatMap((row) => row.harvest_years))].sort();
-  const worst = { ...skillLine("forecast", "worst_coverage90"), kind: "worst", name: t("worstLine") };
+  const worst = { ...skillLine("forecast", "worst_coverage90"), kind: "worst", name: t("worst year") };
   const asNumber = { show: kgHa, tick: whole };
   const coverage = models.map((model) => skillLine(model, "coverage90")).concat(worst);
   const legend = [
-    ...models.map((model) => [model, word("model", model)]),
-    ...(worst.points.length ? [["worst", `${word("model", "forecast")}: ${t("worstLine")}`]] : []),
+    ...models.map((model) => [model, modelName(model)]),
+    ...(worst.points.length ? [["worst", `${modelName("forecast")}: ${t("worst year")}`]] : []),
   ];
   return [
-    el("p", {}, t("skillNote", { years: yearSpan(years) })),
+    el(
+      "p",
+      {},
+      tn(
+        "Forecasts recomputed for the harvest of {years} with only what was public on each date; means are weighted by number of municipalities. Baselines on the same dates are shown for comparison.",
+        "Forecasts recomputed for harvests {years} with only what was public on each date; means are weighted by number of municipalities. Baselines on the same dates are shown for comparison.",
+        years.length,
+        { years: yearSpan(years) },
+      ),
+    ),
     ...leftOut,
     el(
       "ul",
       { class: "findings" },
       [
-        beatsSentence("rmse_kg_ha", t("rmse")),
-        beatsSentence("crps_kg_ha", t("crps")),
+        beatsSentence("rmse_kg_ha", t("RMSE")),
+        beatsSentence("crps_kg_ha", t("CRPS")),
         ownLineSentence(),
         worstSentence(),
       ]
@@ -139,24 +165,29 @@ function skillSection() {
       "div",
       { class: "charts" },
       skillChart(
-        `${t("rmse")}, kg/ha`,
-        t("rmseIs"),
+        `${t("RMSE")}, kg/ha`,
+        t("typical error"),
         models.map((model) => skillLine(model, "rmse_kg_ha")),
         asNumber,
       ),
       skillChart(
-        `${t("crps")}, kg/ha`,
-        t("crpsIs"),
+        `${t("CRPS")}, kg/ha`,
+        t("error of the whole distribution"),
         models.map((model) => skillLine(model, "crps_kg_ha")),
         asNumber,
       ),
-      skillChart(t("coverage"), t("coverageIs"), coverage, {
-        show: (v) => percent(v, 1),
-        tick: (v) => percent(v),
-        level: 0.9,
-        ceiling: 1,
-      }),
+      skillChart(
+        t("Coverage of the {share} interval", { share: percent(0.9) }),
+        t("share of outcomes inside; the target is {share}", { share: percent(0.9) }),
+        coverage,
+        {
+          show: (v) => percent(v, 1),
+          tick: (v) => percent(v),
+          level: 0.9,
+          ceiling: 1,
+        },
+      ),
     ),
-    el("details", {}, el("summary", {}, t("numbers")), skillTable().node),
+    el("details", {}, el("summary", {}, t("All numbers as a table")), skillTable().node),
   ];
 }

@@ -10,7 +10,12 @@ class DataTable {
     this.heads = new Map(columns.map((column) => [column.key, this.head(column)]));
     const scroll = el(
       "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": t("scrollTable", { name: options.name }) },
+      {
+        class: "scroll",
+        tabindex: "0",
+        role: "region",
+        "aria-label": t("{name}, a table that scrolls sideways", { name: options.name }),
+      },
       el(
         "table",
         { id: options.id },
@@ -45,20 +50,25 @@ class DataTable {
   controls() {
     const { id, states, search } = this.options;
     if (!search) return null;
-    const text = el("input", { id: `${id}-filter`, type: "search", placeholder: t("filterHint"), autocomplete: "off" });
+    const text = el("input", {
+      id: `${id}-filter`,
+      type: "search",
+      placeholder: t("name or abbreviation"),
+      autocomplete: "off",
+    });
     text.addEventListener("input", () => this.change({ text: text.value }));
-    const parts = [el("label", { for: `${id}-filter` }, t("filter")), text];
+    const parts = [el("label", { for: `${id}-filter` }, t("Filter")), text];
     if (states) {
       const choice = el(
         "select",
         { id: `${id}-state` },
-        el("option", { value: "" }, t("allStates")),
+        el("option", { value: "" }, t("all states")),
         states.map((state) =>
           el("option", { value: state }, STATE_NAMES[state] ? `${state} · ${STATE_NAMES[state]}` : state),
         ),
       );
       choice.addEventListener("change", () => this.change({ state: choice.value }));
-      parts.push(el("label", { for: `${id}-state` }, t("state")), choice);
+      parts.push(el("label", { for: `${id}-state` }, t("State")), choice);
     }
     return el("div", { class: "controls" }, parts, this.status);
   }
@@ -88,7 +98,7 @@ class DataTable {
       .map((row) => [column.value(row), row])
       .sort(([a], [b]) => {
         if (missing(a) || missing(b)) return missing(a) - missing(b); // missing values come last in both orders
-        return turn * (typeof a === "string" ? a.localeCompare(b, LOCALES[lang]) : a - b);
+        return turn * (typeof a === "string" ? a.localeCompare(b, language.locale) : a - b);
       })
       .map(([, row]) => row);
   }
@@ -99,7 +109,7 @@ class DataTable {
     this.page = Math.min(this.page, pages - 1);
     const from = this.pageSize === Infinity ? 0 : this.page * this.pageSize,
       shown = rows.slice(from, from + this.pageSize);
-    const empty = el("tr", {}, el("td", { colspan: this.columns.length, class: "text quiet" }, t("noRows")));
+    const empty = el("tr", {}, el("td", { colspan: this.columns.length, class: "text quiet" }, t("no rows")));
     this.body.replaceChildren(
       ...(this.options.pinned ?? []).map((row) => this.row(row, "pinned")),
       ...(shown.length ? shown.map((row) => this.row(row)) : [empty]),
@@ -110,10 +120,10 @@ class DataTable {
     }
     const paged = { from: number(from + 1), to: number(from + shown.length), n: number(rows.length) };
     this.status.textContent = !rows.length
-      ? t("noRows")
+      ? t("no rows")
       : pages > 1
-        ? t("rows", paged)
-        : t("rowsAll", { n: paged.n, all: number(this.options.rows.length) });
+        ? t("{from} to {to} of {n}", paged)
+        : t("{n} of {all}", { n: paged.n, all: number(this.options.rows.length) });
     this.fillPager(pages);
   }
 
@@ -143,9 +153,9 @@ class DataTable {
         label,
       );
     this.pager.replaceChildren(
-      turn(-1, t("before")),
+      turn(-1, t("Previous")),
       el("span", {}, `${number(this.page + 1)} / ${number(pages)}`),
-      turn(1, t("next")),
+      turn(1, t("Next")),
     );
   }
 }

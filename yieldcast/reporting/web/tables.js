@@ -7,8 +7,7 @@ const column = (key, label, show, more = {}) => ({
   ...more,
 });
 const whole = (value) => number(value);
-const signed = (value) =>
-  el("span", { class: value ? (value < 0 ? "down" : "up") : "" }, number(value, 0, true));
+const signed = (value) => el("span", { class: value ? (value < 0 ? "down" : "up") : "" }, number(value, 0, true));
 
 const shortInterval = (row) => (row.q0 === null ? "–" : `${number(row.q0)} – ${number(row.q6)}`);
 const STATES = AGGREGATES.slice(1);
@@ -17,21 +16,21 @@ const nameColumn = { key: "name", label: null, value: aggregateName, cell: aggre
 function aggregatesTable() {
   const scale = [Math.min(...AGGREGATES.map((row) => row.q0)), Math.max(...AGGREGATES.map((row) => row.q6))];
   const columns = [
-    { ...nameColumn, label: t("state") },
-    column("q3", t("colMedian"), (v) => el("strong", {}, number(v)), { unit: "kg/ha" }),
-    { key: "interval", label: t("colInterval"), unit: "kg/ha", value: (row) => row.width, cell: shortInterval },
-    { key: "range", label: t("colRange"), cell: (row) => rangeBar(row, scale), text: true },
-    column("mean5", t("colMean5"), whole, { unit: "kg/ha" }),
-    column("departure", t("colDeparture"), signed, { unit: "kg/ha" }),
-    column("last", t("colLast"), whole, { unit: "kg/ha" }),
-    ...(hasPrevious ? [column("change", t("colChange"), signed, { unit: "kg/ha" })] : []),
-    column("area", t("area"), whole, { unit: "ha" }),
-    column("t3", t("colProduction"), whole, { unit: "t" }),
-    column("count", t("colCount"), whole),
+    { ...nameColumn, label: t("State") },
+    column("q3", t("Median"), (v) => el("strong", {}, number(v)), { unit: "kg/ha" }),
+    { key: "interval", label: intervalName(0.9), unit: "kg/ha", value: (row) => row.width, cell: shortInterval },
+    { key: "range", label: t("Interval and ◇ five-year mean"), cell: (row) => rangeBar(row, scale), text: true },
+    column("mean5", t("Five-year mean"), whole, { unit: "kg/ha" }),
+    column("departure", t("Departure"), signed, { unit: "kg/ha" }),
+    column("last", t("Last public"), whole, { unit: "kg/ha" }),
+    ...(hasPrevious ? [column("change", t("Change"), signed, { unit: "kg/ha" })] : []),
+    column("area", t("Planted area"), whole, { unit: "ha" }),
+    column("t3", t("Production"), whole, { unit: "t" }),
+    column("count", t("Places"), whole),
   ];
   return new DataTable(columns, {
     id: "aggregates",
-    name: t("tablesTitle"),
+    name: t("Country and states"),
     rows: STATES,
     pinned: [COUNTRY],
     search: (row) => `${row.name} ${aggregateName(row)}`,
@@ -42,29 +41,29 @@ function aggregatesTable() {
 function placesTable(onChoose) {
   const name = {
     key: "name",
-    label: t("municipality"),
+    label: t("Municipality"),
     text: true,
     value: (row) => row.name,
     cell: (row) => el("button", { type: "button", class: "link", onclick: () => onChoose(row) }, row.name),
   };
   const columns = [
     name,
-    { ...column("state", t("state"), (v) => v), text: true },
-    column("q3", t("colMedian"), (v) => el("strong", {}, number(v)), { unit: "kg/ha" }),
-    column("q0", t("colLow5"), whole, { unit: "kg/ha" }),
-    column("q6", t("colHigh95"), whole, { unit: "kg/ha" }),
-    column("mean5", t("colMean5"), whole, { unit: "kg/ha" }),
-    column("departure", t("colDeparture"), signed, { unit: "kg/ha" }),
-    column("last", t("colLast"), whole, { unit: "kg/ha" }),
-    ...(hasPrevious ? [column("change", t("colChange"), signed, { unit: "kg/ha" })] : []),
-    column("low", t("low"), percent),
-    column("area", t("area"), whole, { unit: "ha" }),
-    column("t3", t("colProduction"), whole, { unit: "t" }),
-    column("share", t("colObserved"), percent),
+    { ...column("state", t("State"), (v) => v), text: true },
+    column("q3", t("Median"), (v) => el("strong", {}, number(v)), { unit: "kg/ha" }),
+    column("q0", percent(0.05), whole, { unit: "kg/ha" }),
+    column("q6", percent(0.95), whole, { unit: "kg/ha" }),
+    column("mean5", t("Five-year mean"), whole, { unit: "kg/ha" }),
+    column("departure", t("Departure"), signed, { unit: "kg/ha" }),
+    column("last", t("Last public"), whole, { unit: "kg/ha" }),
+    ...(hasPrevious ? [column("change", t("Change"), signed, { unit: "kg/ha" })] : []),
+    column("low", t("P(low yield)"), percent),
+    column("area", t("Planted area"), whole, { unit: "ha" }),
+    column("t3", t("Production"), whole, { unit: "t" }),
+    column("share", t("Season observed"), percent),
   ];
   return new DataTable(columns, {
     id: "places",
-    name: t("placesTitle"),
+    name: t("Municipalities"),
     rows: PLACES,
     search: (row) => `${row.name} ${row.code}`,
     states: [...new Set(PLACES.map((row) => row.state))].sort(),
@@ -75,22 +74,24 @@ function placesTable(onChoose) {
 
 function seasonTable() {
   const columns = [
-    { ...nameColumn, label: t("state") },
+    { ...nameColumn, label: t("State") },
     {
       key: "start",
-      label: t("windowDates"),
+      label: t("Window"),
       text: true,
       value: (row) => row.start,
       cell: (row) => span(row.start, row.end),
     },
-    column("share", t("colObserved"), (v) => el("span", { class: "with-bar" }, percent(v), share(v))),
-    column("rain", t("rain"), (v) => withUnit(number(v), "%"), { unit: t("ofNormal", { value: "%" }) }),
-    column("tmax", t("tmaxAnomaly"), (v) => number(v, 1, true), { unit: "°C" }),
-    column("area", t("area"), whole, { unit: "ha" }),
+    column("share", t("Season observed"), (v) => el("span", { class: "with-bar" }, percent(v), share(v))),
+    column("rain", t("Rain so far"), (v) => percent(v === null ? null : v / 100), {
+      unit: t("{value} of normal", { value: "%" }),
+    }),
+    column("tmax", t("Max. temperature, anomaly"), (v) => number(v, 1, true), { unit: "°C" }),
+    column("area", t("Planted area"), whole, { unit: "ha" }),
   ];
   return new DataTable(columns, {
     id: "season",
-    name: t("seasonTitle"),
+    name: t("Season so far"),
     rows: STATES,
     pinned: [COUNTRY],
     sort: { key: "area", falling: true },
