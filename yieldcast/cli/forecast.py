@@ -82,7 +82,7 @@ def forecast(
     """
     from yieldcast.cli.progress import counting_progress
     from yieldcast.cli.views.forecast import forecast_view
-    from yieldcast.data.files import make_folder
+    from yieldcast.data.files import check_writable
     from yieldcast.data.store import Store
     from yieldcast.forecasting.forecast import ForecastPlan
     from yieldcast.operations.bulletins import write_bulletin
@@ -94,7 +94,7 @@ def forecast(
     date, screen = check_date(parse_date(as_of, "--as-of") or today, today), console()
     opened, trained = Store.open(store), Run.open(run)
     rows = read_skill(skill, trained.identity.crop)
-    make_folder(out)
+    check_writable(out)
     # Refuses leaks and a stale store at once.
     plan = ForecastPlan(trained, opened, harvest_year, date, scenarios.value, allow_stale=allow_stale)
     load_tensorflow()

@@ -12,7 +12,7 @@ import numpy as np
 
 from calendars import Calendar
 from yieldcast.config import Settings
-from yieldcast.data.files import make_folder, plain_name
+from yieldcast.data.files import check_writable, plain_name
 from yieldcast.data.store import Store, is_synthetic
 from yieldcast.errors import ConfigError, MissingDataError, RunError, YieldcastError
 from yieldcast.features.daily_months import network_tables
@@ -187,7 +187,7 @@ def trained_run(
             f'"{settings.training.validation}" and {seeds}: intervals are calibrated on years left out',
             "See experiments/configs/forecast.toml, and give at least as many --seeds as there are years.",
         )
-    make_folder(runs)
+    check_writable(runs)
     years = trainable_years(network_tables(store, settings.data), crop, as_of, settings.data)
     stem = f"{plain_name(crop, 'crop')}-to-{years[-1]}"
     existing = [path for path in _run_folders(runs) if re.fullmatch(rf"{re.escape(stem)}(-\d+)?", path.name)]

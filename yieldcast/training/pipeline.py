@@ -8,7 +8,7 @@ from pathlib import Path
 
 import calendars
 from yieldcast.config import DEFAULT_PRESET, PRESETS, Settings
-from yieldcast.data.files import atomic_text, exclusive_lock, make_folder
+from yieldcast.data.files import atomic_text, check_writable, exclusive_lock, make_folder
 from yieldcast.data.inventory import yields_of
 from yieldcast.data.store import Store, Tables, is_synthetic
 from yieldcast.data.summary import number_spans
@@ -130,7 +130,7 @@ def check_training(store: Store, crop: str, settings: Settings, out: Path) -> No
 
     Args:
         store, crop, settings: of the training.
-        out: the run directory; made if it does not exist.
+        out: the run directory.
 
     Raises:
         YieldcastError: no table, no yields of the crop, no window in the calendar, a folder that cannot be
@@ -139,7 +139,7 @@ def check_training(store: Store, crop: str, settings: Settings, out: Path) -> No
     tables = network_tables(store, settings.data)
     calendar_for(settings.data, tables.static).steps(crop)
     yields_of(tables.yields, crop)
-    make_folder(out)
+    check_writable(out)
 
 
 def left_out_years(settings: Settings, train_years: Sequence[int], seeds: Sequence[int]) -> set[int]:

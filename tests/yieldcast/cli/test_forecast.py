@@ -103,8 +103,12 @@ def test_portuguese(forecast, tmp_path):
 
 def test_skill_is_shown_in_the_report(forecast, tmp_path):
     file = tmp_path / "skill.json"
-    file.write_text(json.dumps(synthetic_skill(scale=1.2345)))  # 560 kg/ha six months ahead become 691.32
-    assert forecast("--as-of", DATE, "--skill", file)[0] == 0
+    # 560 kg/ha six months ahead become 691.32; the yields of 2014 were not public
+    file.write_text(json.dumps(synthetic_skill(years=(2013, 2014), scale=1.2345)))
+    code, out, _ = forecast("--as-of", DATE, "--skill", file)
+    assert code == 0
+    assert f"1 harvest year left out, not public on {DATE}: 2014" in " ".join(out.split())
+    assert "Hindcast: the store holds yields of harvest year 2015" in " ".join(out.split())
     with_skill = (tmp_path / "bulletins" / "soybean-2015" / DATE / "report.html").read_text(encoding="utf-8")
     assert forecast("--as-of", DATE, out=tmp_path / "plain")[0] == 0
     without = (tmp_path / "plain" / "soybean-2015" / DATE / "report.html").read_text(encoding="utf-8")
