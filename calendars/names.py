@@ -55,16 +55,6 @@ def crop(text: str) -> str | None:
     return _crop_keys().get(plain(_NUMBERED.sub("", text.strip(), count=1)))
 
 
-def state(text: str) -> str | None:
-    """Code of a state of Brazil from its code, name or number; None for an unknown one."""
-    return _state_keys().get(plain(text))
-
-
-def state_number(code: str) -> str:
-    """IBGE's number of a state of Brazil, with which the codes of its municipalities begin."""
-    return _states()[code]["number"]
-
-
 def _records(file: str) -> list[dict[str, str]]:
     with (_DATA / file).open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))
@@ -84,15 +74,3 @@ def _crops() -> tuple[tuple[Crop, tuple[str, ...]], ...]:
 @cache
 def _crop_keys() -> dict[str, str]:
     return {plain(name): crop.crop for crop, names in _crops() for name in names}
-
-
-@cache
-def _states() -> dict[str, dict[str, str]]:
-    return {row["state"]: row for row in _records("brazil_states.csv")}
-
-
-@cache
-def _state_keys() -> dict[str, str]:
-    return {
-        plain(row[column]): code for code, row in _states().items() for column in row if column != "region"
-    }

@@ -83,7 +83,9 @@ def test_the_wheel_holds_the_three_packages_and_their_data(wheel):
         "yieldcast/reporting/web/report.html",
         "yieldcast/reporting/web/report.css",
         "yieldcast/reporting/web/main.js",
-        "calendars/data/brazil.csv",
+        "calendars/data/brazil/calendar.csv",
+        "calendars/data/brazil/country.toml",
+        "calendars/data/brazil/second_crops.csv",
         "calendars/data/SOURCES.md",
         "data_fetchers/__init__.py",
     } <= names

@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 import requests
 
 from data_fetchers.cds.account import NOT_YET, Account, JobExpiredError
-from data_fetchers.engine import clock
 from data_fetchers.engine.cache import PendingJob, Record, timestamp
 from data_fetchers.engine.http import RefusedError, SafeSession, download
 from data_fetchers.engine.source import NotYetPublishedError, RequestTooLargeError, RetryableError, pause
+from yieldcast import clock
 from yieldcast.errors import FetchError
 
 # States of a job (ecmwf-datastores-client 0.5.3, client.py and processing.py)

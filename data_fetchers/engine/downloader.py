@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_fetchers.engine import clock
 from data_fetchers.engine.cache import Request, RequestCache, timestamp
 from data_fetchers.engine.source import STOP, Outcome, Retry, RetryableError, Source, fetch_request
+from yieldcast import clock
 from yieldcast.data.files import disk_error, exclusive_lock, make_folder, no_links
 from yieldcast.errors import CredentialsError, YieldcastError
 

@@ -17,12 +17,12 @@ from typing import Literal
 from data_fetchers.cds.client import Cds
 from data_fetchers.cds.netcdf import reading
 from data_fetchers.cds.session import NoKeyError
-from data_fetchers.engine import clock
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.constants import BRAZIL, Area
 from data_fetchers.engine.source import Note
 from data_fetchers.era5 import answers
 from data_fetchers.era5.answers import ACCUMULATED, DAILY_MAP, VARIABLE_MAP
+from yieldcast import clock
 from yieldcast.errors import ConfigError
 from yieldcast.publication import Publication, add_months
 

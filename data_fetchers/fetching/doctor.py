@@ -16,12 +16,13 @@ from data_fetchers import conab
 from data_fetchers.cds import account
 from data_fetchers.cds.client import Cds
 from data_fetchers.conab import Conab
-from data_fetchers.engine import clock, http
+from data_fetchers.engine import http
 from data_fetchers.era5.source import Era5
 from data_fetchers.ibge.source import SIDRA, Ibge
 from data_fetchers.nasa_power.source import NasaPower
 from data_fetchers.seas5 import source as seas5
 from data_fetchers.soilgrids.source import SoilGrids
+from yieldcast import clock
 from yieldcast.errors import YieldcastError
 
 State = Literal["ok", "warning", "failed"]

@@ -10,7 +10,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_fetchers.engine import clock
 from data_fetchers.engine.cache import Record, Request
 from data_fetchers.engine.downloader import DownloadPlan, Progress, SourceSummary, fetch_requests
 from data_fetchers.engine.source import Note, NotYetPublishedError, Retry
@@ -18,6 +17,7 @@ from data_fetchers.fetching.order import DAILY, FetchContext, FetchOrder, TableB
 from data_fetchers.fetching.plans import PLANS, estimate_metadata, plan_places, yield_metadata
 from data_fetchers.fetching.provenance import dropped_tables, refuse_mixture, same_source, wants_daily
 from data_fetchers.ibge import places, sidra, source
+from yieldcast import clock
 from yieldcast.data.files import atomic_text, exclusive_lock, make_folder
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, CredentialsError, FetchError, MissingDataError, YieldcastError

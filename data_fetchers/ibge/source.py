@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_ import create_urllib3_context
 
-from data_fetchers.engine import clock
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.http import BusyError, RefusedError, SafeSession, get
 from data_fetchers.engine.source import Note, RequestTooLargeError
 from data_fetchers.ibge import lspa, malhas, sidra
 from data_fetchers.ibge.sidra import CROPS, read_answer
+from yieldcast import clock
 from yieldcast.data.files import disk_error
 from yieldcast.errors import ConfigError, FetchError
 

@@ -22,7 +22,6 @@ import xarray as xr
 
 from data_fetchers.cds.client import Cds
 from data_fetchers.cds.netcdf import reading
-from data_fetchers.engine import clock
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.constants import BRAZIL, Area
 from data_fetchers.engine.source import Note, NotYetPublishedError
@@ -37,6 +36,7 @@ from data_fetchers.seas5.answers import (
     system_of,
 )
 from data_fetchers.seas5.table import Reader, assemble
+from yieldcast import clock
 from yieldcast.errors import FetchError, MissingDataError
 
 DATASET = "seasonal-monthly-single-levels"

@@ -100,6 +100,7 @@ def test_a_file_has_precedence_over_the_preset_and_the_preset_is_that_of_forecas
     calendar = tmp_path.resolve() / "own.csv"
     data = config.FORECAST_SETTINGS.data.model_copy(update={"calendar": calendar})
     assert mine == config.FORECAST_SETTINGS.model_copy(update={"data": data})
+    assert mine.data.model_fields_set == {"calendar"}  # a preset's delays give way to the country's
     both = config.read_settings(write(tmp_path, "[training]\nmax_epochs = 7\n"), "paper")
     assert both.training == config.Settings().training.model_copy(update={"max_epochs": 7})
     assert both.data == config.Settings().data

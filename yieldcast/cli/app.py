@@ -165,6 +165,14 @@ def import_tables(
             metavar="NAME", help="Who published the estimates; default: column source or the file's name."
         ),
     ] = None,
+    country: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|NAME",
+            help="The country of the places: a country.toml (see yieldcast new-country), or brazil. Default: "
+            "brazil where all codes and states are IBGE's, otherwise none.",
+        ),
+    ] = None,
     daily_weather: Annotated[
         Path | None,
         typer.Option(
@@ -190,8 +198,9 @@ def import_tables(
     from yieldcast.importing.files import UserFiles, import_files
 
     files = UserFiles(
-        places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather
-    )
+        places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather,
+        country,
+    )  # fmt: skip
     out = console()
     with out.status("reading and checking tables"):
         written, report = import_files(store, files)
@@ -266,11 +275,11 @@ def train(
     from yieldcast.data.store import Store
     from yieldcast.training.pipeline import check_members, check_training, train_run
 
-    settings = read_settings(config, preset.value)
+    opened, screen = Store.open(store), console()
+    settings = read_settings(config, preset.value).for_country(opened.country)
     if no_noise:
         network = settings.network.model_copy(update={"noise": 0.0})
         settings = settings.model_copy(update={"network": network})
-    opened, screen = Store.open(store), console()
     crop = crop_key(crop, opened.yields["crop"].values.tolist())
     years = _years_to_train(opened, crop, train_years, as_of, settings)
     check_members(settings, years, range(1, seeds + 1))
@@ -302,7 +311,8 @@ def _years_to_train(
             f"expected either --train-years or --as-of, received {'none' if date is None else 'both'}",
             "Give the years, for example --train-years 2011:2016, or the date whose public years are taken.",
         )
-    years = trainable_years(network_tables(store, settings.data), crop, date, settings.data)
+    tables = network_tables(store, settings.data)
+    years = trainable_years(tables, crop, date, settings.data, store.country)
     console().print(f"training years public on {date}: {', '.join(map(str, years))}")
     return years
 

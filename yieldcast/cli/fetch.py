@@ -145,9 +145,9 @@ def fetch(
 
         yieldcast fetch all --store STORE --years 2009:2018 --crops soybean,corn
     """
-    from data_fetchers.engine import clock
     from data_fetchers.engine.source import Retry
     from data_fetchers.fetching.fetch import fetch as run
+    from yieldcast import clock
     from yieldcast.cli.progress import fetch_progress
     from yieldcast.cli.views.fetch import show_plan, show_report
 

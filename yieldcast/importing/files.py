@@ -13,6 +13,7 @@ from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError
 from yieldcast.importing.codes import Codes
 from yieldcast.importing.columns import ImportLog
+from yieldcast.importing.country import country_of
 from yieldcast.importing.daily import read_daily
 from yieldcast.importing.estimates import read_estimates
 from yieldcast.importing.geometry import read_mesh
@@ -29,6 +30,8 @@ class UserFiles:
         estimates: see `yieldcast.importing.estimates.read_estimates`.
         estimates_source: who published them, for files that do not say it.
         daily: see `yieldcast.importing.daily.read_daily`.
+        country: of the places, a ``country.toml`` or the name of a built-in country; see
+            `yieldcast.importing.country.country_of`.
     """
 
     places: Path | None = None
@@ -39,6 +42,7 @@ class UserFiles:
     estimates: tuple[Path, ...] = ()
     estimates_source: str | None = None
     daily: Path | None = None
+    country: str | None = None
 
 
 def import_files(store: Path, files: UserFiles) -> tuple[Store, ImportLog]:
@@ -58,7 +62,7 @@ def import_files(store: Path, files: UserFiles) -> tuple[Store, ImportLog]:
     if files.places is not None and files.yields is not None and files.weather is not None:
         return _import_all(store, files, files.places, files.yields, files.weather)
     added = files.estimates or files.daily
-    if not added or any((files.yields, files.weather, files.soil, files.mesh)):
+    if not added or files.country is not None or any((files.yields, files.weather, files.soil, files.mesh)):
         given = "none" if not any(whole) else "only some"
         raise ConfigError(
             f"import needs --places, --yields and --weather; {given} of them were given",
@@ -71,12 +75,14 @@ def _import_all(
     store: Path, files: UserFiles, places: Path, yields: Path, weather: Path
 ) -> tuple[Store, ImportLog]:
     read = read_user_tables(places, yields, weather, files.soil, keep_days=files.daily is None)
-    report, static = read.log, read.tables.static
+    report = read.log
+    country, static = country_of(read.tables.static, files.country, report)
     boundaries = read_mesh(files.mesh, static, report) if files.mesh else None
     optional = _optional(files, static, report)
+    tables = read.tables._replace(static=static)
     if read.daily is not None:
         optional["daily"] = read.daily
-    return Store.write(store, read.tables, report.sources, boundaries, optional), report
+    return Store.write(store, tables, report.sources, boundaries, optional, country), report
 
 
 def _add(store: Path, files: UserFiles) -> tuple[Store, ImportLog]:

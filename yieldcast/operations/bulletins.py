@@ -21,6 +21,7 @@ from typing import Any
 
 import xarray as xr
 
+from yieldcast import clock
 from yieldcast.data.files import (
     atomic_text,
     exclusive_lock,
@@ -230,7 +231,7 @@ def write_bulletin(
         remarks = [*notices(attrs, "en"), *public_skill(attrs, skill, "en")[1], *notes]
         entries = {
             "format": FORMAT, "crop": crop, "harvest_year": year, "as_of": as_of, "number": number,
-            "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "created": clock.now().isoformat(timespec="seconds"),
             "forecast": mark, "inputs": json.loads(str(attrs["inputs"])), "run": str(attrs["run"]),
             "run_id": str(attrs["run_id"]), "scenarios": str(attrs["scenarios"]),
             "synthetic": bool(attrs["synthetic"]), "made_with": str(attrs["made_with"]), "lang": lang,

@@ -54,7 +54,7 @@ def services(ibge_server, cds_server, soil_server, power_server, conab_server, m
 # The command line at the time of the test.
 FROZEN = """
 import datetime, os, runpy
-from data_fetchers.engine import clock
+from yieldcast import clock
 clock.now = lambda: datetime.datetime.fromisoformat(os.environ["TEST_NOW"])
 runpy.run_module("yieldcast", run_name="__main__")
 """

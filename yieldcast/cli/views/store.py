@@ -56,7 +56,8 @@ def status_view(status: Mapping[str, Any]) -> Group:
         years = f"{have['first_harvest_year']}-{have['last_harvest_year']}"
         missing = ", ".join(map(str, have["missing_years"])) or "none"
         crops.add_row(crop, f"{have['rows']:,}", f"{have['municipalities']:,}", years, missing)
-    written = Text(f"written {status['written']} from {_sources(status['sources'])}")
+    country = status["country"] or "not known"
+    written = Text(f"country: {country}; written {status['written']} from {_sources(status['sources'])}")
     return Group(view, *([crops] if crops.rows else []), written)
 
 
