@@ -58,6 +58,9 @@ weather_delay_months = 0
 weather_delay_days = 5
 weather_inputs = "anomalies"
 yield_history = true
+
+[forecast]
+method = "network"
 """
 DENSE = """\
 import keras
