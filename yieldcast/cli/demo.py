@@ -87,12 +87,13 @@ def _write_mesh(path: Path, made: Tables) -> Path:
 
 def _forecast(run: Run, store: Store, harvest_year: int, out: Path, screen: Console) -> None:
     """Write a bulletin before sowing and one in season, and print where the second report is."""
-    from yieldcast.forecasting.forecast import forecast
+    from yieldcast.forecasting.forecast import ForecastPlan
 
     for date in DATES:
         with counting_progress(f"forecasting (synthetic) as of {date}", screen) as counting:
-            table = forecast(run, store, harvest_year, date, progress=counting)
-        bulletin = write_bulletin(out, table, mesh=store.mesh, notice=screen.print)
+            plan = ForecastPlan(run, store, harvest_year, date)
+            table = plan.forecast(counting)
+        bulletin = write_bulletin(out, table, mesh=store.mesh, plan=plan, notice=screen.print)
     screen.print(forecast_view(table, "en"))
     screen.print(bulletin.summary("en"))
     screen.print(f"report (synthetic), open it in a browser: {bulletin.path / REPORT}")

@@ -103,8 +103,9 @@ def forecast(
     notes = hindcast_notes(plan)
     with screen.status("writing the bulletin"):
         bulletin = write_bulletin(
-            out, table, mesh=opened.mesh, lang=lang.value, skill=rows, notes=notes, notice=screen.print
-        )
+            out, table, mesh=opened.mesh, lang=lang.value, skill=rows, plan=plan, notes=notes,
+            notice=screen.print,
+        )  # fmt: skip
     screen.print(forecast_view(table, lang.value))
     _, left_out = public_skill(table.attrs, rows, lang.value)
     for text in [*notices(table.attrs, lang.value), *left_out, *notes]:

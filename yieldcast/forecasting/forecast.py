@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from yieldcast.features.daily_months import network_tables
 from yieldcast.features.official_estimates import Described
 from yieldcast.features.seasons import known_weather
 from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
-from yieldcast.forecasting import risk
+from yieldcast.forecasting import risk, season_hindcasts
 from yieldcast.forecasting.aggregation import Aggregates, aggregate
 from yieldcast.forecasting.calibration import calibrate
 from yieldcast.forecasting.combination import Combiner
@@ -42,7 +43,9 @@ from yieldcast.forecasting.hindcasts import (
 from yieldcast.forecasting.leakage import check_leaks
 from yieldcast.forecasting.network_response import with_response
 from yieldcast.forecasting.parts import part_variable
+from yieldcast.forecasting.public_past import PublicYields, public_yields
 from yieldcast.forecasting.scenarios import Scenarios, check_method
+from yieldcast.forecasting.season_hindcasts import SeasonHindcast
 from yieldcast.forecasting.seasonal_scenarios import start_fingerprint
 from yieldcast.forecasting.table import OFFICIAL_TEXTS, TEXTS, Forecast, assemble
 from yieldcast.forecasting.year_effects import YearEffectRecord, year_effects_to
@@ -148,6 +151,7 @@ class ForecastPlan:
         self.forecaster = Forecaster(run, self.tables, as_of, scenarios, seasonal)
         self.history: YieldHistory = self.forecaster.source.history
         self.newest = min(self.publication.last_public_harvest_year(as_of), harvest_year - 1)
+        self._seasons: Callable[[], list[SeasonHindcast]] = list  # none before the forecast is made
 
     def forecast(
         self,
@@ -174,12 +178,15 @@ class ForecastPlan:
             found = combiner.combine(raw, past, within_states=not response)
             raw = replace(raw, mean_kg_ha=found.mean)
             aggregates = found.replace(aggregates)
+            wanted = raw.municipality
+            self._seasons = lambda: season_hindcasts.of_combination(found.hindcasts, self.codes, wanted)
             attributes = self._attributes(scenarios, found.about(), members)
             more = {part_variable(name): values for name, values in found.parts.items()}
             more |= self._baselines(raw)
             official = self.evidence.estimates.described(aggregates.names, self.harvest_year, self.as_of)
             return self._table(raw, area, found.quantiles, aggregates, attributes, more, official)
         calibration = calibrate(past, record)
+        self._seasons = lambda: season_hindcasts.of_network(past, record)
         attributes = self._attributes(scenarios, calibration.about(), members)
         return self._table(raw, area, calibration.apply(raw), aggregates, attributes, {})
 
@@ -188,6 +195,24 @@ class ForecastPlan:
         """Newest harvest year before the season whose yields were public and are in the store."""
         known = self.freshness.yields_known_to
         return self.newest if known is None else known
+
+    @property
+    def season_hindcasts(self) -> list[SeasonHindcast]:
+        """Past seasons on the same day, once the forecast is made; none where they are too few."""
+        return self._seasons()
+
+    @property
+    def public_yields(self) -> PublicYields:
+        """The yields that were public on the date, for readers."""
+        return public_yields(self.history, self.newest)
+
+    @property
+    def lead_months(self) -> int:
+        """Months from the date to the end of harvest."""
+        run = self.run
+        return season_dates.lead_months(
+            run.calendar(), run.identity.crop, self.tables, self.harvest_year, self.as_of, self.newest
+        )
 
     @property
     def codes(self) -> npt.NDArray[np.int32]:
@@ -347,9 +372,7 @@ class ForecastPlan:
             "crop": run.identity.crop,
             "harvest_year": self.harvest_year,
             "as_of": self.as_of.isoformat(),
-            "lead_months": season_dates.lead_months(
-                run.calendar(), run.identity.crop, self.tables, self.harvest_year, self.as_of, self.newest
-            ),
+            "lead_months": self.lead_months,
             "scenarios": self.method,
             "scenario_years": f"{', '.join(map(str, scenarios.years))} ({len(scenarios.labels)} scenarios)",
             "members": len(members.seeds),

@@ -143,8 +143,9 @@ def _forecast_if_new(
     notes = hindcast_notes(plan)
     notes += [f"The fetch was incomplete: {trouble}"] if trouble is not None else []
     bulletin = write_bulletin(
-        job.bulletins, made, mesh=store.mesh, lang=job.lang, skill=job.skill, notes=notes, notice=notice
-    )
+        job.bulletins, made, mesh=store.mesh, lang=job.lang, skill=job.skill, plan=plan, notes=notes,
+        notice=notice,
+    )  # fmt: skip
     return JobResult(bulletin, True, bulletin.summary(job.lang), trouble)
 
 

@@ -54,8 +54,8 @@ def encode(mesh: Path) -> dict[str, Any]:
     return {
         "step": step, "south": float(corner[1]), "north": float(every[:, 1].max()), "codes": list(shapes),
         "names": [labels[code][0] for code in shapes], "states": [labels[code][1] for code in shapes],
-        "counts": _text(counts), "corners": _text(corners),
-        "borders": _text(np.packbits(state_edges(shapes), bitorder="little").tobytes()),
+        "counts": base64_text(counts), "corners": base64_text(corners),
+        "borders": base64_text(np.packbits(state_edges(shapes), bitorder="little").tobytes()),
     }  # fmt: skip
 
 
@@ -82,16 +82,20 @@ def _streams(shapes: Shapes) -> tuple[bytes, bytes]:
     counts = [number for rings in shapes.values() for number in (len(rings), *map(len, rings))]
     corners = np.concatenate([ring for rings in shapes.values() for ring in rings])
     steps = np.diff(corners, axis=0, prepend=0).ravel()
-    # Zigzag: small numbers of either sign become small numbers (0, -1, 1, -2 to 0, 1, 2, 3).
-    return _varints(np.array(counts)), _varints((steps << 1) ^ (steps >> 63))
+    return varints(np.array(counts)), varints(zigzag(steps))
 
 
-def _varints(numbers: NDArray[np.int64]) -> bytes:
+def zigzag(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Small numbers of either sign as small numbers: 0, -1, 1, -2 to 0, 1, 2, 3."""
+    return (numbers << 1) ^ (numbers >> 63)
+
+
+def varints(numbers: NDArray[np.int64]) -> bytes:
     """LEB128: seven bits in each byte, lowest first; the eighth bit is 1 if more bytes follow."""
     sizes = 1 + (numbers[:, None] >= 1 << np.arange(7, 42, 7)).sum(axis=1)
     starts = np.cumsum(sizes) - sizes
     stream = np.zeros(int(sizes.sum()), dtype=np.uint8)
-    for k in range(int(sizes.max())):
+    for k in range(int(sizes.max(initial=0))):
         has = sizes > k
         more = np.where(sizes[has] > k + 1, 0x80, 0)
         stream[starts[has] + k] = ((numbers[has] >> (7 * k)) & 0x7F) | more
@@ -118,5 +122,6 @@ def state_edges(shapes: Shapes) -> NDArray[np.bool_]:
     return edge if edge.mean() < 0.5 else np.zeros_like(edge)
 
 
-def _text(stream: bytes) -> str:
+def base64_text(stream: bytes) -> str:
+    """Bytes as base64."""
     return base64.b64encode(stream).decode("ascii")

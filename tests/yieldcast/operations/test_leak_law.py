@@ -20,6 +20,7 @@ from factories import constant_seasonal, synthetic_seasonal, synthetic_skill
 from yieldcast.data.store import Store, Tables
 from yieldcast.data.synthetic import synthetic_mesh
 from yieldcast.evaluation.evaluate import evaluate_run
+from yieldcast.evaluation.run_skill import hindcast_skill
 from yieldcast.forecasting.forecast import ForecastPlan
 from yieldcast.operations.bulletins import write_bulletin
 from yieldcast.training.run_directory import Run
@@ -98,10 +99,12 @@ def made(forecast_run, forecast_store, tmp_path_factory):
         folder = place / forecast_run.path.name  # hindcasts are made anew
         shutil.copytree(forecast_run.path, folder, ignore=shutil.ignore_patterns("hindcasts"))
         run = Run.open(folder)
-        table = ForecastPlan(run, store, YEAR, DATE, "seasonal").forecast()
-        bulletin = write_bulletin(place / "bulletins", table, mesh=store.mesh, skill=skill(kind))
+        plan = ForecastPlan(run, store, YEAR, DATE, "seasonal")
+        table, out = plan.forecast(), place / "bulletins"
+        bulletin = write_bulletin(out, table, mesh=store.mesh, skill=skill(kind), plan=plan)
+        found[kind] = {"hindcasts": hindcast_skill(plan)}  # what the report shows without a backtest
         files = [path for path in bulletin.path.iterdir() if path.name != "issue.json"]
-        found[kind] = {path.name: plain(path) for path in files}
+        found[kind] |= {path.name: plain(path) for path in files}
         notes = bulletin.manifest["notes"]
         assert notes == ["Skill: 2 harvest years left out, not public on 2015-02-20: 2014, 2016."]
         if kind != "cut":  # which has no yields to score

@@ -4,7 +4,7 @@ const ABOUT = DATA.about;
 function rows(columns) {
   const names = Object.keys(columns);
   return columns[names[0]].map((_, i) => {
-    const row = {};
+    const row = { index: i };
     for (const name of names) row[name] = columns[name][i];
     row.change = difference(row.q3, row.before);
     row.departure = difference(row.q3, row.mean5);
