@@ -58,7 +58,16 @@ def status_view(status: Mapping[str, Any]) -> Group:
         crops.add_row(crop, f"{have['rows']:,}", f"{have['municipalities']:,}", years, missing)
     country = status["country"] or "not known"
     written = Text(f"country: {country}; written {status['written']} from {_sources(status['sources'])}")
-    return Group(view, *([crops] if crops.rows else []), written)
+    unlisted = _unlisted(status["sources"].get("yields"))
+    return Group(view, *([crops] if crops.rows else []), *([unlisted] if unlisted else []), written)
+
+
+def _unlisted(yields: Any) -> Text | None:
+    """Municipalities that a fetch of yields found missing in PAM's own list; None without any."""
+    lacking = yields.get("places_not_listed") if isinstance(yields, Mapping) else None
+    if not lacking:
+        return None
+    return Text(f"PAM does not list {lacking['count']:,} places, the first: {lacking['first'][0]}")
 
 
 def _places(static: Mapping[str, Any]) -> str:
