@@ -26,10 +26,11 @@ from yieldcast.importing.columns import ImportLog
 from yieldcast.importing.country import country_of
 from yieldcast.importing.daily import daily_from_days, read_daily
 from yieldcast.importing.estimates import read_estimates
+from yieldcast.importing.fields import Fields
 from yieldcast.importing.geometry import read_mesh
 from yieldcast.importing.grid import read_grid, split_role
 from yieldcast.importing.tables import read_places, read_soil, read_yields
-from yieldcast.importing.weather import Fields, UserWeather, read_weather
+from yieldcast.importing.weather import UserWeather, read_weather
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,8 @@ def _read(store: Path, files: UserFiles, reader: Reader) -> UserTables:
         given = "none" if not any(whole) else "only some"
         raise ConfigError(
             f"import needs --places, --yields and --weather; {given} of them were given",
-            "Give all three (--weather-grid may stand for --weather); --estimates and --daily-weather can be added alone to an existing store.",
+            "Give all three (--weather-grid may stand for --weather); --estimates and "
+            "--daily-weather can be added alone to an existing store.",
         )
     static = Store.open(store, damaged=True).static
     return UserTables(optional=_optional(files, static, reader))
