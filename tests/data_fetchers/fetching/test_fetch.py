@@ -20,6 +20,7 @@ import xarray as xr
 from forked_commands import Commands
 
 from data_fetchers.engine.source import Retry
+from data_fetchers.fetching.areas import days_offset_h
 from data_fetchers.fetching.fetch import fetch
 from data_fetchers.fetching.order import ALL_TABLES, FetchOrder
 from data_fetchers.ibge import lspa, sidra
@@ -413,6 +414,7 @@ def test_a_store_of_another_country_gets_its_own_area_and_no_tables_of_brazil(se
     requests = [json.loads(p.read_text())["request"] for p in tmp_path.glob("parts/seas5/*.meta.json")]
     assert {tuple(request["inputs"]["area"]) for request in requests} == {(44.0, -95.0, 41.0, -92.0)}
     assert (Store.open(tmp_path).seasonal["municipality_cell"].values >= 0).all()
+    assert days_offset_h(Store.open(tmp_path).static) == -6
     with pytest.raises(ConfigError, match="no places of OHIO"):
         fetch(FetchOrder(("weather",), years=(2014,), states=("OHIO",)), tmp_path, today=TODAY)
 
