@@ -2,7 +2,7 @@
 
 Days are local days, in Brazil those of UTC-3. Where the service has no daily sums (ERA5-Land), values hold
 what was accumulated since midnight UTC, and midnight itself the whole day before (ECMWF, "ERA5-Land: data
-documentation", accumulations). A day from 03 UTC to 03 UTC is then the value of midnight minus that of 03 UTC,
+documentation", accumulations). A day from 03 UTC to 03 UTC is then midnight's value minus that of 03 UTC,
 plus that of 03 UTC of the next day.
 """
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-sys.path += [str(ROOT), str(ROOT / "experiments"), str(ROOT / "tests/data_fetchers/helpers")]
+sys.path += [str(ROOT / folder) for folder in ("", "experiments", "tests", "tests/data_fetchers/helpers")]
 
 from forked_commands import Commands  # type: ignore[import-not-found]  # noqa: E402
 
