@@ -26,12 +26,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-sys.path += [str(ROOT / folder) for folder in ("", "experiments", "tests", "tests/data_fetchers/helpers")]
+FOLDERS = ("", "experiments", "tests/data_fetchers", "tests/data_fetchers/helpers", "tests")
+sys.path += [str(ROOT / folder) for folder in FOLDERS]
 
+from conftest import SERVERS, Served  # type: ignore[import-not-found]  # noqa: E402
 from forked_commands import Commands  # type: ignore[import-not-found]  # noqa: E402
 
 import results_file  # noqa: E402
-from tests.data_fetchers.conftest import SERVERS, Served  # noqa: E402
 from yieldcast.data import synthetic  # noqa: E402
 from yieldcast.data.files import atomic_text, fingerprint  # noqa: E402
 from yieldcast.data.store import TABLES, Store  # noqa: E402
