@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yieldcast.cli import fetch, forecast, jobs
+from yieldcast.cli import bulletins, fetch, forecast, jobs
 from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
@@ -391,6 +391,7 @@ def evaluate(
 
 fetch.add_commands(app)
 forecast.add_commands(app)
+bulletins.add_commands(app)
 app.add_typer(jobs.jobs)
 
 
