@@ -37,6 +37,8 @@ from yieldcast.reporting import html_map, labels
 from yieldcast.reporting.html_language import page_languages
 from yieldcast.reporting.html_parts import part_columns
 from yieldcast.reporting.html_past import bulletin_columns, past_columns
+from yieldcast.reporting.notices import notices, public_skill
+from yieldcast.reporting.place_names import country_of
 
 # Joined to one script in this order: each file uses names that earlier files define.
 SCRIPTS = (
@@ -113,20 +115,24 @@ def contents(
         _check_same_season(forecast, check_forecast(one))
     previous = earlier[-1] if earlier else None
     places, aggregates, parts = part_columns(forecast, previous)
-    pooled = pool_by_lead(skill, str(forecast.attrs["crop"]))
+    public, _ = public_skill(forecast.attrs, skill, "en")
+    pooled = pool_by_lead(public, str(forecast.attrs["crop"]))
     return {
         "about": {name: _plain(forecast.attrs[name]) for name in ATTRIBUTES},
         "season": labels.season(forecast),
         "quantiles": list(QUANTILES),
         "places": _places(forecast, previous) | places,
         "aggregates": _aggregates(forecast, previous) | aggregates,
+        "notices": {tag: notices(forecast.attrs, tag) for tag in language.tags()},
         "parts": parts,
+        "states": {state.code: state.name for state in country_of(forecast.attrs).states.values()},
         "languages": page_languages(forecast, (str(row["model"]) for row in pooled)),
         "previous": str(previous.attrs["as_of"]) if previous is not None else None,
         "past": past_columns(forecast, past),
         "bulletins": bulletin_columns(forecast, earlier),
         "skill": {
             "rows": pooled,
+            "left_out": {tag: public_skill(forecast.attrs, skill, tag)[1] for tag in language.tags()},
             "hindcasts": any(protocol_of(row) == HINDCASTS for row in skill),
             "beats": {score: longest_winning_lead(pooled, score) for score in ("rmse_kg_ha", "crps_kg_ha")},
             "own_line": asdict(beside_own_line(pooled)),
@@ -145,6 +151,9 @@ def _check_same_season(forecast: xr.Dataset, previous: xr.Dataset) -> None:
 
 def _places(forecast: xr.Dataset, previous: xr.Dataset | None) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {"code": forecast["municipality"].values.tolist()}
+    texts = [str(code) for code in forecast["code"].values]
+    if texts != list(map(str, columns["code"])):  # codes that are not plain numbers, see `Codes`
+        columns["label"] = texts
     columns |= {name: [str(text) for text in forecast[name].values] for name in ("name", "state", "region")}
     columns |= {short: _numbers(forecast[name].values, digits) for name, short, digits in _PLACE_COLUMNS}
     for k in range(len(QUANTILES)):

@@ -11,6 +11,7 @@ from yieldcast import language
 from yieldcast.language import Language
 from yieldcast.reporting import labels
 from yieldcast.reporting.column_labels import PART_LABELS
+from yieldcast.reporting.place_names import code_name, country_of
 
 _SCRIPTS = "yieldcast/reporting/web/"
 # Rules of plurals depend on the number itself below 100, and above on its last two digits.
@@ -41,6 +42,7 @@ def _entry(words: Language, attrs: Mapping[str, Any], models: list[str]) -> dict
         "words": {
             "crop": {crop: labels.crop(crop, words.tag)},
             "country": {country: labels.country(country, words.tag)},
+            "code": {"": code_name(country_of(attrs), words.tag)},
             "scenarios": {scenarios: labels.scenario(scenarios, words.tag)},
             "scenario_years": {years: labels.scenario_years(years, words.tag)},
             "licence": {licence: words.gettext(licence)},

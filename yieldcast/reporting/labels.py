@@ -58,6 +58,13 @@ ATTRIBUTES: Mapping[str, str] = {
     "calibration": message("Calibration, for machines"),
     "inputs": message("Inputs, for machines"),
 }
+# Attributes that only some forecasts have
+_RARE_ATTRIBUTES: Mapping[str, str] = {
+    "missing": message("Public, but not in the store"),
+    "states": message("States"),
+    "outcome_public": message("Hindcast: outcome known"),
+    "yields_public_to": message("Newest harvest year with published yields"),
+}
 
 
 def crop(name: str, lang: str) -> str:
@@ -118,7 +125,7 @@ def aggregate(name: str, lang: str, of: str) -> str:
 
 def attribute(name: str, lang: str) -> str:
     """Name of an attribute of a forecast; an unknown attribute is returned unchanged."""
-    return language.of(lang).gettext(ATTRIBUTES.get(name, name))
+    return language.of(lang).gettext(ATTRIBUTES.get(name, _RARE_ATTRIBUTES.get(name, name)))
 
 
 def column(key: str, lang: str) -> str:
