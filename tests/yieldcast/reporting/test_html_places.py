@@ -111,12 +111,17 @@ def test_a_place_has_an_address(page, made):
         assert page.locator("#chosen").count() == 0
 
 
-def test_a_link_opens_its_place(browser, made):
+def test_a_link_opens_its_place_on_a_phone(browser, made):
     path, forecasts, past = made
     reader = Reader(browser, "phone")
     with reader.opens(path, address=f"#place={past.codes[12]}") as page:
         assert page.locator("#chosen").inner_text() == forecasts[-1]["name"].values[12]
         assert page.evaluate("yieldcastReport.zoom") > 1.2
+        for language in ("en", "pt-BR"):
+            page.click(f'[data-lang="{language}"]')
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+            assert page.evaluate("""[...document.querySelectorAll("#panel table")].every((it) =>
+                it.getBoundingClientRect().right <= it.parentNode.getBoundingClientRect().right)""")
 
 
 def download(page, button):
