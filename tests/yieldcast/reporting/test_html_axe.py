@@ -21,7 +21,8 @@ POINTED_AT = (
 )  # fmt: skip
 AXE = """async ([context, rules]) => {
     const found = await axe.run(context ?? document, {
-        preload: false, resultTypes: ["violations"], ...(rules ? {runOnly: {type: "rule", values: rules}} : {})});
+        preload: false, resultTypes: ["violations"],
+        ...(rules ? {runOnly: {type: "rule", values: rules}} : {})});
     return found.violations.map(({id, nodes}) => [id, nodes.map((node) => node.html.slice(0, 200))]);
 }"""
 
