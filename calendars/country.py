@@ -152,7 +152,9 @@ class Country:
         if state not in self.states:
             return False
         digits, number = self.code_digits, self.states[state].number
-        if digits is not None and not (code.isascii() and code.isdigit() and len(code) == digits):
+        if digits is not None and not (
+            code.isascii() and code.isdigit() and len(code) in (digits, digits - 1)
+        ):
             return False
         return number is None or not self.state_digits or code[: self.state_digits] == str(number)
 
@@ -242,7 +244,7 @@ def parse(files: Mapping[str, str], source: str = FILE) -> Country:
     """A country from the texts of its files, as `Country.files` keeps them.
 
     Args:
-        files: by name, ``country.toml`` among them.
+        files: by name, ``country.toml`` among them; without the file of the calendar the country has none.
         source: of ``country.toml``, for errors.
 
     Raises:
@@ -250,9 +252,6 @@ def parse(files: Mapping[str, str], source: str = FILE) -> Country:
     """
     content = _toml(files.get(FILE, ""), source)
     _only(content, _KEYS, source, "")
-    for key in _FILE_KEYS:
-        if key in content and _file_name(content, key, source) not in files:
-            raise CalendarError(f"{source}: expected the file {content[key]!r}, received none", _SEE)
     codes = _get(content, "codes", dict, {}, source)
     _only(codes, ("name", "digits", "state_digits"), source, "codes.")
     crops = _get(content, "crops", dict, {}, source)

@@ -217,8 +217,11 @@ def still_to_fetch(planned: TablePlan, context: FetchContext) -> list[Request]:
 
 def _check(context: FetchContext) -> None:
     """Refuse an order that cannot be carried out, before anything is fetched."""
-    places.state_codes(context.order.states)
     order = context.order
+    if context.existing("static") is None or same_source(context, "places"):
+        places.state_codes(order.states)
+    else:
+        _refuse_other_country(context)
     if {"yields", "estimates"} & set(order.tables):
         sidra.known(order.crops)
     if "weather" in order.tables and order.where == "polygon":
@@ -235,6 +238,26 @@ def _check(context: FetchContext) -> None:
             "Run `yieldcast fetch places` first.",
         )
     refuse_mixture(context)
+
+
+_OF_BRAZIL = ("places", "yields", "surveys", "estimates")  # tables of IBGE and CONAB
+
+
+def _refuse_other_country(context: FetchContext) -> None:
+    """ConfigError for absent states, and for tables of Brazil's services where places are not Brazil's.
+
+    For stores with imported places.
+    """
+    if context.order.states is not None and not context.order.replace:
+        context.static()
+    wanted = sorted(set(_OF_BRAZIL) & set(context.order.tables))
+    if not wanted or ("places" in wanted and context.order.replace):
+        return
+    if first := places.first_outside_brazil(context.places()):
+        raise ConfigError(
+            f"{', '.join(wanted)}: IBGE and CONAB cover Brazil only, the store has {first}",
+            "Fetch weather, soil and seasonal one at a time; import yields with `yieldcast import`.",
+        )
 
 
 def _needs_places(context: FetchContext) -> bool:

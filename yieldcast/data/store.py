@@ -54,9 +54,9 @@ _CHECKS = {
 TABLES = tuple(_CHECKS)
 _TABLE_FILE = re.compile(rf"({'|'.join(TABLES)})-[0-9a-f]{{12}}\.nc|mesh-[0-9a-f]{{12}}\.geojson")
 _GET = {
-    "static": "Get the places: `yieldcast fetch places`.",
-    "weather": "Get it: `yieldcast fetch weather --years ...`.",
-    "yields": "Get them: `yieldcast fetch yields --years ...`.",
+    "static": "Get the places: `yieldcast fetch places` or `yieldcast import --places FILE ...`.",
+    "weather": "Get it: `yieldcast fetch weather --years ...` or `yieldcast import --weather FILE ...`.",
+    "yields": "Get them: `yieldcast fetch yields --years ...` or `yieldcast import --yields FILE ...`.",
     "seasonal": "Get it: `yieldcast fetch seasonal --starts ...`.",
     "estimates": "Get them: `yieldcast fetch estimates --years ...` or `yieldcast import --estimates FILE`.",
     "daily": "Get it: `yieldcast fetch weather --daily ...` or `yieldcast import --daily-weather FILE`.",

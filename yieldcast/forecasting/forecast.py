@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-import calendars
+from calendars import country
 from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store, Tables
 from yieldcast.errors import MissingDataError
@@ -47,7 +47,7 @@ from yieldcast.forecasting.public_past import PublicYields, public_yields
 from yieldcast.forecasting.scenarios import Scenarios, check_method
 from yieldcast.forecasting.season_hindcasts import SeasonHindcast
 from yieldcast.forecasting.seasonal_scenarios import start_fingerprint
-from yieldcast.forecasting.table import OFFICIAL_TEXTS, TEXTS, Forecast, assemble
+from yieldcast.forecasting.table import COUNTRY_FILE, OFFICIAL_TEXTS, TEXTS, Forecast, assemble
 from yieldcast.forecasting.year_effects import YearEffectRecord, year_effects_to
 from yieldcast.training.run_directory import Run, versions
 
@@ -363,7 +363,7 @@ class ForecastPlan:
     def _attributes(
         self, scenarios: Scenarios, calibration: dict[str, Any], members: Ensemble
     ) -> dict[str, Any]:
-        run, fingerprints = self.run, self.input_fingerprints
+        run, fingerprints, of = self.run, self.input_fingerprints, self.store.country
         states = set(self.tables.static["state"].values.tolist())
         synthetic = run.identity.synthetic
         title = f"{run.identity.crop} {self.harvest_year} as of {self.as_of}"
@@ -383,11 +383,12 @@ class ForecastPlan:
             "weather_known_to": fingerprints["weather_known_to"],
             "calibration": json.dumps(calibration),
             "inputs": json.dumps(fingerprints, sort_keys=True),
-            "country": "Brazil" if states <= set(calendars.brazil().regions) and not synthetic else "",
+            "country": of.name if states <= set(of.states or states) and not synthetic else "",
             "synthetic": int(synthetic),
             "made_with": ", ".join(f"{name} {version}" for name, version in versions().items()),
             **_credits(self.tables, self.forecaster.seasonal),
             **self._gaps(),
+            **({} if of is country.default() else {COUNTRY_FILE: of.files.get(country.FILE, "")}),
         }
 
     def _gaps(self) -> dict[str, Any]:

@@ -27,29 +27,54 @@ def country_of(static: xr.Dataset, given: str | None, report: ImportLog) -> tupl
 
     Raises:
         CalendarError: the file is missing or malformed.
-        SchemaError: a place has a state that the given country does not list.
+        SchemaError: a place has a state that the given country does not list, or some places have another
+            state than their codes while most have that of the default country.
     """
     codes = static["code"].values.astype(str).tolist()
     if given is None:
         named = _with_codes(static, country.default())
-        if country.default().fits(codes, named["state"].values.tolist()):
+        others = _others(country.default(), codes, named)
+        if not others:
             found, static = country.default(), named
         else:
+            _refuse_few(country.default(), others, codes, named)
             found = country.UNKNOWN
     else:
         found = country.read(Path(given)) if Path(given).exists() else _built_in(given)
         static = _with_codes(static, found)
         _refuse_other_states(static, found)
-        pairs = zip(codes, static["state"].values.tolist(), strict=True)
-        if others := sum(not found.fits([code], [state]) for code, state in pairs if found.states):
-            text = f"places whose code is not by the scheme of {found.name}"
-            report.warnings.append(("places", text, others))
+        if found.states and (others := _others(found, codes, static)):
+            first = codes[others[0]]
+            text = f"places whose code is not by the scheme of {found.name}, first {first}"
+            report.warnings.append(("places", text, len(others)))
     if found.name:
         report.read.append(("places", f"country: {found.name}", len(codes)))
     else:
         text = "places of an unknown country, without a calendar: give --country country.toml"
         report.warnings.append(("places", text, len(codes)))
     return found, static
+
+
+def _others(of: Country, codes: list[str], static: xr.Dataset) -> list[int]:
+    """Positions of the places whose code and state are not by the scheme of a country."""
+    states = static["state"].values.tolist()
+    return [k for k, code in enumerate(codes) if not of.fits([code], [states[k]])]
+
+
+def _refuse_few(of: Country, others: list[int], codes: list[str], static: xr.Dataset) -> None:
+    """Raise SchemaError where most places are of a country and some have another state than their codes."""
+    if len(others) >= len(codes) / 2:
+        return
+    first, state = codes[others[0]], static["state"].values[others[0]]
+    begin = first[: of.state_digits]
+    right = next((one.code for one in of.states.values() if str(one.number) == begin), None)
+    meaning = f"codes that begin with {begin} are of {right}" if right else "no state has such codes"
+    raise SchemaError(
+        f"places: expected codes and states of {of.name}, as {len(codes) - len(others)} of {len(codes)} "
+        f"places have them, received {first!r} with the state {str(state)!r}: {meaning} "
+        f"({len(others)} such places: {shown([codes[k] for k in others], 5)})",
+        f"Correct the code or the state. If these are not places of {of.name}, give --country country.toml.",
+    )
 
 
 def _with_codes(static: xr.Dataset, of: Country) -> xr.Dataset:

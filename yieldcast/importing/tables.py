@@ -1,9 +1,9 @@
-"""Import of a user's own files: places, yields and soil as CSV, weather as netCDF, to the checked tables."""
+"""A user's CSV files of places, yields and soil to the checked tables."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,6 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast.data import schema
-from yieldcast.data.store import Tables
 from yieldcast.errors import SchemaError
 from yieldcast.importing.codes import Codes, codes_of
 from yieldcast.importing.columns import (
@@ -22,8 +21,6 @@ from yieldcast.importing.columns import (
     quantities,
     read_csv,
 )
-from yieldcast.importing.daily import daily_from_days
-from yieldcast.importing.weather import read_weather
 from yieldcast.variables import QUANTITIES, YIELDS, Column
 
 LATITUDE = ("latitude_deg", "lat", "latitude")
@@ -36,71 +33,18 @@ FIRST_YEAR, LAST_YEAR = 1900, 2100
 _LOWEST_MEDIAN_kg_ha = 50.0
 
 
-class UserTables(NamedTuple):
-    """A user's own tables.
+def read_places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
+    """The table of places, without soil, and their codes.
 
     Args:
-        tables: places with soil, weather and yields.
-        daily: daily weather, None where the weather file is monthly.
-        log: what was read, left out and is missing.
-    """
-
-    tables: Tables
-    daily: xr.Dataset | None
-    log: ImportLog
-
-
-def read_tables(places: Path, yields: Path, weather: Path, soil: Path | None) -> tuple[Tables, ImportLog]:
-    """The tables and the log of `read_user_tables`."""
-    read = read_user_tables(places, yields, weather, soil, keep_days=False)
-    return read.tables, read.log
-
-
-def read_user_tables(
-    places: Path, yields: Path, weather: Path, soil: Path | None, keep_days: bool = True
-) -> UserTables:
-    """Read, convert and check a user's own files. Nothing is written; see `Store.write`.
-
-    Columns may have any order. Quantities are found by name and unit (`variables.resolve`); other columns are
-    ignored and listed in the log. All three tables have all places. CSV files may be compressed with gzip.
-
-    Args:
-        places: CSV, one row per place: code, name, latitude, longitude, state (the key of the crop
-            calendar), optionally region. `Codes` describes how codes become the int32 municipality.
-        yields: CSV: code, crop, year of harvest, yield (or production and harvested area), optionally
-            areas and production. Rows with a yield of zero or without one are dropped and counted.
-        weather: netCDF-4, see `importing.weather.read_weather`.
-        soil: CSV, one row per place: code and soil columns with their layer (``clay_pct_0_30cm``); or None.
-        keep_days: make the table of daily weather where the weather file is daily.
+        path: CSV, one row per place: code, name, latitude, longitude, state (the key of the crop calendar),
+            optionally region. `Codes` describes how codes become the int32 municipality.
+        report: gets what was read.
 
     Raises:
-        MissingDataError: a file is missing or cannot be read.
-        SchemaError: contents break the contract; the message names the file and the line or the place.
+        MissingDataError: the file is missing or cannot be read.
+        SchemaError: contents break the contract; the message names the file and the line.
     """
-    report = ImportLog()
-    files = {"places": places, "yields": yields, "weather": weather, "soil": soil}
-    static, codes = _places(Path(places), report)
-    yield_table = _yields(Path(yields), codes, report)
-    if soil is not None:
-        static = static.merge(_soil(Path(soil), codes, report))
-    else:
-        report.warnings.append(
-            ("soil", "places without soil: no soil file was given", len(codes.municipality))
-        )
-    static = schema.check_static(schema.set_units(static))
-    read, daily = read_weather(Path(weather), codes, report), None
-    if read.fields is not None and keep_days:
-        position = np.full(len(codes.municipality), -1)
-        position[read.rows] = np.arange(len(read.rows))
-        unit = codes.municipality[read.rows]
-        daily = daily_from_days(read.fields, read.days, unit, codes, position, report, read.attrs)
-    for table, file in files.items():
-        if file is not None:
-            report.sources[table] = {"file": str(file), "bytes": Path(file).stat().st_size}
-    return UserTables(Tables(static, read.monthly, yield_table), daily, report)
-
-
-def _places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
     frame, source = read_csv(path, "places"), str(path)
     used, texts = codes_of(frame, source)
     _refuse_twice(pd.DataFrame({"code": texts}, index=frame.index), source)
@@ -129,10 +73,22 @@ def _places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
     report.extras("places", [c for c in frame.columns if c not in columns])
     report.read.append(("places", "places", len(frame)))
     arrays = {name: ("municipality", values) for name, values in data.items()}
-    return xr.Dataset(arrays, coords={"municipality": codes.municipality}), codes
+    ds = xr.Dataset(arrays, coords={"municipality": codes.municipality})
+    return schema.check_static(schema.set_units(ds)), codes
 
 
-def _yields(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
+def read_yields(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
+    """The table of yields of all places.
+
+    Args:
+        path: CSV: code, crop, year of harvest, yield (or production and harvested area), optionally areas and
+            production. Rows with a yield of zero or without one are dropped and counted.
+        codes: the places.
+        report: gets what was read and left out.
+
+    Raises:
+        MissingDataError, SchemaError: as `read_places`.
+    """
     frame, source = read_csv(path, "yields"), str(path)
     used, texts = codes_of(frame, source)
     rows = codes.rows(texts, source, report, "yields")
@@ -167,7 +123,17 @@ def _yields(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
     return schema.check_yields(schema.set_units(xr.Dataset(data, coords=coords)))
 
 
-def _soil(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
+def read_soil(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
+    """Soil of the places by layer.
+
+    Args:
+        path: CSV, one row per place: code and soil columns with their layer (``clay_pct_0_30cm``).
+        codes: the places.
+        report: gets what was read.
+
+    Raises:
+        MissingDataError, SchemaError: as `read_places`.
+    """
     frame, source = read_csv(path, "soil"), str(path)
     used, texts = codes_of(frame, source)
     rows = codes.rows(texts, source, report, "soil")
@@ -187,8 +153,6 @@ def _soil(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
         array[rows, layers.index(column.layer)] = measured(frame, name, column, source)
     known = ~np.isnan(np.concatenate([array for _, array in data.values()], axis=1)).all(axis=1)
     report.read.append(("soil", "places with soil", int(known.sum())))
-    if not known.all():
-        report.warnings.append(("soil", "places without soil", int((~known).sum())))
     return xr.Dataset(data, coords={"municipality": codes.municipality, "soil_layer": np.array(layers)})
 
 

@@ -38,6 +38,7 @@ from yieldcast.reporting.html_language import page_languages
 from yieldcast.reporting.html_parts import part_columns
 from yieldcast.reporting.html_past import bulletin_columns, past_columns
 from yieldcast.reporting.notices import notices, public_skill
+from yieldcast.reporting.place_names import country_of
 
 # Joined to one script in this order: each file uses names that earlier files define.
 SCRIPTS = (
@@ -123,6 +124,7 @@ def contents(
         "aggregates": _aggregates(forecast, previous) | aggregates,
         "notices": {tag: notices(forecast.attrs, tag) for tag in language.tags()},
         "parts": parts,
+        "states": {state.code: state.name for state in country_of(forecast.attrs).states.values()},
         "languages": page_languages(forecast.attrs, (str(row["model"]) for row in pooled)),
         "previous": str(previous.attrs["as_of"]) if previous is not None else None,
         "past": past_columns(forecast, past),
@@ -148,6 +150,9 @@ def _check_same_season(forecast: xr.Dataset, previous: xr.Dataset) -> None:
 
 def _places(forecast: xr.Dataset, previous: xr.Dataset | None) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {"code": forecast["municipality"].values.tolist()}
+    texts = [str(code) for code in forecast["code"].values]
+    if texts != list(map(str, columns["code"])):  # codes that are not plain numbers, see `Codes`
+        columns["label"] = texts
     columns |= {name: [str(text) for text in forecast[name].values] for name in ("name", "state", "region")}
     columns |= {short: _numbers(forecast[name].values, digits) for name, short, digits in _PLACE_COLUMNS}
     for k in range(len(QUANTILES)):

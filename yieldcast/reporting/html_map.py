@@ -7,6 +7,7 @@ stored as differences from the previous corner, in as few bytes as each needs, a
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from yieldcast.data.boundaries import FETCH_AGAIN, read_boundaries
 from yieldcast.errors import SchemaError
 
-_CELLS = 20_000  # least number of grid steps along the longer side of the country: 200 m in Brazil
+_CELLS = 20_000  # least number of grid steps along the longer side of the country: e.g. 200 m along 4,000 km
 _LARGEST = 5_000_000  # bytes of all corners; for a larger mesh the grid is made coarser until it fits
 Ring = NDArray[np.int64]  # (corner, 2): x to the east, y to the north, in grid steps; not closed
 Shapes = dict[int, list[Ring]]
@@ -51,11 +52,12 @@ def encode(mesh: Path) -> dict[str, Any]:
         if len(corners) <= _LARGEST:
             break
         step *= 2
+    edges = state_edges(shapes, {code: state for code, (_name, state) in labels.items()})
     return {
         "step": step, "south": float(corner[1]), "north": float(every[:, 1].max()), "codes": list(shapes),
         "names": [labels[code][0] for code in shapes], "states": [labels[code][1] for code in shapes],
         "counts": base64_text(counts), "corners": base64_text(corners),
-        "borders": base64_text(np.packbits(state_edges(shapes), bitorder="little").tobytes()),
+        "borders": base64_text(np.packbits(edges, bitorder="little").tobytes()),
     }  # fmt: skip
 
 
@@ -102,16 +104,21 @@ def varints(numbers: NDArray[np.int64]) -> bytes:
     return stream.tobytes()
 
 
-def state_edges(shapes: Shapes) -> NDArray[np.bool_]:
+def state_edges(shapes: Shapes, state_of: Mapping[int, str]) -> NDArray[np.bool_]:
     """For each corner, whether the side that begins there is the edge of a state.
 
     A side is an edge unless two municipalities of the same state share it.
+
+    Args:
+        shapes: rings by municipality.
+        state_of: state by municipality; those without one count as one state.
     """
-    ends, states = [], []
+    ends, states = [], list[NDArray[np.int64]]()
+    number = {name: k for k, name in enumerate(sorted({"", *state_of.values()}))}
     for code, rings in shapes.items():
         for ring in rings:
             ends.append(np.hstack([ring, np.roll(ring, -1, axis=0)]))
-            states.append(np.full(len(ring), code // 100_000))  # the first two digits of IBGE's code
+            states.append(np.full(len(ring), number[state_of.get(code, "")]))
     sides, state = np.concatenate(ends), np.concatenate(states)
     turned = (sides[:, 0] > sides[:, 2]) | ((sides[:, 0] == sides[:, 2]) & (sides[:, 1] > sides[:, 3]))
     sides[turned] = sides[turned][:, [2, 3, 0, 1]]

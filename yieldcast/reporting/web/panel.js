@@ -63,7 +63,7 @@ function fillPanel(panel, chosen, actions) {
 }
 
 const placeOf = ({ state, place, code }) =>
-  [STATE_NAMES[state] ?? state, place?.region, `IBGE ${code}`].filter(Boolean).join(" · ");
+  [STATE_NAMES[state] ?? state, place?.region, `${word("code", "")} ${place?.label ?? code}`].filter(Boolean).join(" · ");
 
 const baselineList = (row) =>
   el(
