@@ -387,8 +387,8 @@ class ForecastPlan:
             "synthetic": int(synthetic),
             "made_with": ", ".join(f"{name} {version}" for name, version in versions().items()),
             **_credits(self.tables, self.forecaster.seasonal),
-            **self._gaps(),
             **({} if of is country.default() else {COUNTRY_FILE: of.files.get(country.FILE, "")}),
+            **self._gaps(),
         }
 
     def _gaps(self) -> dict[str, Any]:
