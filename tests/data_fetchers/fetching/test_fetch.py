@@ -136,6 +136,8 @@ def test_a_dry_run_shows_requests_counts_and_sizes_and_asks_nobody(services, tmp
     assert "derived-era5-single-levels-daily-statistics" in output
     assert "to fetch" in output
     assert "about MB" in output
+    more = ("--starts", "2018-01", "--seasonal-system", "52", "--dry-run")
+    assert '"system": ["52"]' in _fetch(store, "seasonal", *more)
 
 
 @pytest.mark.slow
