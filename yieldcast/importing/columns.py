@@ -76,7 +76,7 @@ def quantities(columns: Iterable[str], kind: Kind, source: str) -> tuple[dict[st
     """Columns with quantities of one table, and the names of the others.
 
     Raises:
-        SchemaError: a quantity of this table without its unit or layer, in a refused unit, or twice.
+        SchemaError: a quantity of this table without its unit or layer, or twice.
     """
     found: dict[str, Column] = {}
     others: list[str] = []

@@ -17,6 +17,8 @@ _YEAR_degC = (-30.0, 45.0)
 # Where the warmest month has a mean below 10 degC nothing ripens (Koeppen's limit of polar climates); its
 # mean maximum is above that.
 _WARMEST_MONTH_degC = 10.0
+# The mean daily range on land is above this even on humid coasts (our choice).
+_LEAST_RANGE_degC = 2.0
 
 
 def check_plausible(values: Values, steps_a_year: float, where: str, table: str, report: ImportLog) -> None:
