@@ -79,6 +79,9 @@ def _warn(
         report.warnings.append(
             (table, "tmin and tmax are equal everywhere: one mean twice?", int(both.sum()))
         )
+    elif both.any() and float((tmax[both] - tmin[both]).mean()) < _LEAST_RANGE_degC:
+        text = f"tmax is less than {_LEAST_RANGE_degC:g} degC above tmin in the mean: daily extremes?"
+        report.warnings.append((table, text, len(tmax)))
     for name, field in (("precipitation", rain), ("tmax", tmax)):
         filled = field[~np.isnan(field).all(axis=1)]
         if len(filled) > 1 and np.array_equal(
