@@ -65,6 +65,16 @@ def state_number(code: str) -> str:
     return _states()[code]["number"]
 
 
+def quantity(text: str) -> str | None:
+    """What a heading measures, ``area_harvested`` for ``Área colhida``; None for an unknown one."""
+    return _quantities().get(plain(text))
+
+
+@cache
+def _quantities() -> dict[str, str]:
+    return {row["name"]: row["quantity"] for row in _records("quantities.csv")}
+
+
 def _records(file: str) -> list[dict[str, str]]:
     with (_DATA / file).open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))

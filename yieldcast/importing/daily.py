@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from yieldcast.data.daily import TABLE, daily_table
 from yieldcast.errors import ConfigError, SchemaError
 from yieldcast.importing.codes import Codes, code_column, codes_of
-from yieldcast.importing.columns import ImportLog, open_netcdf, quantities, read_csv, shown
+from yieldcast.importing.columns import ImportLog, open_netcdf, quantities, shown
+from yieldcast.importing.layout import read_frame
 from yieldcast.importing.weather import (
     Fields,
     days_of,
@@ -128,7 +129,7 @@ def _grouped(
     dim: str, texts: NDArray[np.object_], places: Path, codes: Codes, report: ImportLog
 ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
     """Codes of the units, and the position of each municipality's unit, by a column of the places file."""
-    frame = read_csv(places, "places")
+    frame = read_frame(places, "place", "places", report)
     rows = codes.rows(codes_of(frame, str(places))[1], str(places))
     names = [c for c in frame if c.lower() == dim.lower()]
     names = names or [c for c in frame if c.lower().startswith(f"{dim.lower()}_")]
