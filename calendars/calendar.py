@@ -23,7 +23,6 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -37,12 +36,10 @@ from calendars.rows import (
     Row,
     UnknownKeyError,
     csv_text,
-    read_records,
     read_rows,
 )
 
 _LISTED = 40
-_DATA = Path(__file__).with_name("data")
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ class Calendar:
             return max(found, key=lambda row: common[row.planting_start.month])
         known = {*self.regions, *(name for _, name in self.rows)}
         if state not in known:
-            raise _unknown("state", state, known)
+            raise unknown_key("state", state, known)
         raise UnknownKeyError(
             f"expected a row of {crop!r} for {state!r}, received none for it or its region {region!r}",
             f"Add a row for {state} to the calendar, or leave its municipalities out for {crop}.",
@@ -200,7 +197,7 @@ class Calendar:
             return crop
         alike = [known for known in self.crops if names.crop(known) == (names.crop(crop) or crop)]
         if len(alike) != 1:
-            raise _unknown("crop", crop, self.crops)
+            raise unknown_key("crop", crop, self.crops)
         return alike[0]
 
 
@@ -221,17 +218,7 @@ def read(path: str | os.PathLike[str], regions: Mapping[str, str] | None = None)
     return Calendar(read_rows(Path(path)), regions or {})
 
 
-@cache
-def brazil() -> Calendar:
-    """The calendar of Brazil: 26 states x 5 crops of Cunha & Silva (2020), Tables 2 and 6.
-
-    States and the regions they belong to are IBGE's, the Distrito Federal included.
-    """
-    states = read_records(_DATA / "brazil_states.csv", ("state", "name", "region"))
-    return read(_DATA / "brazil.csv", {record["state"]: record["region"] for _, record in states})
-
-
-def _unknown(what: str, received: str, known: Iterable[str]) -> UnknownKeyError:
+def unknown_key(what: str, received: str, known: Iterable[str]) -> UnknownKeyError:
     """The error for an unknown key, with the most similar known ones."""
     names = sorted(known)
     same = [name for name in names if name.casefold() == received.casefold()]

@@ -1,7 +1,7 @@
-"""Names of crops and states in the words of their users, to the keys of calendars and tables.
+"""Names of crops and quantities in the words of their users, to the keys of calendars and tables.
 
-``data/crops.csv`` has one row per crop with its English, Portuguese and other names; ``brazil_states.csv``
-has the states with their names and the numbers of IBGE. Case, accents and punctuation do not count.
+``data/crops.csv`` has one row per crop with its English, Portuguese and other names, ``quantities.csv`` what
+the columns of yields are called. Case, accents and punctuation do not count.
 """
 
 from __future__ import annotations
@@ -55,16 +55,6 @@ def crop(text: str) -> str | None:
     return _crop_keys().get(plain(_NUMBERED.sub("", text.strip(), count=1)))
 
 
-def state(text: str) -> str | None:
-    """Code of a state of Brazil from its code, name or number; None for an unknown one."""
-    return _state_keys().get(plain(text))
-
-
-def state_number(code: str) -> str:
-    """IBGE's number of a state of Brazil, with which the codes of its municipalities begin."""
-    return _states()[code]["number"]
-
-
 def quantity(text: str) -> str | None:
     """What a heading measures, ``area_harvested`` for ``Área colhida``; None for an unknown one."""
     return _quantities().get(plain(text))
@@ -94,15 +84,3 @@ def _crops() -> tuple[tuple[Crop, tuple[str, ...]], ...]:
 @cache
 def _crop_keys() -> dict[str, str]:
     return {plain(name): crop.crop for crop, names in _crops() for name in names}
-
-
-@cache
-def _states() -> dict[str, dict[str, str]]:
-    return {row["state"]: row for row in _records("brazil_states.csv")}
-
-
-@cache
-def _state_keys() -> dict[str, str]:
-    return {
-        plain(row[column]): code for code, row in _states().items() for column in row if column != "region"
-    }

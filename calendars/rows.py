@@ -81,14 +81,16 @@ class Row:
         for column in ("region", "crop"):
             name = getattr(self, column)
             if not name or name != name.strip():
-                raise _bad(column, "a name", name, "Fill it in, without spaces around it.")
+                raise bad_value(column, "a name", name, "Fill it in, without spaces around it.")
         for column in DATES:
             date = DayMonth(*getattr(self, column))
             if not (1 <= date.month <= 12 and 1 <= date.day <= _DAYS_OF_MONTH[date.month - 1]):
-                raise _bad(column, "a valid day, DD/MM", str(date), _ONLY_DD_MM)
+                raise bad_value(column, "a valid day, DD/MM", str(date), _ONLY_DD_MM)
             object.__setattr__(self, column, date)
         if not 1 <= self.months <= MAX_MONTHS:
-            raise _bad("months", f"1..{MAX_MONTHS}", self.months, "Count months from the planting start.")
+            raise bad_value(
+                "months", f"1..{MAX_MONTHS}", self.months, "Count months from the planting start."
+            )
 
     @property
     def first_month(self) -> int:
@@ -97,17 +99,22 @@ class Row:
         return planting - 1 if planting <= harvest else planting - 13
 
 
-def read_rows(path: Path) -> dict[tuple[str, str], Row]:
-    """Rows of a calendar file by (crop, region); raises as `calendars.read` does."""
+def read_rows(path: Path, text: str | None = None) -> dict[tuple[str, str], Row]:
+    """Rows of a calendar file by (crop, region); raises as `calendars.read` does.
+
+    Args:
+        path: the file.
+        text: its text, where it was read already.
+    """
     rows: dict[tuple[str, str], Row] = {}
     lines: dict[tuple[str, str], int] = {}
     first: dict[str, tuple[int, Row]] = {}
-    for line, record in read_records(path, COLUMNS):
+    for line, record in read_records(path, COLUMNS, text):
         try:
             row = _row(record)
             key = (row.crop, row.region)
             if key in rows:
-                raise _bad(
+                raise bad_value(
                     "region",
                     f"one row of {row.crop} per region",
                     f"{row.region} again (already on line {lines[key]})",
@@ -115,7 +122,7 @@ def read_rows(path: Path) -> dict[tuple[str, str], Row]:
                 )
             line_before, before = first.setdefault(row.crop, (line, row))
             if row.months != before.months:
-                raise _bad(
+                raise bad_value(
                     "months",
                     f"{before.months} as for {row.crop} on line {line_before}",
                     row.months,
@@ -127,18 +134,21 @@ def read_rows(path: Path) -> dict[tuple[str, str], Row]:
     return rows
 
 
-def read_records(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+def read_records(
+    path: Path, columns: Sequence[str], text: str | None = None
+) -> list[tuple[int, dict[str, str]]]:
     """Lines of a CSV file with a header: (number of the line in the file, text by column).
 
     Args:
         path: UTF-8 file, separated by commas; blank lines are skipped.
         columns: names that the header must have.
+        text: of the file, where it was read already.
 
     Raises:
         CalendarFileError: the file cannot be read.
         CalendarError: not UTF-8 text, empty, no rows, a column missing or repeated, too many cells.
     """
-    cells = _cells(path, _text(path))
+    cells = _cells(path, read_text(path) if text is None else text)
     number, header = next(cells, (1, []))
     for column in columns:
         if header.count(column) != 1:
@@ -177,7 +187,8 @@ def file_error(path: Path, expected: str, error: OSError) -> CalendarFileError:
     )
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file; CalendarFileError or CalendarError where it cannot be read as such."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -214,19 +225,21 @@ def _cells(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _row(record: dict[str, str]) -> Row:
-    start, end, harvest_start, harvest_end = (_date(column, record[column]) for column in DATES)
+    start, end, harvest_start, harvest_end = (day_month(column, record[column]) for column in DATES)
     months = record["months"]
     if not re.fullmatch(r"[0-9]{1,9}", months):
-        raise _bad("months", "a whole number", months, "Count the months from the planting start.")
+        raise bad_value("months", "a whole number", months, "Count the months from the planting start.")
     return Row(record["region"], record["crop"].lower(), start, end, harvest_start, harvest_end, int(months))
 
 
-def _date(column: str, text: str) -> DayMonth:
+def day_month(column: str, text: str) -> DayMonth:
+    """A day DD/MM; CalendarError, which names the column, for any other text."""
     if not re.fullmatch(r"[0-9]{2}/[0-9]{2}", text):
-        raise _bad(column, "a date DD/MM", text, _ONLY_DD_MM)
+        raise bad_value(column, "a date DD/MM", text, _ONLY_DD_MM)
     day, month = text.split("/")
     return DayMonth(int(day), int(month))
 
 
-def _bad(column: str, expected: str, received: object, hint: str) -> CalendarError:
+def bad_value(column: str, expected: str, received: object, hint: str) -> CalendarError:
+    """The error for a cell of a file or a field of a row."""
     return CalendarError(f"column {column!r}: expected {expected}, received {received!r}", hint)

@@ -1,8 +1,6 @@
-"""Growth stages and water coefficients by crop (FAO-56, FAO-33), and sowing windows of second crops.
+"""Growth stages and water coefficients by crop (FAO-56, FAO-33).
 
 ``data/stages.csv`` has one row per crop; ``data/SOURCES.md`` names the source tables.
-``data/second_crops.csv`` lists the states where a crop is sown a second time in a season, with the sowing
-window of the second crop.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
-from calendars.rows import DayMonth, UnknownKeyError
+from calendars.rows import UnknownKeyError
 
 _DATA = Path(__file__).with_name("data")
 
@@ -49,23 +47,6 @@ class Stages:
     ky_ripening: float
 
 
-@dataclass(frozen=True)
-class SecondCrop:
-    """A second crop of the season.
-
-    Args:
-        crop, state: where it is grown.
-        planting_start, planting_end: its sowing window.
-        share: part of the crop's area that it has, 0 to 1, where no official estimate tells it.
-    """
-
-    crop: str
-    state: str
-    planting_start: DayMonth
-    planting_end: DayMonth
-    share: float
-
-
 @cache
 def _stages() -> dict[str, Stages]:
     found = {}
@@ -97,20 +78,3 @@ def stages(crop: str) -> Stages:
 def has_stages(crop: str) -> bool:
     """Whether `stages` knows the crop."""
     return crop in _stages() or crop.split("_")[0] in _stages()
-
-
-@cache
-def second_crops(crop: str) -> dict[str, SecondCrop]:
-    """Second crops by state; empty for a crop that is sown once a season."""
-    found = {}
-    with (_DATA / "second_crops.csv").open(encoding="utf-8", newline="") as file:
-        for record in csv.DictReader(file):
-            if record["crop"] == crop:
-                start, end = (_day_month(record[key]) for key in ("planting_start", "planting_end"))
-                found[record["state"]] = SecondCrop(crop, record["state"], start, end, float(record["share"]))
-    return found
-
-
-def _day_month(text: str) -> DayMonth:
-    day, month = text.split("/")
-    return DayMonth(int(day), int(month))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
+import os
 
 import numpy as np
 import xarray as xr
@@ -13,6 +15,15 @@ from yieldcast.evaluation.scores import BaselineScore, Evaluation
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES, assemble
 
 _Z = np.array([-1.6449, -1.2816, -0.6745, 0.0, 0.6745, 1.2816, 1.6449])  # of the standard normal
+
+
+# The time of every test; `make test-slow` runs the tests of the clock's users on the special days too.
+NOW = dt.datetime.fromisoformat(os.environ.get("YIELDCAST_TEST_NOW", "2026-11-20T12:00:00+00:00"))
+SPECIAL_DAYS = (
+    dt.datetime(2026, 10, 31, 23, 59, 59, tzinfo=dt.UTC),
+    dt.datetime(2026, 12, 31, 12, tzinfo=dt.UTC),
+    dt.datetime(2028, 2, 29, 0, 0, 1, tzinfo=dt.UTC),
+)
 
 
 def synthetic_forecast(

@@ -15,13 +15,21 @@ from yieldcast.data.synthetic import synthetic_mesh
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
+# Nothing of the checkout: neither for the installed program nor for pip, which would take it for installed.
+OUTSIDE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"COLUMNS": "200"}
+
+
+def outside(command, check=True, **options):
+    """A finished command that finds nothing of the checkout."""
+    options = {"env": OUTSIDE, **options}
+    return subprocess.run(command, capture_output=True, text=True, check=check, **options)
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
+    outside(command)
     (path,) = folder.glob("yieldcast-*.whl")
     return path
 
@@ -31,16 +39,33 @@ def program(wheel, tmp_path_factory):
     """`yieldcast` of a fresh virtual environment that holds the wheel and what it requires, nothing else."""
     folder = tmp_path_factory.mktemp("environment")
     pip = [str(folder / "venv" / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True, capture_output=True)
+    outside([sys.executable, "-m", "venv", str(folder / "venv")])
     pinned = ["-c", str(ROOT / "requirements.lock")]
     probe = [*pip, "download", "--quiet", "--no-deps", "-d", str(folder), *pinned, "typer"]
-    if subprocess.run(probe, capture_output=True, check=False).returncode:
+    if outside(probe, check=False).returncode:
         pytest.skip("pip reaches no package index")
-    done = subprocess.run(
-        [*pip, "install", "--quiet", *pinned, str(wheel)], capture_output=True, text=True, check=False
-    )
+    done = outside([*pip, "install", "--quiet", *pinned, str(wheel)], check=False)
     assert done.returncode == 0, done.stderr
     return folder / "venv" / "bin" / "yieldcast"
+
+
+@pytest.fixture(scope="module")
+def extra(program, wheel, tmp_path_factory):
+    """Install one extra into a folder of its own; returns the folder."""
+
+    def install(name):
+        folder = tmp_path_factory.mktemp(f"extra-{name}")
+        pip = [str(program.with_name("python")), "-m", "pip", "--disable-pip-version-check", "install"]
+        pinned = ["--quiet", "-c", str(ROOT / "requirements.lock")]
+        report = [*pip, *pinned, "--dry-run", "--report", "-", f"{wheel}[{name}]"]
+        wanted = json.loads(outside(report).stdout)
+        packages = [f"{p['metadata']['name']}=={p['metadata']['version']}" for p in wanted["install"]]
+        others = [package for package in packages if not package.startswith("yieldcast==")]
+        assert others, f"the wheel alone has the packages of {name}"
+        outside([*pip, *pinned, "--no-deps", "--target", str(folder), *others])
+        return folder
+
+    return install
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +86,15 @@ def country(program, tmp_path_factory):
     return folder
 
 
-def call(program, folder, arguments):
-    """Output of a command that must succeed without a word on stderr, run in a folder."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [str(program), *arguments.split()], cwd=folder, env={**environment, "COLUMNS": "200"},
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+def started(program, folder, arguments, packages=""):
+    """A finished command, run in a folder without the checkout; `packages` is one more folder of packages."""
+    environment = {**OUTSIDE, "PYTHONPATH": str(packages)}
+    return outside([str(program), *arguments.split()], check=False, cwd=folder, timeout=300, env=environment)
+
+
+def call(program, folder, arguments, packages=""):
+    """Output of a command that must succeed without a word on stderr."""
+    done = started(program, folder, arguments, packages)
     assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
     if not arguments.startswith("job"):  # jobs show their progress there
         assert done.stderr == ""
@@ -83,7 +110,9 @@ def test_the_wheel_holds_the_three_packages_and_their_data(wheel):
         "yieldcast/reporting/web/report.html",
         "yieldcast/reporting/web/report.css",
         "yieldcast/reporting/web/main.js",
-        "calendars/data/brazil.csv",
+        "calendars/data/brazil/calendar.csv",
+        "calendars/data/brazil/country.toml",
+        "calendars/data/brazil/second_crops.csv",
         "calendars/data/SOURCES.md",
         "data_fetchers/__init__.py",
     } <= names
@@ -95,7 +124,7 @@ def test_the_wheel_holds_the_three_packages_and_their_data(wheel):
 def test_the_installed_package_is_not_the_checkout(program, country):
     code = "import calendars, yieldcast; print(yieldcast.__file__, calendars.__file__, yieldcast.__version__)"
     python = program.with_name("python")
-    out = subprocess.run([python, "-c", code], cwd=country, check=True, capture_output=True, text=True).stdout
+    out = outside([python, "-c", code], cwd=country).stdout
     assert str(ROOT) not in out
     assert "site-packages" in out
 
@@ -149,3 +178,40 @@ def test_the_scheduled_jobs(program, country):
     out = call(program, country, f"job inseason {common} --as-of 2016-03-20")
     assert "Compared with the bulletin as of 2015-09-15" in out
     check_bulletin(country / "JOBS" / "soybean-2016" / "2016-03-20")
+
+
+def test_every_command_explains_itself(program, country):
+    code = """
+from typer.main import get_command
+from typer.testing import CliRunner
+from yieldcast.cli.app import app
+
+def names(group, before=()):
+    for name, command in group.commands.items():
+        yield from names(command, (*before, name)) if hasattr(command, "commands") else [(*before, name)]
+
+found = list(names(get_command(app)))
+for path in found:
+    result = CliRunner().invoke(app, [*path, "--help"])
+    assert result.exit_code == 0 and "Usage" in result.output, path
+print(len(found))
+"""
+    out = outside([program.with_name("python"), "-c", code], cwd=country)
+    assert int(out.stdout) >= 12
+
+
+def test_each_extra_alone_brings_what_its_message_says(program, country, extra):
+    """With `geo` a GeoPackage and no XLSX, with `report` the other way round; `scale` brings Dask."""
+    forecast = "forecast RUN --store STORE --harvest-year 2016 --as-of 2015-11-20 --out"
+    for name, brings, lacks in (("geo", "forecast.gpkg", "report"), ("report", "forecast.xlsx", "geo")):
+        out = call(program, country, f"{forecast} WITH-{name}", packages=extra(name))
+        assert f"pip install 'yieldcast[{lacks}]'" in out
+        assert f"pip install 'yieldcast[{name}]'" not in out
+        assert (country / f"WITH-{name}" / "soybean-2016" / "2015-11-20" / brings).exists()
+    backtest = (
+        "backtest --store STORE --crop soybean --seeds 0 --test-years 2016 --out W --dask tcp://127.0.0.1:9"
+    )
+    alone = started(program, country, backtest)
+    assert (alone.returncode, "pip install 'yieldcast[scale]'" in alone.stderr) == (2, True)
+    with_dask = started(program, country, backtest, packages=extra("scale"))
+    assert (with_dask.returncode, "no scheduler at tcp://127.0.0.1:9" in with_dask.stderr) == (2, True)

@@ -12,7 +12,7 @@ from typing import Any
 _HOME = {
     "Store": "yieldcast.data.store",
     "Tables": "yieldcast.data.store",
-    "read_tables": "yieldcast.importing.tables",
+    "read_tables": "yieldcast.importing.files",
     "Settings": "yieldcast.config",
     "FORECAST_SETTINGS": "yieldcast.config",
     "Publication": "yieldcast.publication",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import re
 import tomllib
@@ -19,8 +20,9 @@ from pydantic import (
     model_validator,
 )
 
+from calendars import Country, country
 from yieldcast.errors import ConfigError, MissingDataError
-from yieldcast.publication import PAM_RELEASES, Publication
+from yieldcast.publication import DEFAULT_YIELDS, Publication
 
 Units = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1, max_length=8)]
 
@@ -88,6 +90,11 @@ class TrainingSettings(_Section):
     season_cuts: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
+# How runs store yield_releases = "country": by the name of the default country's statistics, which was the
+# only choice of yieldcast 0.1. Runs of other countries store the days themselves.
+_STORED_RELEASES = "pam"
+
+
 class DataSettings(_Section):
     """What is taken from the tables, and when its values are public."""
 
@@ -96,22 +103,32 @@ class DataSettings(_Section):
     degree_days: dict[str, tuple[float, float]] = {}
     weather_delay_months: Annotated[int, Field(ge=0)] = 3
     weather_delay_days: Annotated[int, Field(ge=0)] = 0
-    yields_delay_months: Annotated[int, Field(ge=0)] = 9
-    yields_delay_days: Annotated[int, Field(ge=0)] = 0
+    yields_delay_months: Annotated[int, Field(ge=0)] = DEFAULT_YIELDS.months
+    yields_delay_days: Annotated[int, Field(ge=0)] = DEFAULT_YIELDS.days
     weather_inputs: Literal["values", "anomalies"] = "values"  # anomalies: departures from the local climate
     yield_history: bool = False  # whether the municipality's published yields are static inputs
-    # "rule": the delay above; "pam": the days on which IBGE released PAM (`publication.PAM_RELEASES`).
-    yield_releases: Literal["rule", "pam"] = "rule"
+    # "rule": the delay above; "country": the days on which the statistics of the store's country released
+    # single years (country.toml), and the delay for other years.
+    yield_releases: Literal["rule", "country"] = "rule"
+    # Such days, by harvest year; `for_country` takes them from the store's country.
+    yields_released: dict[int, dt.date] = {}
     # Monthly variables from daily weather, inputs of the network beside temperature, rain and degree days
     # (`features.daily_months`).
     daily_inputs: tuple[DailyInput, ...] = ()
 
     @model_serializer(mode="wrap")
     def _without_younger_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        content = _without_defaults(handler(self), {"yield_releases": "rule"})
+        content = _without_defaults(handler(self), {"yield_releases": "rule", "yields_released": {}})
+        if "yield_releases" in content:
+            content["yield_releases"] = _STORED_RELEASES
         if not content["daily_inputs"]:
             del content["daily_inputs"]
         return content
+
+    @field_validator("yield_releases", mode="before")
+    @classmethod
+    def _older_spelling(cls, name: Any) -> Any:
+        return "country" if name == _STORED_RELEASES else name
 
     @field_validator("daily_inputs", mode="after")
     @classmethod
@@ -139,8 +156,28 @@ class DataSettings(_Section):
             self.weather_delay_days,
             self.yields_delay_months,
             self.yields_delay_days,
-            PAM_RELEASES if self.yield_releases == "pam" else {},
+            {**(DEFAULT_YIELDS.released if self.yield_releases == "country" else {}), **self.yields_released},
         )
+
+    def for_country(self, of: Country) -> DataSettings:
+        """These settings with the delays of a country in place of those that were not given.
+
+        A delay of a settings file, or of a run, stays; one of a preset or of the package is replaced.
+
+        Args:
+            of: the country of the store (`Store.country`).
+        """
+        if of is country.default():
+            return self
+        update: dict[str, Any] = {"yield_releases": "rule"}
+        for table in ("weather", "yields"):
+            keys = [f"{table}_delay_months", f"{table}_delay_days"]
+            if table in of.publication and not self.model_fields_set & set(keys):
+                delay = of.publication[table]
+                update |= dict(zip(keys, (delay.months, delay.days), strict=True))
+        if self.yield_releases == "country" and "yields" in of.publication:
+            update["yields_released"] = dict(of.publication["yields"].released)
+        return self.model_copy(update=update)
 
 
 class ModelSettings(_Section):
@@ -181,6 +218,11 @@ class Settings(_Section):
         defaults = {"model": ModelSettings().model_dump(), "forecast": ForecastSettings().model_dump()}
         return _without_defaults(handler(self), defaults)
 
+    def for_country(self, of: Country) -> Settings:
+        """These settings with what the country of a store says, see `DataSettings.for_country`."""
+        data = self.data.for_country(of)
+        return self if data is self.data else self.model_copy(update={"data": data})
+
     @model_validator(mode="after")
     def _departure_needs_history(self) -> Settings:
         if self.network.target == "departure" and not self.data.yield_history:
@@ -194,8 +236,10 @@ class Settings(_Section):
         return self
 
 
-# The settings for forecasts. Where they differ from the paper they were chosen on hindcasts of 2014 to 2018
-# (experiments/results/backtest-soybean.md and -corn.md; the method: experiments/results/accuracy.md).
+# The settings for forecasts. The set of given data settings is empty, because a delay of a preset gives way
+# to that of the store's country (`DataSettings.for_country`). Where they differ from the paper they were
+# chosen on hindcasts of 2014 to 2018 (experiments/results/backtest-soybean.md and -corn.md; the method:
+# experiments/results/accuracy.md).
 FORECAST_SETTINGS = Settings(
     network=NetworkSettings(
         lstm_units=(16, 16), static_units=(16, 16), head_units=(16,), l2=1e-3,
@@ -204,9 +248,9 @@ FORECAST_SETTINGS = Settings(
     training=TrainingSettings(
         learning_rate=1e-3, max_epochs=100, patience=8, loss="huber", validation="each_year", season_cuts=0.5
     ),
-    data=DataSettings(
-        weather_delay_months=0, weather_delay_days=5, weather_inputs="anomalies", yield_history=True,
-        yield_releases="pam",
+    data=DataSettings.model_construct(
+        set(), weather_delay_months=0, weather_delay_days=5, weather_inputs="anomalies", yield_history=True,
+        yield_releases="country",
     ),
     forecast=ForecastSettings(method="posterior"),
 )  # fmt: skip

@@ -6,17 +6,10 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# Days on which IBGE released PAM, by harvest year (IBGE release calendar). For the years before 2014 the day
-# is an assumption, 10 October of the next year; years after the last one follow the delays of `Publication`.
-PAM_RELEASES: Mapping[int, dt.date] = {year: dt.date(year + 1, 10, 10) for year in range(1974, 2014)} | {
-    2014: dt.date(2015, 11, 5),
-    2015: dt.date(2016, 9, 23),
-    2016: dt.date(2017, 9, 21),
-    2017: dt.date(2018, 9, 13),
-    2018: dt.date(2019, 9, 5),
-    2019: dt.date(2020, 10, 1),
-    2020: dt.date(2021, 9, 22),
-}
+from calendars import country
+
+# Delay of the yields of the default country, and the days on which they were released (its country.toml).
+DEFAULT_YIELDS = country.default().publication["yields"]
 
 
 def add_months(date: dt.date, months: int) -> dt.date:
@@ -41,15 +34,15 @@ class Publication:
         weather_months, weather_days: after the end of the month, both 0 or more. The default, 3 months, is
             the final version of ERA5, which replaces a month 2-3 months later; 0 months and 5 days is the
             preliminary version, ERA5T (Copernicus CDS, ERA5 documentation, "Data update frequency").
-        yields_months, yields_days: after the end of the calendar year, both 0 or more. The default, 9 months,
-            is IBGE's: PAM of year y is published in September or October of y+1 (IBGE release calendar).
+        yields_months, yields_days: after the end of the calendar year, both 0 or more; by default those of
+            the default country, see `calendars.country`.
         releases: days on which the yields of single harvest years became public, in place of the delay.
     """
 
     weather_months: int = 3
     weather_days: int = 0
-    yields_months: int = 9
-    yields_days: int = 0
+    yields_months: int = DEFAULT_YIELDS.months
+    yields_days: int = DEFAULT_YIELDS.days
     releases: Mapping[int, dt.date] = field(default_factory=dict, hash=False)
 
     def weather_public(self, month: dt.date) -> dt.date:

@@ -21,16 +21,24 @@ from data_fetchers.cds.session import HOW, KeySession, settings
 from data_fetchers.engine.http import TIMEOUT_s, retry_after, shown
 from data_fetchers.engine.source import (
     CancelledError,
+    CrowdedError,
     NotYetPublishedError,
     RequestTooLargeError,
     RetryableError,
 )
 from yieldcast.errors import CredentialsError, FetchError, YieldcastError
 
+CROWDED_HINT = "Too many requests of this account wait in the queue of the CDS: they are sent one at a time."
 _BUSY_HINT = "The service is busy or down, or there is no connection."
 _ANSWER_LIMIT = 600  # characters of the server's text that a message shows
 # Texts for data that are not published yet (cads_adaptors: tools/date_tools.py, adaptors/mars.py).
 NOT_YET = re.compile(r"requested is available yet|MARS returned no data|latest date available", re.I)
+
+# Text for more queued jobs of one user than the operator allows at the moment, as users report it: "Number
+# queued requests for this dataset is temporarily limited. Please configure your scripts accordingly", also
+# "... limited to N".
+_CROWDED = re.compile(r"queued requests\b.*?\blimited", re.I | re.S)
+_WAIT = re.compile(r"wait (?:for )?(\d+(?:\.\d+)?) ?s", re.I)  # "Please wait 12 seconds"
 
 # Without a handler on its logger the client adds one that writes to stderr.
 logging.getLogger("ecmwf.datastores.legacy_client").addHandler(logging.NullHandler())
@@ -38,6 +46,10 @@ logging.getLogger("ecmwf.datastores.legacy_client").addHandler(logging.NullHandl
 
 class JobExpiredError(RetryableError):
     """The account no longer has the job or its results; a new job is needed."""
+
+
+class InvalidRequestError(FetchError):
+    """A request that the CDS calls invalid, such as one for a start that it does not list."""
 
 
 class Licence(NamedTuple):
@@ -121,16 +133,19 @@ class Account:
             dataset: name of the dataset, for messages.
 
         Returns:
-            RetryableError (busy or down), CredentialsError (key, licence), RequestTooLargeError,
-            JobExpiredError, NotYetPublishedError, or FetchError for any other refusal.
+            CrowdedError (full queue), RetryableError (busy or down), CredentialsError (key, licence),
+            RequestTooLargeError, JobExpiredError, NotYetPublishedError, InvalidRequestError, or FetchError
+            for any other refusal.
         """
         title, reason = self.problem(answer)
         status, path = answer.status_code, urlsplit(str(answer.url)).path
         text = f"the CDS answered {status}: {reason or shown(str(answer.url))}"
         if dataset:
             text = f"{dataset}: {text}"
+        if crowded(reason):
+            return CrowdedError(text, CROWDED_HINT, after_s=retry_after(answer))
         if status in (408, 429) or status >= 500:
-            return RetryableError(text, _BUSY_HINT, after_s=retry_after(answer))
+            return RetryableError(text, _BUSY_HINT, after_s=retry_after(answer) or _asked_wait(reason))
         if status == 401:
             return CredentialsError(f"the CDS does not know the key from {self.key_from}", HOW)
         if status == 403 and "licence" in title:
@@ -150,7 +165,8 @@ class Account:
             )
         if status == 400 and NOT_YET.search(reason):
             return NotYetPublishedError(text, "Fetch again when the data are published.")
-        return FetchError(text, "The request was refused; trying again will not help.")
+        kind = InvalidRequestError if status in (400, 422) else FetchError
+        return kind(text, "The request was refused; trying again will not help.")
 
     def problem(self, answer: requests.Response) -> tuple[str, str]:
         """Title (lower case) and full text of an error answer; both may be empty."""
@@ -172,6 +188,17 @@ class Account:
     def site(self) -> str:
         """Address of the website of this CDS."""
         return self.url.removesuffix("/api")
+
+
+def crowded(text: str) -> bool:
+    """Whether the CDS refused a request because too many of the account wait in its queue."""
+    return _CROWDED.search(text) is not None
+
+
+def _asked_wait(text: str) -> float | None:
+    """Seconds that a text asks to wait; None without them."""
+    found = _WAIT.search(text)
+    return float(found.group(1)) if found else None
 
 
 def credentials(url: str = "") -> tuple[str, str]:

@@ -20,11 +20,17 @@ from urllib.parse import urlsplit
 
 import requests
 
-from data_fetchers.cds.account import NOT_YET, Account, JobExpiredError
-from data_fetchers.engine import clock
+from data_fetchers.cds.account import CROWDED_HINT, NOT_YET, Account, JobExpiredError, crowded
 from data_fetchers.engine.cache import PendingJob, Record, timestamp
 from data_fetchers.engine.http import RefusedError, SafeSession, download
-from data_fetchers.engine.source import NotYetPublishedError, RequestTooLargeError, RetryableError, pause
+from data_fetchers.engine.source import (
+    CrowdedError,
+    NotYetPublishedError,
+    RequestTooLargeError,
+    RetryableError,
+    pause,
+)
+from yieldcast import clock
 from yieldcast.errors import FetchError
 
 # States of a job (ecmwf-datastores-client 0.5.3, client.py and processing.py)
@@ -72,6 +78,7 @@ class Cds:
             job decides what the answer contains; a continued job may be old.
 
         Raises:
+            CrowdedError: too many jobs of the account are queued.
             RetryableError: CDS busy or down, transfer broken, wrong checksum, job failed once or gone.
             NotYetPublishedError: data that are not published yet.
             RequestTooLargeError: more than the CDS allows per request.
@@ -106,7 +113,8 @@ class Cds:
             except JobExpiredError:
                 raise
             except RetryableError as error:
-                failed_polls += 1
+                # A service that states how long to wait works; `patience_s` limits how often.
+                failed_polls += not error.after_s
                 if failed_polls > _FAILED_POLLS:
                     raise
                 asked_s = error.after_s or 0.0
@@ -293,6 +301,8 @@ def _ended(account: Account, remote: Any, status: str, dataset: str, job: Pendin
     again = status == "failed" and not late and not job.load().get("failed")
     job.save(job_id=None, failed=1 if again else None)
     text = f"{dataset}: job {remote.request_id} {status} at the CDS: {text}"
+    if crowded(text):
+        return CrowdedError(text, CROWDED_HINT)
     if late:
         return NotYetPublishedError(text, "Fetch again when the data are published.")
     if status == "rejected":

@@ -50,6 +50,15 @@ def settings(url: str) -> tuple[str, str, str]:
     return _address(url or os.environ.get("CDSAPI_URL") or lines.get("url") or DEFAULT_URL), key, key_from
 
 
+def address() -> str:
+    """Address of the CDS for requests that need no key: CDSAPI_URL, else the public one.
+
+    Raises:
+        CredentialsError: an address that would expose a key or contains one.
+    """
+    return _address(os.environ.get("CDSAPI_URL") or DEFAULT_URL)
+
+
 class NoKeyError(CredentialsError):
     """No key for the CDS is configured."""
 

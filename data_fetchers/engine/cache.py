@@ -29,7 +29,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
-from data_fetchers.engine import clock
+from yieldcast import clock
 from yieldcast.data.files import atomic_text, atomic_write, disk_error, make_folder, remove_leftovers
 
 FORMAT = 1

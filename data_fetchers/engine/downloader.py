@@ -12,14 +12,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_fetchers.engine import clock
 from data_fetchers.engine.cache import Request, RequestCache, timestamp
-from data_fetchers.engine.source import STOP, Outcome, Retry, RetryableError, Source, fetch_request
+from data_fetchers.engine.source import (
+    STOP,
+    CrowdedError,
+    Outcome,
+    Retry,
+    RetryableError,
+    Source,
+    fetch_request,
+)
+from yieldcast import clock
 from yieldcast.data.files import disk_error, exclusive_lock, make_folder, no_links
 from yieldcast.errors import CredentialsError, YieldcastError
 
 _TICK_s = 0.5
 _GIVE_UP = 8  # failed requests in a row
+_REJECTIONS = 90  # refusals in a row for a full queue: three hours with the usual pauses
 
 
 @dataclass
@@ -86,16 +95,17 @@ def fetch_requests(
     make_folder(folder)
     today = today or clock.today()
     with exclusive_lock(folder, "another fetch is at work in"):
-        queues = [_Queue(source, requests, folder / source.name, today) for source, requests in plans]
+        retry = retry or Retry()
+        queues = [_Queue(source, requests, folder / source.name, today, retry) for source, requests in plans]
         for queue, label in zip(queues, labels, strict=False):
             queue.summary.name = label
         if executor is not None:
-            return _Loop(queues, folder, executor, retry or Retry(), progress).run()
+            return _Loop(queues, folder, executor, retry, progress).run()
         threads = sum(min(q.source.workers, max(len(q.pending), 1)) for q in queues)
         pool = ThreadPoolExecutor(max(threads, 1), thread_name_prefix="fetch")
         STOP.clear()
         try:
-            return _Loop(queues, folder, pool, retry or Retry(), progress).run()
+            return _Loop(queues, folder, pool, retry, progress).run()
         except KeyboardInterrupt:
             STOP.set()
             # Do not wait for a service that hangs: an interrupted request does no harm.
@@ -113,14 +123,18 @@ def fetch_requests(
 class _Queue:
     """Open requests of one source, and the summary of the finished ones."""
 
-    def __init__(self, source: Source, requests: Iterable[Request], folder: Path, today: dt.date) -> None:
-        self.source, self.cache = source, RequestCache(folder)
+    def __init__(
+        self, source: Source, requests: Iterable[Request], folder: Path, today: dt.date, retry: Retry
+    ) -> None:
+        self.source, self.cache, self.retry = source, RequestCache(folder), retry
         self.cache.make()
         self.cache.remove_leftovers()
         self.summary = SourceSummary(source.name)
         self.pending: deque[Request] = deque()
         self.next_start = 0.0
         self.failures = 0  # consecutive requests that the service did not answer
+        self.most = source.workers  # requests at a time
+        self.rejections = 0  # consecutive refusals because the service's queue was full
         for request in dict.fromkeys(requests):
             for leaf, record in self.cache.expanded(request):
                 self.summary.total += 1
@@ -131,7 +145,7 @@ class _Queue:
 
     def take(self, under_way: int, now: float) -> Request | None:
         """The next request that may start now, or None."""
-        if not self.pending or under_way >= self.source.workers or now < self.next_start:
+        if not self.pending or under_way >= self.most or now < self.next_start:
             return None
         self.next_start = now + self.source.seconds_between
         return self.pending.popleft()
@@ -140,13 +154,20 @@ class _Queue:
         """Count an outcome; return the outcomes of requests that are given up because of it.
 
         A refused key ends the whole source. So do eight requests in a row that fail after all their tries:
-        the service is down, and trying thousands more would take hours.
+        the service is down, and trying thousands more would take hours. A request that found the service's
+        queue full is not counted: it waits to be sent again, from then on one at a time.
         """
+        if isinstance(outcome.error, CrowdedError) and self.rejections < _REJECTIONS:
+            self.rejections += 1
+            self.most = 1
+            self.pending.appendleft(outcome.request)
+            self.next_start = time.monotonic() + self.retry.after(self.rejections, outcome.error)
+            return []
         if outcome.split:
             self.summary.total += len(outcome.split) - 1
             self.pending.extendleft(reversed(outcome.split))
         elif outcome.record is not None:
-            self.failures = 0
+            self.failures = self.rejections = 0
             self.summary.fetched += 1
             self.summary.bytes += int(outcome.record["bytes"])
             self.summary.revised += [outcome.request.name] if outcome.revised else []
@@ -185,7 +206,8 @@ class _Loop:
                 for future in done:
                     queue, _request = self.under_way.pop(future)
                     outcome = future.result()
-                    self._log([outcome, *queue.settle(outcome)])
+                    others = queue.settle(outcome)
+                    self._log([outcome, *others], postponed=outcome.request in queue.pending)
                 self._report()
         except BaseException:
             for future in self.under_way:
@@ -212,28 +234,34 @@ class _Loop:
     def _timeout(self) -> float:
         now = time.monotonic()
         busy = Counter(id(owner) for owner, _ in self.under_way.values())
-        free = [q for q in self.queues if q.pending and busy[id(q)] < q.source.workers]
-        starts = [q.next_start - now for q in free if q.source.seconds_between]
+        free = [q for q in self.queues if q.pending and busy[id(q)] < q.most]
+        starts = [q.next_start - now for q in free if q.next_start]
         return max(0.01, min([_TICK_s, *starts]))
 
     def _report(self) -> None:
         for queue in self.queues:
             own = [request for owner, request in self.under_way.values() if owner is queue]
             queue.summary.waiting = {p.name: str(queue.cache.job(p).load().get("state", "")) for p in own}
+            if queue.rejections and queue.pending:
+                wait_s = max(0.0, queue.next_start - time.monotonic())
+                text = f"the service limits the queue: one at a time, next try in {wait_s:.0f} s"
+                queue.summary.waiting.setdefault(queue.pending[0].name, text)
         self.progress([queue.summary for queue in self.queues])
 
-    def _log(self, outcomes: Sequence[Outcome]) -> None:
-        """Append one line per outcome to the manifest."""
+    def _log(self, outcomes: Sequence[Outcome], postponed: bool) -> None:
+        """Append one line per outcome to the manifest; `postponed`: the first one is sent again."""
         path = self.folder / "manifest.jsonl"
         try:
             with open(path, "a", encoding="utf-8", opener=no_links) as file:
-                file.writelines(json.dumps(_line(one), ensure_ascii=False) + "\n" for one in outcomes)
+                lines = [_line(one, postponed and one is outcomes[0]) for one in outcomes]
+                file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         except OSError as error:
             raise disk_error(path, error) from error
 
 
-def _line(outcome: Outcome) -> Mapping[str, Any]:
+def _line(outcome: Outcome, postponed: bool) -> Mapping[str, Any]:
     what = "fetched" if outcome.record else "split" if outcome.split else "missing"
+    what = "postponed" if postponed else what
     return {
         "time": timestamp(), "source": outcome.request.source, "part": outcome.request.file, "outcome": what,
         "tries": outcome.tries, "seconds": outcome.seconds,

@@ -12,8 +12,8 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from data_fetchers.engine import clock
 from data_fetchers.engine.source import RetryableError, pause
+from yieldcast import clock
 from yieldcast.data.files import disk_error, no_links
 from yieldcast.errors import FetchError
 

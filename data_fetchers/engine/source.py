@@ -35,6 +35,13 @@ class RetryableError(FetchError):
         self.after_s = after_s
 
 
+class CrowdedError(RetryableError):
+    """A request refused because too many others of the same user wait in the service's queue.
+
+    The downloader then sends this source one request at a time, and this request again after a pause.
+    """
+
+
 class RequestTooLargeError(FetchError):
     """A request above the service's limit; it is split into smaller ones."""
 
@@ -116,8 +123,11 @@ class Retry:
 
     def pause(self, state: tenacity.RetryCallState) -> float:
         """Seconds to wait before the next try."""
-        error = state.outcome.exception() if state.outcome else None
-        own = min(self.first_s * 2.0 ** (state.attempt_number - 1), self.longest_s)
+        return self.after(state.attempt_number, state.outcome.exception() if state.outcome else None)
+
+    def after(self, failures: int, error: BaseException | None) -> float:
+        """Seconds to wait after a number of failures in a row, the last with this error."""
+        own = min(self.first_s * 2.0 ** (failures - 1), self.longest_s)
         asked = error.after_s if isinstance(error, RetryableError) else None
         return max(own, asked or 0.0)
 
@@ -201,4 +211,6 @@ def pause(seconds: float) -> None:
 
 
 def _worth_another_try(error: BaseException) -> bool:
+    if isinstance(error, CrowdedError):  # the downloader decides: waiting here would keep the place taken
+        return False
     return isinstance(error, RetryableError) and (error.after_s or 0) <= _LONGEST_PAUSE_s

@@ -17,12 +17,12 @@ from typing import Literal
 from data_fetchers.cds.client import Cds
 from data_fetchers.cds.netcdf import reading
 from data_fetchers.cds.session import NoKeyError
-from data_fetchers.engine import clock
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
-from data_fetchers.engine.constants import BRAZIL, Area
+from data_fetchers.engine.constants import Area
 from data_fetchers.engine.source import Note
 from data_fetchers.era5 import answers
 from data_fetchers.era5.answers import ACCUMULATED, DAILY_MAP, VARIABLE_MAP
+from yieldcast import clock
 from yieldcast.errors import ConfigError
 from yieldcast.publication import Publication, add_months
 
@@ -35,7 +35,9 @@ _WITHOUT_KEY = "Or take --weather-source nasa-power, which needs no key."
 
 
 @dataclass(frozen=True)
-class _Product:
+class Product:
+    """Names of one reanalysis at the CDS, its grid, and how it is requested."""
+
     daily: str
     monthly: str
     step_deg: float
@@ -51,12 +53,12 @@ class _Product:
         return tuple(filter(None, (self.daily, self.monthly, self.accumulated)))
 
 
-_PRODUCTS = {
-    "era5": _Product(
+PRODUCTS = {
+    "era5": Product(
         "derived-era5-single-levels-daily-statistics", "reanalysis-era5-single-levels-monthly-means",
         0.25, 1940, 12, {"product_type": "reanalysis"},
     ),
-    "era5-land": _Product(
+    "era5-land": Product(
         "derived-era5-land-daily-statistics", "reanalysis-era5-land-monthly-means", 0.1, 1950, 3,
         accumulated="reanalysis-era5-land",
     ),
@@ -74,8 +76,8 @@ class Era5:
     """
 
     cds: Cds
-    dataset: Literal["era5", "era5-land"] = "era5"
-    area: Area = BRAZIL
+    dataset: Literal["era5", "era5-land"]
+    area: Area
 
     licence = "CC-BY-4.0"  # of all five datasets since 2 July 2025 (CDS catalogue)
     workers = 3  # the CDS throttles users with more jobs in its queue
@@ -83,12 +85,11 @@ class Era5:
 
     def __post_init__(self) -> None:
         north, west, south, east = self.area
-        if self.dataset not in _PRODUCTS:
-            raise ConfigError(f"expected one of {sorted(_PRODUCTS)}, received {self.dataset!r}")
+        if self.dataset not in PRODUCTS:
+            raise ConfigError(f"expected one of {sorted(PRODUCTS)}, received {self.dataset!r}")
         if not (-90 <= south < north <= 90 and -180 <= west < east <= 180):
             raise ConfigError(
-                f"expected an area of north, west, south, east in degrees, received {self.area}",
-                f"For Brazil: {', '.join(f'{edge:g}' for edge in BRAZIL)}.",
+                f"expected an area of north, west, south, east in degrees, received {self.area}"
             )
 
     @property
@@ -102,9 +103,9 @@ class Era5:
         return attribution(str(clock.today().year))
 
     @property
-    def product(self) -> _Product:
+    def product(self) -> Product:
         """Names and grid of the dataset at the CDS."""
-        return _PRODUCTS[self.dataset]
+        return PRODUCTS[self.dataset]
 
     @property
     def box(self) -> Area:

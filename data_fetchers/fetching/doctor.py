@@ -16,12 +16,13 @@ from data_fetchers import conab
 from data_fetchers.cds import account
 from data_fetchers.cds.client import Cds
 from data_fetchers.conab import Conab
-from data_fetchers.engine import clock, http
-from data_fetchers.era5.source import Era5
+from data_fetchers.engine import http
+from data_fetchers.era5.source import PRODUCTS
 from data_fetchers.ibge.source import SIDRA, Ibge
 from data_fetchers.nasa_power.source import NasaPower
 from data_fetchers.seas5 import source as seas5
 from data_fetchers.soilgrids.source import SoilGrids
+from yieldcast import clock
 from yieldcast.errors import YieldcastError
 
 State = Literal["ok", "warning", "failed"]
@@ -160,8 +161,7 @@ def _clock(dates: Sequence[str]) -> Finding:
 
 
 def _datasets() -> list[str]:
-    products = [Era5(Cds(), dataset).product for dataset in ("era5", "era5-land")]
-    return sorted({name for product in products for name in product.names} | {seas5.DATASET})
+    return sorted({name for product in PRODUCTS.values() for name in product.names} | {seas5.DATASET})
 
 
 def _cds(cds: Cds) -> Iterator[Finding]:

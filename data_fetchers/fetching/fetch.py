@@ -10,7 +10,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_fetchers.engine import clock
 from data_fetchers.engine.cache import Record, Request
 from data_fetchers.engine.downloader import DownloadPlan, Progress, SourceSummary, fetch_requests
 from data_fetchers.engine.source import Note, NotYetPublishedError, Retry
@@ -18,6 +17,7 @@ from data_fetchers.fetching.order import DAILY, FetchContext, FetchOrder, TableB
 from data_fetchers.fetching.plans import PLANS, estimate_metadata, plan_places, yield_metadata
 from data_fetchers.fetching.provenance import dropped_tables, refuse_mixture, same_source, wants_daily
 from data_fetchers.ibge import places, sidra, source
+from yieldcast import clock
 from yieldcast.data.files import atomic_text, exclusive_lock, make_folder
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, CredentialsError, FetchError, MissingDataError, YieldcastError
@@ -217,8 +217,11 @@ def still_to_fetch(planned: TablePlan, context: FetchContext) -> list[Request]:
 
 def _check(context: FetchContext) -> None:
     """Refuse an order that cannot be carried out, before anything is fetched."""
-    places.state_codes(context.order.states)
     order = context.order
+    if context.existing("static") is None or same_source(context, "places"):
+        places.state_codes(order.states)
+    else:
+        _refuse_other_country(context)
     if {"yields", "estimates"} & set(order.tables):
         sidra.known(order.crops)
     if "weather" in order.tables and order.where == "polygon":
@@ -235,6 +238,26 @@ def _check(context: FetchContext) -> None:
             "Run `yieldcast fetch places` first.",
         )
     refuse_mixture(context)
+
+
+_OF_BRAZIL = ("places", "yields", "surveys", "estimates")  # tables of IBGE and CONAB
+
+
+def _refuse_other_country(context: FetchContext) -> None:
+    """ConfigError for absent states, and for tables of Brazil's services where places are not Brazil's.
+
+    For stores with imported places.
+    """
+    if context.order.states is not None and not context.order.replace:
+        context.static()
+    wanted = sorted(set(_OF_BRAZIL) & set(context.order.tables))
+    if not wanted or ("places" in wanted and context.order.replace):
+        return
+    if first := places.first_outside_brazil(context.places()):
+        raise ConfigError(
+            f"{', '.join(wanted)}: IBGE and CONAB cover Brazil only, the store has {first}",
+            "Fetch weather, soil and seasonal one at a time; import yields with `yieldcast import`.",
+        )
 
 
 def _needs_places(context: FetchContext) -> bool:

@@ -81,7 +81,7 @@ def merge_weather(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
     stamps = np.union1d(old["time"].values, new["time"].values).astype("datetime64[M]")
     months = np.arange(stamps.min(), stamps.max() + 1).astype("datetime64[ns]")
     names = [n for n in map(str, new.data_vars) if n in old or n in WEATHER]
-    merged = _joined(old[[n for n in names if n in old]], new[names], {"time": months})
+    merged = joined(old[[n for n in names if n in old]], new[names], {"time": months})
     return schema.check_weather(schema.set_units(merged))
 
 
@@ -147,14 +147,20 @@ def merge_yields(old: xr.Dataset | None, new: xr.Dataset, whole: bool) -> xr.Dat
         "crop": np.union1d(old["crop"].values.astype(str), new["crop"].values.astype(str)),
         "harvest_year": np.union1d(old["harvest_year"].values, new["harvest_year"].values).astype(np.int16),
     }
-    merged = _joined(old, new, coords, whole=has_values if whole else None)
+    merged = joined(old, new, coords, whole=has_values if whole else None)
     return schema.check_yields(schema.set_units(merged))
 
 
-def _joined(
+def joined(
     old: xr.Dataset, new: xr.Dataset, coords: Mapping[str, np.ndarray], whole: xr.DataArray | None = None
 ) -> xr.Dataset:
-    """Old values replaced by new ones; where `whole` is True, also by missing new values."""
+    """Old values replaced by new ones; where `whole` is True, also by missing new values.
+
+    Args:
+        old, new: tables with the dim municipality.
+        coords: other coordinates of the result.
+        whole: where missing new values count too, see `merge_yields`.
+    """
     codes = np.union1d(old["municipality"].values, new["municipality"].values).astype(np.int32)
     full = {"municipality": codes, **coords}
     base, top = old.reindex(full), new.reindex(full)

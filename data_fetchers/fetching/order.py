@@ -44,6 +44,8 @@ class FetchOrder:
         soil_resolution: resolution of SoilGrids.
         soil_folder: folder of downloaded files to use instead of the service; empty for the service.
         starts: start months of seasonal forecasts (datetime64[M]).
+        seasonal_system: number of the system that made these forecasts; None for that of
+            `data_fetchers.seas5.answers.SYSTEMS`.
         patience_s: longest wait for one job at the CDS (s).
         partial: write tables although data are missing.
         replace: replace tables from another source.
@@ -60,6 +62,7 @@ class FetchOrder:
     soil_resolution: Literal["250m", "1km", "5km"] = "250m"
     soil_folder: str = ""
     starts: tuple[np.datetime64, ...] = ()
+    seasonal_system: int | None = None
     patience_s: float = 6 * 3600.0
     partial: bool = False
     replace: bool = False
@@ -114,13 +117,17 @@ class FetchContext:
         static = self.places()
         if self.order.states is None:
             return static
-        absent = sorted(set(self.order.states) - set(static["state"].values.tolist()))
+        states = [str(state).upper() for state in static["state"].values]
+        wanted = [state.upper() for state in self.order.states]
+        absent = sorted(set(wanted) - set(states))
         if absent:
+            held = ", ".join(sorted(set(static["state"].values.tolist())))
             raise ConfigError(
                 f"the store has no places of {', '.join(absent)}",
-                f"Fetch them: `yieldcast fetch places --states {','.join(absent)}`.",
+                f"It has places of {held}. In Brazil others can be fetched: `yieldcast fetch places --states "
+                f"{','.join(absent)}`.",
             )
-        return static.isel(municipality=np.isin(static["state"].values, self.order.states))
+        return static.isel(municipality=np.isin(states, wanted))
 
     def mesh(self) -> dict[str, Any] | None:
         """Boundaries of the municipalities; None without them."""

@@ -14,13 +14,14 @@ import xarray as xr
 from data_fetchers import conab
 from data_fetchers.cds.client import Cds
 from data_fetchers.engine.cache import Request, RequestCache
-from data_fetchers.engine.constants import BRAZIL, Area
 from data_fetchers.engine.downloader import DownloadPlan
 from data_fetchers.engine.source import Note, Source
 from data_fetchers.era5 import days as era5_days
 from data_fetchers.era5 import table as era5_table
 from data_fetchers.era5.answers import form_of
 from data_fetchers.era5.source import Era5
+from data_fetchers.fetching import continuing
+from data_fetchers.fetching.areas import area_of
 from data_fetchers.fetching.merging import (
     merge_daily,
     merge_places,
@@ -28,8 +29,8 @@ from data_fetchers.fetching.merging import (
     merge_weather,
     merge_yields,
 )
-from data_fetchers.fetching.order import DAILY, FetchContext, FetchOrder, TableBuilt, TablePlan
-from data_fetchers.fetching.provenance import existing_table, same_source
+from data_fetchers.fetching.order import DAILY, FetchContext, TableBuilt, TablePlan
+from data_fetchers.fetching.provenance import existing_table, imported_part, same_source
 from data_fetchers.ibge import lspa, pam, places
 from data_fetchers.ibge import source as ibge
 from data_fetchers.nasa_power import days as power_days
@@ -38,7 +39,6 @@ from data_fetchers.seas5 import source as seas5
 from data_fetchers.seas5.answers import SYSTEMS
 from data_fetchers.soilgrids import source as soilgrids
 from data_fetchers.soilgrids import table as soil_table
-from yieldcast.data.boundaries import boundaries_of
 from yieldcast.data.store import ESTIMATE_SOURCES
 from yieldcast.errors import MissingDataError
 
@@ -74,7 +74,7 @@ def _merge_mesh(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, An
 
 
 def yield_metadata(context: FetchContext) -> DownloadPlan:
-    """Requests needed before yields can be planned: SIDRA's labels and periods, IBGE's list of places."""
+    """Requests needed before yields can be planned: labels, periods and places of SIDRA, and Localidades."""
     source = ibge.Ibge()
     return source, [*source.place_requests(), *source.metadata_requests(context.order.crops)]
 
@@ -83,19 +83,27 @@ def plan_yields(context: FetchContext) -> TablePlan:
     """Plan for yields, areas and production of PAM."""
     order, source = context.order, ibge.Ibge()
     cache = context.cache(source)
-    provenance = _provenance(source)
     states = None if order.states is None else places.state_codes(order.states)
     counts = places.municipality_counts(cache, source)
     requests, notes = source.yield_requests(order.crops, order.years, states, counts, cache)
     source = source.with_periods(cache)
 
     def build() -> TableBuilt:
-        municipalities = context.static()["municipality"].values
-        table, notes = pam.read_yields(cache, source, requests, municipalities)
+        static = context.static()
+        municipalities = static["municipality"].values
+        names = dict(zip(municipalities.tolist(), static["name"].values.tolist(), strict=True))
+        table, notes = pam.read_yields(cache, source, requests, municipalities, names)
+        provenance = _provenance(source, **_not_listed(table))
         merged = merge_yields(existing_table(context, "yields"), table, whole=not _absent(cache, requests))
         return TableBuilt({"yields": merged}, {"yields": provenance}, notes)
 
     return TablePlan("yields", source, requests, build, notes)
+
+
+def _not_listed(yields: xr.Dataset) -> dict[str, Any]:
+    """What the manifest of the store says about municipalities that PAM does not list."""
+    names = str(yields.attrs.get("not_listed", "")).split(", ")
+    return {"places_not_listed": {"count": len(names), "first": names[:5]}} if names != [""] else {}
 
 
 def plan_weather(context: FetchContext) -> TablePlan:
@@ -159,6 +167,12 @@ def _weather_plan(
 
     def build() -> TableBuilt:
         made, more = read()
+        origin, old = imported_part(context, table), context.existing(table)
+        if table == "weather" and origin is not None and old is not None:
+            until = str(origin.get("until") or continuing.last_month(old))
+            merged, compared = continuing.continue_weather(old, made, until)
+            about = {**provenance, continuing.CONTINUES: {**origin, "until": until}}
+            return TableBuilt({table: merged}, {table: about}, [*more, *compared])
         merged = merge(existing_table(context, table), made)
         return TableBuilt({table: merged}, {table: provenance}, more)
 
@@ -169,7 +183,7 @@ def _era5(context: FetchContext) -> tuple[Era5, dict[str, Any] | None]:
     """ERA5 for the area of the order, and the mesh if values are means over polygons."""
     order = context.order
     mesh = context.mesh() if order.where == "polygon" else None
-    area = area_of(order, context.static(), mesh)
+    area = area_of(context, context.static(), mesh)
     return Era5(Cds(patience_s=order.patience_s), dataset=cast(Any, order.weather), area=area), mesh
 
 
@@ -183,6 +197,13 @@ def plan_soil(context: FetchContext) -> TablePlan:
         where=order.where, mesh_file=mesh_file,
     )  # fmt: skip
     provenance = _provenance(source, resolution=order.soil_resolution, where=order.where)
+    origin, notes = imported_part(context, "soil"), list[Note]()
+    if origin is not None:  # places that the import left without soil
+        names = [stored.name for stored in soil_table.VARIABLE_MAP[order.soil].values()]
+        continuing.refuse_other_soil(static, names, soil_table.LAYERS[order.soil])
+        held, static = static.sizes["municipality"], continuing.without_soil(static)
+        provenance[continuing.CONTINUES] = origin
+        notes = [Note("soil", "places keep their imported soil", held - static.sizes["municipality"])]
     requests = source.soil_requests(static, context.mesh() if mesh_file else None)
     cache = context.cache(source)
     source.refuse_absent([request for request in requests if cache.verified(request) is None])
@@ -190,21 +211,33 @@ def plan_soil(context: FetchContext) -> TablePlan:
     def build() -> TableBuilt:
         codes = static["municipality"].values
         soil, notes = soil_table.read_soil(cache, source, requests, codes)
-        existing = context.existing("static")
-        merged = merge_soil(existing, soil, keep=same_source(context, "soil"))
+        existing = context.places()
+        if origin is not None:
+            merged = continuing.continue_soil(existing, soil)
+        else:
+            merged = merge_soil(existing, soil, keep=same_source(context, "soil"))
         return TableBuilt({"static": merged}, {"soil": provenance}, notes)
 
-    return TablePlan("soil", source, requests, build)
+    return TablePlan("soil", source, requests, build, notes)
 
 
 def plan_seasonal(context: FetchContext) -> TablePlan:
     """Plan for forecasts of SEAS5 with their hindcasts."""
-    source = seas5.Seas5(Cds(patience_s=context.order.patience_s))
+    order, existing = context.order, context.existing("seasonal")
+    systems: dict[str, int] = {}
+    if existing is not None:  # a start that is not ordered keeps its system
+        starts = existing["forecast_reference_time"].values.astype("datetime64[M]").astype(str).tolist()
+        systems = dict(zip(starts, existing["start_system"].values.tolist(), strict=True))
+    kept = [np.datetime64(start, "M") for start in systems]
+    ordered = [str(start.astype("datetime64[M]")) for start in order.starts]
+    systems = {start: number for start, number in systems.items() if start not in ordered}
+    systems |= dict.fromkeys(ordered, order.seasonal_system) if order.seasonal_system else {}
+    source = seas5.Seas5(
+        Cds(patience_s=order.patience_s), area_of(context, context.places(), None),
+        systems=tuple(sorted(systems.items())),
+    )  # fmt: skip
     cache = context.cache(source)
-    existing = context.existing("seasonal")
-    times = existing["forecast_reference_time"].values if existing is not None else np.array([], "M8[M]")
-    kept = list(times.astype("datetime64[M]"))
-    starts = sorted({*kept, *context.order.starts})
+    starts = sorted({*kept, *order.starts})
     requests, notes = source.seasonal_requests(starts, context.today)
     if not starts:
         notes.append(Note("seasonal", "no start month given, and none of SEAS5 within the years", 1))
@@ -281,24 +314,6 @@ def plan_conab(context: FetchContext) -> TablePlan:
 def _states(context: FetchContext) -> list[str]:
     """Abbreviations of the ordered states of the store."""
     return sorted(set(context.static()["state"].values.tolist()))
-
-
-def area_of(order: FetchOrder, static: xr.Dataset, mesh: dict[str, Any] | None) -> Area:
-    """The area to request: north, west, south, east, in whole degrees.
-
-    For all of Brazil always the same area, so that requests do not change when a place is added. For some
-    states their own area, to download less; with a mesh it contains all of their polygons.
-    """
-    if order.states is None:
-        return BRAZIL
-    corners = [np.stack([static["longitude_deg"].values, static["latitude_deg"].values], axis=1)]
-    if mesh is not None:
-        inside = set(static["municipality"].values.tolist())
-        polygons = [rings for one in boundaries_of(mesh) if one.code in inside for rings in one.polygons]
-        corners += [outline for outline, *_holes in polygons]
-    points = np.concatenate(corners)
-    (west, south), (east, north) = np.floor(points.min(axis=0)) - 1, np.ceil(points.max(axis=0)) + 1
-    return float(north), float(west), float(south), float(east)
 
 
 PLANS: Mapping[str, Callable[[FetchContext], TablePlan]] = {

@@ -7,12 +7,15 @@ from typing import Any
 
 import xarray as xr
 
+from data_fetchers.fetching.continuing import imported, refuse_other_variables
 from data_fetchers.fetching.order import FetchContext, FetchOrder
+from yieldcast.data import degree_days
 from yieldcast.data.store import TABLES
 from yieldcast.errors import ConfigError
-from yieldcast.variables import SOIL
+from yieldcast.variables import SOIL, WEATHER
 
 _TABLES = {"places": "static", "yields": "yields", "weather": "weather", "soil": "static", "daily": "daily"}
+_CONTINUED = ("weather", "soil")  # imported tables to which a fetch adds what they lack
 _SHOWN = ("file", "source", "resolution", "where")
 
 
@@ -31,6 +34,8 @@ def ordered_source(order: FetchOrder) -> dict[str, dict[str, str]]:
 
 def existing_table(context: FetchContext, name: str) -> xr.Dataset | None:
     """The store's table if it comes from the ordered source; None to make a new one."""
+    if context.order.replace and imported(_source_of(context, name)) is not None:
+        return None
     return context.existing(_TABLES[name]) if same_source(context, name) else None
 
 
@@ -40,6 +45,13 @@ def same_source(context: FetchContext, name: str) -> bool:
     return isinstance(about, Mapping) and all(
         about.get(key) == value for key, value in ordered_source(context.order)[name].items()
     )
+
+
+def imported_part(context: FetchContext, name: str) -> dict[str, Any] | None:
+    """Origin of the store's table if it was imported, wholly or up to a month, and is to be continued."""
+    if context.order.replace or name not in _CONTINUED or not _present(context, name):
+        return None
+    return imported(_source_of(context, name))
 
 
 def wants_daily(context: FetchContext) -> bool:
@@ -61,13 +73,31 @@ def refuse_mixture(context: FetchContext) -> None:
     for name in (*order.tables, *days):
         if name not in _TABLES or order.replace or not _present(context, name):
             continue
-        if not same_source(context, name):
+        if not same_source(context, name) and not _continues(context, name):
             raise ConfigError(
                 f"expected {name} from {_shown(ordered_source(order)[name])} in the store, found "
                 f"{name} from {_shown(_source_of(context, name))}",
                 "Use another --store, or --replace to drop the existing table"
                 + (", or --no-daily." if name == "daily" else "."),
             )
+
+
+def _continues(context: FetchContext, name: str) -> bool:
+    """Whether the store's table was imported, and nothing but imported, and can be continued.
+
+    Raises:
+        ConfigError: made-up weather, or weather with variables that no fetch brings.
+    """
+    about = _source_of(context, name)
+    if imported_part(context, name) is None or (isinstance(about, Mapping) and "file" not in about):
+        return False
+    table = context.existing(_TABLES[name])
+    if name == "weather" and table is not None:
+        if table.attrs.get("synthetic"):
+            raise ConfigError("the weather in the store is synthetic: it is not continued", "Use --replace.")
+        brought = [*WEATHER, *degree_days.quantities()]
+        refuse_other_variables(name, [str(one) for one in table.data_vars], brought)
+    return True
 
 
 def dropped_tables(context: FetchContext) -> list[str]:

@@ -141,14 +141,19 @@ def values_path(parameters: Mapping[str, Any], place: str = "") -> str:
     )
 
 
-def service_path(parameters: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-    """Path and query of a request in the newer interface, whose flat view has the same rows."""
+def service_path(parameters: Mapping[str, Any], place: str = "") -> tuple[str, dict[str, str]]:
+    """Path and query of a request in the newer interface, whose flat view has the same rows.
+
+    Args:
+        parameters: of the request.
+        place: level and place to use instead of all states.
+    """
     variables = "|".join(map(str, parameters["variables"]))
     codes = ",".join(map(str, parameters["crops"].values()))
     first, last = parameters["months"][0], parameters["months"][-1]
     path = f"/api/v3/agregados/{TABLE}/periodos/{first}-{last}/variaveis/{variables}"
     return path, {
-        "localidades": "N3[all]", "classificacao": f"{CLASSIFICATION}[{codes}]", "view": "flat",
+        "localidades": place or "N3[all]", "classificacao": f"{CLASSIFICATION}[{codes}]", "view": "flat",
     }  # fmt: skip
 
 

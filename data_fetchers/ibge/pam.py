@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,17 +13,21 @@ from numpy.typing import NDArray
 
 from data_fetchers.engine.cache import Request, RequestCache, children
 from data_fetchers.engine.source import Note
-from data_fetchers.ibge.malhas import PARENTS
 from data_fetchers.ibge.sidra import FETCH_YIELDS, SYMBOLS, VARIABLE_MAP, parse_values
 from data_fetchers.ibge.source import Ibge
 from yieldcast.data.schema import check_yields, set_units
 from yieldcast.errors import MissingDataError
 
 Floats = NDArray[np.float64]
+_NAMED = 20  # municipalities that a note names
 
 
 def read_yields(
-    cache: RequestCache, ibge: Ibge, requests: Sequence[Request], municipalities: NDArray[np.int32]
+    cache: RequestCache,
+    ibge: Ibge,
+    requests: Sequence[Request],
+    municipalities: NDArray[np.int32],
+    names: Mapping[int, str] | None = None,
 ) -> tuple[xr.Dataset, list[Note]]:
     """The table of yields for the crops and years of some requests.
 
@@ -32,11 +36,13 @@ def read_yields(
         ibge: the source.
         requests: from `Ibge.yield_requests`.
         municipalities: (municipality) 7-digit codes, sorted.
+        names: names of municipalities by code, for the notes.
 
     Returns:
         dims (crop, municipality, harvest_year), float32: yield_kg_ha = 1000 * production / harvested area,
         or variable 112 where one of the two is missing or production is rounded to 0; NaN without a yield.
-        Areas (ha) and production (t). Also notes.
+        Areas (ha) and production (t). The attribute ``not_listed`` names the municipalities that PAM does not
+        list in every year. Also notes.
 
     Raises:
         MissingDataError: no answer is cached.
@@ -65,7 +71,9 @@ def read_yields(
         },
         attrs={"source": "IBGE PAM", "licence": ibge.licence, "attribution": ibge.attribution},
     )
-    return check_yields(set_units(ds)), notes + table.notes()
+    named = [f"{code} {(names or {}).get(code, '')}".strip() for code in sorted(table.unlisted)]
+    ds.attrs |= {"not_listed": ", ".join(named)} if named else {}
+    return check_yields(set_units(ds)), notes + table.notes(named)
 
 
 class _Table:
@@ -97,7 +105,7 @@ class _Table:
         self.unknown_with_values |= set(others.loc[others["value"] > 0, "municipality"].tolist())
         states = [int(uf) for uf in request.parameters["territories"]]
         inside = self.codes[np.isin(self.codes // 100_000, states)]
-        self.unlisted |= set(inside.difference(frame["municipality"]).tolist()) - set(PARENTS)
+        self.unlisted |= set(inside.difference(frame["municipality"]).tolist())
         self.symbols.update(frame.attrs["symbols"])
         self.filled = True
 
@@ -124,7 +132,7 @@ class _Table:
         yields[yields == 0] = np.nan
         return yields
 
-    def notes(self) -> list[Note]:
+    def notes(self, unlisted: Sequence[str]) -> list[Note]:
         """Notes on symbols, on unknown municipalities, and on places without a row or without any value."""
         notes = [
             Note("yields", f"values that SIDRA marks {symbol!r} ({SYMBOLS[symbol]})", count)
@@ -137,9 +145,12 @@ class _Table:
             if codes:
                 text = f"municipalities in PAM {word} values, not among the places: {sorted(codes)[:5]}"
                 notes.append(Note("yields", text, len(codes)))
-        if self.unlisted:
-            text = f"municipalities that PAM does not list in every year: {sorted(self.unlisted)[:20]}"
-            notes.append(Note("yields", text, len(self.unlisted)))
+        if unlisted:
+            more = ", ..." if len(unlisted) > _NAMED else ""
+            text = (
+                f"municipalities that PAM does not list in every year: {', '.join(unlisted[:_NAMED])}{more}"
+            )
+            notes.append(Note("yields", text, len(unlisted)))
         # A zero is a value: only places where all is NaN have none.
         silent = np.all([np.isnan(a).all(axis=(0, 2)) for a in self.arrays.values()], axis=0)
         if silent.any():

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from data_fetchers.engine.cache import Request, RequestCache
+from data_fetchers.engine.constants import Area
 from data_fetchers.engine.source import Note
 from data_fetchers.ibge.malhas import (
     PARENTS,
@@ -33,6 +34,9 @@ from yieldcast.errors import ConfigError, FetchError, MissingDataError
 _LAGOONS = frozenset({4300001, 4300002})
 # Localidades and the centroids cover the same country, so each shows whether the other is complete. They
 # differ by few new municipalities; larger differences than these are refused (our choice).
+# North, west, south, east of all places, in whole degrees: from Roraima to Rio Grande do Sul and from Acre to
+# Fernando de Noronha (32.4 W).
+BRAZIL: Area = (6.0, -74.0, -34.0, -32.0)
 _UNLISTED = 5  # most municipalities with a centroid that are not in Localidades
 _UNCENTRED = 20  # most municipalities in Localidades without a centroid
 _UNDRAWN = 0.05  # largest share of a state's municipalities without a polygon
@@ -56,6 +60,24 @@ def state_codes(states: Sequence[str] | None) -> list[int]:
             f"Choose from: {', '.join(sorted(STATES))}.",
         )
     return sorted({STATES[s.upper()] for s in states})
+
+
+def first_outside_brazil(static: xr.Dataset) -> str:
+    """The first place whose code, state or position is not that of a Brazilian municipality; empty if none.
+
+    Args:
+        static: table of places.
+    """
+    codes, states = static["municipality"].values, static["state"].values.astype(str)
+    own = np.array([STATES.get(state, 0) for state in states], dtype=np.int64)
+    north, west, south, east = BRAZIL
+    latitude, longitude = static["latitude_deg"].values, static["longitude_deg"].values
+    inside = (latitude <= north) & (latitude >= south - 1) & (longitude >= west - 1) & (longitude <= east + 4)
+    others = np.flatnonzero((codes // 100_000 != own) | ~inside)
+    if not others.size:
+        return ""
+    first = static.isel(municipality=int(others[0]))
+    return f"{first['name'].item()} ({int(first['municipality'])}, {first['state'].item()})"
 
 
 def municipality_counts(cache: RequestCache, ibge: Ibge) -> dict[int, int]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from data_fetchers.engine.cache import Request, RequestCache
 from data_fetchers.engine.source import RetryableError
+from data_fetchers.ibge.listed import absent_by_state
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
 
 
@@ -84,7 +85,6 @@ SYMBOLS: Mapping[str, str] = {
 FETCH_PLACES = "`yieldcast fetch places --store DIR`"
 FETCH_YIELDS = "`yieldcast fetch yields --store DIR --years FIRST:LAST`"
 _CODE = re.compile(r"D\d+C")  # name of a column with codes
-_ABSENT = 5  # most municipalities that an answer may lack: PAM and Localidades differ by a few
 
 
 def known(crops: Collection[str]) -> dict[str, Crop]:
@@ -114,6 +114,23 @@ def values_path(parameters: Mapping[str, Any], place: str = "") -> str:
         f"/values/t/{parameters['table']}/{place or f'n6/{inside}'}/v/{variables}/p/{parameters['year']}"
         f"/c{parameters['classification']}/{codes}/h/y/f/a"
     )
+
+
+def service_path(parameters: Mapping[str, Any], place: str = "") -> tuple[str, dict[str, str]]:
+    """Path and query of a request in the newer interface, whose flat view has the same rows.
+
+    Args:
+        parameters: of the request.
+        place: level and place to use instead of the request's territories.
+    """
+    inside = "all" if parameters["national"] else f"N3[{','.join(parameters['territories'])}]"
+    codes = ",".join(map(str, parameters["crops"].values()))
+    variables = "|".join(map(str, parameters["variables"]))
+    path = f"/api/v3/agregados/{parameters['table']}/periodos/{parameters['year']}/variaveis/{variables}"
+    return path, {
+        "localidades": place or f"N6[{inside}]",
+        "classificacao": f"{parameters['classification']}[{codes}]", "view": "flat",
+    }  # fmt: skip
 
 
 def parse_values(body: bytes, monthly: bool = False) -> pd.DataFrame:
@@ -151,21 +168,20 @@ def parse_values(body: bytes, monthly: bool = False) -> pd.DataFrame:
     return frame
 
 
-def check_values(body: bytes, parameters: Mapping[str, Any], recent: Collection[int]) -> dict[str, Any]:
+def check_values(body: bytes, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Check that an answer is complete.
 
     Args:
         body: as in `parse_values`.
-        parameters: of the request: crops, variables, year, territories (number of municipalities by state,
-            counted before).
-        recent: codes of municipalities that PAM may lack because they are new.
+        parameters: of the request: crops, variables, year, territories (number of municipalities by state
+            that the table lists for the year).
 
     Returns:
         number of rows, count of each symbol, number of absent municipalities by state.
 
     Raises:
         RetryableError: a requested crop, variable or year is missing or occurs twice; rows are missing, or a
-            whole state, or more than five municipalities besides the recent ones.
+            whole state, or more than 2 % of one.
     """
     frame = parse_values(body)
     wanted = {
@@ -183,7 +199,7 @@ def check_values(body: bytes, parameters: Mapping[str, Any], recent: Collection[
             f"SIDRA: expected {cells} values for each of {len(codes)} municipalities, each once, "
             f"received {len(frame)}"
         )
-    absent = _absent_by_state(codes, parameters["territories"], recent)
+    absent = absent_by_state(codes.tolist(), parameters["territories"])
     return {"rows": len(frame), "symbols": frame.attrs["symbols"], "absent": absent}
 
 
@@ -322,22 +338,3 @@ def _floats(texts: NDArray[np.str_]) -> NDArray[np.float64]:
     if not np.isfinite(numbers).all():
         raise RetryableError("SIDRA: expected finite values")
     return numbers
-
-
-def _absent_by_state(
-    codes: NDArray[np.int64], territories: Mapping[str, int], recent: Collection[int]
-) -> dict[str, int]:
-    per_state = Counter((codes // 100_000).tolist())
-    if strange := sorted(set(per_state) - set(map(int, territories))):
-        raise RetryableError(f"SIDRA: expected states {list(territories)}, also received {strange}")
-    new = Counter(code // 100_000 for code in set(recent) - set(codes.tolist()))
-    absent = {uf: count - new[int(uf)] - per_state[int(uf)] for uf, count in territories.items()}
-    absent = {uf: count for uf, count in absent.items() if count > 0}
-    # A state without any municipality is refused, however small it is.
-    worst = max(absent, key=lambda uf: (not per_state[int(uf)], absent[uf]), default="")
-    if sum(absent.values()) > _ABSENT or (worst and not per_state[int(worst)]):
-        raise RetryableError(
-            f"SIDRA: expected {territories[worst]} municipalities of state {worst}, received "
-            f"{per_state[int(worst)]}; {sum(absent.values())} absent in all"
-        )
-    return absent

@@ -13,26 +13,27 @@ from typing import Any, ClassVar
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_ import create_urllib3_context
 
-from data_fetchers.engine import clock
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.http import BusyError, RefusedError, SafeSession, get
 from data_fetchers.engine.source import Note, RequestTooLargeError
-from data_fetchers.ibge import lspa, malhas, sidra
+from data_fetchers.ibge import listed, lspa, malhas, sidra
 from data_fetchers.ibge.sidra import CROPS, read_answer
+from yieldcast import clock
 from yieldcast.data.files import disk_error
 from yieldcast.errors import ConfigError, FetchError
 
 SERVICE = "https://servicodados.ibge.gov.br"
 SIDRA = "https://apisidra.ibge.gov.br"
+MESHES = "/api/v4/malhas"  # version 3 lacks the newest municipality (5101837)
 LIMIT = 50_000  # values per request (SIDRA's error text "excedeu o limite: 50000", sidrar issue 28)
 _LARGEST_bytes = 200_000_000  # a full answer of SIDRA has about 25 MB, the mesh of a state less
 _PERIODS_AGE = dt.timedelta(hours=20)  # fetched once a day, because they show revisions of PAM
 _AGE = dt.timedelta(days=30)
 _PARSERS: Mapping[str, Callable[[Any, Request], Any]] = {
     "places": malhas.parse_places, "centroids": malhas.parse_centroids, "mesh": malhas.parse_mesh,
-    "labels": sidra.parse_labels, "periods": sidra.parse_periods,
+    "labels": sidra.parse_labels, "periods": sidra.parse_periods, "localities": listed.parse_localities,
 }  # fmt: skip
-_VALUES = ("yields", "estimates")  # kinds of requests for values of SIDRA
+_TABLES: Mapping[str, Any] = {"yields": sidra, "estimates": lspa}  # kinds of requests for values of SIDRA
 _OP_LEGACY_SERVER_CONNECT = 0x4  # ssl.OP_LEGACY_SERVER_CONNECT, which Python has from 3.12 on
 
 
@@ -61,7 +62,7 @@ class Ibge:
 
     def place_requests(self) -> list[Request]:
         """Requests for the municipalities of Localidades and the centroids of the mesh."""
-        centroids = {"path": "/api/v3/malhas/paises/BR/metadados", "params": {"intrarregiao": "municipio"}}
+        centroids = {"path": f"{MESHES}/paises/BR/metadados", "params": {"intrarregiao": "municipio"}}
         return [
             Request(self.name, "localidades", {"kind": "places", "path": "/api/v1/localidades/municipios"}),
             Request(self.name, "centroids", {"kind": "centroids", **centroids}),
@@ -74,20 +75,26 @@ class Ibge:
             "qualidade": "intermediaria",
             "intrarregiao": "municipio",
         }
-        path = "/api/v3/malhas/estados"
+        path = f"{MESHES}/estados"
         by_state = {
             uf: {"kind": "mesh", "path": f"{path}/{uf}", "params": params, "state": uf} for uf in state_codes
         }
         return [Request(self.name, f"mesh-{uf}", asked, ".geojson") for uf, asked in by_state.items()]
 
     def metadata_requests(self, crops: Sequence[str]) -> list[Request]:
-        """Requests for labels and periods of every SIDRA table that holds one of the crops.
+        """Requests for labels, periods and municipalities of every SIDRA table that holds one of the crops.
 
         Raises:
             ConfigError: an unknown crop.
         """
         tables = sorted({crop.table for crop in sidra.known(crops).values()})
-        return [request for table in tables for request in (self._labels(table), self._periods(table))]
+        return [
+            request
+            for table in tables
+            for request in (
+                self._labels(table), self._periods(table), listed.localities_request(self.name, table)
+            )
+        ]  # fmt: skip
 
     def with_periods(self, cache: RequestCache) -> Ibge:
         """This source with the date of the last revision of each year of PAM, from the cached periods."""
@@ -113,7 +120,8 @@ class Ibge:
             crops: keys of `sidra.CROPS`.
             years: harvest years.
             states: codes, each in a request of its own; None for requests of all Brazil.
-            counts: number of municipalities per state code, from `places.municipality_counts`.
+            counts: number of municipalities per state code, from `places.municipality_counts`; with them the
+                table's own list is compared, which decides what is expected.
             cache: holds the answers to `metadata_requests`.
 
         Returns:
@@ -123,17 +131,19 @@ class Ibge:
             ConfigError: an unknown crop, or a state without a count.
             SchemaError: the meaning of SIDRA's codes has changed.
             MissingDataError: the answers to `metadata_requests` are not cached.
+            FetchError: the table's list of municipalities is incomplete; it is removed from the cache.
         """
         if unknown := sorted(set(states or ()) - set(counts)):
             raise ConfigError(f"expected states of {sorted(counts)}, received {unknown}")
-        scopes = [dict(counts)] if states is None else [{uf: counts[uf]} for uf in sorted(set(states))]
         requests, notes = [], []
         known = sidra.known(crops)
         for table in sorted({crop.table for crop in known.values()}):
             group = {name: crop for name, crop in known.items() if crop.table == table}
             sidra.refuse_labels(read_answer(cache, self._labels(table)), table, group)
-            published = self._read_periods(cache, table)
+            published, covered = self._read_periods(cache, table), self._covered(cache, table, counts)
             for year in sorted(set(years)):
+                there = listed.expected_counts(covered, year)
+                scopes = [there] if states is None else [{uf: there[uf]} for uf in sorted(set(states))]
                 available = [c for c in group if year in published and year >= group[c].first_year]
                 notes += _missing(year, sorted(set(group) - set(available)), published)
                 for scope in scopes:
@@ -170,7 +180,7 @@ class Ibge:
     def fetch(self, request: Request, target: Path, job: PendingJob) -> Record:
         """Write the answer unchanged; values of SIDRA are compressed."""
         parameters, facts = request.parameters, {}
-        if parameters["kind"] in _VALUES:
+        if parameters["kind"] in _TABLES:
             # mtime=0, so that equal answers give equal bytes
             body = gzip.compress(self._values(request, job), 6, mtime=0)
             facts = {"modified": self._modified(request)}
@@ -186,7 +196,7 @@ class Ibge:
         """Entries for the sidecar of a complete answer; RetryableError for any other."""
         body, parameters = file.read_bytes(), request.parameters
         if parameters["kind"] == "yields":
-            return sidra.check_values(gzip.decompress(body), parameters, malhas.PARENTS)
+            return sidra.check_values(gzip.decompress(body), parameters)
         if parameters["kind"] == "estimates":
             return lspa.check_values(gzip.decompress(body), parameters)
         answer, parse = sidra.load_json(body, request.name), _PARSERS[parameters["kind"]]
@@ -225,7 +235,7 @@ class Ibge:
 
     def stale(self, request: Request, record: Record, today: dt.date) -> bool:
         """True for values that were revised since; for other answers above a maximum age."""
-        if request.parameters["kind"] in _VALUES:
+        if request.parameters["kind"] in _TABLES:
             now, then = self._modified(request), record.get("modified", "")
             return bool(now) and (not then or sidra.date(now) > sidra.date(then))
         age = dt.datetime.combine(today, clock.now().timetz()) - dt.datetime.fromisoformat(record["fetched"])
@@ -246,6 +256,17 @@ class Ibge:
     def _read_periods(self, cache: RequestCache, table: int) -> dict[int, str]:
         request = self._periods(table)
         return sidra.parse_periods(read_answer(cache, request), request)
+
+    def _covered(self, cache: RequestCache, table: int, counts: Mapping[int, int]) -> list[int]:
+        """Codes of the municipalities that a table lists; FetchError for an incomplete list."""
+        request = listed.localities_request(self.name, table)
+        codes = listed.parse_localities(read_answer(cache, request), request)
+        try:
+            listed.refuse_short_list(codes, counts, request.name)
+        except FetchError:
+            cache.forget(request)
+            raise
+        return codes
 
     def _request(
         self, table: int, crops: Sequence[str], year: int, scope: Mapping[int, int], national: bool
@@ -268,12 +289,8 @@ class Ibge:
 
     def _values(self, request: Request, job: PendingJob) -> bytes:
         try:
-            return self._get(SIDRA + _values_path(request.parameters))
+            return self._rows(request.parameters)
         except RefusedError as error:
-            if error.status == 403 and request.parameters["kind"] == "estimates":
-                # some networks are refused by this interface, but not by the newer one
-                path, query = lspa.service_path(request.parameters)
-                return self._get(SERVICE + path, query)
             # Above the limit SIDRA answers 400 with "excedeu o limite" or without a text; the latter can also
             # come from a proxy. A 400 with another text means an invalid request of any size.
             if error.status != 400 or (error.reason and "excedeu" not in error.reason.lower()):
@@ -292,11 +309,26 @@ class Ibge:
                 raise RequestTooLargeError(str(error), error.hint) from error
             raise
 
+    def _rows(self, parameters: Mapping[str, Any], country: bool = False) -> bytes:
+        """Values of SIDRA, of the whole country or of the request's places."""
+        module = _TABLES[parameters["kind"]]
+        try:
+            return self._get(SIDRA + module.values_path(parameters, "n1/1" if country else ""))
+        except RefusedError as error:
+            if error.status != 403:
+                raise
+            # Some networks are refused by this interface, but not by the newer one.
+            path, query = module.service_path(parameters, "N1[all]" if country else "")
+            try:
+                return self._get(SERVICE + path, query)
+            except RefusedError as second:
+                raise RefusedError(f"{error}; {second}", error.hint, second.status, second.reason) from error
+
     def _answers(self, request: Request) -> bool:
         first = dict(list(request.parameters["crops"].items())[:1])
         one = {**request.parameters, "crops": first, "variables": request.parameters["variables"][:1]}
         try:
-            return bool(self._get(SIDRA + _values_path(one, "n1/1")))
+            return bool(self._rows(one, country=True))
         except FetchError:
             return False
 
@@ -317,11 +349,6 @@ class Ibge:
             for host in (SERVICE, SIDRA):
                 session.mount(f"{host}/", LegacyAdapter())
             return get(session, url, params=params, limit=_LARGEST_bytes)
-
-
-def _values_path(parameters: Mapping[str, Any], place: str = "") -> str:
-    paths = {"yields": sidra.values_path, "estimates": lspa.values_path}
-    return paths[parameters["kind"]](parameters, place)
 
 
 class LegacyAdapter(HTTPAdapter):

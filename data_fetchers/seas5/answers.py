@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -139,13 +139,16 @@ def check_field(field: xr.DataArray, name: str, asked: Asked, file: Path) -> int
     expect(members == field.sizes["number"] == asked.members, "members:", asked.members, members)
     leads = field["forecastMonth"].values.astype(int).tolist()
     expect(leads == list(range(1, asked.leads + 1)), "leads up to", asked.leads, leads)
-    offset = 0.5 if asked.system == 51 else 0.0
     north, west, south, east = asked.area
     for axis, low, high in (("latitude", south, north), ("longitude", west, east)):
         values = field[axis].values
-        right = np.allclose(np.diff(values), 1) and np.allclose(values - offset, np.round(values - offset))
-        whole = right and values[0] <= low + 1 and values[-1] >= high - 1
-        expect(whole, f"{axis} in steps of 1 from whole degrees plus", offset, f"{values[0]}..{values[-1]}")
+        # Any regular grid: systems 5 and 51 have cells of 1 degree centred on whole and on half degrees.
+        steps = np.diff(values)
+        regular = steps.size > 0 and steps[0] > 0 and np.allclose(steps, steps[0], rtol=1e-3)
+        shown = f"{values.min():g} to {values.max():g} in {values.size} values" if values.size else "none"
+        expect(bool(regular), f"{axis} in equal", "steps", shown)
+        whole = values[0] <= low + steps[0] and values[-1] >= high - steps[0]
+        expect(bool(whole), f"{axis} over the area of", (low, high), shown)
     units = field.attrs.get("units")
     expect(units in VARIABLE_MAP[name].units, "units", VARIABLE_MAP[name].units, units)
     values = converted(field, name)
@@ -155,6 +158,16 @@ def check_field(field: xr.DataArray, name: str, asked: Asked, file: Path) -> int
     low = _PACKING_mm if name == "precipitation_mm" else low
     expect(bool(((values >= low) & (values <= high) | missing).all()), "values", (low, high), "others")
     return int(missing.sum())
+
+
+def refuse_two_grids(fields: Iterable[xr.DataArray], file: Path) -> None:
+    """RetryableError unless all quantities of an answer are on the same grid."""
+    grids = {
+        tuple(tuple(np.round(field[axis].values, 6).tolist()) for axis in ("latitude", "longitude"))
+        for field in fields
+    }
+    if len(grids) > 1:
+        raise RetryableError(f"{file.name}: expected one grid for all quantities, received {len(grids)}")
 
 
 def converted(field: xr.DataArray, name: str) -> NDArray[np.float64]:

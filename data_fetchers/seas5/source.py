@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from data_fetchers.cds.account import InvalidRequestError
 from data_fetchers.cds.client import Cds
 from data_fetchers.cds.netcdf import reading
-from data_fetchers.engine import clock
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
-from data_fetchers.engine.constants import BRAZIL, Area
+from data_fetchers.engine.constants import Area
 from data_fetchers.engine.source import Note, NotYetPublishedError
 from data_fetchers.seas5.answers import (
     HINDCAST_YEARS,
@@ -34,10 +34,12 @@ from data_fetchers.seas5.answers import (
     field_of,
     month_of,
     published,
+    refuse_two_grids,
     system_of,
 )
 from data_fetchers.seas5.table import Reader, assemble
-from yieldcast.errors import FetchError, MissingDataError
+from yieldcast import clock
+from yieldcast.errors import MissingDataError
 
 DATASET = "seasonal-monthly-single-levels"
 DATASETS = (DATASET,)
@@ -52,11 +54,13 @@ class Seas5:
         cds: the Climate Data Store.
         area: north, west, south, east (degrees).
         leads: number of months from the start month on, 1 to 6.
+        systems: (start month, number of the forecast system) where it differs from `answers.SYSTEMS`.
     """
 
     cds: Cds
-    area: Area = BRAZIL
+    area: Area
     leads: int = 6
+    systems: tuple[tuple[str, int], ...] = ()
     name = "seas5"
     licence = "Licence to use Copernicus products, as accepted for the dataset in the Climate Data Store"
     attribution = (
@@ -84,14 +88,23 @@ class Seas5:
         notes = [_missing(start) for start in months if published(start) > today]
         return list(dict.fromkeys(chain.from_iterable(pairs))), notes
 
+    def system(self, start: np.datetime64) -> int:
+        """Number of the forecast system of a start month.
+
+        Raises:
+            ConfigError: before November 2017.
+        """
+        usual = system_of(start)
+        return dict(self.systems).get(str(start.astype("datetime64[M]")), usual)
+
     def forecast(self, start: np.datetime64) -> Request:
         """Request for one forecast."""
         month = month_of(start)
-        return self._request(f"forecast-{month:%Y-%m}", system_of(start), month.month, [month.year])
+        return self._request(f"forecast-{month:%Y-%m}", self.system(start), month.month, [month.year])
 
     def hindcast(self, start: np.datetime64) -> Request:
         """Request for the hindcasts that a forecast is compared with."""
-        month, system = month_of(start).month, system_of(start)
+        month, system = month_of(start).month, self.system(start)
         years = range(HINDCAST_YEARS[0], HINDCAST_YEARS[1] + 1)
         return self._request(f"hindcast-{system}-m{month:02d}", system, month, years)
 
@@ -114,8 +127,8 @@ class Seas5:
         """Retrieve the answer; NotYetPublishedError for a new forecast that the CDS refuses."""
         try:
             return self.cds.retrieve(DATASET, dict(request.parameters["inputs"]), target, job)
-        except FetchError as error:
-            if type(error) is FetchError and request.name.startswith("forecast"):
+        except InvalidRequestError as error:
+            if request.name.startswith("forecast"):
                 # The CDS refuses a start that it does not list yet as an invalid request.
                 release = published(Asked.of(request).starts[-1])
                 if clock.today() <= release + _LATE:
@@ -127,8 +140,10 @@ class Seas5:
         """Check every field of the answer, see `check_field`; return entries for the sidecar."""
         asked, empty = Asked.of(request), 0
         with reading(file) as datasets:
-            for name in asked.variables:
-                empty += check_field(field_of(datasets, name, file), name, asked, file)
+            fields = {name: field_of(datasets, name, file) for name in asked.variables}
+            for name, field in fields.items():
+                empty += check_field(field, name, asked, file)
+            refuse_two_grids(fields.values(), file)
         return {"members": asked.members, "starts": len(asked.starts), "values_missing": empty}
 
     def split(self, request: Request) -> list[Request]:
@@ -187,6 +202,7 @@ def read_seasonal(
 
     Raises:
         MissingDataError: none of the starts is cached, or no place lies on the forecast's grid.
+        FetchError: the answers of a system are on different grids; they are removed from the cache.
     """
     reader, absent, found = Reader(cache, static), {}, {}
     for start in np.unique(np.asarray(starts, "datetime64[M]")):
@@ -213,7 +229,8 @@ def read_seasonal(
         "attribution": seas5.attribution,
         "hindcast_years": f"{HINDCAST_YEARS[0]}-{HINDCAST_YEARS[1]}",
     }
-    table = assemble(attrs, found, reader.cells, static)
+    systems = {start: seas5.system(start) for start in found}
+    table = assemble(attrs, found, systems, reader.cells, static)
     today = today or clock.today()
     notes = [note for start, note in absent.items() if published(start) <= today]
     beyond = int((table["municipality_cell"].values < 0).all(axis=0).sum())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from data_fetchers.cds.netcdf import reading
 from data_fetchers.engine.cache import Request, RequestCache
-from data_fetchers.seas5.answers import MEMBERS, Asked, converted, field_of, published, system_of
+from data_fetchers.seas5.answers import MEMBERS, Asked, converted, field_of, published
 from yieldcast.data import zonal
 from yieldcast.data.schema import RATIO_MOST
 from yieldcast.errors import FetchError
@@ -82,15 +82,23 @@ class Reader:
                     here = Cells.of(field, self.static)
                     cells = self.cells.setdefault(asked.system, here)
                     if not here.same(cells):
-                        raise FetchError(
-                            f"{path.name}: expected the grid of system {asked.system}'s other files"
-                        )
+                        raise self._discarded(asked.system, path)
                     values = converted(field, name)
                 values = values.reshape(*values.shape[:3], -1)[..., cells.flat]
                 if name == "precipitation_mm":
                     self.irregular["rain values below 0 (packing) set to 0"] += int((values < 0).sum())
                     values = values.clip(min=0)
                 yield name, values
+
+    def _discarded(self, system: int, path: Path) -> FetchError:
+        """Remove a system's answers from the cache, because their grids differ; return the error to raise."""
+        for leaf in [leaf for held in self.held.values() for leaf, _ in held]:
+            if Asked.of(leaf).system == system:
+                self.cache.forget(leaf)
+        return FetchError(
+            f"{path.name}: expected the grid of the other answers of system {system}, received another",
+            "The service has changed its grid. These answers were discarded: run the same command again.",
+        )
 
     def mean(self, request: Request) -> dict[str, NDArray[np.float64]]:
         """Hindcast mean over years and members by quantity, (lead, cell); NaN where a value is missing."""
@@ -131,6 +139,7 @@ class Reader:
 def assemble(
     attrs: Mapping[str, str],
     found: Mapping[np.datetime64, Mapping[str, NDArray[np.float32]]],
+    system: Mapping[np.datetime64, int],
     cells: Mapping[int, Cells],
     static: xr.Dataset,
 ) -> xr.Dataset:
@@ -139,6 +148,7 @@ def assemble(
     Args:
         attrs: attributes of the table.
         found: by start month, from `Reader.departures`.
+        system: number of the forecast system by start month.
         cells: by system.
         static: table of places.
     """
@@ -149,7 +159,7 @@ def assemble(
     size = (len(starts), leads, MEMBERS, total)
     arrays = {name: np.full(size, np.nan, np.float32) for name in UNITS}
     for row, start in enumerate(starts):
-        left = first[system_of(start)]
+        left = first[system[start]]
         for name, values in found[start].items():
             arrays[name][row, ..., left : left + values.shape[-1]] = values
     dims = ("forecast_reference_time", "lead_month", "member", "cell")
@@ -158,7 +168,7 @@ def assemble(
         {
             **{name: (dims, values, {"units": UNITS[name]}) for name, values in arrays.items()},
             "published": (dims[0], np.array([published(s) for s in starts], "datetime64[ns]")),
-            "start_system": (dims[0], np.array([system_of(s) for s in starts], np.int16)),
+            "start_system": (dims[0], np.array([system[s] for s in starts], np.int16)),
             "cell_latitude_deg": ("cell", np.concatenate([cells[s].latitude for s in systems])),
             "cell_longitude_deg": ("cell", np.concatenate([cells[s].longitude for s in systems])),
             "municipality_cell": (("system", "municipality"), np.array(of_place, np.int32)),

@@ -51,7 +51,7 @@ def answer(file: Path, name: str, step: str, mean: float, spread: float) -> Path
 
 def cache_of_a_year(folder: Path) -> tuple[RequestCache, Era5, list[Request]]:
     """Daily extremes and monthly rain of a year, checked and stored as by a fetch."""
-    era5, cache = Era5(Cds(), area=(6.0, -74.0, -34.0, -34.0)), RequestCache(folder / "era5")
+    era5, cache = Era5(Cds(), "era5", (6.0, -74.0, -34.0, -34.0)), RequestCache(folder / "era5")
     requests, _ = era5.weather_requests([2020], dt.date(2026, 11, 21), cache)
     cache.make()
     for request in requests:

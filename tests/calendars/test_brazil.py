@@ -80,7 +80,7 @@ def test_odd_dates_stay_as_printed():
 
 def test_the_file_is_in_canonical_form():
     written = brazil().csv().encode()
-    assert written == (DATA / "brazil.csv").read_bytes()
+    assert written == (DATA / "brazil" / "calendar.csv").read_bytes()
     assert replace(brazil(), regions={}).fingerprint() == hashlib.sha256(written).hexdigest()
 
 

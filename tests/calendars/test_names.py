@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import calendars
-from calendars import names
+from calendars import country, names
 from calendars.calendar import Calendar
 
 
@@ -41,11 +41,7 @@ def test_no_two_crops_have_the_same_name() -> None:
      (" São Paulo ", "SP"), ("Norte", None), ("99", None), ("", None)],
 )  # fmt: skip
 def test_states(text: str, code: str | None) -> None:
-    assert names.state(text) == code
-
-
-def test_numbers_of_states() -> None:
-    assert (names.state_number("MT"), names.state_number("DF")) == ("51", "53")
+    assert country.default().state(text) == code
 
 
 def test_a_calendar_may_call_a_crop_by_another_name() -> None:

@@ -12,19 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import NOW, SPECIAL_DAYS
 
-from data_fetchers.engine import clock
 from data_fetchers.engine.source import Retry
+from yieldcast import clock
 
 SERVERS = Path(__file__).parent / "servers"
 sys.path.append(str(Path(__file__).parent / "helpers"))  # modules that several test files import
 SHARED = Path(__file__).parents[3] / "shared"
-NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
-SPECIAL_DAYS = (
-    dt.datetime(2026, 10, 31, 23, 59, 59, tzinfo=dt.UTC),
-    dt.datetime(2026, 12, 31, 12, tzinfo=dt.UTC),
-    dt.datetime(2028, 2, 29, 0, 0, 1, tzinfo=dt.UTC),
-)
 
 
 class Served:
@@ -101,23 +96,6 @@ def _server(name: str) -> Any:
 _SERVERS = ("plain", "ibge", "cds", "soil", "power", "conab")
 _plain, _ibge, _cds, _soil, _power, _conab = map(_running, _SERVERS)
 plain_server, ibge_server, cds_server, soil_server, power_server, conab_server = map(_server, _SERVERS)
-
-
-@pytest.fixture(autouse=True)
-def _frozen(set_clock: Callable[[dt.datetime], None]) -> None:
-    """No test depends on the day on which it runs."""
-    set_clock(NOW)
-
-
-@pytest.fixture
-def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[dt.datetime], None]:
-    """Set the time that the fetchers read; commands started by a test find it in TEST_NOW."""
-
-    def set_clock(moment: dt.datetime) -> None:
-        monkeypatch.setattr(clock, "now", lambda: moment)
-        monkeypatch.setenv("TEST_NOW", moment.isoformat())
-
-    return set_clock
 
 
 @pytest.fixture(params=[NOW, *(pytest.param(day, marks=pytest.mark.slow) for day in SPECIAL_DAYS)], ids=str)

@@ -3,7 +3,7 @@ import datetime as dt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yieldcast.publication import PAM_RELEASES, Publication, add_months
+from yieldcast.publication import DEFAULT_YIELDS, Publication, add_months
 
 
 def test_publication_dates_by_hand():
@@ -38,7 +38,7 @@ def test_the_last_public_year_is_public_and_the_next_is_not(date):
 
 
 def test_days_of_release_replace_the_rule():
-    pam = Publication(releases=PAM_RELEASES)
+    pam = Publication(releases=DEFAULT_YIELDS.released)
     assert pam.yields_public(2014) == dt.date(2015, 11, 5)
     assert pam.yields_public(2013) == dt.date(2014, 10, 10)  # assumed
     assert pam.yields_public(2021) == dt.date(2022, 10, 1)  # the rule
@@ -51,6 +51,6 @@ def test_days_of_release_replace_the_rule():
 
 @given(st.dates(dt.date(1990, 1, 1), dt.date(2060, 1, 1)))
 def test_with_days_of_release_the_last_public_year_is_public_and_the_next_is_not(date):
-    pam = Publication(releases=PAM_RELEASES)
+    pam = Publication(releases=DEFAULT_YIELDS.released)
     year = pam.last_public_harvest_year(date)
     assert pam.yields_public(year) <= date < pam.yields_public(year + 1)

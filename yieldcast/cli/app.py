@@ -35,7 +35,7 @@ from yieldcast.cli.terminal import (
     short_errors,
     signals_as_ctrl_c,
 )
-from yieldcast.errors import ConfigError
+from yieldcast.errors import ConfigError, SchemaError
 
 app = typer.Typer(
     name="yieldcast",
@@ -161,12 +161,32 @@ def import_tables(
             metavar="NAME", help="Who published the estimates; default: column source or the file's name."
         ),
     ] = None,
+    country: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|NAME",
+            help="The country of the places: a country.toml (see yieldcast new-country), or brazil. Default: "
+            "brazil where all codes and states are IBGE's, otherwise none.",
+        ),
+    ] = None,
     daily_weather: Annotated[
         Path | None,
         typer.Option(
             metavar="NC",
             help="netCDF (municipality, time) of days; or of units X, time, with --places and its column X.",
         ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Read every file, report all faults at once and write nothing; exit code 5 if a file would "
+            "be refused.",
+        ),
+    ] = False,
+    file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write what was found to this file."),
     ] = None,
 ) -> None:
     """Check your own tables and write them into a store.
@@ -182,16 +202,26 @@ def import_tables(
 
         yieldcast import --store STORE --estimates lspa_2018.csv
     """
-    from yieldcast.cli.views.store import import_view
-    from yieldcast.importing.files import UserFiles, import_files
+    from yieldcast.cli.views.store import check_view, import_view
+    from yieldcast.importing.check import write_document
+    from yieldcast.importing.files import UserFiles, check_files, import_files
 
+    check_json_folder(file)
     files = UserFiles(
-        places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather
-    )
+        places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather,
+        country,
+    )  # fmt: skip
     out = console()
     with out.status("reading and checking tables"):
-        written, report = import_files(store, files)
-    out.print(import_view(report, written.fingerprints))
+        if check:
+            found = check_files(store, files)
+        else:
+            written, found = import_files(store, files)
+    write_document(file, found, store, None if check else written.fingerprints)
+    if check:
+        out.print(check_view(found))
+        raise typer.Exit(SchemaError.exit_code if found.faults else 0)
+    out.print(import_view(found.log, written.fingerprints))
     out.print(f"store written: {store}")
 
 

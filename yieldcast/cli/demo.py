@@ -18,8 +18,7 @@ from yieldcast.data.store import Store, Tables
 from yieldcast.data.synthetic import synthetic_mesh
 from yieldcast.errors import RunError
 from yieldcast.evaluation.evaluate import EvaluationResult, evaluate_run, write_scores
-from yieldcast.importing.geometry import read_mesh
-from yieldcast.importing.tables import read_tables
+from yieldcast.importing.files import UserFiles, import_files
 from yieldcast.operations.bulletins import REPORT, write_bulletin
 from yieldcast.training.pipeline import train_run
 from yieldcast.training.run_directory import Run
@@ -51,11 +50,11 @@ def run_demo(out: Path, seeds: int, screen: Console) -> EvaluationResult:
     tables = out / "synthetic-tables"
     made = synthetic.country(first_harvest_year=FIRST_YEAR, harvest_years=YEARS, crop=CROP)
     synthetic.write_files(tables, made)
-    read, report = read_tables(
-        tables / "places.csv", tables / "yields.csv", tables / "weather.nc", tables / "soil.csv"
+    mesh = _write_mesh(tables / "boundaries.geojson", made)
+    places, yields, weather, soil = (
+        tables / name for name in ("places.csv", "yields.csv", "weather.nc", "soil.csv")
     )
-    boundaries = read_mesh(_write_mesh(tables / "boundaries.geojson", made), read.static, report)
-    store = Store.write(out / "synthetic-store", read, report.sources, boundaries)
+    store, _ = import_files(out / "synthetic-store", UserFiles(places, yields, weather, soil, mesh))
     screen.print(
         f"imported {store.static.sizes['municipality']} synthetic municipalities, harvest years "
         f"{years[0]}-{years[-1]}, into {out / 'synthetic-store'}"
@@ -87,12 +86,13 @@ def _write_mesh(path: Path, made: Tables) -> Path:
 
 def _forecast(run: Run, store: Store, harvest_year: int, out: Path, screen: Console) -> None:
     """Write a bulletin before sowing and one in season, and print where the second report is."""
-    from yieldcast.forecasting.forecast import forecast
+    from yieldcast.forecasting.forecast import ForecastPlan
 
     for date in DATES:
         with counting_progress(f"forecasting (synthetic) as of {date}", screen) as counting:
-            table = forecast(run, store, harvest_year, date, progress=counting)
-        bulletin = write_bulletin(out, table, mesh=store.mesh, notice=screen.print)
+            plan = ForecastPlan(run, store, harvest_year, date)
+            table = plan.forecast(counting)
+        bulletin = write_bulletin(out, table, mesh=store.mesh, plan=plan, notice=screen.print)
     screen.print(forecast_view(table, "en"))
     screen.print(bulletin.summary("en"))
     screen.print(f"report (synthetic), open it in a browser: {bulletin.path / REPORT}")

@@ -83,7 +83,8 @@ def fetch(
         str | None, typer.Option(help="Crops, e.g. soybean,corn; default: those with a calendar.")
     ] = None,
     states: Annotated[
-        str | None, typer.Option(help="States (UF), e.g. MT,GO; default: all of Brazil.")
+        str | None,
+        typer.Option(help="States, e.g. MT,GO; default: all of the store or, without places, all of Brazil."),
     ] = None,
     weather_source: Annotated[
         WeatherSource, typer.Option(help="nasa-power needs no key; the others need a key of the CDS.")
@@ -112,6 +113,12 @@ def fetch(
         str | None,
         typer.Option(
             help="Start months of seasonal forecasts, e.g. 2026-09:2026-11; default: the newest in --years."
+        ),
+    ] = None,
+    seasonal_system: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Number of ECMWF's system for --starts; default: 5, and 51 from November 2022 on."
         ),
     ] = None,
     dry_run: Annotated[
@@ -145,9 +152,9 @@ def fetch(
 
         yieldcast fetch all --store STORE --years 2009:2018 --crops soybean,corn
     """
-    from data_fetchers.engine import clock
     from data_fetchers.engine.source import Retry
     from data_fetchers.fetching.fetch import fetch as run
+    from yieldcast import clock
     from yieldcast.cli.progress import fetch_progress
     from yieldcast.cli.views.fetch import show_plan, show_report
 
@@ -155,7 +162,7 @@ def fetch(
     order = with_changes(
         _order(what, years, crops, states, starts, today),
         weather=weather_source.value, where=where.value, soil=soilgrids.value,
-        daily=daily,
+        daily=daily, seasonal_system=seasonal_system,
         soil_resolution=soil_resolution.value, soil_folder=str(soil_folder or ""),
         patience_s=patience * 3600, partial=partial, replace=replace,
     )  # fmt: skip
@@ -180,6 +187,10 @@ def doctor(
         bool,
         typer.Option("--accept-licences", help="Accept the missing data licences for your CDS account."),
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Send one small real request to each service and compare its answer."),
+    ] = False,
 ) -> None:
     """Check credentials, licences, services, disk, clock and versions, and show what to do.
 
@@ -187,27 +198,24 @@ def doctor(
 
         yieldcast doctor --store STORE
     """
-    from rich.table import Table
-    from rich.text import Text
-
     from data_fetchers.cds.client import Cds
     from data_fetchers.fetching import doctor as examination
+    from data_fetchers.fetching.live import confirm_all
+    from yieldcast.cli.views.fetch import show_findings, show_live
 
     screen = console()
     if accept_licences:
         for title in examination.accept_licences(Cds()):
             screen.print(f"accepted: {title}")
-    colours = {"ok": "green", "warning": "yellow", "failed": "red"}
-    table = Table("what", "", "found", "to do")
-    with screen.status("checking"):
-        findings = list(examination.examine(store))
-    for finding in findings:
-        mark = Text(finding.state, style=colours[finding.state])
-        table.add_row(finding.what, mark, Text(finding.text), Text(finding.todo))
-    screen.print(table)
+    if live:
+        findings = show_live(confirm_all(), screen)
+    else:
+        with screen.status("checking"):
+            findings = list(examination.examine(store))
+        show_findings(findings, screen)
     failed = [finding.what for finding in findings if finding.state == "failed"]
     if failed:
-        raise FetchError(f"{len(failed)} checks failed: {', '.join(failed)}", "See what to do in the table.")
+        raise FetchError(f"{len(failed)} checks failed: {', '.join(failed)}", "See what to do above.")
 
 
 def _order(

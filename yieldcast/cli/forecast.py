@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from yieldcast import clock
 from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
@@ -86,7 +86,7 @@ def forecast(
     from yieldcast.operations.job import check_date, read_skill
     from yieldcast.training.run_directory import Run
 
-    today = dt.datetime.now(dt.UTC).date()
+    today = clock.today()
     date, screen = check_date(parse_date(as_of, "--as-of") or today, today), console()
     opened, trained = Store.open(store), Run.open(run)
     rows = read_skill(skill, trained.identity.crop)

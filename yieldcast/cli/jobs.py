@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from yieldcast import clock
 from yieldcast.cli.arguments import (
     CropOption,
     Language,
@@ -117,8 +118,10 @@ def preseason(
     from yieldcast.operations.run_selection import season_ahead, trained_run
 
     folder, date, opened = _bulletins_folder(bulletins, issues), _date(as_of), Store.open(store)
-    settings, crop = read_settings(config, "forecast"), crop_key(crop, opened.yields["crop"].values.tolist())
-    calendar, publication = calendar_for(settings.data, opened.static), settings.data.publication()
+    settings = read_settings(config, "forecast").for_country(opened.country)
+    crop = crop_key(crop, opened.yields["crop"].values.tolist())
+    calendar = calendar_for(settings.data, opened.static, opened.country)
+    publication = settings.data.publication()
     text = config.read_text(encoding="utf-8") if config else ""
     screen = console(stderr=True)
 
@@ -199,7 +202,7 @@ def _bulletins_folder(bulletins: Path | None, issues: Path | None) -> Path:
 def _date(as_of: str | None) -> dt.date:
     from yieldcast.operations.job import check_date
 
-    today = dt.datetime.now(dt.UTC).date()
+    today = clock.today()
     return check_date(parse_date(as_of, "--as-of") or today, today)
 
 

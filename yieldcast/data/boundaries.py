@@ -1,7 +1,7 @@
 """Boundaries of municipalities: GeoJSON, read and checked here for maps, exports and zonal means.
 
-A mesh is a GeoJSON FeatureCollection of polygons in degrees (SIRGAS 2000 or WGS 84, longitude first). In the
-mesh of a store ``properties.code`` is the number that the municipality has in the tables.
+A mesh is a GeoJSON FeatureCollection of polygons in degrees, longitude first, in the datum of the country.
+In the mesh of a store ``properties.code`` is the number that the municipality has in the tables.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 
 from yieldcast.errors import MissingDataError, SchemaError
 
-FETCH_AGAIN = "Fetch the places of the store again: `yieldcast fetch places --store DIR`."
+FETCH_AGAIN = (
+    "Fetch the places of the store again: `yieldcast fetch places --store DIR`; or import the boundaries "
+    "again: `yieldcast import --mesh FILE ...`."
+)
 _KINDS = ("Polygon", "MultiPolygon")
 _ROUNDING_deg = 1e-6  # conversions between formats put corners on the 180th meridian this far beyond it
 

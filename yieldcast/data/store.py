@@ -7,7 +7,6 @@ store that `yieldcast fetch` fills may lack tables; one from an import has place
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 import re
@@ -20,6 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+import calendars.country
+from calendars.country import UNKNOWN, Country
+from yieldcast import clock
 from yieldcast.data import inventory, schema
 from yieldcast.data.daily import check_daily
 from yieldcast.data.estimates import COUNTRY, check_estimates, known_units, merge_estimates
@@ -52,9 +54,9 @@ _CHECKS = {
 TABLES = tuple(_CHECKS)
 _TABLE_FILE = re.compile(rf"({'|'.join(TABLES)})-[0-9a-f]{{12}}\.nc|mesh-[0-9a-f]{{12}}\.geojson")
 _GET = {
-    "static": "Get the places: `yieldcast fetch places`.",
-    "weather": "Get it: `yieldcast fetch weather --years ...`.",
-    "yields": "Get them: `yieldcast fetch yields --years ...`.",
+    "static": "Get the places: `yieldcast fetch places` or `yieldcast import --places FILE ...`.",
+    "weather": "Get it: `yieldcast fetch weather --years ...` or `yieldcast import --weather FILE ...`.",
+    "yields": "Get them: `yieldcast fetch yields --years ...` or `yieldcast import --yields FILE ...`.",
     "seasonal": "Get it: `yieldcast fetch seasonal --starts ...`.",
     "estimates": "Get them: `yieldcast fetch estimates --years ...` or `yieldcast import --estimates FILE`.",
     "daily": "Get it: `yieldcast fetch weather --daily ...` or `yieldcast import --daily-weather FILE`.",
@@ -171,6 +173,7 @@ class Store:
         sources: Mapping[str, Any],
         mesh: str | None = None,
         optional: Mapping[str, xr.Dataset] | None = None,
+        country: Country | None = None,
     ) -> Store:
         """Check the tables, write them, and replace the manifest.
 
@@ -183,12 +186,14 @@ class Store:
             sources: origin of the tables, JSON values; shown by `status`.
             mesh: boundaries of the municipalities (see `yieldcast.data.boundaries`), a GeoJSON text, or None.
             optional: other tables, of seasonal, estimates and daily.
+            country: of the places; None for the default one.
 
         Raises:
             SchemaError: a table breaks its contract; nothing is written.
             MissingDataError: the disk refuses, or another import is writing; the earlier store is unchanged.
         """
-        return cls._replace(Path(path), {**tables._asdict(), **(optional or {})}, sources, mesh, keep=False)
+        every = {**tables._asdict(), **(optional or {})}
+        return cls._replace(Path(path), every, sources, mesh, keep=False, country=country)
 
     @classmethod
     def update(
@@ -224,6 +229,7 @@ class Store:
         mesh: str | None,
         keep: bool,
         drop: Collection[str] = (),
+        country: Country | None = None,
     ) -> Store:
         for table, ds in tables.items():
             _CHECKS[table](ds)
@@ -241,11 +247,14 @@ class Store:
                 entries = {t: _write_table(path, t, ds) for t, ds in tables.items()}
                 contents: dict[str, Any] = {
                     "format": _FORMAT,
-                    "written": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+                    "written": clock.now().isoformat(timespec="seconds"),
                     "sources": {**old["sources"], **sources},
                     "tables": {**old["tables"], **entries},
                     "mesh": _write_mesh(path, mesh) if mesh is not None else old.get("mesh"),
                 }
+                files = old.get("country") if keep else _country_entry(country)
+                if files is not None:
+                    contents["country"] = files
                 atomic_text(path / _FILE, json.dumps(contents, indent=2, ensure_ascii=False))
             finally:
                 # After a failure the manifest is still the earlier one, so that the new files are removed.
@@ -278,7 +287,7 @@ class Store:
             old = old.isel(estimate=known_units(old, tables["static"]["state"].values.tolist()))
         if not old.sizes["estimate"]:
             return tables, sources
-        today = dt.datetime.now(dt.UTC).date()
+        today = clock.today()
         merged = merge_estimates(old, tables["estimates"], today) if "estimates" in tables else old
         origins = {k: v for k, v in self.sources.items() if k.startswith(ESTIMATE_SOURCES)}
         return {**tables, "estimates": merged}, {**origins, **sources}
@@ -331,6 +340,18 @@ class Store:
         name = self._contents.get("mesh")
         return self.path / str(name) if name else None
 
+    @cached_property
+    def country(self) -> Country:
+        """The country of the places: as the import said, else the default one (`calendars.country`).
+
+        Raises:
+            CalendarError: its entry in the manifest is damaged.
+        """
+        files = self._contents.get("country")
+        if files is None:
+            return calendars.country.default()
+        return calendars.country.parse(files, f"{self.path / _FILE}: country") if files else UNKNOWN
+
     def __contains__(self, table: str) -> bool:
         return table in self._contents["tables"]
 
@@ -345,12 +366,13 @@ class Store:
         return Tables(self.static, self.weather, self.yields)
 
     def status(self) -> dict[str, Any]:
-        """Contents of the store: path, time of writing, sources, and per table file, size, spans and gaps."""
+        """Path, time of writing, sources and country of the store; per table file, size, spans and gaps."""
         entries = self._contents["tables"]
         return {
             "path": str(self.path),
             "written": self._contents["written"],
             "sources": self._contents["sources"],
+            "country": self.country.name,
             "mesh": self._contents.get("mesh"),
             "tables": {
                 t: {**entries[t], **inventory.table_inventory(t, getattr(self, t))}
@@ -428,6 +450,13 @@ def _refuse_unknown_states(estimates: xr.Dataset, static: xr.Dataset) -> None:
             f"received {', '.join(units[:5])} ({int((~known).sum())} entries)",
             "Use the states' codes of the places, or remove these rows.",
         )
+
+
+def _country_entry(country: Country | None) -> Mapping[str, str] | None:
+    """Entry of the manifest: files by name, empty for an unknown country; None for the default one."""
+    if country is None or country == calendars.country.default():
+        return None
+    return dict(country.files)
 
 
 def _write_table(path: Path, table: str, ds: xr.Dataset) -> dict[str, Any]:

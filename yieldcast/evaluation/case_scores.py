@@ -67,7 +67,7 @@ class CaseScorer:
         self.test, self.training = test, training
         self.tables, self.crop = network_tables(test.store, test.settings.data), test.crop
         self.codes: npt.NDArray[np.int32] = self.tables.static["municipality"].values
-        self.calendar = season_dates.calendar_for(test.settings.data, self.tables.static)
+        self.calendar = season_dates.calendar_for(test.settings.data, self.tables.static, test.store.country)
         self.publication = test.settings.data.publication()
         self.forward = test.protocol == "forward"
         self._years: dict[ForecastCase, tuple[int, ...]] = {}
@@ -95,10 +95,12 @@ class CaseScorer:
         if case not in self._years:
             data = self.test.settings.data
             if self.forward:
-                years = trainable_years(self.tables, self.crop, case.as_of, data)
+                years = trainable_years(self.tables, self.crop, case.as_of, data, self.test.store.country)
                 self._years[case] = tuple(year for year in years if year < case.harvest_year)
             else:
-                self._years[case] = other_years(self.tables, self.crop, case.harvest_year, data)
+                self._years[case] = other_years(
+                    self.tables, self.crop, case.harvest_year, data, self.test.store.country
+                )
         return self._years[case]
 
     def run_for(self, case: ForecastCase) -> Run:

@@ -58,6 +58,10 @@ class Backtest:
     dates: tuple[tuple[int, int], ...] | None = None
     protocol: Name = "forward"
 
+    def __post_init__(self) -> None:
+        # frozen: the settings may still lack what the store's country says
+        object.__setattr__(self, "settings", self.settings.for_country(self.store.country))
+
     @property
     def posterior(self) -> bool:
         """Whether forecasts are made by the method "posterior"."""
@@ -69,7 +73,7 @@ class Backtest:
         Raises:
             ConfigError: a lead time that no date has.
         """
-        calendar = season_dates.calendar_for(self.settings.data, self.store.static)
+        calendar = season_dates.calendar_for(self.settings.data, self.store.static, self.store.country)
         publication, cases, possible = self.settings.data.publication(), list[ForecastCase](), set[int]()
         for year in self.test_years:
             newest = publication.last_public_harvest_year(dt.date(year - 1, 1, 1))

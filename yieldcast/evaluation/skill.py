@@ -21,6 +21,7 @@ from yieldcast.forecasting.table import QUANTILES
 
 # Names in the rows; other names are baselines.
 FORECAST_MODEL, CLIMATOLOGY, LEVEL_TREND = "forecast", "climatology", "level_trend"
+HINDCASTS = "hindcasts"  # protocol of the rows of `evaluation.run_skill`
 _NEEDED = {"crop", "harvest_year", "lead_months", "model", "n"}
 
 

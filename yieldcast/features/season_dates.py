@@ -8,21 +8,34 @@ import numpy as np
 import xarray as xr
 
 import calendars
-from calendars import Calendar
+from calendars import Calendar, Country, country
 from yieldcast.config import DataSettings
 from yieldcast.data.store import Tables
-from yieldcast.errors import MissingDataError
+from yieldcast.errors import ConfigError, MissingDataError
 
 
-def calendar_for(settings: DataSettings, static: xr.Dataset | None = None) -> Calendar:
-    """The calendar of the settings, or the Brazilian one, with the window lengths of the settings.
+def calendar_for(
+    settings: DataSettings, static: xr.Dataset | None = None, of: Country | None = None
+) -> Calendar:
+    """The calendar of the settings, or that of the country, with the window lengths of the settings.
 
     Args:
         settings: `calendar` and `months`.
         static: table of places; a calendar of the settings may use its regions.
+        of: country of the store; None for the default one.
+
+    Raises:
+        ConfigError: neither the settings nor the country have a calendar.
     """
+    of = of or country.default()
     if settings.calendar is None:
-        calendar = calendars.brazil()
+        calendar = of.calendar
+        if calendar is None:
+            raise ConfigError(
+                f"expected a crop calendar, received none: {_without_calendar(of)}",
+                "Import with --country country.toml, which names a calendar, or give a settings file with "
+                '--config that has calendar = "calendar.csv" under [data].',
+            )
     else:
         regions = {}
         if static is not None:
@@ -30,6 +43,12 @@ def calendar_for(settings: DataSettings, static: xr.Dataset | None = None) -> Ca
             regions = dict(zip(states, names, strict=True))
         calendar = calendars.read(settings.calendar, regions=regions)
     return calendar.with_months(settings.months) if settings.months else calendar
+
+
+def _without_calendar(of: Country) -> str:
+    if of.name:
+        return f"the country.toml of {of.name} names no file as its calendar"
+    return "the store does not say which country its places are in"
 
 
 def lead_months(

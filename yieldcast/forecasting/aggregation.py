@@ -29,7 +29,7 @@ class Aggregates:
         names: (aggregate,) `ALL_MUNICIPALITIES`, then states by name.
         quantiles_kg_ha: (aggregate, quantile) at `QUANTILES`, 0 or more.
         mean_kg_ha: (aggregate,) area-weighted mean.
-        area_ha: (aggregate,) sum of the newest public planted areas.
+        area_ha: (aggregate,) sum of the newest public planted areas; NaN where none is known.
         municipalities: (aggregate,) number of municipalities.
         groups: (aggregate, row) True for the rows of the forecast that belong to the aggregate.
         weight: (row,) area in ha; 1 for the rows of a state without any known area.
@@ -94,8 +94,10 @@ def aggregate(
         effect = YearEffect.of(effects, record.aggregate_variance(name) if record else None)
         quantiles[k] = mean + scale * effect.spread * stats.t.ppf(QUANTILES, effect.dof)
         means[k] = mean
+    known = (groups & np.isfinite(area_ha)[None]).any(axis=1)
+    total = np.where(known, (groups * area[None]).sum(axis=1), np.nan)
     return Aggregates(
-        names, np.maximum(quantiles, 0.0), means, (groups * area[None]).sum(axis=1),
+        names, np.maximum(quantiles, 0.0), means, total,
         groups.sum(axis=1), groups, weight,
     )  # fmt: skip
 

@@ -49,6 +49,7 @@ class Combination:
         years: harvest years that the intervals rest on.
         protocol: see `protocol`; recorded where it is not "forward".
         intervals: "hindcasts", or "residuals" of level and trend (`few_years`), recorded then.
+        hindcasts: that the intervals rest on; none where they rest on residuals.
     """
 
     quantiles: Floats
@@ -62,6 +63,7 @@ class Combination:
     years: tuple[int, ...]
     protocol: Name = "forward"
     intervals: Literal["hindcasts", "residuals"] = "hindcasts"
+    hindcasts: tuple[Hindcast, ...] = ()
 
     def about(self) -> dict[str, Any]:
         """What a forecast says of its calibration."""
@@ -216,6 +218,7 @@ class Combiner:
         return Combination(
             quantiles, middle, parts, share, current.posterior.factor, self.trees.shares, aggregates, means,
             tuple(one.year for one in checked), self.protocol.name, "hindcasts" if enough else "residuals",
+            tuple(checked) if enough else (),
         )  # fmt: skip
 
     def _aggregate_means(self, whole: Floats, rows: NDArray[np.intp]) -> dict[str, float]:

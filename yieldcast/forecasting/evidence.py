@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from calendars import Calendar, CalendarError
-from calendars.stages import SecondCrop, has_stages, second_crops, stages
+from calendars import Calendar, CalendarError, Country, country
+from calendars.country import SecondCrop
+from calendars.stages import has_stages, stages
 from yieldcast.config import Settings
 from yieldcast.data.store import Store, Tables
 from yieldcast.features.evapotranspiration import extraterrestrial_radiation, reference
@@ -38,6 +39,7 @@ def crop_evidence(
     settings: Settings,
     estimates: xr.Dataset | None = None,
     daily: xr.Dataset | None = None,
+    of: Country | None = None,
 ) -> CropEvidence:
     """Everything the tables say of a crop.
 
@@ -48,7 +50,9 @@ def crop_evidence(
         settings: delays of publication.
         estimates: official state estimates; None without.
         daily: daily weather; without it days are made from the monthly table.
+        of: country of the tables, which gives second crops; None for the default one.
     """
+    second = (of or country.default()).second_crops(crop)
     static = tables.static
     names = static["state"].values.astype(str)
     states, position = np.unique(names, return_inverse=True)
@@ -58,7 +62,7 @@ def crop_evidence(
     places = Places(position.astype(np.int64), len(states), latitude, longitude)
     yields, area, first = _yields(tables, crop)
     publication = settings.data.publication()
-    seasons = _Seasons(tables, daily, crop, calendar, states, places) if has_stages(crop) else None
+    seasons = _Seasons(tables, daily, crop, calendar, states, places, second) if has_stages(crop) else None
     return CropEvidence(
         yields, area, first, places, OfficialEstimates(estimates, crop, states),
         seasons, publication.last_public_harvest_year, last_known_day(publication, daily is not None),
@@ -69,7 +73,7 @@ def crop_evidence(
 def evidence_of(store: Store, crop: str, calendar: Calendar, settings: Settings) -> CropEvidence:
     """`crop_evidence` of a store, with its official estimates and daily weather where it has them."""
     estimates, daily = (getattr(store, name) if name in store else None for name in ("estimates", "daily"))
-    return crop_evidence(store.tables, crop, calendar, settings, estimates, daily)
+    return crop_evidence(store.tables, crop, calendar, settings, estimates, daily, store.country)
 
 
 def last_known_day(publication: Publication, daily: bool) -> Callable[[dt.date], np.datetime64]:
@@ -125,6 +129,7 @@ class _Seasons:
         calendar: Calendar,
         states: NDArray[np.str_],
         places: Places,
+        second: Mapping[str, SecondCrop],
     ) -> None:
         weather, self.unit = _units(tables, daily)
         count = weather.sizes["unit"]
@@ -138,7 +143,6 @@ class _Seasons:
         self.years = range(int(str(time[0])[:4]), int(str(time[-1])[:4]) + 3)
         names = states[self.state].astype(str)
         self.centres = [_centres(calendar, crop, names, self.years)]
-        second = second_crops(crop)
         share = np.array([second[name].share if name in second else 0.0 for name in names])
         if share.any():
             self.centres.append(_second_centres(second, names, self.years, self.centres[0]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-import calendars
+from calendars import country
 from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store, Tables
 from yieldcast.errors import MissingDataError
@@ -25,7 +26,7 @@ from yieldcast.features.daily_months import network_tables
 from yieldcast.features.official_estimates import Described
 from yieldcast.features.seasons import known_weather
 from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
-from yieldcast.forecasting import risk
+from yieldcast.forecasting import risk, season_hindcasts
 from yieldcast.forecasting.aggregation import Aggregates, aggregate
 from yieldcast.forecasting.calibration import calibrate
 from yieldcast.forecasting.combination import Combiner
@@ -41,9 +42,11 @@ from yieldcast.forecasting.hindcasts import (
 from yieldcast.forecasting.leakage import check_leaks
 from yieldcast.forecasting.network_response import with_response
 from yieldcast.forecasting.parts import part_variable
+from yieldcast.forecasting.public_past import PublicYields, public_yields
 from yieldcast.forecasting.scenarios import Scenarios, check_method
+from yieldcast.forecasting.season_hindcasts import SeasonHindcast
 from yieldcast.forecasting.seasonal_scenarios import start_fingerprint
-from yieldcast.forecasting.table import OFFICIAL_TEXTS, TEXTS, Forecast, assemble
+from yieldcast.forecasting.table import COUNTRY_FILE, OFFICIAL_TEXTS, TEXTS, Forecast, assemble
 from yieldcast.forecasting.year_effects import YearEffectRecord, year_effects_to
 from yieldcast.training.run_directory import Run, versions
 
@@ -136,6 +139,7 @@ class ForecastPlan:
         self.forecaster = Forecaster(run, self.tables, as_of, scenarios, seasonal)
         self.history: YieldHistory = self.forecaster.source.history
         self.newest = min(self.publication.last_public_harvest_year(as_of), harvest_year - 1)
+        self._seasons: Callable[[], list[SeasonHindcast]] = list  # none before the forecast is made
 
     def forecast(
         self,
@@ -162,14 +166,35 @@ class ForecastPlan:
             found = combiner.combine(raw, past, within_states=not response)
             raw = replace(raw, mean_kg_ha=found.mean)
             aggregates = found.replace(aggregates)
+            wanted = raw.municipality
+            self._seasons = lambda: season_hindcasts.of_combination(found.hindcasts, self.codes, wanted)
             attributes = self._attributes(scenarios, found.about(), members)
             more = {part_variable(name): values for name, values in found.parts.items()}
             more |= self._baselines(raw)
             official = self.evidence.estimates.described(aggregates.names, self.harvest_year, self.as_of)
             return self._table(raw, area, found.quantiles, aggregates, attributes, more, official)
         calibration = calibrate(past, record)
+        self._seasons = lambda: season_hindcasts.of_network(past, record)
         attributes = self._attributes(scenarios, calibration.about(), members)
         return self._table(raw, area, calibration.apply(raw), aggregates, attributes, {})
+
+    @property
+    def season_hindcasts(self) -> list[SeasonHindcast]:
+        """Past seasons on the same day, once the forecast is made; none where they are too few."""
+        return self._seasons()
+
+    @property
+    def public_yields(self) -> PublicYields:
+        """The yields that were public on the date, for readers."""
+        return public_yields(self.history, self.newest)
+
+    @property
+    def lead_months(self) -> int:
+        """Months from the date to the end of harvest."""
+        run = self.run
+        return season_dates.lead_months(
+            run.calendar(), run.identity.crop, self.tables, self.harvest_year, self.as_of, self.newest
+        )
 
     @property
     def codes(self) -> npt.NDArray[np.int32]:
@@ -320,7 +345,7 @@ class ForecastPlan:
     def _attributes(
         self, scenarios: Scenarios, calibration: dict[str, Any], members: Ensemble
     ) -> dict[str, Any]:
-        run, fingerprints = self.run, self.input_fingerprints
+        run, fingerprints, of = self.run, self.input_fingerprints, self.store.country
         states = set(self.tables.static["state"].values.tolist())
         synthetic = run.identity.synthetic
         title = f"{run.identity.crop} {self.harvest_year} as of {self.as_of}"
@@ -329,9 +354,7 @@ class ForecastPlan:
             "crop": run.identity.crop,
             "harvest_year": self.harvest_year,
             "as_of": self.as_of.isoformat(),
-            "lead_months": season_dates.lead_months(
-                run.calendar(), run.identity.crop, self.tables, self.harvest_year, self.as_of, self.newest
-            ),
+            "lead_months": self.lead_months,
             "scenarios": self.method,
             "scenario_years": f"{', '.join(map(str, scenarios.years))} ({len(scenarios.labels)} scenarios)",
             "members": len(members.seeds),
@@ -342,10 +365,11 @@ class ForecastPlan:
             "weather_known_to": fingerprints["weather_known_to"],
             "calibration": json.dumps(calibration),
             "inputs": json.dumps(fingerprints, sort_keys=True),
-            "country": "Brazil" if states <= set(calendars.brazil().regions) and not synthetic else "",
+            "country": of.name if states <= set(of.states or states) and not synthetic else "",
             "synthetic": int(synthetic),
             "made_with": ", ".join(f"{name} {version}" for name, version in versions().items()),
             **_credits(self.tables, self.forecaster.seasonal),
+            **({} if of is country.default() else {COUNTRY_FILE: of.files.get(country.FILE, "")}),
         }
 
 

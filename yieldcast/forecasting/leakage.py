@@ -6,7 +6,7 @@ import datetime as dt
 
 import numpy as np
 
-from calendars import Calendar
+from calendars import Calendar, Country
 from yieldcast.config import DataSettings
 from yieldcast.data.inventory import yields_of
 from yieldcast.data.store import Tables
@@ -49,15 +49,27 @@ def check_leaks(run: Run, harvest_year: int, as_of: dt.date) -> None:
         raise LeakageError(
             f"{run.path} was trained on yields that were not public on {as_of}: harvest years "
             f"{_listed(early)} (public: {days})",
-            f"Use a run trained on harvest years up to {newest}, or a later --as-of.",
+            f"Use a run trained on harvest years up to {newest}, or a later --as-of. The delay is "
+            f"{_delay_of_yields(run.settings.data)}: if your yields are public earlier, set it under [data] "
+            "of the settings file, or [publication.yields] in country.toml, and train again.",
         )
     last = _last_month(run.calendar(), run.identity.crop, max(years), run.settings.data)
     public = publication.weather_public(last)
     if public > as_of:
         raise LeakageError(
             f"{run.path} was trained on weather up to {last:%Y-%m}, public on {public}, after {as_of}",
-            "Use a run trained on earlier harvest years, or a later --as-of.",
+            "Use a run trained on earlier harvest years, or a later --as-of. If your weather is public "
+            "earlier, set weather_delay_months and weather_delay_days under [data], and train again.",
         )
+
+
+def _delay_of_yields(settings: DataSettings) -> str:
+    """The rule behind a day of publication, with the names of its settings."""
+    rule = (
+        f"yields_delay_months = {settings.yields_delay_months}, "
+        f"yields_delay_days = {settings.yields_delay_days}"
+    )
+    return rule if settings.yield_releases == "rule" else f"{rule}, and the release days of the country"
 
 
 def check_left_out(run: Run, harvest_year: int) -> None:
@@ -90,17 +102,19 @@ def _last_month(calendar: Calendar, crop: str, year: int, settings: DataSettings
     return max(last, dt.date(year, 12, 1)) if settings.weather_inputs == "anomalies" else last
 
 
-def other_years(tables: Tables, crop: str, harvest_year: int, settings: DataSettings) -> tuple[int, ...]:
+def other_years(
+    tables: Tables, crop: str, harvest_year: int, settings: DataSettings, of: Country | None = None
+) -> tuple[int, ...]:
     """Training years of the leave-year-out protocol: all harvest years with weather, except one.
 
     Args:
-        tables, crop, settings: as for `trainable_years`.
+        tables, crop, settings, of: as for `trainable_years`.
         harvest_year: the year left out.
 
     Raises:
         MissingDataError: fewer than two such years.
     """
-    years = trainable_years(tables, crop, EVERYTHING_PUBLIC, settings)
+    years = trainable_years(tables, crop, EVERYTHING_PUBLIC, settings, of)
     years = tuple(year for year in years if year != harvest_year)
     if len(years) < 2:
         raise MissingDataError(
@@ -115,7 +129,9 @@ def _listed(years: list[int]) -> str:
     return ", ".join(map(str, years))
 
 
-def trainable_years(tables: Tables, crop: str, as_of: dt.date, settings: DataSettings) -> tuple[int, ...]:
+def trainable_years(
+    tables: Tables, crop: str, as_of: dt.date, settings: DataSettings, of: Country | None = None
+) -> tuple[int, ...]:
     """Harvest years on which a run may be trained for a forecast as of a date.
 
     A year qualifies if its yields and the weather of its season window were public on that date, and at least
@@ -127,6 +143,8 @@ def trainable_years(tables: Tables, crop: str, as_of: dt.date, settings: DataSet
         crop: crop of the yields table.
         as_of: date of the forecast.
         settings: publication delays, calendar and inputs.
+        of: country of the tables, which gives the calendar where the settings have none; None for the
+            default one.
 
     Returns:
         harvest years, ascending.
@@ -134,7 +152,7 @@ def trainable_years(tables: Tables, crop: str, as_of: dt.date, settings: DataSet
     Raises:
         MissingDataError: no yields of the crop, or fewer than two such years.
     """
-    calendar = calendar_for(settings, tables.static)
+    calendar = calendar_for(settings, tables.static, of)
     newest = settings.publication().last_public_harvest_year(as_of)
     table = yields_of(tables.yields, crop)["yield_kg_ha"]
     table = table.reindex(municipality=tables.static["municipality"].values)

@@ -43,7 +43,7 @@ ARRAYS: dict[str, tuple[tuple[str, ...], str, str, tuple[float, float], bool]] =
     "aggregate_yield_kg_ha": (("aggregate", "quantile"), "float32", KG_HA, (0, 500_000), False),
     "aggregate_yield_mean_kg_ha": (_AGGREGATE, "float32", KG_HA, (0, 500_000), False),
     "aggregate_observed_share": (_AGGREGATE, "float32", SHARE, (0, 1), False),
-    "aggregate_area_planted_ha": (_AGGREGATE, "float64", HA, (0, 1e10), False),
+    "aggregate_area_planted_ha": (_AGGREGATE, "float64", HA, (0, 1e10), True),
     "aggregate_last_public_kg_ha": (_AGGREGATE, "float32", KG_HA, (0, 500_000), True),
     "aggregate_mean_5y_public_kg_ha": (_AGGREGATE, "float32", KG_HA, (0, 500_000), True),
     "aggregate_municipalities": (_AGGREGATE, "int32", SHARE, (0, 1e6), False),
@@ -93,6 +93,9 @@ ATTRIBUTES = (
     "run", "run_id", "train_years", "last_public_harvest_year", "weather_known_to", "calibration", "inputs",
     "country", "synthetic", "made_with", "licence", "attribution",
 )  # fmt: skip
+# Further attribute of a forecast whose country is not the default one: the text of the store's country.toml,
+# empty where the country is not known. Exports take the names of codes and places from it.
+COUNTRY_FILE = "country_file"
 
 
 AnyDataset = TypeVar("AnyDataset", bound=xr.Dataset)

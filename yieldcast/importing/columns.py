@@ -26,12 +26,16 @@ Line = tuple[str, str, int]
 
 @dataclass
 class ImportLog:
-    """What an import read, dropped and warns of; `sources` is an argument of `Store.write`."""
+    """What an import read, dropped and warns of; `sources` is an argument of `Store.write`.
+
+    `places_without` has the codes of the places that a table lacks, see `data.missing.places_without`.
+    """
 
     read: list[Line] = field(default_factory=list)
     dropped: list[Line] = field(default_factory=list)
     warnings: list[Line] = field(default_factory=list)
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    places_without: dict[str, list[str]] = field(default_factory=dict)
 
     def extras(self, table: str, names: Sequence[str]) -> None:
         """Log columns that are not used."""

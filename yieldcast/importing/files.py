@@ -1,22 +1,33 @@
 """A user's files into a store: all of its tables, or official estimates and daily weather beside those it
-has.
+has. The same reading serves the import, its check, and Python.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import xarray as xr
 
-from yieldcast.data.store import Store
+from calendars import Country
+from calendars.country import UNKNOWN
+from yieldcast.data import schema
+from yieldcast.data.inventory import table_inventory
+from yieldcast.data.missing import first_names, places_without
+from yieldcast.data.store import Store, Tables
+from yieldcast.data.summary import number_spans
 from yieldcast.errors import ConfigError
+from yieldcast.importing.check import Reader
 from yieldcast.importing.codes import Codes
 from yieldcast.importing.columns import ImportLog
-from yieldcast.importing.daily import read_daily
+from yieldcast.importing.country import country_of
+from yieldcast.importing.daily import daily_from_days, read_daily
 from yieldcast.importing.estimates import read_estimates
 from yieldcast.importing.geometry import read_mesh
-from yieldcast.importing.tables import read_user_tables
+from yieldcast.importing.tables import read_places, read_soil, read_yields
+from yieldcast.importing.weather import Fields, UserWeather, read_weather
 
 
 @dataclass(frozen=True)
@@ -24,11 +35,14 @@ class UserFiles:
     """Paths of a user's files; None or empty where there is none.
 
     Args:
-        places, yields, weather, soil: see `yieldcast.importing.tables.read_user_tables`.
+        places, yields, soil: see `yieldcast.importing.tables`.
+        weather: see `yieldcast.importing.weather.read_weather`.
         mesh: boundaries, see `yieldcast.importing.geometry.read_mesh`.
         estimates: see `yieldcast.importing.estimates.read_estimates`.
         estimates_source: who published them, for files that do not say it.
         daily: see `yieldcast.importing.daily.read_daily`.
+        country: of the places, a ``country.toml`` or the name of a built-in country; see
+            `yieldcast.importing.country.country_of`.
     """
 
     places: Path | None = None
@@ -39,9 +53,38 @@ class UserFiles:
     estimates: tuple[Path, ...] = ()
     estimates_source: str | None = None
     daily: Path | None = None
+    country: str | None = None
 
 
-def import_files(store: Path, files: UserFiles) -> tuple[Store, ImportLog]:
+@dataclass
+class UserTables:
+    """A user's files as checked tables; None and empty where a file was not given or is refused.
+
+    Args:
+        static: places, with soil if there is any.
+        weather: monthly.
+        yields: of all crops.
+        mesh: boundaries, a GeoJSON text.
+        country: of the places.
+        optional: tables of estimates and daily weather.
+    """
+
+    static: xr.Dataset | None = None
+    weather: xr.Dataset | None = None
+    yields: xr.Dataset | None = None
+    mesh: str | None = None
+    country: Country = UNKNOWN
+    optional: dict[str, xr.Dataset] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> Tables | None:
+        """Places, weather and yields, if all three are there."""
+        if self.static is None or self.weather is None or self.yields is None:
+            return None
+        return Tables(self.static, self.weather, self.yields)
+
+
+def import_files(store: Path, files: UserFiles) -> tuple[Store, Reader]:
     """Read and check the files, then write them into the store: everything, or nothing.
 
     Args:
@@ -54,44 +97,152 @@ def import_files(store: Path, files: UserFiles) -> tuple[Store, ImportLog]:
         MissingDataError: a file or the store is missing or cannot be read, or the disk refuses.
         SchemaError: contents that break the contract of their table.
     """
+    reader = Reader()
+    made = _read(store, files, reader)
+    sources, whole = reader.log.sources, made.whole
+    if whole is not None:
+        return Store.write(store, whole, sources, made.mesh, made.optional, made.country), reader
+    return Store.update(store, made.optional, sources), reader
+
+
+def check_files(store: Path, files: UserFiles) -> Reader:
+    """Read every file on its own and keep all faults; nothing is written.
+
+    What depends on a refused file is not read, and listed as unchecked.
+
+    Args:
+        store, files: as for `import_files`.
+
+    Raises:
+        ConfigError: a combination of files that `import_files` does not accept.
+        MissingDataError: an existing store is needed and cannot be read.
+    """
+    reader = Reader(collect=True)
+    _read(store, files, reader)
+    return reader
+
+
+def read_tables(places: Path, yields: Path, weather: Path, soil: Path | None) -> tuple[Tables, ImportLog]:
+    """A user's own files as checked tables, and what was read, left out and is missing. Nothing is written.
+
+    Columns may have any order. Quantities are found by name and unit (`variables.resolve`); other columns are
+    ignored and listed in the log. All three tables have all places.
+
+    Args:
+        places, yields, weather, soil: see `UserFiles`; soil may be None.
+
+    Raises:
+        MissingDataError: a file is missing or cannot be read.
+        SchemaError: contents break the contract; the message names the file and the line or the place.
+    """
+    reader = Reader()
+    files = UserFiles(Path(places), Path(yields), Path(weather), Path(soil) if soil else None)
+    # The reader raises the first fault, so that nothing is None.
+    return cast(Tables, read_files(files, reader, keep_days=False).whole), reader.log
+
+
+def read_files(files: UserFiles, reader: Reader, keep_days: bool = True) -> UserTables:
+    """Read places and all files beside them.
+
+    Args:
+        files: with places.
+        reader: raises or keeps the errors, and gets the log.
+        keep_days: make the table of daily weather where the weather file is daily.
+    """
+    made, log = UserTables(), reader.log
+    others = {
+        "yields": files.yields, "soil": files.soil, "weather": files.weather, "mesh": files.mesh,
+        "estimates": files.estimates, "daily": files.daily,
+    }  # fmt: skip
+    places = files.places
+    found = (
+        None if places is None else reader.read("places", places, lambda: _places(places, files.country, log))
+    )
+    if found is None:
+        reader.unchecked |= {table: "places" for table, file in others.items() if file}
+        return made
+    static, codes, made.country = found
+    made.static = static
+    if (file := files.yields) is not None:
+        north = bool(static["latitude_deg"].median() > 0)
+        made.yields = reader.read("yields", file, lambda: read_yields(file, codes, log, north))
+    if (soil := files.soil) is not None:
+        made.static = reader.read("soil", soil, lambda: _with_soil(static, soil, codes, log)) or static
+    else:
+        log.warnings.append(("soil", "places without soil: no soil file was given", len(codes.index)))
+    if (weather := files.weather) is not None:
+        read = reader.read("weather", weather, lambda: read_weather(weather, codes, log))
+        if read is not None:
+            made.weather = read.monthly
+            if keep_days and files.daily is None and read.fields is not None:
+                made.optional["daily"] = _days(read, read.fields, codes, log)
+    if (mesh := files.mesh) is not None:
+        made.mesh = reader.read("mesh", mesh, lambda: read_mesh(mesh, static, log))
+    made.optional |= _optional(files, static, reader)
+    _report_missing(made, log)
+    return made
+
+
+def _read(store: Path, files: UserFiles, reader: Reader) -> UserTables:
     whole = [files.places, files.yields, files.weather]
-    if files.places is not None and files.yields is not None and files.weather is not None:
-        return _import_all(store, files, files.places, files.yields, files.weather)
+    if None not in whole:
+        return read_files(files, reader)
     added = files.estimates or files.daily
-    if not added or any((files.yields, files.weather, files.soil, files.mesh)):
+    if not added or files.country is not None or any((files.yields, files.weather, files.soil, files.mesh)):
         given = "none" if not any(whole) else "only some"
         raise ConfigError(
             f"import needs --places, --yields and --weather; {given} of them were given",
             "Give all three; --estimates and --daily-weather can be added alone to an existing store.",
         )
-    return _add(store, files)
+    static = Store.open(store, damaged=True).static
+    return UserTables(optional=_optional(files, static, reader))
 
 
-def _import_all(
-    store: Path, files: UserFiles, places: Path, yields: Path, weather: Path
-) -> tuple[Store, ImportLog]:
-    read = read_user_tables(places, yields, weather, files.soil, keep_days=files.daily is None)
-    report, static = read.log, read.tables.static
-    boundaries = read_mesh(files.mesh, static, report) if files.mesh else None
-    optional = _optional(files, static, report)
-    if read.daily is not None:
-        optional["daily"] = read.daily
-    return Store.write(store, read.tables, report.sources, boundaries, optional), report
+def _places(file: Path, given: str | None, log: ImportLog) -> tuple[xr.Dataset, Codes, Country]:
+    """Places, their codes, and their country."""
+    static, codes = read_places(file, log)
+    country, static = country_of(static, given, log)
+    return static, codes, country
 
 
-def _add(store: Path, files: UserFiles) -> tuple[Store, ImportLog]:
-    report, static = ImportLog(), Store.open(store, damaged=True).static
-    tables = _optional(files, static, report)
-    return Store.update(store, tables, report.sources), report
+def _with_soil(static: xr.Dataset, file: Path, codes: Codes, log: ImportLog) -> xr.Dataset:
+    return schema.check_static(schema.set_units(static.merge(read_soil(file, codes, log))))
 
 
-def _optional(files: UserFiles, static: xr.Dataset, report: ImportLog) -> dict[str, xr.Dataset]:
-    tables = {}
+def _days(read: UserWeather, fields: Fields, codes: Codes, log: ImportLog) -> xr.Dataset:
+    """The days that monthly weather was made of."""
+    position = np.full(len(codes.municipality), -1)
+    position[read.rows] = np.arange(len(read.rows))
+    unit = codes.municipality[read.rows]
+    return daily_from_days(fields, read.days, unit, codes, position, log, read.attrs)
+
+
+def _optional(files: UserFiles, static: xr.Dataset, reader: Reader) -> dict[str, xr.Dataset]:
+    made: dict[str, xr.Dataset | None] = {}
     if files.estimates:
         states = sorted(set(static["state"].values.tolist()))
-        tables["estimates"] = read_estimates(files.estimates, states, report, files.estimates_source)
-    if files.daily is not None:
+        made["estimates"] = reader.read(
+            "estimates",
+            files.estimates[0],
+            lambda: read_estimates(files.estimates, states, reader.log, files.estimates_source),
+            origin=False,  # each file and publisher has its own
+        )
+    if (daily := files.daily) is not None:
         codes = Codes(static["code"].values.tolist())
-        tables["daily"] = read_daily(files.daily, codes, report, files.places)
-        report.sources["daily"] = {"file": str(files.daily), "bytes": files.daily.stat().st_size}
-    return tables
+        made["daily"] = reader.read(
+            "daily", daily, lambda: read_daily(daily, codes, reader.log, files.places)
+        )
+    return {table: ds for table, ds in made.items() if ds is not None}
+
+
+def _report_missing(made: UserTables, log: ImportLog) -> None:
+    """Name the places that lack weather, yields or soil, and the years without any yield of a crop."""
+    if (tables := made.whole) is None:
+        return
+    log.places_without = places_without(tables)
+    for table, codes in log.places_without.items():
+        log.warnings.append((table, f"places without {table}: {first_names(codes)}", len(codes)))
+    for crop, have in table_inventory("yields", tables.yields)["crops"].items():
+        if years := have["missing_years"]:
+            text = f"{crop}: harvest years without a yield: {number_spans(years)}"
+            log.warnings.append(("yields", text, len(years)))

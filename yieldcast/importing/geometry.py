@@ -89,7 +89,6 @@ def read_mesh(path: Path, static: xr.Dataset, report: ImportLog) -> str:
         raise SchemaError(f"{path}: no polygon of any place among {len(features)} features", _HINT)
     _report(rows, shapes, changes, codes, report)
     _compare_with_places(path, shapes, static.sortby("municipality"), report)
-    report.sources[TABLE] = {"file": str(path), "bytes": path.stat().st_size}
     return _mesh_text(shapes, static.sortby("municipality"))
 
 

@@ -1,22 +1,19 @@
-"""Import of a user's own files: places, yields and soil as CSV, weather as netCDF, to the checked tables."""
+"""A user's tables of places, yields and soil to the checked tables."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from calendars import names
 from yieldcast.data import schema
-from yieldcast.data.store import Tables
 from yieldcast.errors import SchemaError
 from yieldcast.importing.codes import Codes, codes_of
-from yieldcast.importing.columns import ImportLog, measured, pick, quantities, shown
-from yieldcast.importing.daily import daily_from_days
+from yieldcast.importing.columns import ImportLog, measured, pick, quantities
 from yieldcast.importing.harvests import (
     check_magnitudes,
     crops_of,
@@ -27,7 +24,6 @@ from yieldcast.importing.harvests import (
 )
 from yieldcast.importing.headings import CROP, LATITUDE, LONGITUDE, NAME, STATE, YEAR
 from yieldcast.importing.layout import read_frame
-from yieldcast.importing.weather import read_weather
 from yieldcast.variables import QUANTITIES, YIELDS, Column
 
 # Clay, silt and sand are all of the fine earth; laboratories and maps round each of them.
@@ -39,72 +35,18 @@ _USUAL = {
 }  # fmt: skip
 
 
-class UserTables(NamedTuple):
-    """A user's own tables.
+def read_places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
+    """The table of places, without soil, and their codes.
 
     Args:
-        tables: places with soil, weather and yields.
-        daily: daily weather, None where the weather file is monthly.
-        log: what was read, left out and is missing.
-    """
-
-    tables: Tables
-    daily: xr.Dataset | None
-    log: ImportLog
-
-
-def read_tables(places: Path, yields: Path, weather: Path, soil: Path | None) -> tuple[Tables, ImportLog]:
-    """The tables and the log of `read_user_tables`."""
-    read = read_user_tables(places, yields, weather, soil, keep_days=False)
-    return read.tables, read.log
-
-
-def read_user_tables(
-    places: Path, yields: Path, weather: Path, soil: Path | None, keep_days: bool = True
-) -> UserTables:
-    """Read, convert and check a user's own files. Nothing is written; see `Store.write`.
-
-    Columns may have any order. Quantities are found by name and unit (`variables.resolve`); other columns are
-    ignored and listed in the log. All three tables have all places. CSV files may be compressed with gzip.
-
-    Args:
-        places: CSV, one row per place: code, name, latitude, longitude, state (the key of the crop
-            calendar), optionally region. `Codes` describes how codes become the int32 municipality.
-        yields: CSV: code, crop, year of harvest, yield (or production and harvested area), optionally
-            areas and production. Rows with a yield of zero or without one are dropped and counted.
-        weather: netCDF-4, see `importing.weather.read_weather`.
-        soil: CSV, one row per place: code and soil columns with their layer (``clay_pct_0_30cm``); or None.
-        keep_days: make the table of daily weather where the weather file is daily.
+        path: CSV, one row per place: code, name, latitude, longitude, state (the key of the crop calendar),
+            optionally region. `Codes` describes how codes become the int32 municipality.
+        report: gets what was read.
 
     Raises:
-        MissingDataError: a file is missing or cannot be read.
-        SchemaError: contents break the contract; the message names the file and the line or the place.
+        MissingDataError: the file is missing or cannot be read.
+        SchemaError: contents break the contract; the message names the file and the line.
     """
-    report = ImportLog()
-    files = {"places": places, "yields": yields, "weather": weather, "soil": soil}
-    static, codes = _places(Path(places), report)
-    north = bool(np.median(static["latitude_deg"].values) > 0)
-    yield_table = _yields(Path(yields), codes, report, north)
-    if soil is not None:
-        static = static.merge(_soil(Path(soil), codes, report))
-    else:
-        report.warnings.append(
-            ("soil", "places without soil: no soil file was given", len(codes.municipality))
-        )
-    static = schema.check_static(schema.set_units(static))
-    read, daily = read_weather(Path(weather), codes, report), None
-    if read.fields is not None and keep_days:
-        position = np.full(len(codes.municipality), -1)
-        position[read.rows] = np.arange(len(read.rows))
-        unit = codes.municipality[read.rows]
-        daily = daily_from_days(read.fields, read.days, unit, codes, position, report, read.attrs)
-    for table, file in files.items():
-        if file is not None:
-            report.sources[table] = {"file": str(file), "bytes": Path(file).stat().st_size}
-    return UserTables(Tables(static, read.monthly, yield_table), daily, report)
-
-
-def _places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
     frame, source = read_frame(path, "place", "places", report), str(path)
     used, texts = codes_of(frame, source)
     _refuse_twice(pd.DataFrame({"code": texts}, index=frame.index), source)
@@ -112,55 +54,44 @@ def _places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
     order = np.argsort(codes.rows(texts, source))
     data: dict[str, Any] = {"code": texts[order].astype(str)}
     columns = [used]
-    for target, options in (("name", NAME), ("state", STATE), ("region", ("region",))):
-        column = pick(frame.columns, options, source, needed=target == "state")
+    for target, known in (("name", NAME), ("state", STATE), ("region", ("region",))):
+        column = pick(frame.columns, known, source, needed=target == "state")
         data[target] = data["code"] if target == "name" else np.full(len(frame), "", dtype="U1")
         if column is not None:
             columns.append(column)
             data[target] = frame[column].to_numpy(dtype=object)[order].astype(str)
     _refuse_empty(frame, columns, "state", STATE, source)
-    data["state"] = _states(data["state"], data["code"], source, report)
-    for names_ in (LATITUDE, LONGITUDE):
-        column = str(pick(frame.columns, names_, source))
+    for known in (LATITUDE, LONGITUDE):
+        column = str(pick(frame.columns, known, source))
         columns.append(column)
-        values = measured(frame, column, Column(QUANTITIES[names_[0]], 1.0), source)
+        values = measured(frame, column, Column(QUANTITIES[known[0]], 1.0), source)
         if np.isnan(values).any():
             raise SchemaError(
                 f"{source}: line {frame.index[int(np.argmax(np.isnan(values)))]}, column {column!r} is empty "
                 f"({int(np.isnan(values).sum())} such lines)",
                 "Every place needs a latitude and a longitude in degrees.",
             )
-        data[names_[0]] = values[order]
+        data[known[0]] = values[order]
     report.extras("places", [c for c in frame.columns if c not in columns])
     report.read.append(("places", "places", len(frame)))
     arrays = {name: ("municipality", values) for name, values in data.items()}
-    return xr.Dataset(arrays, coords={"municipality": codes.municipality}), codes
+    ds = xr.Dataset(arrays, coords={"municipality": codes.municipality})
+    return schema.check_static(schema.set_units(ds)), codes
 
 
-def _states(
-    texts: NDArray[np.str_], codes: NDArray[np.str_], source: str, report: ImportLog
-) -> NDArray[np.str_]:
-    """Codes of the states of Brazil from names and numbers; the states of other countries as they are."""
-    known = {str(text): names.state(str(text)) for text in np.unique(texts)}
-    keys = np.array([known[text] or "" for text in texts])
-    numbered = all(
-        code.startswith(names.state_number(key)) for key, code in zip(keys, codes, strict=True) if key
-    )
-    unknown = [text for text, key in known.items() if key is None]
-    if not keys.any() or not numbered or (unknown and not str(codes[0]).isdecimal()):
-        return texts
-    if unknown:
-        raise SchemaError(
-            f"{source}: expected states of Brazil by code, name or number, received also {shown(unknown, 5)}",
-            "Write for example MT, Mato Grosso or 51.",
-        )
-    for text, key in known.items():
-        if text != key:
-            report.read.append(("places", f"state {text!r} read as {key}", int((texts == text).sum())))
-    return keys
+def read_yields(path: Path, codes: Codes, report: ImportLog, north: bool = False) -> xr.Dataset:
+    """The table of yields of all places.
 
+    Args:
+        path: CSV: code, crop, year of harvest, yield (or production and harvested area), optionally areas and
+            production. Rows with a yield of zero or without one are dropped and counted.
+        codes: the places.
+        report: gets what was read and left out.
+        north: whether they lie north of the equator, see `years_of`.
 
-def _yields(path: Path, codes: Codes, report: ImportLog, north: bool = False) -> xr.Dataset:
+    Raises:
+        MissingDataError, SchemaError: as `read_places`.
+    """
     frame, source = read_frame(path, "yields", "yields", report), str(path)
     used, texts = codes_of(frame, source)
     rows = codes.rows(texts, source, report, "yields")
@@ -183,21 +114,31 @@ def _yields(path: Path, codes: Codes, report: ImportLog, north: bool = False) ->
     warn_of_contradiction(values, report, "yields")
     check_magnitudes(values["yield_kg_ha"][keep], crop[keep], source, report, "yields")
     report.read.append(("yields", "rows with a yield", int(keep.sum())))
-    crops, place_in_crops = np.unique(crop[keep].to_numpy(dtype=str), return_inverse=True)
+    names, place_in_crops = np.unique(crop[keep].to_numpy(dtype=str), return_inverse=True)
     years = np.unique(year[keep]).astype(np.int16)
     cells = (place_in_crops, rows[keep], np.searchsorted(years, year[keep]))
-    shape = (len(crops), len(codes.municipality), len(years))
+    shape = (len(names), len(codes.municipality), len(years))
     data = {}
     for name in YIELDS:
         if name in values:
             array = np.full(shape, np.nan, dtype=np.float32)
             array[cells] = values[name][keep]
             data[name] = (("crop", "municipality", "harvest_year"), array)
-    coords = {"crop": crops, "municipality": codes.municipality, "harvest_year": years}
+    coords = {"crop": names, "municipality": codes.municipality, "harvest_year": years}
     return schema.check_yields(schema.set_units(xr.Dataset(data, coords=coords)))
 
 
-def _soil(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
+def read_soil(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
+    """Soil of the places by layer.
+
+    Args:
+        path: CSV, one row per place: code and soil columns with their layer (``clay_pct_0_30cm``).
+        codes: the places.
+        report: gets what was read.
+
+    Raises:
+        MissingDataError, SchemaError: as `read_places`.
+    """
     frame, source = read_frame(path, "soil", "soil", report), str(path)
     used, texts = codes_of(frame, source)
     rows = codes.rows(texts, source, report, "soil")
@@ -218,8 +159,6 @@ def _soil(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
     _warn_of_soil({name: array for name, (_, array) in data.items()}, layers, codes, report)
     known = ~np.isnan(np.concatenate([array for _, array in data.values()], axis=1)).all(axis=1)
     report.read.append(("soil", "places with soil", int(known.sum())))
-    if not known.all():
-        report.warnings.append(("soil", "places without soil", int((~known).sum())))
     return xr.Dataset(data, coords={"municipality": codes.municipality, "soil_layer": np.array(layers)})
 
 

@@ -340,9 +340,6 @@ def _table(
     coords = {"municipality": codes.municipality, "time": months.astype("datetime64[ns]")}
     report.read.append((TABLE, f"months from {months[0]} to {months[-1]}", len(months)))
     report.read.append((TABLE, "places with weather", len(rows)))
-    without = len(codes.municipality) - len(rows)
-    if without:
-        report.warnings.append((TABLE, "places without weather", without))
     for name, values in monthly.items():
         empty = int(np.isnan(values).sum())
         if empty:

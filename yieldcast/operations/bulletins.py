@@ -21,6 +21,7 @@ from typing import Any
 
 import xarray as xr
 
+from yieldcast import clock
 from yieldcast.data.files import (
     atomic_text,
     exclusive_lock,
@@ -32,12 +33,16 @@ from yieldcast.data.files import (
     write_folder_atomically,
 )
 from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.evaluation.run_skill import hindcast_skill
 from yieldcast.forecasting import table
+from yieldcast.forecasting.forecast import ForecastPlan
+from yieldcast.forecasting.public_past import PublicYields
 
 FORMAT = 1
 # Bulletins were called issues when this format was set; with another file name, old ones could not be opened.
 MANIFEST = "issue.json"
 FORECAST_FILE, CHANGES, REPORT = "forecast.nc", "changes.json", "report.html"
+MOST_SHOWN = 24  # earlier bulletins in a report: two years of monthly ones
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:-([2-9]|[1-9]\d+))?")
 _HINT = "Keep it as a record or delete its folder; the next job makes the forecast again."
 Notice = Callable[[str], None]
@@ -187,6 +192,7 @@ def write_bulletin(
     mesh: Path | None = None,
     lang: str = "en",
     skill: Sequence[Mapping[str, Any]] = (),
+    plan: ForecastPlan | None = None,
     notes: Sequence[str] = (),
     notice: Notice = _ignore,
 ) -> Bulletin:
@@ -200,6 +206,8 @@ def write_bulletin(
         mesh: boundaries of the municipalities (GeoJSON), for maps.
         lang: language of the tables and the report, en or pt.
         skill: rows of ``yieldcast backtest --json``, shown in the report.
+        plan: that made the forecast: the report then shows the public yields and, without `skill`, the skill
+            of the run's own hindcasts.
         notes: remarks kept in the manifest, e.g. that a fetch was incomplete.
         notice: called with a message for each damaged bulletin and each format that was left out.
 
@@ -226,7 +234,7 @@ def write_bulletin(
         previous = newest(root, crop, year, dt.date.fromisoformat(as_of), notice)
         entries = {
             "format": FORMAT, "crop": crop, "harvest_year": year, "as_of": as_of, "number": number,
-            "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "created": clock.now().isoformat(timespec="seconds"),
             "forecast": mark, "inputs": json.loads(str(attrs["inputs"])), "run": str(attrs["run"]),
             "run_id": str(attrs["run_id"]), "scenarios": str(attrs["scenarios"]),
             "synthetic": bool(attrs["synthetic"]), "made_with": str(attrs["made_with"]), "lang": lang,
@@ -234,8 +242,10 @@ def write_bulletin(
         }  # fmt: skip
 
         def fill(place: Path) -> None:
-            before = previous.forecast() if previous else None
-            _write_files(place, forecast, before, mesh, lang, skill, notice)
+            earlier = _earlier_forecasts(root, previous)
+            past = plan.public_yields if plan else None
+            rows = skill or (hindcast_skill(plan) if plan else ())
+            _write_files(place, forecast, earlier, mesh, lang, rows, past, notice)
             files = {
                 str(p.relative_to(place)): file_facts(p) for p in sorted(place.rglob("*")) if p.is_file()
             }
@@ -248,13 +258,30 @@ def write_bulletin(
     return Bulletin.open(path)
 
 
+def _earlier_forecasts(root: Path, previous: Bulletin | None) -> list[xr.Dataset]:
+    """One forecast for each date of the season up to the previous bulletin, the last one; no damaged ones.
+
+    Of a date with several bulletins it is the newest one that can be read.
+    """
+    if previous is None:
+        return []
+    found: dict[dt.date, xr.Dataset] = {}
+    for bulletin in list_bulletins(root, previous.manifest["crop"], previous.manifest["harvest_year"]):
+        if bulletin.as_of < previous.as_of:
+            with suppress(SchemaError):
+                found[bulletin.as_of] = bulletin.forecast()
+    newest_dates = list(found.values())[-(MOST_SHOWN - 1) :]
+    return [*newest_dates, previous.forecast()]
+
+
 def _write_files(
     place: Path,
     forecast: xr.Dataset,
-    previous: xr.Dataset | None,
+    earlier: Sequence[xr.Dataset],
     mesh: Path | None,
     lang: str,
     skill: Sequence[Mapping[str, Any]],
+    past: PublicYields | None,
     notice: Notice,
 ) -> None:
     from yieldcast.operations import changes_text
@@ -263,10 +290,10 @@ def _write_files(
     from yieldcast.reporting.labels import LANGUAGES
 
     export.write_all(place, forecast, mesh, lang, notice=notice)
-    html.write(place / REPORT, forecast, mesh, previous=previous, skill=skill, lang=lang)
+    html.write(place / REPORT, forecast, mesh, earlier=earlier, past=past, skill=skill, lang=lang)
     changes: dict[str, Any] = {"previous_as_of": None}
-    if previous is not None:
-        found = compare(previous, forecast)
+    if earlier:
+        found = compare(earlier[-1], forecast)
         changes = {**found.to_json(), "text": {one: changes_text.summary(found, one) for one in LANGUAGES}}
     atomic_text(place / CHANGES, json.dumps(changes, ensure_ascii=False, allow_nan=False, indent=1))
 

@@ -85,8 +85,10 @@ def _start(
     public = yields["yield_kg_ha"].sel(crop=[crop] if crop in known else [])
     if not (public.sel(harvest_year=public["harvest_year"] <= newest) > 0).any():
         raise MissingDataError(
-            f"the store {store.path} has no yields of {crop} up to {newest} (its crops: {', '.join(known)})",
-            f"Fetch them with `yieldcast fetch yields --crops {crop} --years ...`, or give another --crop.",
+            f"the store {store.path} has no yields of {crop} up to {newest}, the newest harvest year "
+            f"public on {as_of} (its crops: {', '.join(known)})",
+            f"Fetch them with `yieldcast fetch yields --crops {crop} --years ...`, import yours, or give "
+            "another --crop.",
         )
     return main_window(calendar, crop, store.tables, as_of.year, newest)[0]
 
@@ -187,7 +189,9 @@ def trained_run(
             f'"{settings.training.validation}" and {seeds}: intervals are calibrated on years left out',
             "See experiments/configs/forecast.toml, and give at least as many --seeds as there are years.",
         )
-    years = trainable_years(network_tables(store, settings.data), crop, as_of, settings.data)
+    settings = settings.for_country(store.country)
+    tables = network_tables(store, settings.data)
+    years = trainable_years(tables, crop, as_of, settings.data, store.country)
     stem = f"{plain_name(crop, 'crop')}-to-{years[-1]}"
     existing = [path for path in _run_folders(runs) if re.fullmatch(rf"{re.escape(stem)}(-\d+)?", path.name)]
     existing.sort(key=_order)

@@ -39,8 +39,8 @@ class Choropleth(NamedTuple):
     has_borders: bool
 
 
-def read_polygons(mesh: Path) -> dict[int, list[Rings]]:
-    """Polygons by municipality code, in the order of the codes.
+def read_polygons(mesh: Path) -> tuple[dict[int, list[Rings]], dict[int, str]]:
+    """Polygons by municipality code, in the order of the codes, and states by municipality code.
 
     Args:
         mesh: see `yieldcast.data.boundaries`; several features of one municipality are joined.
@@ -50,17 +50,20 @@ def read_polygons(mesh: Path) -> dict[int, list[Rings]]:
         SchemaError: it is not a mesh, or has no polygon.
     """
     found: dict[int, list[Rings]] = {}
+    states: dict[int, str] = {}
     for boundary in read_boundaries(mesh):
         if boundary.polygons:
             found.setdefault(boundary.code, []).extend(boundary.polygons)
+            states[boundary.code] = boundary.state
     if not found:
         raise SchemaError(f"{mesh}: expected at least one polygon, received none", FETCH_AGAIN)
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items())), states
 
 
 def draw_choropleth(
     axes: Axes,
     polygons: Polygons,
+    states: Mapping[int, str],
     values: Mapping[int, float],
     colours: str | Sequence[str],
     around_zero: bool = False,
@@ -69,7 +72,7 @@ def draw_choropleth(
 
     Args:
         axes: empty; they get the limits of the polygons and lose their frame and ticks.
-        polygons: of `read_polygons`.
+        polygons, states: of `read_polygons`.
         values: finite, by code.
         colours: name of a matplotlib colour map, or colours from low to high.
         around_zero: whether the classes are symmetric around zero.
@@ -85,7 +88,7 @@ def draw_choropleth(
     for collection, name in ((others, "no value"), (coloured, "values")):
         collection.set_gid(name)
         axes.add_collection(collection)
-    borders = _state_borders(polygons)
+    borders = _state_borders(polygons, states)
     axes.add_collection(LineCollection(borders, colors=BORDER, linewidths=0.5, gid="state borders"))
     _frame(axes, polygons)
     return Choropleth(coloured, limits, bool(borders))
@@ -141,7 +144,7 @@ def _colour(collection: PathCollection, limits: Floats, colours: str | Sequence[
     collection.set(cmap=cmap, norm=BoundaryNorm(limits, 256, extend="both"))
 
 
-def _state_borders(polygons: Polygons) -> list[Floats]:
+def _state_borders(polygons: Polygons, states: Mapping[int, str]) -> list[Floats]:
     """Sides (2 corners x longitude, latitude) that two municipalities of one state do not share."""
     grid = {
         code: rings_on_grid([ring for rings in parts for ring in rings], np.zeros(2), _GRID_DEG)
@@ -150,7 +153,7 @@ def _state_borders(polygons: Polygons) -> list[Floats]:
     rings = [ring for own in grid.values() for ring in own]
     starts = np.concatenate(rings)
     ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
-    return list(np.stack([starts, ends], axis=1)[state_edges(grid)] * _GRID_DEG)
+    return list(np.stack([starts, ends], axis=1)[state_edges(grid, states)] * _GRID_DEG)
 
 
 def _frame(axes: Axes, polygons: Polygons) -> None:

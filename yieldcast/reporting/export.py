@@ -75,7 +75,8 @@ def _obstacle(name: str, shapes: geodata.Shapes | None) -> ConfigError | None:
     if name in _WITH_BOUNDARIES and shapes is None:
         return ConfigError(
             f"{name} needs the boundaries of the municipalities, and none were given",
-            "Fetch them with `yieldcast fetch places --store DIR`, or choose other formats.",
+            "Import them with `yieldcast import --mesh FILE ...` or fetch them with `yieldcast fetch places "
+            "--store DIR`; or choose other formats.",
         )
     try:
         {"xlsx": spreadsheets.check_library, "gpkg": geodata.check_library}.get(name, lambda: None)()

@@ -1,4 +1,4 @@
-"""A forecast with the boundaries of its municipalities, for maps: GeoJSON and GeoPackage in SIRGAS 2000.
+"""A forecast with the boundaries of its municipalities, for maps: GeoJSON and GeoPackage.
 
 Both formats have the same columns under the same English names (`column_labels.COLUMNS`) in every language:
 a style or a script made for one bulletin fits all others. A GeoPackage also holds the states, the reader's
@@ -19,20 +19,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from calendars.country import WGS84
 from yieldcast.data.boundaries import FETCH_AGAIN, read_boundaries
 from yieldcast.data.files import atomic_text, atomic_write
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
-from yieldcast.forecasting.table import ALL_MUNICIPALITIES
+from yieldcast.forecasting.table import ALL_MUNICIPALITIES, COUNTRY_FILE
 from yieldcast.reporting import labels
+from yieldcast.reporting.place_names import country_of
 from yieldcast.reporting.qgis_style import add_styles
 from yieldcast.reporting.tables import Table, aggregate_table, municipality_table
 
 LAYER, STATES_LAYER = "municipalities", "states"
 _STYLED = "yield_p50_kg_ha"  # the column by which QGIS colours a layer
-EPSG = 4674  # SIRGAS 2000, the legal datum of Brazil and that of IBGE's meshes
-# GeoJSON of 2008 had the member "crs"; RFC 7946 removed it and allows WGS 84 only. GDAL, and so QGIS, still
-# reads it. A program that ignores it places SIRGAS 2000 wrong by less than a metre.
-_CRS = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{EPSG}"}}
 _COORDINATE_DIGITS = 5  # 1 m
 # Tables of the schema extension (GeoPackage 1.2, OGC 12-128r14, annex F.9). GDAL reads `name` as the
 # alternative name of a column, which QGIS shows instead of the column's own name.
@@ -120,10 +118,20 @@ def write_geojson(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -
         )
         for code, row in zip(codes, zip(*columns, strict=True), strict=True)
     ]
-    head = {"type": "FeatureCollection", "name": LAYER, "crs": _CRS, **_facts(forecast, lang)}
+    head = {"type": "FeatureCollection", "name": LAYER, **_crs(forecast), **_facts(forecast, lang)}
     body = ",\n".join(lines)
     atomic_text(path, f'{_json(head)[:-1]},"features":[\n{body}\n]}}\n')
     return path
+
+
+def _crs(forecast: xr.Dataset) -> dict[str, Any]:
+    """The member "crs" of GeoJSON of 2008, which RFC 7946 removed: it allows WGS 84 only.
+
+    GDAL, and so QGIS, still reads it. A program that ignores it is wrong by the difference of the two datums.
+    """
+    epsg = country_of(forecast.attrs).epsg
+    name = f"urn:ogc:def:crs:EPSG::{epsg}"
+    return {} if epsg == WGS84 else {"crs": {"type": "name", "properties": {"name": name}}}
 
 
 def _facts(forecast: xr.Dataset, lang: str) -> dict[str, Any]:
@@ -131,6 +139,7 @@ def _facts(forecast: xr.Dataset, lang: str) -> dict[str, Any]:
     plain = {
         str(name): value.item() if isinstance(value, np.generic) else value
         for name, value in forecast.attrs.items()
+        if name != COUNTRY_FILE
     }
     return {**plain, "title": labels.title(forecast.attrs, lang)}
 
@@ -179,7 +188,7 @@ def write_gpkg(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -> P
         MissingDataError: the disk refuses.
     """
     check_library()
-    polygons = _polygons(shapes)
+    polygons, epsg = _polygons(shapes), country_of(forecast.attrs).epsg
     tables = {LAYER: municipality_table(forecast), STATES_LAYER: _state_table(forecast)}
     geometry = {
         LAYER: [polygons.get(code) for code in forecast["municipality"].values.tolist()],
@@ -188,7 +197,8 @@ def write_gpkg(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -> P
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "forecast.gpkg"
         for layer, table in tables.items():
-            _write_layer(made, layer, table, np.array(geometry[layer], dtype=object), _facts(forecast, lang))
+            shapes_of_layer = np.array(geometry[layer], dtype=object)
+            _write_layer(made, layer, table, shapes_of_layer, _facts(forecast, lang), epsg)
         package = made.read_bytes()
     content = _completed(package, tables, lang, forecast.attrs["as_of"])
 
@@ -235,7 +245,7 @@ def _unions(
 
 
 def _write_layer(
-    path: Path, layer: str, table: Table, geometry: NDArray[Any], facts: Mapping[str, Any]
+    path: Path, layer: str, table: Table, geometry: NDArray[Any], facts: Mapping[str, Any], epsg: int
 ) -> None:
     """Add a layer to a GeoPackage; days become dates, where a data frame would give texts or times."""
     import shapely
@@ -246,7 +256,7 @@ def _write_layer(
     try:
         raw.write(
             str(path), shapely.to_wkb(geometry), columns, list(table), layer=layer, driver="GPKG",
-            geometry_type="MultiPolygon", crs=f"EPSG:{EPSG}", promote_to_multi=True, append=path.exists(),
+            geometry_type="MultiPolygon", crs=f"EPSG:{epsg}", promote_to_multi=True, append=path.exists(),
             # GDAL of Debian 12 and QGIS 3.22 warn of newer versions.
             dataset_options=None if path.exists() else {"VERSION": "1.2"},
             layer_options={

@@ -24,16 +24,26 @@ import xarray as xr
 from yieldcast import language
 from yieldcast.data.files import atomic_text
 from yieldcast.errors import ConfigError
-from yieldcast.evaluation.skill import beside_own_line, longest_winning_lead, pool_by_lead
+from yieldcast.evaluation.skill import (
+    HINDCASTS,
+    beside_own_line,
+    longest_winning_lead,
+    pool_by_lead,
+    protocol_of,
+)
+from yieldcast.forecasting.public_past import PublicYields
 from yieldcast.forecasting.table import ATTRIBUTES, QUANTILES, check_forecast, production_t
 from yieldcast.reporting import html_map, labels
 from yieldcast.reporting.html_language import page_languages
 from yieldcast.reporting.html_parts import part_columns
+from yieldcast.reporting.html_past import bulletin_columns, past_columns
+from yieldcast.reporting.place_names import country_of
 
 # Joined to one script in this order: each file uses names that earlier files define.
 SCRIPTS = (
-    "i18n.js", "format.js", "data.js", "colours.js", "view.js", "map.js", "gestures.js", "search.js",
-    "charts.js", "parts.js", "panel.js", "table.js", "tables.js", "skill.js", "sections.js", "main.js",
+    "i18n.js", "format.js", "data.js", "theme.js", "colours.js", "view.js", "map.js", "gestures.js",
+    "search.js", "address.js", "charts.js", "downloads.js", "past.js", "parts.js", "panel.js", "table.js",
+    "tables.js", "skill.js", "sections.js", "main.js",
 )  # fmt: skip
 _PLACE_COLUMNS = (  # variable of the forecast, name in the page's data, digits after the decimal point
     ("yield_mean_kg_ha", "mean", 0), ("observed_share", "share", 3), ("probability_low", "low", 3),
@@ -57,7 +67,8 @@ def write(
     forecast: xr.Dataset,
     mesh: Path | None,
     *,
-    previous: xr.Dataset | None = None,
+    earlier: Sequence[xr.Dataset] = (),
+    past: PublicYields | None = None,
     skill: Sequence[Mapping[str, Any]] = (),
     lang: str = "en",
 ) -> Path:
@@ -67,35 +78,41 @@ def write(
         path: the HTML file; its folder must exist.
         forecast: a table as `forecasting.table.check_forecast` checks it.
         mesh: GeoJSON of the municipalities (see `html_map.encode`); None leaves out the map.
-        previous: an earlier forecast of the same crop and harvest year; None leaves out the changes.
-        skill: rows of ``yieldcast backtest --json``; without rows the report says that there was no backtest.
+        earlier: earlier forecasts of the same crop and harvest year, earliest first; changes are those since
+            the last one.
+        past: public yields, see `forecasting.public_past`; None leaves them out.
+        skill: rows of ``yieldcast backtest --json`` or of `evaluation.run_skill`; may be empty.
         lang: language in which the page opens; the page holds every language that there is.
 
     Returns:
         `path`.
 
     Raises:
-        ConfigError: an unknown language, or `previous` of another crop or harvest year.
+        ConfigError: an unknown language, or an earlier forecast of another crop or harvest year.
         MissingDataError: the mesh does not exist, or the disk refuses.
         SchemaError: the forecast, the mesh or a skill row is not valid.
     """
     opened = language.of(lang)
-    data = {**contents(forecast, previous, skill), "lang": opened.tag}
+    data = {**contents(forecast, earlier, past, skill), "lang": opened.tag}
     data["mesh"] = html_map.encode(mesh) if mesh is not None else None
     atomic_text(path, _page(data))
     return path
 
 
 def contents(
-    forecast: xr.Dataset, previous: xr.Dataset | None = None, skill: Sequence[Mapping[str, Any]] = ()
+    forecast: xr.Dataset,
+    earlier: Sequence[xr.Dataset] = (),
+    past: PublicYields | None = None,
+    skill: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Every number and text of the report as plain values for JSON; arguments and errors as for `write`.
 
     Yields are whole kg/ha, so that the page's differences are exactly those of the numbers that it shows.
     """
     check_forecast(forecast)
-    if previous is not None:
-        _check_same_season(forecast, check_forecast(previous))
+    for one in earlier:
+        _check_same_season(forecast, check_forecast(one))
+    previous = earlier[-1] if earlier else None
     places, aggregates, parts = part_columns(forecast, previous)
     pooled = pool_by_lead(skill, str(forecast.attrs["crop"]))
     return {
@@ -104,10 +121,14 @@ def contents(
         "places": _places(forecast, previous) | places,
         "aggregates": _aggregates(forecast, previous) | aggregates,
         "parts": parts,
+        "states": {state.code: state.name for state in country_of(forecast.attrs).states.values()},
         "languages": page_languages(forecast.attrs, (str(row["model"]) for row in pooled)),
         "previous": str(previous.attrs["as_of"]) if previous is not None else None,
+        "past": past_columns(forecast, past),
+        "bulletins": bulletin_columns(forecast, earlier),
         "skill": {
             "rows": pooled,
+            "hindcasts": any(protocol_of(row) == HINDCASTS for row in skill),
             "beats": {score: longest_winning_lead(pooled, score) for score in ("rmse_kg_ha", "crps_kg_ha")},
             "own_line": asdict(beside_own_line(pooled)),
         },
@@ -118,13 +139,16 @@ def _check_same_season(forecast: xr.Dataset, previous: xr.Dataset) -> None:
     ours, theirs = ((ds.attrs["crop"], int(ds.attrs["harvest_year"])) for ds in (forecast, previous))
     if ours != theirs:
         raise ConfigError(
-            f"expected the previous forecast to be of {ours[0]} {ours[1]}, received {theirs[0]} {theirs[1]}",
+            f"expected an earlier forecast of {ours[0]} {ours[1]}, received {theirs[0]} {theirs[1]}",
             "Give an earlier forecast of the same crop and harvest year, or none.",
         )
 
 
 def _places(forecast: xr.Dataset, previous: xr.Dataset | None) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {"code": forecast["municipality"].values.tolist()}
+    texts = [str(code) for code in forecast["code"].values]
+    if texts != list(map(str, columns["code"])):  # codes that are not plain numbers, see `Codes`
+        columns["label"] = texts
     columns |= {name: [str(text) for text in forecast[name].values] for name in ("name", "state", "region")}
     columns |= {short: _numbers(forecast[name].values, digits) for name, short, digits in _PLACE_COLUMNS}
     for k in range(len(QUANTILES)):

@@ -9,6 +9,7 @@ from yieldcast import language
 from yieldcast.language import Language
 from yieldcast.reporting import labels
 from yieldcast.reporting.column_labels import PART_LABELS
+from yieldcast.reporting.place_names import code_name, country_of
 
 _SCRIPTS = "yieldcast/reporting/web/"
 # Rules of plurals depend on the number itself below 100, and above on its last two digits.
@@ -38,6 +39,7 @@ def _entry(words: Language, attrs: Mapping[str, Any], models: list[str]) -> dict
         "words": {
             "crop": {crop: labels.crop(crop, words.tag)},
             "country": {country: labels.country(country, words.tag)},
+            "code": {"": code_name(country_of(attrs), words.tag)},
             "scenarios": {scenarios: labels.scenario(scenarios, words.tag)},
             "model": {name: labels.model(name, words.tag) for name in models},
             "part": {name: labels.part(name, words.tag) for name in PART_LABELS},

@@ -7,6 +7,7 @@ stored as differences from the previous corner, in as few bytes as each needs, a
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from yieldcast.data.boundaries import FETCH_AGAIN, read_boundaries
 from yieldcast.errors import SchemaError
 
-_CELLS = 20_000  # least number of grid steps along the longer side of the country: 200 m in Brazil
+_CELLS = 20_000  # least number of grid steps along the longer side of the country: e.g. 200 m along 4,000 km
 _LARGEST = 5_000_000  # bytes of all corners; for a larger mesh the grid is made coarser until it fits
 Ring = NDArray[np.int64]  # (corner, 2): x to the east, y to the north, in grid steps; not closed
 Shapes = dict[int, list[Ring]]
@@ -51,11 +52,12 @@ def encode(mesh: Path) -> dict[str, Any]:
         if len(corners) <= _LARGEST:
             break
         step *= 2
+    edges = state_edges(shapes, {code: state for code, (_name, state) in labels.items()})
     return {
         "step": step, "south": float(corner[1]), "north": float(every[:, 1].max()), "codes": list(shapes),
         "names": [labels[code][0] for code in shapes], "states": [labels[code][1] for code in shapes],
-        "counts": _text(counts), "corners": _text(corners),
-        "borders": _text(np.packbits(state_edges(shapes), bitorder="little").tobytes()),
+        "counts": base64_text(counts), "corners": base64_text(corners),
+        "borders": base64_text(np.packbits(edges, bitorder="little").tobytes()),
     }  # fmt: skip
 
 
@@ -82,32 +84,41 @@ def _streams(shapes: Shapes) -> tuple[bytes, bytes]:
     counts = [number for rings in shapes.values() for number in (len(rings), *map(len, rings))]
     corners = np.concatenate([ring for rings in shapes.values() for ring in rings])
     steps = np.diff(corners, axis=0, prepend=0).ravel()
-    # Zigzag: small numbers of either sign become small numbers (0, -1, 1, -2 to 0, 1, 2, 3).
-    return _varints(np.array(counts)), _varints((steps << 1) ^ (steps >> 63))
+    return varints(np.array(counts)), varints(zigzag(steps))
 
 
-def _varints(numbers: NDArray[np.int64]) -> bytes:
+def zigzag(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Small numbers of either sign as small numbers: 0, -1, 1, -2 to 0, 1, 2, 3."""
+    return (numbers << 1) ^ (numbers >> 63)
+
+
+def varints(numbers: NDArray[np.int64]) -> bytes:
     """LEB128: seven bits in each byte, lowest first; the eighth bit is 1 if more bytes follow."""
     sizes = 1 + (numbers[:, None] >= 1 << np.arange(7, 42, 7)).sum(axis=1)
     starts = np.cumsum(sizes) - sizes
     stream = np.zeros(int(sizes.sum()), dtype=np.uint8)
-    for k in range(int(sizes.max())):
+    for k in range(int(sizes.max(initial=0))):
         has = sizes > k
         more = np.where(sizes[has] > k + 1, 0x80, 0)
         stream[starts[has] + k] = ((numbers[has] >> (7 * k)) & 0x7F) | more
     return stream.tobytes()
 
 
-def state_edges(shapes: Shapes) -> NDArray[np.bool_]:
+def state_edges(shapes: Shapes, state_of: Mapping[int, str]) -> NDArray[np.bool_]:
     """For each corner, whether the side that begins there is the edge of a state.
 
     A side is an edge unless two municipalities of the same state share it.
+
+    Args:
+        shapes: rings by municipality.
+        state_of: state by municipality; those without one count as one state.
     """
-    ends, states = [], []
+    ends, states = [], list[NDArray[np.int64]]()
+    number = {name: k for k, name in enumerate(sorted({"", *state_of.values()}))}
     for code, rings in shapes.items():
         for ring in rings:
             ends.append(np.hstack([ring, np.roll(ring, -1, axis=0)]))
-            states.append(np.full(len(ring), code // 100_000))  # the first two digits of IBGE's code
+            states.append(np.full(len(ring), number[state_of.get(code, "")]))
     sides, state = np.concatenate(ends), np.concatenate(states)
     turned = (sides[:, 0] > sides[:, 2]) | ((sides[:, 0] == sides[:, 2]) & (sides[:, 1] > sides[:, 3]))
     sides[turned] = sides[turned][:, [2, 3, 0, 1]]
@@ -118,5 +129,6 @@ def state_edges(shapes: Shapes) -> NDArray[np.bool_]:
     return edge if edge.mean() < 0.5 else np.zeros_like(edge)
 
 
-def _text(stream: bytes) -> str:
+def base64_text(stream: bytes) -> str:
+    """Bytes as base64."""
     return base64.b64encode(stream).decode("ascii")

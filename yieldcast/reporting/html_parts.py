@@ -31,8 +31,8 @@ def part_columns(
         where that lacks the place). Then the names of the parts of ``places`` and ``aggregates`` that are not
         0 everywhere, of those that are (``zero``) of them.
     """
-    now = [_whole(forecast, aggregate) for aggregate in (False, True)]
-    before = [_whole(previous, aggregate) for aggregate in (False, True)] if previous is not None else []
+    now = [whole_parts(forecast, aggregate) for aggregate in (False, True)]
+    before = [whole_parts(previous, aggregate) for aggregate in (False, True)] if previous is not None else []
     found: list[Columns] = []
     for k, parts in enumerate(now):
         columns = _columns("part", parts)
@@ -56,8 +56,8 @@ def _any(columns: Columns, name: str) -> bool:
     return any(any(columns.get(f"{kind}_{name}", ())) for kind in ("part", "moved"))
 
 
-def _whole(forecast: xr.Dataset, aggregate: bool) -> xr.DataArray:
-    """Parts in whole kg/ha."""
+def whole_parts(forecast: xr.Dataset, aggregate: bool) -> xr.DataArray:
+    """(part, row) parts of the municipalities or the aggregates in whole kg/ha."""
     parts = aggregate_parts(forecast) if aggregate else municipal_parts(forecast)
     median = forecast["aggregate_yield_kg_ha" if aggregate else "yield_kg_ha"].values[:, _P50]
     return parts_in_digits(parts, median, 0)

@@ -10,15 +10,14 @@ import xarray as xr
 
 from yieldcast.data.files import atomic_write, fingerprint, netcdf_content, read_netcdf
 from yieldcast.forecasting.table import check_forecast
+from yieldcast.reporting.place_names import code_name, country_of, place_word
 
 CONVENTIONS = "CF-1.11"
 _REFERENCE_TIME = "forecast_reference_time"
 _DAYS = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "int32"}
 _CF_ATTRIBUTES: dict[str, dict[str, Any]] = {
-    "municipality": {"long_name": "IBGE code of the municipality"},
     "quantile": {"long_name": "probability of a yield at or below the value", "units": "1"},
     "aggregate": {"long_name": "all municipalities, or a state"},
-    "code": {"long_name": "IBGE code of the municipality, as text"},
     "name": {"long_name": "name of the municipality"},
     "state": {"long_name": "state of the municipality"},
     "region": {"long_name": "region of the municipality"},
@@ -62,7 +61,7 @@ def as_cf(forecast: xr.Dataset) -> xr.Dataset:
     day = np.datetime64(ds.attrs["as_of"], "ns")
     ds = ds.assign_coords({_REFERENCE_TIME: ((), day, {"standard_name": _REFERENCE_TIME})})
     ds[_REFERENCE_TIME].attrs["long_name"] = "date of the bulletin: nothing published later was used"
-    for name, attributes in _CF_ATTRIBUTES.items():
+    for name, attributes in (_CF_ATTRIBUTES | _code_names(ds.attrs)).items():
         if name in ds:
             ds[name].attrs |= attributes
     flags: dict[str, Any] = {
@@ -72,6 +71,12 @@ def as_cf(forecast: xr.Dataset) -> xr.Dataset:
     ds["own_history"].attrs |= flags
     _set_encoding(ds)
     return ds.assign_attrs(_global_attributes(ds.attrs))
+
+
+def _code_names(attrs: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    of = country_of(attrs)
+    text = f"{code_name(of, 'en')} of the {place_word(of, 'municipality')}"
+    return {"municipality": {"long_name": text}, "code": {"long_name": f"{text}, as text"}}
 
 
 def _global_attributes(attrs: dict[str, Any]) -> dict[str, Any]:

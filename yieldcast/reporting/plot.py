@@ -135,10 +135,10 @@ def map(
     values = {code: x for code, x in zip(codes, numbers, strict=True) if np.isfinite(x)}
     if not values:
         raise MissingDataError(f"no municipality of the forecast has a value of {value!r}")
-    polygons = read_polygons(Path(boundaries))
+    polygons, states = read_polygons(Path(boundaries))
     figure = new_figure((8.0, 6.6))
     axes = figure.add_subplot()
-    drawn = draw_choropleth(axes, polygons, values, layer.colours, layer.around_zero)
+    drawn = draw_choropleth(axes, polygons, states, values, layer.colours, layer.around_zero)
     bar = figure.colorbar(drawn.coloured, ax=axes, label=label, shrink=0.7, ticks=drawn.limits)
     bar.ax.set_yticklabels([labels.number(limit, 0, lang) for limit in drawn.limits.tolist()])
     keys = _map_keys("no_forecast" if len(values) == len(codes) else "unknown", lang)

@@ -60,7 +60,7 @@ def train_run(
     Raises:
         YieldcastError: invalid input, found before anything is trained.
     """
-    settings = settings or Settings()
+    settings = (settings or Settings()).for_country(store.country)
     from yieldcast.training.devices import choose_devices
 
     if os.environ.get("TF_CONFIG"):
@@ -68,7 +68,7 @@ def train_run(
     # First of all: with several hosts, TensorFlow must connect them before it runs anything.
     devices = choose_devices(strategy)
     tables = network_tables(store, settings.data)
-    calendar = calendar_for(settings.data, tables.static)
+    calendar = calendar_for(settings.data, tables.static, store.country)
     rows, dropped = build_samples(tables, calendar, crop, train_years, settings.data)
     trainer.check_trainable(rows)
     mixer = _mixer(tables, calendar, crop, rows, settings)

@@ -7,7 +7,7 @@ import pytest
 from cds_calls import DATASET, KEY, POST, REQUEST, closed_port, problem
 
 from data_fetchers.cds import account
-from data_fetchers.cds.account import Account, Licence
+from data_fetchers.cds.account import Account, InvalidRequestError, Licence
 from data_fetchers.cds.client import Cds
 from data_fetchers.engine.source import (
     NotYetPublishedError,
@@ -57,7 +57,10 @@ def test_a_licence_that_is_on_no_list(cds, cds_server):
 @pytest.mark.parametrize(
     ("fault", "kind", "message", "hint"),
     [
-        ((400, problem("invalid request", "no such variable")), FetchError, "no such variable", "not help"),
+        (
+            (400, problem("invalid request", "no such variable")),
+            InvalidRequestError, "no such variable", "not help",
+        ),
         (
             (400, problem("invalid request", "None of the data you have requested is available yet, please")),
             NotYetPublishedError, "available yet", "",
@@ -72,7 +75,7 @@ def test_a_licence_that_is_on_no_list(cds, cds_server):
         ((403, problem("permission denied", "closed until May")), FetchError, "closed until May", ""),
         ((403, "<html>blocked</html>"), FetchError, "403", ""),
         ((404, problem("process not found")), FetchError, "process not found", "root of a CDS"),
-        ((422, problem("invalid parameter", "bad day")), FetchError, "bad day", ""),
+        ((422, problem("invalid parameter", "bad day")), InvalidRequestError, "bad day", ""),
         ((408, ""), RetryableError, "408", ""),
         ((429, problem("rate limit exceeded")), RetryableError, "rate limit", ""),
         ((500, problem("internal server error")), RetryableError, "500", ""),

@@ -26,6 +26,7 @@ from data_fetchers.cds.client import Cds, equal
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.downloader import fetch_requests
 from data_fetchers.engine.source import (
+    CrowdedError,
     NotYetPublishedError,
     Retry,
     RetryableError,
@@ -164,6 +165,51 @@ def test_answers_of_another_shape(cds, cds_server, job, target, body, match):
         cds.retrieve(DATASET, REQUEST, target, job)
     assert target.stat().st_size > 0
     assert match == POST or len(posts(cds_server)) == 1
+
+
+@pytest.mark.parametrize("text", [
+    "Number queued requests for this dataset is temporarily limited. Please configure your scripts",
+    "The number of queued requests is temporarily limited to 2",
+])  # fmt: skip
+def test_a_full_queue_is_neither_a_fault_nor_late_data(cds, cds_server, job, target, text):
+    cds_server.faults({"match": POST, "kind": "reject_job", "text": text})
+    with pytest.raises(CrowdedError, match="queued requests"):
+        cds.retrieve(DATASET, REQUEST, target, job)
+    assert "job_id" not in job.load()
+    refusal = {"kind": "status", "status": 400, "body": problem("invalid request", text)}
+    cds_server.faults({"match": POST, **refusal})
+    with pytest.raises(CrowdedError, match="queued requests"):
+        cds.retrieve(DATASET, REQUEST, target, job)
+
+
+def test_a_queue_that_takes_one_job_gets_one_at_a_time(cds, cds_server, tmp_path, quick):
+    cds_server.set(queue_limit=1, polls_running=3)
+    source, years = Small(cds), range(2001, 2006)
+    seen = []
+    (summary,) = fetch_requests(
+        [(source, [source.request(year) for year in years])], tmp_path, retry=quick,
+        progress=lambda summaries: seen.extend(summaries[0].waiting.values()),
+    )  # fmt: skip
+    assert (summary.fetched, summary.missing) == (5, [])
+    # the first three start together; two are rejected, and no other is afterwards
+    assert len(posts(cds_server)) == 7
+    assert any("one at a time" in text for text in seen)
+    lines = [json.loads(line) for line in (tmp_path / "manifest.jsonl").read_text().splitlines()]
+    assert [line["outcome"] for line in lines].count("postponed") == 2
+
+
+def test_a_poll_waits_as_long_as_the_service_says(cds, cds_server, monkeypatch, job, target):
+    pauses = []
+    monkeypatch.setattr("data_fetchers.cds.client.pause", pauses.append)
+    slow = {
+        "kind": "status",
+        "status": 429,
+        "body": problem("rate limit exceeded", "Please wait 12 seconds."),
+    }
+    cds_server.faults({"match": "?log=True", **slow, "times": 7})
+    cds.retrieve(DATASET, REQUEST, target, job)
+    assert pauses[:7] == [12.0] * 7
+    assert len(posts(cds_server)) == 1
 
 
 def test_some_polls_may_fail(cds, cds_server, job, target):
@@ -434,6 +480,7 @@ def test_a_submission_of_last_week_is_not_looked_for(now, cds, cds_server, job, 
     cds.retrieve(DATASET, REQUEST, target, job)
     job.save(submitting="some time ago")
     cds.retrieve(DATASET, REQUEST, target, job)
+    assert len(posts(cds_server)) == 2  # each time a new job, and the list that fails is not read
 
 
 def test_a_list_of_jobs_that_cannot_be_read_makes_no_job(now, cds, cds_server, job, target):

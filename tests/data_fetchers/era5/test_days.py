@@ -46,7 +46,7 @@ def names(requests: list[Request]) -> list[str]:
 
 
 def test_whole_years_one_request_each_and_the_days_of_the_month_under_way(cache):
-    source = Era5(Cds(), area=AREA)
+    source = Era5(Cds(), "era5", AREA)
     requests = source.daily_requests([2022, 2023, 2024], dt.date(2024, 2, 20), cache)
     months = [*(f"2023-{m:02d}" for m in range(1, 13)), "2024-01"]
     columns = ("rain", "dewpoint", "radiation", "eastward", "northward")
@@ -74,7 +74,7 @@ def test_whole_years_one_request_each_and_the_days_of_the_month_under_way(cache)
     ],
 )
 def test_a_day_is_asked_for_six_days_later(cache, today, under_way):
-    source = Era5(Cds(), area=AREA)
+    source = Era5(Cds(), "era5", AREA)
     requests = source.daily_requests([2024], dt.date.fromisoformat(today), cache)
     found = {request.name for request in requests if request.name.startswith("tmax")}
     assert found == ({f"tmax-{under_way}"} if under_way else set())
@@ -114,7 +114,7 @@ def put(cache: RequestCache, source: Era5, request: Request, values: np.ndarray)
 
 def test_days_by_hand(cache):
     # Wind 3 m/s to the east and 4 to the north: 5 m/s at 10 m, 5 * 4.87 / ln(672.58) = 3.74 m/s at 2 m.
-    source = Era5(Cds(), area=(-11.0, -58.0, -12.0, -57.0))
+    source = Era5(Cds(), "era5", (-11.0, -58.0, -12.0, -57.0))
     values = {
         "tmax_degC": 303.15, "tmin_degC": 293.15, "rain_mm": 0.0125, "dewpoint_degC": 291.15,
         "radiation_MJ_m2": 2e7, "eastward_m_s": 3.0, "northward_m_s": 4.0,
@@ -158,7 +158,7 @@ def test_a_day_of_accumulations_by_hand(cache):
 
 
 def test_a_missing_day_of_one_answer_is_missing_in_its_column_only(cache):
-    source = Era5(Cds(), area=(-11.0, -58.0, -12.0, -57.0))
+    source = Era5(Cds(), "era5", (-11.0, -58.0, -12.0, -57.0))
     first, second = (source._request("rain_mm", [2020], [month]) for month in (1, 2))
     put(cache, source, second, np.full(29, 0.001))
     table, _ = read_daily(cache, source, [first, second], PLACES.isel(municipality=[0]), "centroid")
@@ -168,7 +168,7 @@ def test_a_missing_day_of_one_answer_is_missing_in_its_column_only(cache):
 
 
 def test_polygons_are_units_of_their_own(cache):
-    source = Era5(Cds(), area=(-11.0, -58.0, -12.0, -57.0))
+    source = Era5(Cds(), "era5", (-11.0, -58.0, -12.0, -57.0))
     request = source._request("rain_mm", [2020], [2])
     put(cache, source, request, np.full(29, 0.004))
     ring = [[-57.6, -11.6], [-57.4, -11.6], [-57.4, -11.4], [-57.6, -11.4], [-57.6, -11.6]]

@@ -24,6 +24,7 @@ from data_fetchers.engine.source import NotYetPublishedError, Retry, RetryableEr
 from data_fetchers.era5 import answers
 from data_fetchers.era5.source import Era5, final_on, preliminary_months
 from data_fetchers.era5.table import read_weather
+from data_fetchers.ibge.places import BRAZIL
 from yieldcast.data import degree_days, schema
 from yieldcast.errors import ConfigError, CredentialsError
 
@@ -63,7 +64,7 @@ def country(servers) -> ModuleType:
 
 @pytest.fixture
 def era5() -> Era5:
-    return Era5(Cds(), area=AREA)
+    return Era5(Cds(), "era5", AREA)
 
 
 @pytest.fixture
@@ -193,12 +194,12 @@ def test_requests_are_those_of_the_reference(era5, land):
 
 def test_chunks_for_brazil_are_those_of_the_reference(cache):
     # 26 requests per variable and three decades for 0.25 degrees, 104 for Land's quarters.
-    requests = plan(Era5(Cds()), 2000, 2025, "2026-11-20", cache)
+    requests = plan(Era5(Cds(), "era5", BRAZIL), 2000, 2025, "2026-11-20", cache)
     assert sum(p.name.startswith("tmax") for p in requests) == 26
     assert [n for n in names(requests) if n.startswith("prec")] == [
         "precipitation-2000-2009", "precipitation-2010-2019", "precipitation-2020-2025"
     ]  # fmt: skip
-    requests = plan(Era5(Cds(), "era5-land"), 2000, 2025, "2026-11-20", cache)
+    requests = plan(Era5(Cds(), "era5-land", BRAZIL), 2000, 2025, "2026-11-20", cache)
     assert sum(p.name.startswith("tmin") for p in requests) == 104
     assert names(requests)[:2] == ["tmax-2000-01to03", "tmax-2000-04to06"]
     assert len(set(requests)) == len(requests)
@@ -259,9 +260,9 @@ def test_splits_lose_no_month(era5, land):
 
 
 def test_area_is_widened_to_the_grid():
-    assert Era5(Cds(), area=(5.9, -73.99, -33.76, -34.78)).box == (6.0, -74.0, -34.0, -34.75)
+    assert Era5(Cds(), "era5", (5.9, -73.99, -33.76, -34.78)).box == (6.0, -74.0, -34.0, -34.75)
     assert Era5(Cds(), "era5-land", (5.91, -73.99, -33.76, -34.78)).box == (6.0, -74.0, -33.8, -34.7)
-    assert Era5(Cds()).box == (6.0, -74.0, -34.0, -32.0)
+    assert Era5(Cds(), "era5", BRAZIL).box == (6.0, -74.0, -34.0, -32.0)
 
 
 @pytest.mark.parametrize(
@@ -269,7 +270,7 @@ def test_area_is_widened_to_the_grid():
 )
 def test_areas_that_are_none_are_refused(area):
     with pytest.raises(ConfigError, match="north, west, south, east"):
-        Era5(Cds(), area=area)
+        Era5(Cds(), "era5", area)
 
 
 def test_years_that_the_dataset_does_not_have_are_refused(era5, land, cache):
@@ -280,7 +281,7 @@ def test_years_that_the_dataset_does_not_have_are_refused(era5, land, cache):
     with pytest.raises(ConfigError, match="received \\[\\]"):
         era5.weather_requests([], dt.date(2024, 1, 1), cache)
     with pytest.raises(ConfigError, match="era5-land"):
-        Era5(Cds(), "era6")  # type: ignore[arg-type]
+        Era5(Cds(), "era6", AREA)  # type: ignore[arg-type]
 
 
 def test_source_travels_to_workers_and_carries_its_line(era5):
@@ -434,7 +435,7 @@ def test_preliminary_by_the_age_of_the_job(era5, make, tmp_path, created, fetche
 @pytest.fixture
 def served(cds_server, monkeypatch) -> Era5:
     monkeypatch.setenv("CDSAPI_KEY", "secret-token-123")
-    return Era5(Cds(cds_server.url, first_poll_s=0.01, longest_poll_s=0.02), area=AREA)
+    return Era5(Cds(cds_server.url, first_poll_s=0.01, longest_poll_s=0.02), "era5", AREA)
 
 
 def fetch(source: Era5, requests: list[Request], folder: Path, today: str, retry: Retry):
@@ -549,7 +550,7 @@ def test_without_a_key_the_hint_names_a_source_that_needs_none(era5, tmp_path, c
         era5.cds.retrieve("any", {}, target, PendingJob(tmp_path / "job.json"))
     assert sentence not in caught.value.hint
     monkeypatch.setenv("CDSAPI_KEY", "another-token")  # a key that is refused is another matter
-    served = Era5(Cds(cds_server.url), area=AREA)
+    served = Era5(Cds(cds_server.url), "era5", AREA)
     with pytest.raises(CredentialsError, match="does not know the key") as caught:
         served.fetch(request, target, PendingJob(tmp_path / "job.json"))
     assert sentence not in caught.value.hint

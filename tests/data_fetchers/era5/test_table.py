@@ -24,7 +24,7 @@ AREA = (-11.0, -58.0, -13.0, -55.0)
 
 @pytest.fixture
 def era5() -> Era5:
-    return Era5(Cds(), area=AREA)
+    return Era5(Cds(), "era5", AREA)
 
 
 @pytest.fixture

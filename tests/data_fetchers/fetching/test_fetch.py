@@ -1,33 +1,40 @@
 """From an order to a filled store, with the real clients against all test servers at once."""
 
 import datetime as dt
+import io
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
+import xarray as xr
+from forked_commands import Commands
 
 from data_fetchers.engine.source import Retry
 from data_fetchers.fetching.fetch import fetch
-from data_fetchers.fetching.order import FetchOrder
+from data_fetchers.fetching.order import ALL_TABLES, FetchOrder
 from data_fetchers.ibge import lspa, sidra
 from data_fetchers.nasa_power import source as nasa_power
+from yieldcast.cli.app import main
+from yieldcast.data import schema
 from yieldcast.data.files import fingerprint
-from yieldcast.data.store import Store
+from yieldcast.data.store import TABLES, Store
 from yieldcast.errors import ConfigError, CredentialsError, FetchError, YieldcastError
+from yieldcast.variables import SOIL
 
 KEY = "secret-token-123"
 YEARS = "2013:2014"
-SOIL = ("--soil-resolution", "5km")
+NOT_IN_PAM = (1100205, 1400050, 1600030, 2206720, 2605459)  # the first of 8, see servers/ibge.py
+COARSE = ("--soil-resolution", "5km")
 TODAY = dt.date(2018, 1, 20)
 START = np.datetime64("2018-01")
 
@@ -51,22 +58,17 @@ def services(ibge_server, cds_server, soil_server, power_server, conab_server, m
     }  # fmt: skip
 
 
-# The command line at the time of the test.
-FROZEN = """
-import datetime, os, runpy
-from data_fetchers.engine import clock
-clock.now = lambda: datetime.datetime.fromisoformat(os.environ["TEST_NOW"])
-runpy.run_module("yieldcast", run_name="__main__")
-"""
-
-
 def _run(*arguments: object, check: int = 0) -> str:
-    command = [sys.executable, "-c", FROZEN, *map(str, arguments)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env={**os.environ, "COLUMNS": "200"}
-    )
-    output = done.stdout + done.stderr
-    assert done.returncode == check, output
+    """What a command shows on a wide terminal; it runs in this process, at the time of the test."""
+    shown, code = io.StringIO(), None
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(shown), redirect_stderr(shown):
+        patch.setenv("COLUMNS", "200")
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as ended:
+            code = ended.code
+    output = shown.getvalue()
+    assert (code or 0) == check, output
     assert KEY not in output
     return output
 
@@ -82,9 +84,7 @@ def _fetch(store: Path, what: str, *more: object, check: int = 0) -> str:
 
 def _tables(store: Path) -> dict[str, str]:
     opened = Store.open(store)
-    return {
-        t: fingerprint(getattr(opened, t)) for t in ("static", "weather", "yields", "seasonal") if t in opened
-    }
+    return {table: fingerprint(getattr(opened, table)) for table in TABLES if table in opened}
 
 
 def _requests(services) -> int:
@@ -94,7 +94,7 @@ def _requests(services) -> int:
 @pytest.mark.slow
 def test_fetch_all_fills_a_store_and_a_second_one_asks_nothing_but_what_is_new(services, tmp_path):
     store = tmp_path / "store"
-    arguments = ("--years", YEARS, "--starts", "2018-01", *SOIL)
+    arguments = ("--years", YEARS, "--starts", "2018-01", *COARSE)
     output = _fetch(store, "all", *arguments)
     assert "written to" in output
     opened = Store.open(store)
@@ -139,9 +139,9 @@ def test_a_dry_run_shows_requests_counts_and_sizes_and_asks_nobody(services, tmp
 @pytest.mark.slow
 def test_one_target_at_a_time_gives_the_same_tables(services, tmp_path):
     together, apart = tmp_path / "together", tmp_path / "apart"
-    _fetch(together, "all", "--years", YEARS, "--starts", "2018-01", *SOIL)
+    _fetch(together, "all", "--years", YEARS, "--starts", "2018-01", *COARSE)
     for what, more in (
-        ("soil", SOIL), ("yields", ("--years", "2014")), ("weather", ("--years", "2014")),
+        ("soil", COARSE), ("yields", ("--years", "2014")), ("weather", ("--years", "2014")),
         ("weather", ("--years", "2013")), ("yields", ("--years", "2013")), ("places", ()),
         ("seasonal", ("--starts", "2018-01")), ("surveys", ()),
     ):  # fmt: skip
@@ -386,6 +386,88 @@ def test_an_imported_store_is_refused_before_anything_is_asked_for(services, tmp
     assert _requests(services) == 0
 
 
+def _imported(folder: Path, states: str, west: float, south: float, **tables: object) -> xr.Dataset:
+    """A store of two imported places with codes below 10, and other tables, all from files."""
+    static = schema.set_units(xr.Dataset(
+        {
+            "code": ("municipality", ["1", "2"]), "name": ("municipality", ["Ames", "Boone"]),
+            "state": ("municipality", [states] * 2), "region": ("municipality", ["Midwest"] * 2),
+            "latitude_deg": ("municipality", [south, south + 0.4]),
+            "longitude_deg": ("municipality", [west, west + 0.4]),
+        },
+        coords={"municipality": np.array([1, 2], np.int32)},
+    ))  # fmt: skip
+    sources = {name: {"file": f"{name}.csv"} for name in ("places", *tables)}
+    Store.update(folder, {"static": static, **tables}, sources)  # type: ignore[dict-item]
+    return static
+
+
+def test_a_store_of_another_country_gets_its_own_area_and_no_tables_of_brazil(services, tmp_path):
+    _imported(tmp_path, "Iowa", -93.6, 42.0)
+    for wanted in ("yields", "estimates", "surveys", "places"):
+        with pytest.raises(ConfigError, match=r"Brazil only, the store has Ames \(1, Iowa\)"):
+            fetch(FetchOrder((wanted,), years=(2014,)), tmp_path, today=TODAY)
+    assert _requests(services) == 0
+    report = fetch(FetchOrder(("seasonal",), starts=(START,), states=("IOWA",)), tmp_path, today=TODAY)
+    assert (report.written, report.missing) == (["seasonal"], [])
+    requests = [json.loads(p.read_text())["request"] for p in tmp_path.glob("parts/seas5/*.meta.json")]
+    assert {tuple(request["inputs"]["area"]) for request in requests} == {(44.0, -95.0, 41.0, -92.0)}
+    assert (Store.open(tmp_path).seasonal["municipality_cell"].values >= 0).all()
+    with pytest.raises(ConfigError, match="no places of OHIO"):
+        fetch(FetchOrder(("weather",), years=(2014,), states=("OHIO",)), tmp_path, today=TODAY)
+
+
+def test_imported_weather_is_continued_by_a_fetch_again_and_again(services, tmp_path, monkeypatch):
+    monkeypatch.setattr(nasa_power.NasaPower.__init__, "__defaults__", ("", 0.0))
+    months = np.arange("2013-01", "2014-11", dtype="datetime64[M]").astype("datetime64[ns]")
+    fields = {"tmax_degC": 30.0, "tmin_degC": 20.0, "precipitation_mm": 7.0}
+    held = schema.set_units(xr.Dataset(
+        {n: (("municipality", "time"), np.full((2, 22), v, np.float32)) for n, v in fields.items()},
+        coords={"municipality": np.array([1, 2], np.int32), "time": months},
+    ))  # fmt: skip
+    _imported(tmp_path, "Iowa", -93.6, 42.0, weather=held)
+    order = FetchOrder(("weather",), years=(2014,), weather="nasa-power")
+    report = fetch(order, tmp_path, today=TODAY)
+    assert report.errors == []
+    assert "weather" in report.written
+    opened = Store.open(tmp_path)
+    assert opened.weather.sizes["time"] == 24
+    assert (opened.weather["precipitation_mm"].values[:, :22] == 7).all()
+    assert not np.isin(opened.weather["precipitation_mm"].values[:, 22:], (7, np.nan)).any()
+    assert opened.sources["weather"]["continues"] == {"file": "weather.csv", "until": "2014-10"}
+    assert any("in common with the imported weather" in note.text for note in report.notes)
+    report = fetch(replace(order, years=(2015,)), tmp_path, today=TODAY)
+    assert Store.open(tmp_path).weather.sizes["time"] == 36
+    assert Store.open(tmp_path).sources["weather"]["continues"]["until"] == "2014-10"
+    # a third source is one too many, and --replace drops the import too
+    with pytest.raises(ConfigError, match="found weather from nasa-power"):
+        fetch(replace(order, weather="era5-land"), tmp_path, today=TODAY)
+    fetch(replace(order, replace=True), tmp_path, today=TODAY)
+    opened = Store.open(tmp_path)
+    assert (opened.weather.sizes["time"], "continues" in opened.sources["weather"]) == (12, False)
+
+
+def test_imported_soil_stays_and_places_without_it_get_theirs(services, tmp_path):
+    fetch(FetchOrder(("soil",), states=("MT",), soil_resolution="5km"), tmp_path, today=TODAY)
+    opened = Store.open(tmp_path)
+    whole = opened.static
+    some = whole["municipality"].values[:3]
+    part = xr.full_like(whole[["clay_pct", "ph_h2o"]].sel(soil_layer=["0cm", "30cm"]), 7)
+    static = whole.drop_vars([*(name for name in SOIL if name in whole), "soil_layer"]).assign(
+        part.where(~whole["municipality"].isin(some))
+    )
+    Store.update(tmp_path, {"static": schema.set_units(static)}, {"soil": {"file": "soil.csv"}})
+    report = fetch(FetchOrder(("soil",), states=("MT",), soil_resolution="5km"), tmp_path, today=TODAY)
+    assert (report.written, report.errors) == (["soil"], [])
+    after = Store.open(tmp_path)
+    new = after.static["municipality"].isin(some).values
+    assert (after.static["clay_pct"].values[~new] == 7).all()
+    expected = whole["clay_pct"].sel(soil_layer=["0cm", "30cm"]).values[new]
+    np.testing.assert_array_equal(after.static["clay_pct"].values[new], expected)
+    assert after.sources["soil"]["continues"] == {"file": "soil.csv"}
+    assert any(note.text == "places keep their imported soil" for note in report.notes)
+
+
 def test_an_asked_state_whose_places_are_not_there_is_fetched_too(services, tmp_path):
     fetch(FetchOrder(("places",), states=("MT",)), tmp_path, today=TODAY)
     report = fetch(FetchOrder(("yields",), years=(2014,), states=("MT", "GO")), tmp_path, today=TODAY)
@@ -574,42 +656,73 @@ def test_ctrl_c_stops_at_once_although_a_service_hangs_and_the_next_run_goes_on(
 
 
 @pytest.mark.slow
+def test_every_table_of_a_country_of_5571_municipalities_of_which_pam_lists_5563(services, tmp_path):
+    """Two months of one year, all from one state's surroundings, soil of 5 km."""
+    today = dt.date(2020, 3, 10)
+    services["ibge"].set(whole=True)
+    order = FetchOrder(
+        ALL_TABLES, years=(2020,), crops=("soybean",), daily=True, starts=(np.datetime64("2020-01"),),
+        soil="2.0", soil_resolution="5km",
+    )  # fmt: skip
+    try:
+        report = fetch(order, tmp_path, today=today)
+    finally:
+        services["ibge"].set(whole=False)
+    assert (report.unwritten, report.errors, report.missing) == ([], [], [])
+    opened = Store.open(tmp_path)
+    assert opened.static.sizes["municipality"] == 5571
+    for table in TABLES:
+        assert table in opened
+    for table in ("weather", "yields", "seasonal"):
+        assert getattr(opened, table).sizes["municipality"] == 5571
+    assert int(opened.yields["production_t"].notnull().sum()) > 5000
+    assert int(opened.static["clay_pct"].notnull().any("soil_layer").sum()) == 5571
+    assert int(opened.weather["tmax_degC"].notnull().all("time").sum()) == 5571
+    assert (opened.daily["municipality_unit"].values >= 0).all()
+    missing = opened.sources["yields"]["places_not_listed"]
+    assert missing == {"count": 8, "first": [f"{code} Lugar {code}" for code in NOT_IN_PAM[:5]]}
+
+
+@pytest.mark.slow
 def test_killed_at_twenty_moments_the_tables_are_the_same_and_nothing_verified_is_fetched_twice(
     services, tmp_path
 ):
+    """Every table that a fetch fills; a fifth of the kills is by SIGTERM, as a scheduler stops a job."""
     calm = tmp_path / "calm"
     arguments = (
-        "fetch", "all", "--years", YEARS, "--starts", "2018-01", "--states", "MT,GO",
-        "--retry-wait", "0.05", *SOIL,
+        "fetch", "all", "--years", "2014", "--crops", "soybean", "--starts", "2018-01", "--states", "MT,GO",
+        "--retry-wait", "0.05", *COARSE,
     )  # fmt: skip
-    began = time.monotonic()
-    _run(*arguments, "--store", calm)
-    whole = time.monotonic() - began
-    for server in services.values():
-        server.reset()
-    dice, kills, rounds = random.Random(20261121), 0, 0
-    while kills < 20:
-        rounds += 1
-        rough, fetched = tmp_path / f"rough-{rounds}", {}
-        at_work = True
-        while at_work:
-            verified = _addresses(rough)
-            began = time.time()
-            at_work = _killed(arguments, rough, dice.uniform(0.8, whole))
-            kills += at_work
-            log = [*services["ibge"].log(), *services["conab"].log()]
-            asked = {entry["path"].split("?")[0] for entry in log if entry["time"] >= began}
-            assert not asked & verified
-            for sidecar in rough.rglob("*.meta.json"):
-                record = json.loads(sidecar.read_text(encoding="utf-8"))
-                stamp = (record["fetched"], record.get("sha256"))
-                # a verified answer keeps its sidecar: it was not fetched again
-                assert fetched.setdefault(str(sidecar), stamp) == stamp
-        assert _tables(rough) == _tables(calm)
-        assert (rough / "surveys.csv").read_bytes() == (calm / "surveys.csv").read_bytes()
-        for pattern in (".*.part", "*.job.json", "*.next.json", ".*.tmp*"):
-            assert not list(rough.rglob(pattern))
-        assert len(fetched) > 100
+    with Commands() as commands:
+        began = time.monotonic()
+        assert commands.run([*arguments, "--store", str(calm)]) == 0
+        whole = time.monotonic() - began
+        assert set(_tables(calm)) == set(TABLES)
+        for server in services.values():
+            server.reset()
+        dice, kills, rounds = random.Random(20261121), 0, 0
+        while kills < 20:
+            rounds += 1
+            rough, fetched = tmp_path / f"rough-{rounds}", {}
+            code = None
+            while code != 0:
+                verified, began = _addresses(rough), time.time()
+                sign = signal.SIGTERM if kills % 5 == 4 else signal.SIGKILL
+                code = commands.run([*arguments, "--store", str(rough)], dice.uniform(0.1, whole), sign)
+                assert code in (0, -sign, 130)
+                kills += code != 0
+                log = [*services["ibge"].log(), *services["conab"].log()]
+                asked = {entry["path"].split("?")[0] for entry in log if entry["time"] >= began}
+                assert not asked & verified
+                for sidecar in rough.rglob("*.meta.json"):
+                    stamp = (sidecar.stat().st_ino, sidecar.stat().st_mtime_ns)
+                    # a verified answer keeps its sidecar: it was not fetched again
+                    assert fetched.setdefault(str(sidecar), stamp) == stamp
+            assert _tables(rough) == _tables(calm)
+            assert (rough / "surveys.csv").read_bytes() == (calm / "surveys.csv").read_bytes()
+            for pattern in (".*.part", "*.job.json", "*.next.json", ".*.tmp*"):
+                assert not list(rough.rglob(pattern))
+            assert len(fetched) > 100
 
 
 def _addresses(store: Path) -> set[str]:
@@ -624,26 +737,10 @@ def _addresses(store: Path) -> set[str]:
     return found
 
 
-def _killed(arguments: tuple, store: Path, seconds: float) -> bool:
-    """Whether the command was still at work when it was killed; otherwise it ended well."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "yieldcast", *map(str, arguments), "--store", str(store)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    try:
-        output, _ = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        return True
-    assert process.returncode == 0, output
-    return False
-
-
 @pytest.mark.slow
 def test_from_fetch_all_to_train_and_evaluate(services, tmp_path):
     store, config = tmp_path / "store", tmp_path / "quick.toml"
-    _fetch(store, "all", "--years", "2009:2016", "--starts", "2018-01", *SOIL)
+    _fetch(store, "all", "--years", "2009:2016", "--starts", "2018-01", *COARSE)
     config.write_text("[training]\nmax_epochs = 3\n", encoding="utf-8")
     run, scores = tmp_path / "run", tmp_path / "scores.json"
     _run(

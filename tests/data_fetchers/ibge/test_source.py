@@ -23,6 +23,7 @@ from requests.exceptions import SSLError
 from data_fetchers.engine.cache import PendingJob, Request, RequestCache
 from data_fetchers.engine.downloader import SourceSummary, fetch_requests
 from data_fetchers.engine.http import RefusedError
+from data_fetchers.ibge import listed
 from data_fetchers.ibge.pam import read_yields
 from data_fetchers.ibge.places import municipality_counts, read_places
 from data_fetchers.ibge.sidra import parse_periods
@@ -32,6 +33,7 @@ from yieldcast.errors import ConfigError, FetchError, MissingDataError, SchemaEr
 PLAIN = {
     "limit": 50_000, "years": list(range(2005, 2021)), "modified": {}, "revised": {}, "newest": True,
     "hide": [], "no_polygon": [], "parents": True, "unlisted": [], "absent": [],
+    "withheld": [], "whole": False, "refuse_values": False,
 }  # fmt: skip
 
 
@@ -101,22 +103,6 @@ def test_by_state_and_for_brazil_it_is_the_same_table(desk):
     assert (len(national), len(states)) == (2, 6)
     assert desk.get(national + states).missing == []
     xr.testing.assert_identical(desk.table(national), desk.table(states))
-
-
-def test_requests_stay_under_the_limit(server, tmp_path, quick):
-    """5,571 x 4 variables = 22,284 values per crop: two crops in one; Mato Grosso's 142 x 4 allow 88."""
-    desk = Desk(server, tmp_path, quick, ("soybean", "corn", "rice", "cotton", "sugarcane"))
-    desk.counts = {51: 142, 52: 246, 41: 399, 35: 4784}
-    requests = desk.requests([2020])
-    assert [list(p.parameters["crops"]) for p in requests] == [
-        ["corn", "cotton"],
-        ["rice", "soybean"],
-        ["sugarcane"],
-    ]
-    assert len(desk.requests([2020], [51])) == 1
-    for request in requests:
-        size = sum(request.parameters["territories"].values()) * len(request.parameters["crops"]) * 4
-        assert size < 50_000
 
 
 def test_crops_of_three_tables(server, tmp_path, quick):
@@ -200,7 +186,7 @@ def test_a_revised_year_is_fetched_again_and_the_earlier_one_kept(now, desk):
     before = desk.table(requests)
     desk.server.set(modified={"2020": "14/11/2025", "2019": "31/12/2023"}, revised={"2020": 1.1})
     later = now.date() + dt.timedelta(days=1)
-    assert desk.get(desk.source.metadata_requests(desk.crops), later).fetched == 1  # periods, not labels
+    assert desk.get(desk.source.metadata_requests(desk.crops), later).fetched == 1  # periods, no labels
     desk.source = desk.source.with_periods(desk.cache)
     again = pickle.loads(pickle.dumps(desk.source))
     assert again == desk.source
@@ -217,7 +203,7 @@ def test_a_revised_year_is_fetched_again_and_the_earlier_one_kept(now, desk):
 
 def test_what_grows_stale_when(now, desk):
     source, cache = desk.source, desk.cache
-    labels, periods = source.metadata_requests(["soybean"])
+    labels, periods, localities = source.metadata_requests(["soybean"])
 
     def stale(request: Request, hours: float) -> bool:
         record = dict(cache.verified(request) or {})
@@ -225,7 +211,7 @@ def test_what_grows_stale_when(now, desk):
         return source.stale(request, record, now.date())
 
     assert [stale(periods, h) for h in (0, 19, 21)] == [False, False, True]
-    for request in (labels, *source.place_requests()):
+    for request in (labels, localities, *source.place_requests()):
         assert [stale(request, 24 * d) for d in (0, 29, 31)] == [False, False, True]
 
 
@@ -337,26 +323,82 @@ def test_a_lasting_fault_is_reported_and_leaves_nothing(desk, fault, names):
     assert desk.get(requests).missing == []
 
 
-def test_more_than_five_municipalities_too_few_are_refused(desk):
-    desk.counts[52] += 6
+def test_what_pam_lists_and_does_not_send_is_refused(desk):
+    desk.server.set(withheld=[5200100])
     summary = desk.get(desk.requests([2020]))
-    assert "expected 14 municipalities of state 52, received 8; 6 absent" in str(summary.missing[0][1])
+    assert "expected 8 municipalities of state 52, received 7; 1 absent" in str(summary.missing[0][1])
 
 
-def test_five_municipalities_that_pam_lacks_are_accepted_and_noted(desk):
-    """Not new ones: PAM and Localidades need not agree on each (a sixth: the test above)."""
-    codes = [4100100, 5100201, 5200100, 5200201, 5200302]
-    desk.server.set(absent=codes)
+def test_places_that_pam_does_not_list_are_accepted_and_named(server, tmp_path, quick):
+    """Three states of 8: one or two of each are missing in the table's own list."""
+    codes = [4100100, 5100201, 5200100, 5200201]
+    server.set(absent=codes)
+    desk = Desk(server, tmp_path, quick)
     requests = desk.requests([2020])
+    assert requests[0].parameters["territories"] == {"41": 7, "51": 7, "52": 6}
     assert desk.get(requests).missing == []
-    assert (desk.cache.verified(requests[0]) or {})["absent"] == {"41": 1, "51": 1, "52": 3}
     municipalities = read_places(desk.cache, desk.source, None)[0]["municipality"].values
-    table, notes = read_yields(desk.cache, desk.source, requests, municipalities)
+    names = {4100100: "Sorriso"}
+    table, notes = read_yields(desk.cache, desk.source, requests, municipalities, names)
+    named = "4100100 Sorriso, 5100201, 5200100, 5200201"
     assert [(n.text, n.count) for n in notes if "does not list" in n.text] == [
-        (f"municipalities that PAM does not list in every year: {codes}", 5)
+        (f"municipalities that PAM does not list in every year: {named}", 4)
     ]
+    assert table.attrs["not_listed"] == named
     for name in table.data_vars:
         assert table[name].sel(municipality=codes).isnull().all()
+
+
+@pytest.mark.parametrize(
+    ("absent", "text"),
+    [
+        ([4100100, 4100201, 4100302], "expected about 8 municipalities of state 41, received 5"),
+        ([4100100 + 101 * i for i in range(8)], "of state 41, received 0"),
+    ],
+)
+def test_a_list_of_pam_without_a_state_or_much_of_one_is_discarded(server, tmp_path, quick, absent, text):
+    server.set(absent=absent)
+    desk = Desk(server, tmp_path, quick)
+    with pytest.raises(FetchError, match=text):
+        desk.requests([2020])
+    server.set(absent=[])
+    assert desk.get(desk.source.metadata_requests(desk.crops)).fetched == 1
+    assert desk.get(desk.requests([2020])).missing == []
+
+
+def test_municipalities_are_not_expected_before_they_exist(server, tmp_path, quick):
+    codes = listed.expected_counts([5100102, 5101837, 5006275], 2012)
+    assert codes == {51: 1}
+    assert listed.expected_counts([5100102, 5101837, 5006275], 2025) == {50: 1, 51: 2}
+
+
+def test_of_5571_municipalities_pam_lists_5563_and_a_year_is_complete(server, tmp_path, quick):
+    """5,563 x 4 variables = 22,252 values per crop: two crops in one request; one state takes all five."""
+    server.set(whole=True)
+    desk = Desk(server, tmp_path, quick, ("soybean", "corn", "rice", "cotton", "sugarcane"))
+    assert sum(desk.counts.values()) == 5571
+    requests = desk.requests([2020])
+    assert [list(p.parameters["crops"]) for p in requests] == [
+        ["corn", "cotton"], ["rice", "soybean"], ["sugarcane"],
+    ]  # fmt: skip
+    assert len(desk.requests([2020], [51])) == 1
+    assert [sum(p.parameters["territories"].values()) for p in requests] == [5563] * 3
+    assert desk.get(requests[2:]).missing == []
+    municipalities = read_places(desk.cache, desk.source, None)[0]["municipality"].values
+    notes = read_yields(desk.cache, desk.source, requests[2:], municipalities)[1]
+    assert [n.count for n in notes if "does not list" in n.text] == [8]
+
+
+@pytest.mark.parametrize("states", [None, [51, 52]])
+def test_where_the_older_interface_refuses_the_newer_one_gives_the_same(server, tmp_path, quick, states):
+    desk = Desk(server, tmp_path / "one", quick)
+    requests = desk.requests([2020], states)
+    assert desk.get(requests).missing == []
+    server.set(refuse_values=True)
+    other = Desk(server, tmp_path / "two", quick)
+    server.faults({"match": "/variaveis/", "kind": "status", "status": 500, "times": 2})  # too large
+    assert other.get(requests).missing == []
+    xr.testing.assert_identical(other.table(requests), desk.table(requests))
 
 
 ASKED = "/values/t/1612/n6/all"
@@ -372,8 +414,9 @@ ASKED = "/values/t/1612/n6/all"
     ],
 )  # fmt: skip
 def test_what_is_refused_for_good_is_asked_once_and_not_split(desk, status, body):
-    fault = {"match": "/values", "kind": "status", "status": status, "times": 99, "type": "text/plain"}
-    desk.server.faults({**fault, "body": body})
+    fault = {"kind": "status", "status": status, "times": 99, "type": "text/plain", "body": body}
+    # 403 leads to the newer interface, which refuses too
+    desk.server.faults({**fault, "match": "/values"}, {**fault, "match": "/variaveis/"})
     summary = desk.get(desk.requests([2020]))
     assert (summary.total, len(summary.missing), len(desk.asked())) == (1, 1, 1)
     error = summary.missing[0][1]

@@ -4,25 +4,25 @@ import datetime as dt
 
 import numpy as np
 import pytest
-from seas5_store import NOVEMBER, TODAY, Store, fetched, table_of
+from seas5_store import AREA, NOVEMBER, TODAY, Store, fetched, table_of
 
 from data_fetchers.cds.client import Cds
 from data_fetchers.engine.cache import RequestCache
 from data_fetchers.engine.source import Retry
 from data_fetchers.seas5.answers import published, system_of
 from data_fetchers.seas5.source import Seas5, newest_start, read_seasonal
-from yieldcast.errors import ConfigError, MissingDataError
+from yieldcast.errors import ConfigError, FetchError, MissingDataError
 
 
 def test_every_start_is_compared_with_its_own_system():
     months = [np.datetime64(m, "M") for m in ("2017-11", "2021-11", "2022-10", "2022-11", "2023-11")]
     assert [system_of(m) for m in months] == [5, 5, 5, 51, 51]
-    requests, _ = Seas5(Cds()).seasonal_requests(months, TODAY)
+    requests, _ = Seas5(Cds(), AREA).seasonal_requests(months, TODAY)
     hindcasts = [p.name for p in requests if p.name.startswith("hindcast")]
     assert sorted(hindcasts) == ["hindcast-5-m10", "hindcast-5-m11", "hindcast-51-m11"]
     assert {p.parameters["inputs"]["system"][0] for p in requests if "-51-" in p.name} == {"51"}
     with pytest.raises(ConfigError, match="2017-10"):
-        Seas5(Cds()).seasonal_requests([np.datetime64("2017-10")], TODAY)
+        Seas5(Cds(), AREA).seasonal_requests([np.datetime64("2017-10")], TODAY)
 
 
 def test_when_a_start_is_published():
@@ -34,7 +34,7 @@ def test_when_a_start_is_published():
     assert newest_start(dt.date(2027, 1, 1)) == np.datetime64("2026-12")
 
 
-@pytest.mark.parametrize("fault", ["members_missing", "leads_missing", "all_nan", "wrong_grid"])
+@pytest.mark.parametrize("fault", ["members_missing", "leads_missing", "all_nan"])
 def test_an_incomplete_answer_is_fetched_again(tmp_path, quick, files, static, fault):
     store = Store(files, faults=[fault])
     table, _ = table_of(tmp_path, quick, store, static, [NOVEMBER])
@@ -42,7 +42,7 @@ def test_an_incomplete_answer_is_fetched_again(tmp_path, quick, files, static, f
     np.testing.assert_allclose(table["tmax_anomaly_degC"].values[:, :, 12], 0.975, atol=2e-4)
 
 
-@pytest.mark.parametrize("fault", ["members_missing", "leads_missing", "all_nan", "wrong_grid"])
+@pytest.mark.parametrize("fault", ["members_missing", "leads_missing", "all_nan"])
 def test_an_answer_that_stays_broken_is_missing_and_leaves_no_file(tmp_path, files, static, fault):
     store = Store(files, faults=[fault] * 4)
     source, summary = fetched(tmp_path, Retry(tries=2, first_s=0.01), store, [NOVEMBER])
@@ -83,6 +83,10 @@ def other_names(ds):
     return ds.rename({name: f"{name}_x" for name in ds.data_vars})
 
 
+def unequal_steps(ds):
+    return ds.assign_coords(latitude=ds["latitude"] + 0.3 * (ds["latitude"] > ds["latitude"].mean()))
+
+
 def one_empty_member(ds):
     return ds.where(ds["number"] != 3)
 
@@ -97,6 +101,7 @@ def one_empty_member(ds):
         other_units,
         half_the_area,
         other_names,
+        unequal_steps,
         one_empty_member,
     ],
 )
@@ -105,6 +110,42 @@ def test_contents_that_are_not_what_they_say_are_refused(tmp_path, files, edit):
     names = sorted(name for name, _ in summary.missing)
     assert names == ["forecast-2024-11", "hindcast-51-m11"]
     assert not list((tmp_path / "seas5").glob("*.nc"))
+
+
+def half_degree(ds):
+    axes = {name: np.arange(ds[name].min(), ds[name].max() + 0.1, 0.5) for name in ("latitude", "longitude")}
+    return ds.interp(axes).assign_attrs(ds.attrs).map(lambda a: a.assign_attrs(ds[a.name].attrs))
+
+
+def whole_degrees(ds):
+    return ds.assign_coords(latitude=ds["latitude"] - 0.5, longitude=ds["longitude"] + 0.5)
+
+
+@pytest.mark.parametrize("edit", [half_degree, whole_degrees])
+def test_any_grid_that_all_answers_share_is_accepted(tmp_path, quick, files, static, edit):
+    table, _ = table_of(tmp_path, quick, Store(files, edit=edit), static, [NOVEMBER])
+    np.testing.assert_allclose(table["tmax_anomaly_degC"].values[:, :, 12], 0.975, atol=2e-4)
+    held = table["municipality_cell"].values[0]
+    near = abs(table["cell_latitude_deg"].values[held[held >= 0]] - static["latitude_deg"].values[held >= 0])
+    assert near.max() <= (0.25 if edit is half_degree else 0.5)
+
+
+def test_answers_on_two_grids_are_discarded_and_requested_again(tmp_path, quick, files, static):
+    fetched(tmp_path, quick, Store(files), [NOVEMBER])
+    other = np.datetime64("2025-11")
+    source, _ = fetched(tmp_path, quick, Store(files, edit=half_degree), [other])
+    cache = RequestCache(tmp_path / "seas5")
+    with pytest.raises(FetchError, match="expected the grid of the other answers of system 51"):
+        read_seasonal(cache, source, [NOVEMBER, other], static)
+    table, _ = table_of(tmp_path, quick, Store(files, edit=half_degree), static, [NOVEMBER, other])
+    assert table.sizes["forecast_reference_time"] == 2
+
+
+def test_a_system_can_be_chosen_for_a_start(tmp_path, quick, files, static):
+    store = Store(files)
+    table, _ = table_of(tmp_path, quick, store, static, [NOVEMBER], systems=(("2024-11", 52),))
+    assert {request["system"][0] for request in store.asked} == {"52"}
+    assert (table["start_system"].values.tolist(), table["system"].values.tolist()) == ([52], [52])
 
 
 def east_of_greenwich(ds):

@@ -4,8 +4,9 @@ import datetime as dt
 
 import numpy as np
 import pytest
-from seas5_store import NOVEMBER, TODAY, Store, fetched, table_of
+from seas5_store import AREA, NOVEMBER, TODAY, Store, fetched, table_of
 
+from data_fetchers.cds.account import InvalidRequestError
 from data_fetchers.cds.client import Cds
 from data_fetchers.engine.cache import RequestCache
 from data_fetchers.engine.source import NotYetPublishedError
@@ -14,7 +15,7 @@ from yieldcast.errors import FetchError, MissingDataError
 
 
 def test_the_request_and_the_hindcast_beside_it():
-    requests, notes = Seas5(Cds()).seasonal_requests([np.datetime64("2026-11-01")], TODAY)
+    requests, notes = Seas5(Cds(), AREA).seasonal_requests([np.datetime64("2026-11-01")], TODAY)
     forecast, hindcast = (request.parameters["inputs"] for request in requests)
     assert forecast == {
         "originating_centre": ["ecmwf"],
@@ -28,7 +29,7 @@ def test_the_request_and_the_hindcast_beside_it():
         "year": ["2026"],
         "month": ["11"],
         "leadtime_month": ["1", "2", "3", "4", "5", "6"],
-        "area": [6.0, -74.0, -34.0, -32.0],
+        "area": list(AREA),
         "data_format": "netcdf",
         "download_format": "unarchived",
     }
@@ -39,7 +40,7 @@ def test_the_request_and_the_hindcast_beside_it():
 
 
 def test_a_start_that_is_not_published_is_a_note_and_no_request():
-    requests, notes = Seas5(Cds()).seasonal_requests([np.datetime64("2026-12")], TODAY)
+    requests, notes = Seas5(Cds(), AREA).seasonal_requests([np.datetime64("2026-12")], TODAY)
     assert requests == []
     assert [(n.missing, "2026-12-07" in n.text) for n in notes] == [(True, True)]
 
@@ -62,8 +63,8 @@ def test_a_split_request_with_a_missing_answer_is_not_used(tmp_path, quick, file
 
 
 def test_the_smallest_request_cannot_be_split():
-    (forecast, _), _ = Seas5(Cds()).seasonal_requests([NOVEMBER], TODAY)
-    source, pieces = Seas5(Cds()), [forecast]
+    (forecast, _), _ = Seas5(Cds(), AREA).seasonal_requests([NOVEMBER], TODAY)
+    source, pieces = Seas5(Cds(), AREA), [forecast]
     pieces = source.split(forecast)
     assert [len(p.parameters["inputs"]["variable"]) for p in pieces] == [1, 1, 1]
     assert source.split(pieces[0]) == []
@@ -80,7 +81,10 @@ def test_what_is_there_is_not_asked_for_again(tmp_path, quick, files):
 def test_a_new_start_that_is_refused_is_not_published_yet(set_clock, tmp_path, files, day):
     """A release may be 20 days late: the one of the 7th until the 27th."""
     set_clock(dt.datetime.fromisoformat(f"{day}T23:59+00:00"))
-    source, start = Seas5(Store(files, error=FetchError("invalid request"))), np.datetime64(day, "M")
+    source, start = (
+        Seas5(Store(files, error=InvalidRequestError("invalid request")), AREA),
+        np.datetime64(day, "M"),
+    )
     with pytest.raises(NotYetPublishedError, match="may not be published yet"):
         source.fetch(source.forecast(start), tmp_path / "x", None)
     for request in (source.forecast(NOVEMBER), source.hindcast(start)):
@@ -89,10 +93,18 @@ def test_a_new_start_that_is_refused_is_not_published_yet(set_clock, tmp_path, f
         assert not isinstance(caught.value, NotYetPublishedError)
 
 
+def test_a_rejected_job_is_never_called_late(set_clock, tmp_path, files):
+    set_clock(dt.datetime.fromisoformat("2026-12-08T12:00+00:00"))
+    source = Seas5(Store(files, error=FetchError("the job has been rejected")), AREA)
+    with pytest.raises(FetchError, match="rejected") as caught:
+        source.fetch(source.forecast(np.datetime64("2026-12")), tmp_path / "x", None)
+    assert type(caught.value) is FetchError
+
+
 @pytest.mark.parametrize("day", ["2026-12-28", "2026-12-31", "2027-01-01", "2028-02-29"])
 def test_a_start_that_is_refused_long_after_its_release_is_an_error(set_clock, tmp_path, files, day):
     set_clock(dt.datetime.fromisoformat(f"{day}T00:00+00:00"))
-    source = Seas5(Store(files, error=FetchError("invalid request")))
+    source = Seas5(Store(files, error=InvalidRequestError("invalid request")), AREA)
     start = np.datetime64("2028-02" if day > "2028" else "2026-12")
     with pytest.raises(FetchError) as caught:
         source.fetch(source.forecast(start), tmp_path / "x", None)

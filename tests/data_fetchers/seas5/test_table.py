@@ -10,7 +10,7 @@ import pickle
 
 import numpy as np
 import pytest
-from seas5_store import NOVEMBER, TODAY, Store, fetched, table_of, texts
+from seas5_store import AREA, NOVEMBER, TODAY, Store, fetched, table_of, texts
 
 from data_fetchers.cds.client import Cds
 from data_fetchers.engine.cache import RequestCache
@@ -93,7 +93,7 @@ def test_the_table_survives_the_disk_and_the_source_travels(tmp_path, quick, fil
     back = check_seasonal(read_netcdf(tmp_path / "seasonal.nc"))
     assert back.identical(table) or back.equals(table)
     assert back.attrs == table.attrs
-    source = Seas5(Cds())
+    source = Seas5(Cds(), AREA)
     assert pickle.loads(pickle.dumps(source)) == source
 
 

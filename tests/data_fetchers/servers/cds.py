@@ -8,6 +8,7 @@ Settings (POST /_control/set; a reset brings the defaults back):
     token            the only key that is known ("secret-token-123")
     polls_queued     polls that a job is queued for (0), then
     polls_running    polls that it runs for (1)
+    queue_limit      unfinished jobs of one dataset above which a new one is rejected (none)
     cost_limit       largest product of the lists' lengths (100,000); {dataset: limit} for single ones
     licences         [[id, revision], ...] that datasets ask for ([["cc-by", 2]])
     accepted         the same, of the account (the same)
@@ -33,13 +34,18 @@ from cds_products import DATASETS, collection, cost, licence, listed, make, now,
 from common import Reply, Request, World, as_json, main, ranged
 
 DEFAULTS = {
-    "token": "secret-token-123", "polls_queued": 0, "polls_running": 1, "cost_limit": 100_000,
+    "token": "secret-token-123", "polls_queued": 0, "polls_running": 1, "queue_limit": None,
+    "cost_limit": 100_000,
     "licences": [["cc-by", 2]], "accepted": [["cc-by", 2]], "disabled": {}, "latest": None, "extra": {},
     "now": None,
 }  # fmt: skip
 NOT_YET = (
     "None of the data you have requested is available yet, please revise the period requested. "
     "The latest date available for this dataset is: {latest} 00:00"
+)
+CROWDED = (
+    "Number queued requests for this dataset is temporarily limited. "
+    "Please configure your scripts accordingly"
 )
 STORE = "/object-store/cci2-prod-cache-1/"
 
@@ -173,6 +179,10 @@ class Cds(World):
                 "Not all the required licences have been accepted; please visit "
                 f"{self.base}/datasets/{dataset}?tab=download#manage-licences to accept them.",
             )  # fmt: skip
+        if (most := self.settings["queue_limit"]) is not None:
+            same = [job for job in self.jobs.values() if job["dataset"] == dataset and not job["dismissed"]]
+            if sum(self.state(job) in ("accepted", "running") for job in same) >= most:
+                request.fault = {"kind": "reject_job", "text": CROWDED}
         job_id = str(uuid.uuid4())
         self.jobs[job_id] = {
             "id": job_id, "dataset": dataset, "inputs": inputs, "polls": 0, "fault": request.fault or {},

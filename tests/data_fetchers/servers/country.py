@@ -10,6 +10,28 @@ STATES = {
     52: ("GO", "Goiás", 5, "CO", "Centro-Oeste"),
     41: ("PR", "Paraná", 4, "S", "Sul"),
 }
+_REGIONS = {
+    1: ("N", "Norte"),
+    2: ("NE", "Nordeste"),
+    3: ("SE", "Sudeste"),
+    4: ("S", "Sul"),
+    5: ("CO", "Centro-Oeste"),
+}
+# UF code -> abbreviation, name, number of municipalities (IBGE, 2025)
+_UNITS = {
+    11: ("RO", "Rondônia", 52), 12: ("AC", "Acre", 22), 13: ("AM", "Amazonas", 62), 14: ("RR", "Roraima", 15),
+    15: ("PA", "Pará", 144), 16: ("AP", "Amapá", 16), 17: ("TO", "Tocantins", 139),
+    21: ("MA", "Maranhão", 217), 22: ("PI", "Piauí", 224), 23: ("CE", "Ceará", 184),
+    24: ("RN", "Rio Grande do Norte", 167), 25: ("PB", "Paraíba", 223), 26: ("PE", "Pernambuco", 185),
+    27: ("AL", "Alagoas", 102), 28: ("SE", "Sergipe", 75), 29: ("BA", "Bahia", 417),
+    31: ("MG", "Minas Gerais", 853), 32: ("ES", "Espírito Santo", 78), 33: ("RJ", "Rio de Janeiro", 92),
+    35: ("SP", "São Paulo", 645), 41: ("PR", "Paraná", 399), 42: ("SC", "Santa Catarina", 295),
+    43: ("RS", "Rio Grande do Sul", 497), 50: ("MS", "Mato Grosso do Sul", 79),
+    51: ("MT", "Mato Grosso", 142), 52: ("GO", "Goiás", 246), 53: ("DF", "Distrito Federal", 1),
+}  # fmt: skip
+STATES_OF_BRAZIL = {
+    uf: (short, name, uf // 10, *_REGIONS[uf // 10]) for uf, (short, name, _) in _UNITS.items()
+}
 _ORIGIN = {51: (-12.0, -57.0), 52: (-16.0, -51.0), 41: (-24.0, -53.0)}
 SIDE_deg = 0.4  # of each municipality's square
 PER_STATE = 8
@@ -30,6 +52,23 @@ def municipalities():
                     "lon": round(lon + 0.5 * (i % 4), 4),
                 }
             )
+    return sorted(rows, key=lambda r: r["id"])
+
+
+def whole(*codes):
+    """[{id, name, uf, lat, lon}] of 5,571 municipalities in 27 states, those of `codes` among them.
+
+    All lie on a grid of 0.02 degrees in Mato Grosso, so that few cells of weather and soil serve them.
+    """
+    rows = []
+    special = {1100205, 1400050, 1600030, 2206720, 2605459, 3100104, 4314548, *codes}
+    for uf, (_short, _name, count) in _UNITS.items():
+        own = sorted(code for code in special if code // 100_000 == uf)
+        numbered = (uf * 100_000 + 10 * i + 1 for i in range(1, 2 * count))
+        ids = own + [code for code in numbered if code not in special][: count - len(own)]
+        rows += [{"id": code, "name": f"Lugar {code}", "uf": uf} for code in ids]
+    for i, row in enumerate(sorted(rows, key=lambda r: r["id"])):
+        row |= {"lat": round(-11.8 - 0.014 * (i // 90), 4), "lon": round(-57.1 + 0.02 * (i % 90), 4)}
     return sorted(rows, key=lambda r: r["id"])
 
 

@@ -6,9 +6,11 @@ Settings: limit (values per request, 50000), years ([2005, ..., 2020]), modified
 "01/01/2024"), revised ({"2015": 1.1}: factor on that year's production), parents (centroids of the parents of
 the newest municipality, true), newest (whether PAM lists it, true), hide (codes without a centroid, []),
 no_polygon (codes without a polygon, []), unlisted (codes that Localidades lacks, []), absent (codes that PAM
-lacks, []), months ([200609, ..., 202610]: of LSPA), month_modified ({"201401": "10/02/2014"} over
-"01/01/2024"), estimate_factors ({"201401": 1.1}: factor on that month's production), labels (names of LSPA's
-categories by code), refuse_values (whether ``/values`` answers 403, false).
+lacks, []), withheld (codes that PAM lists but leaves out of its values, []), whole (whether the country has
+5,571 municipalities in 27 states, the newest with centroid and polygon, of which PAM lists 5,563; false),
+months ([200609, ..., 202610]: of LSPA), month_modified ({"201401": "10/02/2014"} over "01/01/2024"),
+estimate_factors ({"201401": 1.1}: factor on that month's production), labels (names of LSPA's categories by
+code), refuse_values (whether ``/values`` answers 403, false).
 Faults of its own: changed_column, short, wrong_year, label, null (the last V is null).
 """
 
@@ -45,13 +47,7 @@ LSPA_LABELS = {
     39441: "1.13 Milho (1ª Safra)", 39442: "1.14 Milho (2ª Safra)", 39443: "1.17 Soja",
     39445: "1.19 Trigo", 39456: "7 Cana-de-açúcar", 39458: "9 Castanha-de-caju",
 }  # fmt: skip
-UNITS_OF_FEDERATION = {
-    11: "Rondônia", 12: "Acre", 13: "Amazonas", 14: "Roraima", 15: "Pará", 16: "Amapá", 17: "Tocantins",
-    21: "Maranhão", 22: "Piauí", 23: "Ceará", 24: "Rio Grande do Norte", 25: "Paraíba", 26: "Pernambuco",
-    27: "Alagoas", 28: "Sergipe", 29: "Bahia", 31: "Minas Gerais", 32: "Espírito Santo", 33: "Rio de Janeiro",
-    35: "São Paulo", 41: "Paraná", 42: "Santa Catarina", 43: "Rio Grande do Sul", 50: "Mato Grosso do Sul",
-    51: "Mato Grosso", 52: "Goiás", 53: "Distrito Federal",
-}  # fmt: skip
+UNITS_OF_FEDERATION = {code: about[1] for code, about in country.STATES_OF_BRAZIL.items()}
 VARIABLES = {
     35: ("Produção", "Toneladas", "1017"),
     36: ("Rendimento médio", "Quilogramas por Hectare", "1018"),
@@ -72,12 +68,15 @@ def places():
 
 
 PLACES = {p["id"]: p for p in places()}
+WHOLE = {p["id"]: p for p in country.whole(NEWEST)}
+# Those of the whole country that PAM lacks: in large states and small ones, the newest, an island.
+NOT_IN_PAM = {1100205, 1400050, 1600030, 2206720, 2605459, 3100104, 4314548, NEWEST}
 
 
 @lru_cache(maxsize=4096)
 def season(code, year):
     """Mean daily rain (mm) and maximum (degC) from October to February before the harvest."""
-    place = PLACES[code]
+    place = PLACES.get(code) or WHOLE[code]
     days = np.arange(f"{year - 1}-10-01", f"{year}-03-01", 3, dtype="datetime64[D]")
     at = ([place["lat"]], [place["lon"]], days)
     return float(country.rain_mm(*at).mean()), float(country.tmax_degC(*at).mean())
@@ -133,15 +132,30 @@ class Ibge(World):
     def set_of(self, name, default):
         return self.settings.get(name, default)
 
+    @property
+    def whole(self):
+        return self.set_of("whole", False)
+
+    def all_places(self):
+        return WHOLE if self.whole else PLACES
+
+    def in_pam(self):
+        """Places that the tables of PAM list."""
+        absent = NOT_IN_PAM if self.whole else set(self.set_of("absent", []))
+        absent |= set() if self.set_of("newest", True) else {NEWEST}
+        return {code: p for code, p in self.all_places().items() if code not in absent}
+
     def answer(self, request):
         path, fault = request.path, (request.fault or {}).get("kind", "")
         if path == "/api/v1/localidades/municipios":
-            return as_json([self.place(p) for c, p in PLACES.items() if c not in self.set_of("unlisted", [])])
+            return as_json(
+                [self.place(p) for c, p in self.all_places().items() if c not in self.set_of("unlisted", [])]
+            )
         if path == "/api/v1/localidades/estados":
             return as_json([{"id": uf, "sigla": s[0], "nome": s[1]} for uf, s in country.STATES.items()])
-        if path == "/api/v3/malhas/paises/BR/metadados":
+        if path == "/api/v4/malhas/paises/BR/metadados":
             return as_json(self.centroids())
-        if path.startswith("/api/v3/malhas/estados/"):
+        if path.startswith("/api/v4/malhas/estados/"):
             return self.mesh(int(path.rsplit("/", 1)[1]), request.query)
         if path.startswith("/api/v3/agregados/"):
             table, what = path.split("/")[4:6]
@@ -149,6 +163,17 @@ class Ibge(World):
                 return self.lspa(path.split("/")[5:], request.query, fault)
             if int(table) not in TABLES:
                 return as_json({"statusCode": 404}, 404)
+            if what == "localidades":
+                return as_json(self.localities(path.split("/")[6]))
+            if len(path.split("/")) > 6:  # values of the newer interface
+                words, query = path.split("/")[6:], request.query
+                (classification,), (inside,) = query["classificacao"], query["localidades"]
+                key, codes = classification[:-1].split("[")
+                level, places = inside[:-1].split("[", 1)
+                places = "in n3 " + places[3:-1] if places.startswith("N3") else places
+                asked = ["t", table, level.lower(), places, "v", words[2].replace("|", ","), "p", words[0]]
+                assert query["view"] == ["flat"]
+                return self.values([*asked, f"c{key}", codes], fault)
             return as_json(self.labels(int(table), fault) if what == "metadados" else self.periods())
         if path.startswith("/values/") and self.set_of("refuse_values", False):
             return Reply(403, b"Forbidden", "text/plain")
@@ -160,7 +185,7 @@ class Ibge(World):
         return Reply(404, b"nao encontrado", "text/plain")
 
     def place(self, p):
-        abbreviation, name, region, region_short, region_name = country.STATES[p["uf"]]
+        abbreviation, name, region, region_short, region_name = country.STATES_OF_BRAZIL[p["uf"]]
         unit = {
             "id": p["uf"], "sigla": abbreviation, "nome": name,
             "regiao": {"id": region, "sigla": region_short, "nome": region_name},
@@ -176,10 +201,10 @@ class Ibge(World):
         }  # fmt: skip
 
     def centroids(self):
-        hidden = {NEWEST, *self.set_of("hide", [])}
-        centres = {c: (p["lat"], p["lon"]) for c, p in PLACES.items() if c not in hidden}
+        hidden = {*(() if self.whole else (NEWEST,)), *self.set_of("hide", [])}
+        centres = {c: (p["lat"], p["lon"]) for c, p in self.all_places().items() if c not in hidden}
         # The mesh of the real country knows them; here they are not in Localidades.
-        centres |= PARENTS if self.set_of("parents", True) else {}
+        centres |= PARENTS if self.set_of("parents", True) and not self.whole else {}
         return [
             {
                 "id": str(code), "nivel-geografico": "municipio",
@@ -196,18 +221,26 @@ class Ibge(World):
     def mesh(self, uf, query):
         if query.get("formato") != ["application/vnd.geo+json"]:
             return Reply(200, b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', "image/svg+xml")
-        without = {NEWEST, *self.set_of("no_polygon", [])}
+        without = {*(() if self.whole else (NEWEST,)), *self.set_of("no_polygon", [])}
         features = [
             {
                 "type": "Feature", "properties": {"codarea": str(code)},
                 "geometry": {"type": "Polygon", "coordinates": [country.square(p["lat"], p["lon"])]},
             }
-            for code, p in reversed(PLACES.items())
+            for code, p in reversed(self.all_places().items())
             if p["uf"] == uf and code not in without
         ]  # fmt: skip
         if not features:
             return as_json({"message": "not found"}, 404)
         return as_json({"type": "FeatureCollection", "features": features})
+
+    def localities(self, level):
+        assert level == "N6"
+        about = {"id": "N6", "nome": "Município"}
+        return [
+            {"id": str(code), "nome": f"{p['name']} - {country.STATES_OF_BRAZIL[p['uf']][0]}", "nivel": about}
+            for code, p in self.in_pam().items()
+        ]
 
     def labels(self, table, fault):
         classification, name, planted, products = TABLES[table]
@@ -375,10 +408,10 @@ class Ibge(World):
             return [(1, "Brasil")]
         states = [int(uf) for uf in wanted.removeprefix("in n3 ").split(",")] if " " in wanted else None
         return [
-            (code, f"{p['name']} - {country.STATES[p['uf']][0]}")
-            for code, p in PLACES.items()
+            (code, f"{p['name']} - {country.STATES_OF_BRAZIL[p['uf']][0]}")
+            for code, p in self.in_pam().items()
             if (codes is None or code in codes) and (states is None or p["uf"] in states)
-            if code not in self.set_of("absent", []) and (code != NEWEST or self.set_of("newest", True))
+            if code not in self.set_of("withheld", [])
         ]
 
 

@@ -347,3 +347,20 @@ def test_estimates_and_daily_weather_are_added_to_a_store(call, files, small, tm
     lspa.write_text(f"{header}soybean,2016,XX,2016-01,2016-02-15,3100\n")
     refused(call("import", "--store", store, "--estimates", lspa), 5, "XX", state)
     assert Store.open(store).fingerprints == kept.fingerprints
+
+
+def test_import_check_shows_every_fault_and_exits_5(call, files, tmp_path):
+    given = ["--places", files / "places.csv", "--yields", files / "places.csv", "--weather", files / "no.nc"]
+    found = tmp_path / "found.json"
+    code, out, err = call("import", "--store", tmp_path / "store", *given, "--check", "--json", found)
+    assert (code, err) == (5, "")
+    assert "REFUSED yields" in out
+    assert "REFUSED weather" in out
+    assert "2 files are refused; nothing was written" in out
+    assert not (tmp_path / "store").exists()
+    assert [fault["table"] for fault in json.loads(found.read_text())["faults"]] == ["yields", "weather"]
+    code, out, _ = call("import", *options(files, tmp_path / "store"), "--check")
+    assert code == 0
+    assert "every file is accepted" in out
+    assert call("import", *options(files, tmp_path / "store"), "--json", found)[0] == 0
+    assert json.loads(found.read_text())["written"] is True

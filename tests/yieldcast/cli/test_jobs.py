@@ -247,17 +247,16 @@ def test_killed_at_any_moment_and_started_again_it_ends_with_the_same_bulletin(p
     rng, folder = random.Random(1), place.bulletins / "soybean-2016"
     for job, as_of, stages in (
         ("preseason", "2015-09-15", [*TRAINING, ("STOP_AFTER", "*/hindcasts/*"), *WRITING]),
-        ("inseason", "2016-03-20", WRITING),
+        ("inseason", "2016-03-20", WRITING[1::2]),
     ):
         earlier = files(place.bulletins) if place.bulletins.exists() else {}
         command = place.command(job, as_of, "--offline")
         for when, path in stages:
             kill_at(place, command, when, path)
-        for _ in range(2):  # and at moments that nobody chose
-            random_kill = subprocess.Popen(command, stdout=-3, stderr=-3, env=place.closed)
-            time.sleep(rng.uniform(0.2, 1.0) * whole_s)
-            random_kill.kill()
-            random_kill.wait()
+        random_kill = subprocess.Popen(command, stdout=-3, stderr=-3, env=place.closed)
+        time.sleep(rng.uniform(0.2, 1.0) * whole_s)  # and at a moment that nobody chose
+        random_kill.kill()
+        random_kill.wait()
         assert earlier.items() <= files(place.bulletins).items()
         for bulletin in list_bulletins(place.bulletins, "soybean", 2016):
             bulletin.verify()

@@ -16,10 +16,11 @@ from yieldcast.data.daily import check_daily, daily_table
 from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
+from yieldcast.importing.check import Reader
 from yieldcast.importing.codes import Codes
 from yieldcast.importing.columns import ImportLog
 from yieldcast.importing.daily import read_daily
-from yieldcast.importing.tables import read_tables, read_user_tables
+from yieldcast.importing.files import UserFiles, read_files, read_tables
 
 PLACES = """municipality_code,name,lat,lon,state,region_2013,region_name
 20,Boa Vista,-15.5,-50.25,MT,7,x
@@ -156,15 +157,15 @@ def test_a_daily_weather_file_gives_both_tables(tmp_path):
     ds = days(codes, "municipality", count=800, start="2006-01-01", tmin_degC=10.0, tmax_degC=25.0)
     ds.to_netcdf(tmp_path / "daily.nc", engine="h5netcdf")
     files = [tmp_path / name for name in ("places.csv", "yields.csv", "daily.nc")]
-    read = read_user_tables(*files, None)
-    assert read.daily is not None
-    assert read.daily["municipality_unit"].values.tolist() == [0, 1, 2, 3]
-    january = read.daily["precipitation_mm"].values[:, :31].sum(axis=1)
-    np.testing.assert_allclose(read.tables.weather["precipitation_mm"].values[:, 0], january, rtol=1e-5)
-    assert fingerprint(read_tables(*files, None)[0].weather) == fingerprint(read.tables.weather)
-    assert read_user_tables(*files[:2], tmp_path / "weather.nc", None).daily is None
-    store = Store.write(tmp_path / "store", read.tables, {}, optional={"daily": read.daily})
-    xr.testing.assert_identical(Store.open(store.path).daily, read.daily)
+    read = read_files(UserFiles(*files), Reader())
+    daily = read.optional["daily"]
+    assert daily["municipality_unit"].values.tolist() == [0, 1, 2, 3]
+    january = daily["precipitation_mm"].values[:, :31].sum(axis=1)
+    np.testing.assert_allclose(read.weather["precipitation_mm"].values[:, 0], january, rtol=1e-5)
+    assert fingerprint(read_tables(*files, None)[0].weather) == fingerprint(read.weather)
+    assert not read_files(UserFiles(*files[:2], tmp_path / "weather.nc"), Reader()).optional
+    store = Store.write(tmp_path / "store", read.whole, {}, optional=read.optional)
+    xr.testing.assert_identical(Store.open(store.path).daily, daily)
     have = store.status()["tables"]["daily"]
     assert (have["units"], have["days"], have["first_day"]) == (4, 800, "2006-01-01")
     assert (have["municipalities_without_unit"], have["missing_cells"]) == (0, 0)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import calendars.country
 from calendars.rows import DayMonth
-from calendars.stages import second_crops, stages
+from calendars.stages import stages
 from yieldcast.features.water_balance import (
     SPIN_UP_DAYS,
     DailyWeather,
@@ -135,5 +136,6 @@ def test_capacity_follows_clay_and_depth():
 
 def test_a_season_needs_its_days():
     assert WaterBalance(SOYBEAN, np.ones(1)).days == SPIN_UP_DAYS + 28 + 120 + 1
+    second_crops = calendars.country.default().second_crops
     assert second_crops("corn")["MT"].planting_start.month == 1
     assert second_crops("soybean") == {}

@@ -8,7 +8,8 @@ import pytest
 
 from yieldcast.data.store import Tables
 from yieldcast.errors import SchemaError
-from yieldcast.importing.tables import ImportLog, read_tables
+from yieldcast.importing.columns import ImportLog
+from yieldcast.importing.files import read_tables
 
 CASES = Path(__file__).parents[3] / ".." / "shared" / "cases"
 PLAIN = 2686.0

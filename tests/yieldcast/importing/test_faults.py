@@ -18,7 +18,7 @@ from yieldcast.data import synthetic
 from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store
 from yieldcast.errors import MissingDataError, SchemaError, YieldcastError
-from yieldcast.importing.tables import read_tables
+from yieldcast.importing.files import read_tables
 
 NAMES = ("places.csv", "yields.csv", "weather.nc", "soil.csv")
 MADE = synthetic.country(municipalities=6, harvest_years=3)
@@ -355,7 +355,7 @@ PROGRAM = """
 import resource, signal, sys
 from pathlib import Path
 from yieldcast.errors import YieldcastError
-from yieldcast.importing.tables import read_tables
+from yieldcast.importing.files import read_tables
 from yieldcast.data.store import Store
 folder, store, limit = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 if limit:

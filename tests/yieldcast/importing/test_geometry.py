@@ -361,6 +361,6 @@ def test_every_export_writes_what_import_accepts(tmp_path, monkeypatch, with_sha
     assert not geopandas.read_file(tmp_path / "a.gpkg", layer="municipalities").geometry.isna().any()
     assert encode(stored)["codes"] == codes
     axes = Figure().add_subplot()
-    draw_choropleth(axes, read_polygons(stored), dict.fromkeys(codes, 1.0) | {codes[0]: 2.0}, "viridis")
+    draw_choropleth(axes, *read_polygons(stored), dict.fromkeys(codes, 1.0) | {codes[0]: 2.0}, "viridis")
     axes.figure.savefig(tmp_path / "a.png")
     assert Path(tmp_path / "a.png").stat().st_size > 1000

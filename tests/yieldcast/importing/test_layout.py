@@ -158,7 +158,7 @@ def test_one_value_a_row(tmp_path: Path) -> None:
 
 def test_the_newer_service_of_aggregates(tmp_path: Path) -> None:
     answer = [
-        {"id": "112", "variavel": "Rendimento médio da produção", "unidade": "Quilogramas por Hectare", "resultados": [
+        {"variavel": "Rendimento médio da produção", "unidade": "Quilogramas por Hectare", "resultados": [
             {"classificacoes": [{"id": "81", "nome": "Produto", "categoria": {"2713": "Soja (em grão)"}}],
              "series": [{"localidade": {"id": "1", "nome": "A"}, "serie": {"2016": "3000", "2017": "..."}}]}]}
     ]  # fmt: skip

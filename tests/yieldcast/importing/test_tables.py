@@ -14,7 +14,8 @@ from yieldcast.data import degree_days, synthetic
 from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store, Tables
 from yieldcast.errors import SchemaError
-from yieldcast.importing.tables import ImportLog, read_tables
+from yieldcast.importing.columns import ImportLog
+from yieldcast.importing.files import read_tables
 
 BRAZIL = Path(__file__).parents[3] / ".." / "shared" / "brazil"
 
@@ -108,13 +109,13 @@ def test_soil_units_and_layers_by_hand(files: Files) -> None:
     cec = tables.static.cec_cmolc_kg.sel(municipality=100, soil_layer="0_30cm")
     assert float(cec) == pytest.approx(8.2)  # mmol(c)/kg x 0.1
     assert tables.static.clay_pct.sel(municipality=9).isnull().all()
-    assert ("soil", "places without soil", 1) in report.warnings
+    assert ("soil", "places without soil: 9", 1) in report.warnings
 
 
 def test_without_soil(files: Files) -> None:
     tables, report = files.read(soil=False)
     assert "soil_layer" not in tables.static.dims
-    assert report.warnings == [("soil", "places without soil: no soil file was given", 3)]
+    assert ("soil", "places without soil: no soil file was given", 3) in report.warnings
     assert sorted(report.sources) == ["places", "weather", "yields"]
 
 
@@ -204,7 +205,7 @@ def test_missing_months_places_and_cells_are_counted(files: Files) -> None:
     assert tables.weather.tmin_degC.sel(municipality=100).isnull().all()
     assert tables.weather.tmin_degC[0, 3:5].isnull().all()
     assert ("weather", "months not in the file, set to missing, first 2016-04", 2) in report.warnings
-    assert ("weather", "places without weather", 1) in report.warnings
+    assert ("weather", "places without weather: 100", 1) in report.warnings
     assert ("weather", "missing months of places in tmax_degC", 5) in report.warnings  # 2 x 2 and one cell
     assert ("weather", "columns not used: wind_m_s", 1) in report.read
 
@@ -333,8 +334,8 @@ def test_a_place_in_no_other_table_is_kept(files: Files) -> None:
     files.places.write_text(PLACES + "101,Far,-1,-60,AM,Norte,5\n")
     tables, report = files.read()
     assert tables.yields.municipality.values.tolist() == [9, 20, 100, 101]
-    assert ("weather", "places without weather", 1) in report.warnings
-    assert ("soil", "places without soil", 2) in report.warnings
+    assert ("weather", "places without weather: 101", 1) in report.warnings
+    assert ("soil", "places without soil: 9, 101", 2) in report.warnings
 
 
 def test_two_code_columns_need_a_choice(files: Files) -> None:
@@ -432,22 +433,3 @@ def test_strange_soil_is_noted(files: Files) -> None:
     assert ("soil", text, 1) in report.warnings
     text = "soc_g_kg: a median of 150 is unusual, expected 0.5 to 120: another unit?"
     assert ("soil", text, 2) in report.warnings
-
-
-STATES = "CD_MUN,NM_MUN,estado,latitude,longitude\n1100015,A,{},-12,-62\n5107925,B,{},-12.5,-55\n"
-
-
-@pytest.mark.parametrize("names", [("RO", "MT"), ("ro", "mt"), ("Rondônia", "MATO GROSSO"), ("11", "51")])
-def test_states_of_brazil_by_any_name(files: Files, names: tuple[str, str]) -> None:
-    files.places.write_text(STATES.format(*names))
-    files.yields.write_text("code,crop,year,yield_kg_ha\n1100015,soybean,2018,3000\n")
-    files.put_weather(weather_months((1100015, 5107925)))
-    assert files.read(soil=False)[0].static.state.values.tolist() == ["RO", "MT"]
-
-
-def test_states_that_are_not_of_brazil(files: Files) -> None:
-    files.places.write_text(STATES.format("Rondonia", "Mato Groso"))
-    with pytest.raises(SchemaError, match="received also Mato Groso"):
-        files.read()
-    files.places.write_text(PLACES.replace("MT", "11").replace("SP", "pa"))
-    assert files.read()[0].static.state.values.tolist() == ["pa", "11", "BA"]

@@ -119,17 +119,15 @@ def test_unknown_areas_give_plain_means(forecast):
 
 def test_changes_follow_the_municipality_not_its_row(forecast):
     previous = synthetic_forecast(as_of="2017-10-15", shift_kg_ha=-100.0).isel(municipality=slice(3, None))
-    before = html.contents(forecast, previous)["places"]["before"]
+    before = html.contents(forecast, [previous])["places"]["before"]
     assert before[:3] == [None] * 3
     assert before[3:] == np.rint(previous["yield_kg_ha"].values[:, 3]).astype(int).tolist()
 
 
 def test_the_previous_forecast_is_of_the_same_season(forecast, tmp_path):
     for other in (synthetic_forecast(harvest_year=2017), synthetic_forecast(crop="corn")):
-        with pytest.raises(
-            ConfigError, match="expected the previous forecast to be of soybean 2018, received"
-        ):
-            html.write(tmp_path / "r.html", forecast, None, previous=other)
+        with pytest.raises(ConfigError, match="expected an earlier forecast of soybean 2018, received"):
+            html.write(tmp_path / "r.html", forecast, None, earlier=[other])
 
 
 def test_another_language_is_refused(forecast, tmp_path):
@@ -187,7 +185,7 @@ def test_the_policy_names_the_script_and_the_style_and_nothing_else(forecast, tm
 def test_parts_of_places_and_aggregates_add_up_to_the_medians_shown(tmp_path):
     forecast = synthetic_forecast(parts=True)
     previous = synthetic_forecast(as_of="2017-10-15", shift_kg_ha=-50.0, parts=True)
-    data = embedded(html.write(tmp_path / "r.html", forecast, None, previous=previous))
+    data = embedded(html.write(tmp_path / "r.html", forecast, None, earlier=[previous]))
     about = data["parts"]
     assert about["zero"] == ["weather_to_come", "network"]
     assert about["places"] == ["level", "trend", "water_so_far", "official", "calibration"]
@@ -204,7 +202,7 @@ def test_parts_of_places_and_aggregates_add_up_to_the_medians_shown(tmp_path):
 def test_a_forecast_without_parts_has_none_and_no_change_of_them(forecast):
     later = synthetic_forecast(as_of="2017-12-15", parts=True)
     assert html.contents(forecast)["parts"]["places"] == []
-    changed = html.contents(later, forecast)
+    changed = html.contents(later, [forecast])
     assert changed["parts"]["places"][0] == "level"
     assert not any(name.startswith("moved") for name in changed["places"])
 
@@ -245,13 +243,17 @@ def luminance(colour):
     return linear @ [0.2126, 0.7152, 0.0722]
 
 
-def test_text_stands_out_from_its_ground():
-    colours = dict(re.findall(r"--([\w-]+): (#\w{6})", (WEB / "report.css").read_text()))
-    pairs = [
-        (ink, ground)
-        for ink in ("ink", "quiet", "up", "down", "accent")
-        for ground in ("paper", "wash", "accent-soft")
-    ]
-    for ink, ground in [*pairs, ("paper", "accent"), ("accent-soft", "accent")]:
-        light, dark = sorted((luminance(colours[ink]), luminance(colours[ground])), reverse=True)
-        assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, ground)  # WCAG 2.2, 1.4.3, level AA
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(theme):
+    light, dark = (WEB / "report.css").read_text().split(':root[data-theme="dark"] {')
+    found = re.compile(r"--([\w-]+): (#\w{6});")
+    colours = dict(found.findall(light))
+    if theme == "dark":
+        own = dict(found.findall(dark.split("}")[0]))
+        assert own.keys() == colours.keys()  # no colour of the light page is left
+        colours |= own
+    inks, grounds = ("ink", "quiet", "up", "down", "accent"), ("paper", "wash", "accent-soft", "row")
+    pairs = [(ink, ground) for ink in inks for ground in grounds]
+    for ink, ground in [*pairs, ("on-solid", "solid"), ("on-solid-quiet", "solid"), ("ink", "note")]:
+        low, high = sorted((luminance(colours[ink]), luminance(colours[ground])))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, (ink, ground)  # WCAG 2.2, 1.4.3, level AA

@@ -12,7 +12,7 @@ from yieldcast.reporting import html_map
 def write(path, shapes):
     """A mesh file of {code: GeoJSON geometry}."""
     features = [
-        {"type": "Feature", "properties": {"code": code}, "geometry": geometry}
+        {"type": "Feature", "properties": {"code": code, "state": str(code)[:2]}, "geometry": geometry}
         for code, geometry in shapes.items()
     ]
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))

@@ -47,7 +47,7 @@ def mesh(tmp_path):
         5_100_009: {"type": "Polygon", "coordinates": square(1, 1)},
     }
     features = [
-        {"type": "Feature", "properties": {"code": code}, "geometry": geometry}
+        {"type": "Feature", "properties": {"code": code, "state": str(code)[:2]}, "geometry": geometry}
         for code, geometry in shapes.items()
     ]
     shapes[4_100_003]["coordinates"][1] = [
@@ -125,7 +125,7 @@ def test_borders_run_where_states_end(tmp_path):
     """Six by six squares; the upper three rows are another state."""
     codes = [(41 if y < 3 else 51) * 100_000 + 10 * y + x for y in range(6) for x in range(6)]
     features = [
-        {"type": "Feature", "properties": {"code": code},
+        {"type": "Feature", "properties": {"code": code, "state": str(code)[:2]},
          "geometry": {"type": "Polygon", "coordinates": square(code % 10, code // 10 % 10)}}
         for code in codes
     ]  # fmt: skip

@@ -11,14 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from rich.console import Console
 
+    from data_fetchers.fetching.doctor import Finding
     from data_fetchers.fetching.fetch import FetchReport
+    from data_fetchers.fetching.live import LiveRequest
     from data_fetchers.fetching.order import FetchOrder
 
 
 _SHOWN_REQUESTS = 3
 _SHOWN_ITEMS = 12
+_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
 def show_plan(order: FetchOrder, store: Path, today: dt.date, screen: Console) -> None:
@@ -109,3 +114,47 @@ def show_report(report: FetchReport, store: Path, screen: Console) -> None:
         screen.print(
             f"written to {store}: {', '.join(report.written)}; next: yieldcast status --store {store}"
         )
+
+
+def show_findings(findings: Sequence[Finding], screen: Console) -> None:
+    """Print the checks of `doctor` as a table, and below it each thing to do once, with its checks.
+
+    Args:
+        findings: one per check.
+        screen: where to print.
+    """
+    table = Table("what", "", "found")
+    table.columns[2].overflow = "fold"
+    for finding in findings:
+        table.add_row(finding.what, Text(finding.state, style=_COLOURS[finding.state]), Text(finding.text))
+    screen.print(table)
+    _show_hints(findings, screen)
+
+
+def show_live(answers: Iterable[tuple[LiveRequest, Finding]], screen: Console) -> list[Finding]:
+    """Print each request of `doctor --live` as a command line, what its answer must have, and the finding.
+
+    Args:
+        answers: from `data_fetchers.fetching.live.confirm_all`; shown as they come.
+        screen: where to print.
+    """
+    findings = []
+    for request, finding in answers:
+        screen.print(Text(request.what, style="bold"))
+        screen.print(Text(request.command), soft_wrap=True)  # one line, to be copied
+        screen.print(Text(f"compare: {request.expected}"))
+        said = "as expected" if finding.state == "ok" else finding.text
+        screen.print(Text(f"{finding.state}: {said}", style=_COLOURS[finding.state]))
+        screen.print()
+        findings.append(finding)
+    _show_hints(findings, screen)
+    return findings
+
+
+def _show_hints(findings: Sequence[Finding], screen: Console) -> None:
+    hints: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.todo:
+            hints.setdefault(finding.todo, []).append(finding.what)
+    for hint, checks in hints.items():
+        screen.print(Text(f"{', '.join(checks)}: {hint}"))

@@ -16,15 +16,16 @@ from yieldcast.evaluation.scores import Evaluation, ScoreRow
 
 HEADINGS = {
     "network": "Network",
-    "none": "No yield history",
+    "none": "Weather, soil and place only",
     "hindsight": "Hindsight (yields to Y-1)",
     "public": "Public (yields public on the date)",
 }
 MEANING = {
-    "network": "Network, ridge and boosted_weather use weather, soil and place, no yield history; they were "
-    "trained on the yields of every training year, whether public on the date of the forecast or not.",
-    "hindsight": "Hindsight baselines use the yield of the year before the harvest, Y-1. PAM publishes it "
-    "only in September or October of Y, so no forecaster has it before the harvest.",
+    "network": "The network uses the inputs of its settings; ridge and boosted_weather use weather, soil and "
+    "place only. All three were trained on the yields of every training year, whether public on the date of "
+    "the forecast or not.",
+    "hindsight": "Hindsight baselines use the yield of the year before the harvest, Y-1, whether it was "
+    "public on the date of the forecast or not.",
     "public": "Public baselines use only yields and weather that were public on the date of the forecast. "
     "These are the baselines to beat.",
 }

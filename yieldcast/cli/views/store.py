@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from yieldcast.data.summary import OPTIONAL_TABLES
+from yieldcast.importing.check import Reader
 from yieldcast.importing.columns import ImportLog
 
 
@@ -17,22 +18,57 @@ def import_view(report: ImportLog, fingerprints: Mapping[str, str]) -> Group:
     """What an import read, what it dropped, its warnings, and the fingerprints of the written tables.
 
     Args:
-        report: log returned by `yieldcast.importing.tables.read_tables`.
+        report: log returned by `yieldcast.importing.files.import_files`.
         fingerprints: fingerprint of each table of the store.
     """
-    table = Table("table", "what", "count", title="import")
-    table.columns[2].justify = "right"
-    groups = (
-        (report.read, "", ""),
-        (report.dropped, "dropped: ", "yellow"),
-        (report.warnings, "note: ", "yellow"),
-    )
-    for lines, label, style in groups:
-        for name, text, count in lines:
-            table.add_row(name, Text(label + text, style=style), f"{count:,}")
     marks = Text("fingerprints: " + ", ".join(f"{name} {text[:12]}" for name, text in fingerprints.items()))
     nothing = [] if report.dropped else [Text("nothing was dropped")]
-    return Group(table, *nothing, marks)
+    return Group(_log_table(report), *nothing, marks, *_loud_warnings(report))
+
+
+def check_view(reader: Reader) -> Group:
+    """What an import would read, drop, warn of and refuse; every refused file with what to do.
+
+    Args:
+        reader: result of `yieldcast.importing.files.check_files`.
+    """
+    lines = []
+    for fault in reader.faults:
+        lines.append(Text.assemble((f"REFUSED {fault.table}: ", "bold red"), str(fault.error)))
+        if fault.error.hint:
+            lines.append(Text.assemble(("  Hint: ", "bold"), fault.error.hint))
+    for table, cause in reader.unchecked.items():
+        lines.append(Text(f"not checked: {table}, because the {cause} are refused", style="yellow"))
+    count = len(reader.faults)
+    files = "file is" if count == 1 else "files are"
+    result = (
+        Text(f"{count} {files} refused; nothing was written", style="bold red")
+        if count
+        else Text("every file is accepted; nothing was written", style="bold green")
+    )
+    return Group(_log_table(reader.log), *_loud_warnings(reader.log), *lines, result)
+
+
+def _log_table(report: ImportLog) -> Table:
+    table = Table("table", "what", "count", title="import")
+    table.columns[2].justify = "right"
+    for lines, label, style in ((report.read, "", ""), (report.dropped, "dropped: ", "yellow")):
+        for name, text, count in lines:
+            table.add_row(name, Text(label + text, style=style), f"{count:,}")
+    return table
+
+
+def _loud_warnings(report: ImportLog) -> list[Text]:
+    """The warnings below everything else, one a line, where they are not overlooked."""
+    count = len(report.warnings)
+    if not count:
+        return []
+    head = Text(f"{count} {'WARNING' if count == 1 else 'WARNINGS'}", style="bold yellow")
+    lines = [
+        Text.assemble((f"! {name}: ", "bold yellow"), f"{text} ({number:,})")
+        for name, text, number in report.warnings
+    ]
+    return [head, *lines]
 
 
 def status_view(status: Mapping[str, Any]) -> Group:
@@ -56,8 +92,18 @@ def status_view(status: Mapping[str, Any]) -> Group:
         years = f"{have['first_harvest_year']}-{have['last_harvest_year']}"
         missing = ", ".join(map(str, have["missing_years"])) or "none"
         crops.add_row(crop, f"{have['rows']:,}", f"{have['municipalities']:,}", years, missing)
-    written = Text(f"written {status['written']} from {_sources(status['sources'])}")
-    return Group(view, *([crops] if crops.rows else []), written)
+    country = status["country"] or "not known"
+    written = Text(f"country: {country}; written {status['written']} from {_sources(status['sources'])}")
+    unlisted = _unlisted(status["sources"].get("yields"))
+    return Group(view, *([crops] if crops.rows else []), *([unlisted] if unlisted else []), written)
+
+
+def _unlisted(yields: Any) -> Text | None:
+    """Municipalities that a fetch of yields found missing in PAM's own list; None without any."""
+    lacking = yields.get("places_not_listed") if isinstance(yields, Mapping) else None
+    if not lacking:
+        return None
+    return Text(f"PAM does not list {lacking['count']:,} places, the first: {lacking['first'][0]}")
 
 
 def _places(static: Mapping[str, Any]) -> str:

@@ -18,7 +18,6 @@ const MAGMA = ["#fcfdbf", "#fec98d", "#fd9567", "#f1605d", "#cd4071", "#9f2f7f",
 const YLORBR = ["#fff7bc", "#fee391", "#fec44f", "#fe9929", "#ec7014", "#cc4c02", "#993404", "#662506"];
 // no pale middle, which would look like the grey
 const ORBU = ["#5a2a04", "#9c4a08", "#d9821f", "#f9c36b", "#8ec4ea", "#4a93cf", "#1f63a8", "#08306b"];
-const NO_FORECAST = "#d3d6da";
 
 // Layers: label and note (texts), value(municipality), palette, unit, show(value) for texts, tick(value) for the legend. A diverging layer has
 // zero in the middle of its palette.

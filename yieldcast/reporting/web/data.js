@@ -4,7 +4,7 @@ const ABOUT = DATA.about;
 function rows(columns) {
   const names = Object.keys(columns);
   return columns[names[0]].map((_, i) => {
-    const row = {};
+    const row = { index: i };
     for (const name of names) row[name] = columns[name][i];
     row.change = difference(row.q3, row.before);
     row.departure = difference(row.q3, row.mean5);
@@ -18,35 +18,7 @@ const COUNTRY = AGGREGATES[0];
 const BY_CODE = new Map(PLACES.map((place) => [place.code, place]));
 const hasPrevious = DATA.previous !== null;
 
-const STATE_NAMES = {
-  AC: "Acre",
-  AL: "Alagoas",
-  AM: "Amazonas",
-  AP: "Amapá",
-  BA: "Bahia",
-  CE: "Ceará",
-  DF: "Distrito Federal",
-  ES: "Espírito Santo",
-  GO: "Goiás",
-  MA: "Maranhão",
-  MG: "Minas Gerais",
-  MS: "Mato Grosso do Sul",
-  MT: "Mato Grosso",
-  PA: "Pará",
-  PB: "Paraíba",
-  PE: "Pernambuco",
-  PI: "Piauí",
-  PR: "Paraná",
-  RJ: "Rio de Janeiro",
-  RN: "Rio Grande do Norte",
-  RO: "Rondônia",
-  RR: "Roraima",
-  RS: "Rio Grande do Sul",
-  SC: "Santa Catarina",
-  SE: "Sergipe",
-  SP: "São Paulo",
-  TO: "Tocantins",
-};
+const STATE_NAMES = DATA.states;
 
 const aggregateName = (row) => (row === COUNTRY ? word("country", ABOUT.country) : (STATE_NAMES[row.name] ?? row.name));
 

@@ -4,8 +4,9 @@ const map = SHAPES.length ? new MunicipalMap() : null;
 const panel = el("aside", { id: "panel" });
 const legendNode = el("div", { class: "legend" });
 
-function choose(found, { zoom = false, focus = false } = {}) {
+function choose(found, { zoom = false, focus = false, fromAddress = false } = {}) {
   state.chosen = found;
+  if (!fromAddress) showInAddress(found);
   if (map) map.choose(found?.code, zoom);
   const onMap = found && map?.byCode.has(found.code);
   const show = () => {
@@ -77,6 +78,7 @@ function mapSection() {
       { class: "map-tools" },
       el("div", { class: "layer" }, el("label", { for: "layer" }, t("Show")), select),
       searchBox((found) => choose(found, { zoom: true, focus: true })),
+      legendNode,
     ),
     el(
       "div",
@@ -85,11 +87,17 @@ function mapSection() {
         "div",
         {},
         map.node,
-        legendNode,
         el(
-          "p",
-          { class: "quiet hint" },
-          t("Point at a municipality for its numbers, choose it for details. Wheel or pinch to zoom, drag to move."),
+          "div",
+          { class: "under-map" },
+          el(
+            "p",
+            { class: "quiet hint" },
+            t("Point at a municipality for its numbers, choose it for details. Wheel or pinch to zoom, drag to move."),
+          ),
+          downloadButton(t("Map (PNG)"), () =>
+            mapPicture().toBlob((blob) => save(fileName(`map-${state.layer}`, "png"), blob)),
+          ),
         ),
         undrawn.length
           ? el(
@@ -162,7 +170,7 @@ function render() {
         `${ABOUT.made_with} · ${ABOUT.licence} · ${t("This file holds everything it shows and opens no connection.")}`,
       ),
     );
-  choose(state.chosen);
+  choose(state.chosen, { fromAddress: true });
 }
 
 function setLanguage(chosen) {
@@ -172,11 +180,17 @@ function setLanguage(chosen) {
 }
 
 language = LANGUAGES.find((one) => one.tag === DATA.lang);
+startTheme();
 render();
 if (map) {
   listen(map, (shape, focus) => choose(shape, { focus }));
   map.fit();
 }
+if (placeInAddress()) {
+  followAddress();
+  document.getElementById("map").scrollIntoView();
+}
+window.addEventListener("popstate", followAddress);
 const probe = el("canvas", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
 // For tests and debugging, see README.md.
 window.yieldcastReport = {
@@ -191,7 +205,9 @@ window.yieldcastReport = {
     return map ? map.view.scale / map.view.whole : 1;
   },
   palettes: Object.fromEntries(layerNames().map((name) => [name, map ? classes(name).colours : []])),
-  noForecast: NO_FORECAST,
+  get noForecast() {
+    return mapInks().none;
+  },
   at(code) {
     const frame = map.base.getBoundingClientRect(),
       [x, y] = map.view.toPixel(...innerPoint(map.byCode.get(code)));
@@ -204,7 +220,7 @@ window.yieldcastReport = {
   },
   classColour(code) {
     const kind = map.classes.kinds[SHAPES.findIndex((shape) => shape.code === code)];
-    return channels(kind < 0 ? NO_FORECAST : map.classes.colours[kind]);
+    return channels(kind < 0 ? mapInks().none : map.classes.colours[kind]);
   },
   readyMs: performance.now(),
 };

@@ -1,8 +1,4 @@
 // The map: one canvas with the municipalities, and one above it that marks the hovered and the chosen one.
-const BORDER = "rgba(20, 32, 38, 0.75)",
-  RIM = "rgba(255, 255, 255, 0.55)",
-  SEA = "#f4f7f8";
-
 class MunicipalMap {
   constructor() {
     this.base = el("canvas", { class: "map-base", tabindex: "0", role: "application" });
@@ -82,7 +78,7 @@ class MunicipalMap {
     const { picture, density, view } = this,
       context = this.base.getContext("2d");
     context.setTransform(1, 0, 0, 1, 0, 0);
-    context.fillStyle = SEA;
+    context.fillStyle = mapInks().sea;
     context.fillRect(0, 0, this.base.width, this.base.height);
     const factor = view.scale / picture.scale,
       [x, y] = view.toPixel(picture.x, picture.y);
@@ -109,14 +105,14 @@ class MunicipalMap {
     const scale = view.scale * density,
       pixel = 1 / scale;
     context.setTransform(1, 0, 0, 1, 0, 0);
-    context.fillStyle = SEA;
+    context.fillStyle = mapInks().sea;
     context.fillRect(0, 0, base.width, base.height);
     context.setTransform(scale, 0, 0, scale, -view.x * scale, -view.y * scale);
     context.lineJoin = "round";
     const inSight = this.paint(context, pixel);
     const share = Math.min(Math.max((view.scale / view.whole - 1.5) / 6, 0), 1);
     if (share) this.rims(context, inSight, pixel * density * (0.3 + 0.6 * share));
-    context.strokeStyle = BORDER;
+    context.strokeStyle = mapInks().border;
     context.lineWidth = pixel * density * (0.7 + 0.5 * share);
     context.stroke(this.edges);
     this.keepPicture();
@@ -136,7 +132,7 @@ class MunicipalMap {
     });
     context.lineWidth = pixel * 0.8;
     for (const [kind, path] of groups) {
-      context.fillStyle = context.strokeStyle = kind < 0 ? NO_FORECAST : this.classes.colours[kind];
+      context.fillStyle = context.strokeStyle = kind < 0 ? mapInks().none : this.classes.colours[kind];
       context.fill(path, "evenodd");
       context.stroke(path);
     }
@@ -147,7 +143,7 @@ class MunicipalMap {
   rims(context, inSight, width) {
     const path = new Path2D();
     for (const shape of inSight) path.addPath(shape.path);
-    context.strokeStyle = RIM;
+    context.strokeStyle = mapInks().rim;
     context.lineWidth = width;
     context.stroke(path);
   }

@@ -40,6 +40,8 @@ function fillPanel(panel, chosen, actions) {
       el("h4", {}, aggregateName(COUNTRY)),
       fan(COUNTRY, aggregateName(COUNTRY)),
       baselineList(COUNTRY),
+      ...pastChart(COUNTRY, aggregateName(COUNTRY)),
+      ...bulletinsOfPanel(COUNTRY, aggregateName(COUNTRY)),
       ...partsOfPanel(COUNTRY, aggregateName(COUNTRY)),
     );
     return;
@@ -48,19 +50,20 @@ function fillPanel(panel, chosen, actions) {
   const buttons = el(
     "p",
     { class: "buttons" },
+    el("a", { href: addressOf(chosen.code) }, t("Link to this municipality")),
     actions.show ? el("button", { type: "button", onclick: actions.show }, t("Show on the map")) : "",
     el("button", { type: "button", onclick: actions.close }, t("Close")),
   );
   const head = [el("h3", { id: "chosen", tabindex: "-1" }, chosen.name), el("p", { class: "quiet" }, placeOf(chosen))];
   panel.replaceChildren(
     ...head,
-    ...(place ? numbersOf(place) : [el("p", {}, t("No forecast: no public yield of this crop, or no weather."))]),
     buttons,
+    ...(place ? numbersOf(place) : [el("p", {}, t("No forecast: no public yield of this crop, or no weather."))]),
   );
 }
 
 const placeOf = ({ state, place, code }) =>
-  [STATE_NAMES[state] ?? state, place?.region, `IBGE ${code}`].filter(Boolean).join(" · ");
+  [STATE_NAMES[state] ?? state, place?.region, `${word("code", "")} ${place?.label ?? code}`].filter(Boolean).join(" · ");
 
 const baselineList = (row) =>
   el(
@@ -85,6 +88,8 @@ function numbersOf(place) {
     el("p", { class: "big" }, kgHa(place.q3), el("span", { class: "quiet" }, ` ${t("Median yield").toLowerCase()}`)),
     fan(place, place.name),
     baselineList(place),
+    ...pastChart(place, place.name),
+    ...bulletinsOfPanel(place, place.name),
     ...partsOfPanel(place, place.name),
     place.own
       ? ""

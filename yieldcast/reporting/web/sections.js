@@ -56,7 +56,7 @@ function header(setLanguage) {
           el("p", { class: "as-of" }, t("As of {date}", { date: date(ABOUT.as_of) })),
           el("p", { class: "quiet" }, about.join(" · ")),
         ),
-        switcher,
+        el("div", { class: "switches" }, themeSwitch(), switcher),
       ),
       el(
         "nav",
@@ -144,7 +144,7 @@ function legend(node, { layer, breaks, colours, sizes, without, unknown }, name)
     );
   });
   const grey = el("span", { class: "swatch none" });
-  grey.style.background = NO_FORECAST;
+  grey.style.background = mapInks().none;
   node.replaceChildren(
     el("p", {}, el("strong", {}, layerLabel(layer)), ` (${layer.unit})`, el("span", { class: "quiet" }, ` ${note}`)),
     el(

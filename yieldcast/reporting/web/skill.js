@@ -55,6 +55,16 @@ function beatsSentence(score, name) {
   return `${first} ${t("It has the lower {score} at {won} of {n} leads.", { score: name, won: best.filter((one) => one.won).length, n: best.length })}`;
 }
 
+// Of a single lead, as hindcasts of a run have it.
+function onlyLeadSentence(score, name) {
+  const { best } = DATA.skill.beats[score];
+  if (!best.length) return t("{score}: there is no baseline to compare with.", { score: name });
+  const filling = { score: name, model: modelName(best[0].model) };
+  return best[0].won
+    ? t("{score}: lower than that of the best baseline ({model}).", filling)
+    : t("{score}: not lower than that of the best baseline ({model}).", filling);
+}
+
 function ownLineSentence() {
   const { compared, worse, most_pct: most } = DATA.skill.own_line;
   if (!compared.length) return "";
@@ -121,9 +131,41 @@ function skillTable() {
 const yearSpan = (years) =>
   years.length > 2 && years.at(-1) - years[0] === years.length - 1 ? `${years[0]}–${years.at(-1)}` : years.join(", ");
 
+// Without a backtest: hindcasts of the run at the lead of this bulletin.
+function hindcastSkill(years) {
+  return [
+    el(
+      "p",
+      {},
+      t(
+        "Hindcasts of this run for harvests {years} at the lead of this bulletin ({lead}), each made without the yields of its own harvest; only harvests that were public on {date} are scored. The other harvests, later ones too, taught the run, so a real forecast is somewhat less accurate. A backtest measures that.",
+        { years: yearSpan(years), lead: months(ABOUT.lead_months), date: date(ABOUT.as_of) },
+      ),
+    ),
+    el(
+      "ul",
+      { class: "findings" },
+      [
+        onlyLeadSentence("rmse_kg_ha", t("RMSE")),
+        onlyLeadSentence("crps_kg_ha", t("CRPS")),
+        worstSentence(),
+      ]
+        .filter(Boolean)
+        .map((text) => el("li", {}, text)),
+    ),
+    skillTable().node,
+  ];
+}
+
 function skillSection() {
   if (!SKILL.length)
-    return [el("p", { class: "note" }, t("No backtest was given with this bulletin, so its skill is not shown."))];
+    return [
+      el(
+        "p",
+        { class: "note" },
+        t("There are too few past harvests to show the skill, and no backtest was given with this bulletin."),
+      ),
+    ];
   const models = skillModels(),
     years = [...new Set(SKILL.flatMap((row) => row.harvest_years))].sort();
   const worst = { ...skillLine("forecast", "worst_coverage90"), kind: "worst", name: t("worst year") };
@@ -133,6 +175,7 @@ function skillSection() {
     ...models.map((model) => [model, modelName(model)]),
     ...(worst.points.length ? [["worst", `${modelName("forecast")}: ${t("worst year")}`]] : []),
   ];
+  if (DATA.skill.hindcasts) return hindcastSkill(years);
   return [
     el(
       "p",

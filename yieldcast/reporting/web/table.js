@@ -1,5 +1,6 @@
 // A table that sorts by every column, filters by text and state, and shows a page at a time.
-// columns: [{key, label, value(row), cell(row), text}]; options: name, rows, pinned, search(row), states, pageSize.
+// columns: [{key, label, value(row), cell(row), text, fields}]; fields are its columns [{label, unit, value(row)}] in a CSV
+// file, by default the column itself. options: name, rows, pinned, search(row), states, pageSize.
 class DataTable {
   constructor(columns, options) {
     Object.assign(this, { columns, options, text: "", state: "", page: 0, pageSize: options.pageSize ?? Infinity });
@@ -7,6 +8,7 @@ class DataTable {
     this.body = el("tbody");
     this.status = el("p", { class: "quiet", "aria-live": "polite" });
     this.pager = el("div", { class: "pager" });
+    this.saver = downloadButton(t("Table (CSV)"), () => this.save());
     this.heads = new Map(columns.map((column) => [column.key, this.head(column)]));
     const scroll = el(
       "div",
@@ -24,7 +26,13 @@ class DataTable {
         this.body,
       ),
     );
-    this.node = el("div", { class: "table-block" }, this.controls(), scroll, this.pager);
+    this.node = el(
+      "div",
+      { class: "table-block" },
+      this.controls(),
+      scroll,
+      el("div", { class: "under-table" }, this.pager, this.saver),
+    );
     this.fill();
   }
 
@@ -101,6 +109,14 @@ class DataTable {
         return turn * (typeof a === "string" ? a.localeCompare(b, language.locale) : a - b);
       })
       .map(([, row]) => row);
+  }
+
+  // The rows that are wanted now, on all pages, in their order.
+  save() {
+    const fields = this.columns.flatMap((one) => one.fields ?? (one.value ? [one] : []));
+    const head = fields.map(({ label, unit }) => (unit ? `${label} (${unit})` : label));
+    const rows = [...(this.options.pinned ?? []), ...this.wanted()];
+    save(fileName(this.options.name, "csv"), csv(head, rows.map((row) => fields.map((one) => one.value(row)))));
   }
 
   fill() {

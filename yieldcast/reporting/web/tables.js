@@ -9,6 +9,14 @@ const column = (key, label, show, more = {}) => ({
 const whole = (value) => number(value);
 const signed = (value) => el("span", { class: value ? (value < 0 ? "down" : "up") : "" }, number(value, 0, true));
 
+// A share that is shown as a percentage.
+const percentField = (key, label) => ({
+  label,
+  unit: "%",
+  value: (row) => (row[key] === null ? null : Number((100 * row[key]).toFixed(1))),
+});
+const quantileField = (key, label) => ({ label, unit: "kg/ha", value: (row) => row[key] });
+
 const shortInterval = (row) => (row.q0 === null ? "–" : `${number(row.q0)} – ${number(row.q6)}`);
 const STATES = AGGREGATES.slice(1);
 const nameColumn = { key: "name", label: null, value: aggregateName, cell: aggregateName, text: true };
@@ -18,7 +26,14 @@ function aggregatesTable() {
   const columns = [
     { ...nameColumn, label: t("State") },
     column("q3", t("Median"), (v) => el("strong", {}, number(v)), { unit: "kg/ha" }),
-    { key: "interval", label: intervalName(0.9), unit: "kg/ha", value: (row) => row.width, cell: shortInterval },
+    {
+      key: "interval",
+      label: intervalName(0.9),
+      unit: "kg/ha",
+      value: (row) => row.width,
+      cell: shortInterval,
+      fields: [quantileField("q0", percent(0.05)), quantileField("q6", percent(0.95))],
+    },
     { key: "range", label: t("Interval and ◇ five-year mean"), cell: (row) => rangeBar(row, scale), text: true },
     column("mean5", t("Five-year mean"), whole, { unit: "kg/ha" }),
     column("departure", t("Departure"), signed, { unit: "kg/ha" }),
@@ -45,6 +60,10 @@ function placesTable(onChoose) {
     text: true,
     value: (row) => row.name,
     cell: (row) => el("button", { type: "button", class: "link", onclick: () => onChoose(row) }, row.name),
+    fields: [
+      { label: t("Code"), value: (row) => String(row.code) },
+      { label: t("Municipality"), value: (row) => row.name },
+    ],
   };
   const columns = [
     name,
@@ -56,10 +75,10 @@ function placesTable(onChoose) {
     column("departure", t("Departure"), signed, { unit: "kg/ha" }),
     column("last", t("Last public"), whole, { unit: "kg/ha" }),
     ...(hasPrevious ? [column("change", t("Change"), signed, { unit: "kg/ha" })] : []),
-    column("low", t("P(low yield)"), percent),
+    column("low", t("P(low yield)"), percent, { fields: [percentField("low", t("P(low yield)"))] }),
     column("area", t("Planted area"), whole, { unit: "ha" }),
     column("t3", t("Production"), whole, { unit: "t" }),
-    column("share", t("Season observed"), percent),
+    column("share", t("Season observed"), percent, { fields: [percentField("share", t("Season observed"))] }),
   ];
   return new DataTable(columns, {
     id: "places",
@@ -81,8 +100,14 @@ function seasonTable() {
       text: true,
       value: (row) => row.start,
       cell: (row) => span(row.start, row.end),
+      fields: [
+        { label: t("Window: first day"), value: (row) => row.start },
+        { label: t("Window: last day"), value: (row) => row.end },
+      ],
     },
-    column("share", t("Season observed"), (v) => el("span", { class: "with-bar" }, percent(v), share(v))),
+    column("share", t("Season observed"), (v) => el("span", { class: "with-bar" }, percent(v), share(v)), {
+      fields: [percentField("share", t("Season observed"))],
+    }),
     column("rain", t("Rain so far"), (v) => percent(v === null ? null : v / 100), {
       unit: t("{value} of normal", { value: "%" }),
     }),
