@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -173,6 +174,17 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise disk_error(path, error) from error
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a folder that cannot be made or written; nothing is made. MissingDataError, as `make_folder`."""
+    place = Path(path).absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise disk_error(path, NotADirectoryError(errno.ENOTDIR, f"{place} is not a folder"))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise disk_error(path, PermissionError(errno.EACCES, f"{place} may not be written"))
 
 
 def disk_error(path: Path, error: OSError) -> MissingDataError:

@@ -32,6 +32,7 @@ from yieldcast.forecasting.calibration import calibrate
 from yieldcast.forecasting.combination import Combiner
 from yieldcast.forecasting.evidence import evidence_of, last_known_day
 from yieldcast.forecasting.expected import CropEvidence
+from yieldcast.forecasting.freshness import freshness
 from yieldcast.forecasting.hindcasts import (
     Forecaster,
     Progress,
@@ -68,6 +69,7 @@ def forecast(
     *,
     everywhere: bool = False,
     members: Ensemble | None = None,
+    allow_stale: bool = False,
 ) -> Forecast:
     """The forecast of a harvest year as known on a date.
 
@@ -81,22 +83,23 @@ def forecast(
         everywhere: forecast every municipality with weather, not only those that grew the crop in one of the
             last ten public harvest years.
         members: of the run, if they are loaded already.
+        allow_stale: also from a store that is far behind what was public, see `forecasting.freshness`.
 
     Returns:
         a checked forecast, yields in kg/ha, see `table.check_forecast`.
 
     Raises:
         LeakageError: the run was trained on data that were not public, or on the season itself.
-        MissingDataError: the tables lack what the forecast needs.
+        MissingDataError: the tables lack what the forecast needs, or the store is stale.
         RunError: the members of the run did not leave out harvest years, so there are no hindcasts.
         ConfigError: unknown scenarios.
     """
-    plan = ForecastPlan(run, store, harvest_year, as_of, scenarios)
+    plan = ForecastPlan(run, store, harvest_year, as_of, scenarios, allow_stale=allow_stale)
     return plan.forecast(progress, everywhere=everywhere, members=members)
 
 
 def input_fingerprints(
-    run: Run, store: Store, harvest_year: int, as_of: dt.date, scenarios: str
+    run: Run, store: Store, harvest_year: int, as_of: dt.date, scenarios: str, allow_stale: bool = False
 ) -> dict[str, str]:
     """Fingerprints of everything a forecast is made from; the same inputs give the same forecast.
 
@@ -106,7 +109,8 @@ def input_fingerprints(
     Raises:
         LeakageError, MissingDataError, ConfigError: as `forecast`.
     """
-    return ForecastPlan(run, store, harvest_year, as_of, scenarios).input_fingerprints
+    plan = ForecastPlan(run, store, harvest_year, as_of, scenarios, allow_stale=allow_stale)
+    return plan.input_fingerprints
 
 
 class ForecastPlan:
@@ -115,9 +119,10 @@ class ForecastPlan:
     Args:
         run, store, harvest_year, as_of, scenarios: see `forecast`.
         evidence: of the store, if it was made already; it does not depend on the date.
+        allow_stale: see `forecast`.
 
     Raises:
-        LeakageError, ConfigError: as `forecast`.
+        LeakageError, MissingDataError, ConfigError: as `forecast`.
     """
 
     def __init__(
@@ -128,6 +133,8 @@ class ForecastPlan:
         as_of: dt.date,
         scenarios: str = "climatology",
         evidence: CropEvidence | None = None,
+        *,
+        allow_stale: bool = False,
     ) -> None:
         check_method(scenarios)
         self.store, self._evidence = store, evidence
@@ -136,6 +143,11 @@ class ForecastPlan:
         check_leaks(run, harvest_year, as_of)
         seasonal = store.seasonal if scenarios == "seasonal" and "seasonal" in store else None
         self.tables: Tables = network_tables(store, run.settings.data)
+        self.freshness = freshness(
+            store, self.tables, run.identity.crop, harvest_year, as_of, run.calendar(), self.publication
+        )
+        if not allow_stale:
+            self.freshness.check()
         self.forecaster = Forecaster(run, self.tables, as_of, scenarios, seasonal)
         self.history: YieldHistory = self.forecaster.source.history
         self.newest = min(self.publication.last_public_harvest_year(as_of), harvest_year - 1)
@@ -177,6 +189,12 @@ class ForecastPlan:
         self._seasons = lambda: season_hindcasts.of_network(past, record)
         attributes = self._attributes(scenarios, calibration.about(), members)
         return self._table(raw, area, calibration.apply(raw), aggregates, attributes, {})
+
+    @property
+    def known_to(self) -> int:
+        """Newest harvest year before the season whose yields were public and are in the store."""
+        known = self.freshness.yields_known_to
+        return self.newest if known is None else known
 
     @property
     def season_hindcasts(self) -> list[SeasonHindcast]:
@@ -265,7 +283,7 @@ class ForecastPlan:
             "weather": fingerprint(weather.isel(time=known))[:16],
             "weather_known_to": str(months.max().astype("datetime64[M]")) if months.size else "",
             "yields": fingerprint(yields)[:16],
-            "yields_known_to": str(self.newest),
+            "yields_known_to": str(self.known_to),
             "places": fingerprint(self.tables.static)[:16],
             "scenarios": self.method,
             "seasonal": "" if seasonal is None else start_fingerprint(seasonal, self.as_of),
@@ -361,7 +379,7 @@ class ForecastPlan:
             "run": run.path.resolve().name,
             "run_id": fingerprints["run"],
             "train_years": f"{min(run.identity.train_years)}-{max(run.identity.train_years)}",
-            "last_public_harvest_year": self.newest,
+            "last_public_harvest_year": self.known_to,
             "weather_known_to": fingerprints["weather_known_to"],
             "calibration": json.dumps(calibration),
             "inputs": json.dumps(fingerprints, sort_keys=True),
@@ -370,7 +388,19 @@ class ForecastPlan:
             "made_with": ", ".join(f"{name} {version}" for name, version in versions().items()),
             **_credits(self.tables, self.forecaster.seasonal),
             **({} if of is country.default() else {COUNTRY_FILE: of.files.get(country.FILE, "")}),
+            **self._gaps(),
         }
+
+    def _gaps(self) -> dict[str, Any]:
+        """Attributes that only hindcasts have, and forecasts from a store that lacks something."""
+        fresh, found = self.freshness, dict[str, Any]()
+        if missing := fresh.missing():
+            found["missing"] = json.dumps(missing)
+        if fresh.outcome == "public":
+            found["outcome_public"] = 1
+        if fresh.yields_public_to != self.known_to:
+            found["yields_public_to"] = fresh.yields_public_to
+        return found
 
 
 def _newest_known(values: Floats) -> Floats:

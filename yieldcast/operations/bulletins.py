@@ -208,7 +208,8 @@ def write_bulletin(
         skill: rows of ``yieldcast backtest --json``, shown in the report.
         plan: that made the forecast: the report then shows the public yields and, without `skill`, the skill
             of the run's own hindcasts.
-        notes: remarks kept in the manifest, e.g. that a fetch was incomplete.
+        notes: remarks kept in the manifest, e.g. that a fetch was incomplete; after those of the forecast
+            itself, see `reporting.notices`.
         notice: called with a message for each damaged bulletin and each format that was left out.
 
     Returns:
@@ -218,6 +219,8 @@ def write_bulletin(
         SchemaError: the forecast, the boundaries or the skill rows are not valid.
         MissingDataError: the files cannot be written, or another process is writing here.
     """
+    from yieldcast.reporting.notices import notices, public_skill
+
     attrs = table.check_forecast(forecast).attrs
     crop, year, as_of = str(attrs["crop"]), int(attrs["harvest_year"]), str(attrs["as_of"])
     folder = season_folder(root, crop, year)
@@ -232,13 +235,14 @@ def write_bulletin(
                     return bulletin
         number = 1 + max((n for date, n in map(_parse, _folders(folder)) if date == as_of), default=0)
         previous = newest(root, crop, year, dt.date.fromisoformat(as_of), notice)
+        remarks = [*notices(attrs, "en"), *public_skill(attrs, skill, "en")[1], *notes]
         entries = {
             "format": FORMAT, "crop": crop, "harvest_year": year, "as_of": as_of, "number": number,
             "created": clock.now().isoformat(timespec="seconds"),
             "forecast": mark, "inputs": json.loads(str(attrs["inputs"])), "run": str(attrs["run"]),
             "run_id": str(attrs["run_id"]), "scenarios": str(attrs["scenarios"]),
             "synthetic": bool(attrs["synthetic"]), "made_with": str(attrs["made_with"]), "lang": lang,
-            "previous": previous.name if previous else None, "notes": list(notes),
+            "previous": previous.name if previous else None, "notes": remarks,
         }  # fmt: skip
 
         def fill(place: Path) -> None:

@@ -43,6 +43,7 @@ function header(setLanguage) {
           t("Synthetic data. Every number below is made up to show or test the report: no real harvest is forecast."),
         )
       : "",
+    ...DATA.notices[language.tag].map((text) => el("p", { class: "synthetic", role: "note" }, text)),
     el(
       "header",
       {},
