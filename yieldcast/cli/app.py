@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yieldcast.cli import fetch, forecast, jobs
+from yieldcast.cli import bulletins, fetch, forecast, jobs
 from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
@@ -147,6 +147,15 @@ def import_tables(
         Path | None,
         typer.Option(metavar="NC", help="netCDF (municipality, time), monthly or daily; days are kept too."),
     ] = None,
+    weather_grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[tmax=]NC",
+            help="Instead of --weather: gridded netCDF of CDS (also a zip), NASA POWER, cfgrib; averaged "
+            "over the polygons of --mesh, or the nearest cell without it. May be given several times; "
+            "tmax=FILE and tmin=FILE say what a file with t2m holds.",
+        ),
+    ] = None,
     soil: Annotated[Path | None, typer.Option(metavar="CSV[.gz]", help="Soil properties by layer.")] = None,
     mesh: Annotated[
         Path | None, typer.Option(metavar="GEOJSON", help="Boundaries of the municipalities, for maps.")
@@ -204,6 +213,8 @@ def import_tables(
 
         yieldcast import --store STORE --places places.csv --yields yields.csv --weather weather.nc
 
+        yieldcast import --store STORE --places places.csv --yields yields.csv --weather-grid era5.zip
+
         yieldcast import --store STORE --estimates lspa_2018.csv
     """
     from yieldcast.cli.views.store import check_view, import_view
@@ -213,7 +224,7 @@ def import_tables(
     check_json_folder(file)
     files = UserFiles(
         places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather,
-        country,
+        country, tuple(weather_grid or ()),
     )  # fmt: skip
     out = console()
     with out.status("reading and checking tables"):
@@ -380,6 +391,7 @@ def evaluate(
 
 fetch.add_commands(app)
 forecast.add_commands(app)
+bulletins.add_commands(app)
 app.add_typer(jobs.jobs)
 
 

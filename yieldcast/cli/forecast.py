@@ -67,6 +67,14 @@ def forecast(
         bool, typer.Option("--everywhere", help="Also municipalities that have never grown the crop.")
     ] = False,
     allow_stale: StaleOption = False,
+    states: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MT,GO",
+            help="Codes or names of states; table, exports and aggregates hold only these. The forecast of "
+            "each of them is that of the whole country.",
+        ),
+    ] = None,
 ) -> None:
     """Forecast a season before sowing or while the crop grows, and write a bulletin.
 
@@ -96,7 +104,10 @@ def forecast(
     rows = read_skill(skill, trained.identity.crop)
     check_writable(out)
     # Refuses leaks and a stale store at once.
-    plan = ForecastPlan(trained, opened, harvest_year, date, scenarios.value, allow_stale=allow_stale)
+    plan = ForecastPlan(
+        trained, opened, harvest_year, date, scenarios.value, allow_stale=allow_stale,
+        states=states.split(",") if states else (),
+    )  # fmt: skip
     load_tensorflow()
     with counting_progress("forecasting, members", screen) as progress:
         table = plan.forecast(progress, everywhere=everywhere)

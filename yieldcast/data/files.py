@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import h5netcdf
 import h5py
@@ -160,12 +160,12 @@ def read_netcdf(file: Path) -> xr.Dataset:
     )
 
 
-def open_hdf5(file: Path) -> xr.Dataset:
+def open_hdf5(file: Path | IO[bytes], decode_times: bool = True) -> xr.Dataset:
     """Open a netCDF-4 file lazily; on a damaged one h5py and xarray raise errors of many types."""
     # h5netcdf alone leaves an incomplete object after an error, which writes to stderr when it is deleted.
     with h5py.File(file, "r") as handle:
         handle.attrs.get("_nc3_strict")
-    return xr.open_dataset(file, engine="h5netcdf", decode_timedelta=False)
+    return xr.open_dataset(file, engine="h5netcdf", decode_times=decode_times, decode_timedelta=False)
 
 
 def make_folder(path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,7 @@ from yieldcast.forecasting.public_past import PublicYields, public_yields
 from yieldcast.forecasting.scenarios import Scenarios, check_method
 from yieldcast.forecasting.season_hindcasts import SeasonHindcast
 from yieldcast.forecasting.seasonal_scenarios import start_fingerprint
+from yieldcast.forecasting.some_states import chosen_states, rows_of, tables_of
 from yieldcast.forecasting.table import COUNTRY_FILE, OFFICIAL_TEXTS, TEXTS, Forecast, assemble
 from yieldcast.forecasting.year_effects import YearEffectRecord, year_effects_to
 from yieldcast.training.run_directory import Run, versions
@@ -70,6 +71,7 @@ def forecast(
     everywhere: bool = False,
     members: Ensemble | None = None,
     allow_stale: bool = False,
+    states: Sequence[str] = (),
 ) -> Forecast:
     """The forecast of a harvest year as known on a date.
 
@@ -84,6 +86,8 @@ def forecast(
             last ten public harvest years.
         members: of the run, if they are loaded already.
         allow_stale: also from a store that is far behind what was public, see `forecasting.freshness`.
+        states: codes or names of states; the table holds only their municipalities and, as its first
+            aggregate, all of these. The forecast of each municipality and state is that of the whole country.
 
     Returns:
         a checked forecast, yields in kg/ha, see `table.check_forecast`.
@@ -92,9 +96,9 @@ def forecast(
         LeakageError: the run was trained on data that were not public, or on the season itself.
         MissingDataError: the tables lack what the forecast needs, or the store is stale.
         RunError: the members of the run did not leave out harvest years, so there are no hindcasts.
-        ConfigError: unknown scenarios.
+        ConfigError: unknown scenarios or states.
     """
-    plan = ForecastPlan(run, store, harvest_year, as_of, scenarios, allow_stale=allow_stale)
+    plan = ForecastPlan(run, store, harvest_year, as_of, scenarios, allow_stale=allow_stale, states=states)
     return plan.forecast(progress, everywhere=everywhere, members=members)
 
 
@@ -119,7 +123,7 @@ class ForecastPlan:
     Args:
         run, store, harvest_year, as_of, scenarios: see `forecast`.
         evidence: of the store, if it was made already; it does not depend on the date.
-        allow_stale: see `forecast`.
+        allow_stale, states: see `forecast`.
 
     Raises:
         LeakageError, MissingDataError, ConfigError: as `forecast`.
@@ -135,6 +139,7 @@ class ForecastPlan:
         evidence: CropEvidence | None = None,
         *,
         allow_stale: bool = False,
+        states: Sequence[str] = (),
     ) -> None:
         check_method(scenarios)
         self.store, self._evidence = store, evidence
@@ -150,6 +155,7 @@ class ForecastPlan:
             self.freshness.check()
         self.forecaster = Forecaster(run, self.tables, as_of, scenarios, seasonal)
         self.history: YieldHistory = self.forecaster.source.history
+        self.states = chosen_states(store, states)
         self.newest = min(self.publication.last_public_harvest_year(as_of), harvest_year - 1)
         self._seasons: Callable[[], list[SeasonHindcast]] = list  # none before the forecast is made
 
@@ -169,26 +175,29 @@ class ForecastPlan:
         past = cached_hindcasts(self.forecaster, members, self.harvest_year, self.input_fingerprints)
         raw, scenarios = self.forecaster.forecast(members, self.harvest_year, codes, progress)
         area = self._area(raw.municipality)
-        record = self._year_effects(raw, area)
-        aggregates = aggregate(raw, area, past, record)
+        kept = rows_of(self.states, raw.state, self.run.identity.crop)
+        record = self._year_effects(raw, np.where(kept, area, 0.0))
+        aggregates = aggregate(raw.take(kept), area[kept], past, record)
         if self.run.settings.forecast.method == "posterior":
             combiner, response = self.combiner, self.run.settings.network.form == "response"
             if response:
                 raw, past = with_response(combiner, raw, past, self.run.seeds())
-            found = combiner.combine(raw, past, within_states=not response)
-            raw = replace(raw, mean_kg_ha=found.mean)
+            chosen = kept if self.states else None
+            found = combiner.combine(raw, past, within_states=not response, chosen=chosen)
+            raw = replace(raw, mean_kg_ha=found.mean).take(kept)
             aggregates = found.replace(aggregates)
             wanted = raw.municipality
             self._seasons = lambda: season_hindcasts.of_combination(found.hindcasts, self.codes, wanted)
             attributes = self._attributes(scenarios, found.about(), members)
-            more = {part_variable(name): values for name, values in found.parts.items()}
+            more = {part_variable(name): values[kept] for name, values in found.parts.items()}
             more |= self._baselines(raw)
             official = self.evidence.estimates.described(aggregates.names, self.harvest_year, self.as_of)
-            return self._table(raw, area, found.quantiles, aggregates, attributes, more, official)
+            return self._table(raw, area[kept], found.quantiles[kept], aggregates, attributes, more, official)
         calibration = calibrate(past, record)
         self._seasons = lambda: season_hindcasts.of_network(past, record)
         attributes = self._attributes(scenarios, calibration.about(), members)
-        return self._table(raw, area, calibration.apply(raw), aggregates, attributes, {})
+        raw = raw.take(kept)
+        return self._table(raw, area[kept], calibration.apply(raw), aggregates, attributes, {})
 
     @property
     def known_to(self) -> int:
@@ -211,8 +220,9 @@ class ForecastPlan:
         """Months from the date to the end of harvest."""
         run = self.run
         return season_dates.lead_months(
-            run.calendar(), run.identity.crop, self.tables, self.harvest_year, self.as_of, self.newest
-        )
+            run.calendar(), run.identity.crop, tables_of(self.states, self.tables), self.harvest_year,
+            self.as_of, self.newest,
+        )  # fmt: skip
 
     @property
     def codes(self) -> npt.NDArray[np.int32]:
@@ -288,6 +298,7 @@ class ForecastPlan:
             "scenarios": self.method,
             "seasonal": "" if seasonal is None else start_fingerprint(seasonal, self.as_of),
             **newer,
+            **({"states": ", ".join(self.states)} if self.states else {}),
         }
 
     def newer_fingerprints(self) -> dict[str, str]:
@@ -392,8 +403,10 @@ class ForecastPlan:
         }
 
     def _gaps(self) -> dict[str, Any]:
-        """Attributes that only hindcasts have, and forecasts from a store that lacks something."""
+        """Attributes that only some forecasts have: hindcasts, those of some states or of a stale store."""
         fresh, found = self.freshness, dict[str, Any]()
+        if self.states:
+            found |= {"states": ", ".join(self.states), "country": ""}
         if missing := fresh.missing():
             found["missing"] = json.dumps(missing)
         if fresh.outcome == "public":

@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast import variables
-from yieldcast.data.files import open_hdf5
 from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.importing.headings import column_of, key
 from yieldcast.importing.numbers import numbers
@@ -143,35 +141,13 @@ def measured(
     return values
 
 
-def open_netcdf(path: Path, table: str) -> xr.Dataset:
-    """Open a netCDF-4 file lazily; use it in a ``with`` statement.
+def first_bytes(path: Path, table: str) -> bytes:
+    """The first 64 bytes of a file.
 
     Raises:
-        MissingDataError: no such file.
-        SchemaError: an empty file, another format, or a damaged file.
+        MissingDataError: it cannot be read.
+        SchemaError: it is empty.
     """
-    start = first_bytes(path, table)
-    if not start.startswith(b"\x89HDF\r\n\x1a\n"):
-        raise SchemaError(
-            f"{path} ({table}): expected netCDF-4 (HDF5), received {looks_like(start)}: {start[:24]!r}",
-            "Download or convert it again; `nccopy -k netCDF-4 old.nc new.nc` converts netCDF-3.",
-        )
-    try:
-        return open_hdf5(path)
-    except Exception as error:  # h5py raises many kinds on a damaged file
-        raise damaged(path, table, error) from error
-
-
-def damaged(path: Path, table: str, error: Exception) -> SchemaError:
-    """The error for a netCDF file that cannot be opened or read."""
-    return SchemaError(
-        f"{path} ({table}): not readable as netCDF-4: {error}",
-        "Is it incomplete? Copy or download it again. Are its times in days (not months) since a date?",
-    )
-
-
-def first_bytes(path: Path, table: str) -> bytes:
-    """The first 64 bytes of a file that is not empty."""
     try:
         with open(path, "rb") as file:
             start = file.read(64)
@@ -185,7 +161,7 @@ def first_bytes(path: Path, table: str) -> bytes:
 
 
 def looks_like(start: bytes) -> str:
-    """What kind of file begins like this."""
+    """The kind of a file by its first bytes, for an error message."""
     signatures = {
         b"\x89HDF": "netCDF-4 or HDF5",
         b"CDF": "netCDF-3",

@@ -4,6 +4,7 @@ has. The same reading serves the import, its check, and Python.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -25,9 +26,11 @@ from yieldcast.importing.columns import ImportLog
 from yieldcast.importing.country import country_of
 from yieldcast.importing.daily import daily_from_days, read_daily
 from yieldcast.importing.estimates import read_estimates
+from yieldcast.importing.fields import Fields
 from yieldcast.importing.geometry import read_mesh
+from yieldcast.importing.grid import read_grid, split_role
 from yieldcast.importing.tables import read_places, read_soil, read_yields
-from yieldcast.importing.weather import Fields, UserWeather, read_weather
+from yieldcast.importing.weather import UserWeather, read_weather
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class UserFiles:
         daily: see `yieldcast.importing.daily.read_daily`.
         country: of the places, a ``country.toml`` or the name of a built-in country; see
             `yieldcast.importing.country.country_of`.
+        grid: gridded weather instead of `weather`, see `yieldcast.importing.grid.read_grid`.
     """
 
     places: Path | None = None
@@ -54,6 +58,7 @@ class UserFiles:
     estimates_source: str | None = None
     daily: Path | None = None
     country: str | None = None
+    grid: tuple[str, ...] = ()
 
 
 @dataclass
@@ -151,8 +156,8 @@ def read_files(files: UserFiles, reader: Reader, keep_days: bool = True) -> User
     """
     made, log = UserTables(), reader.log
     others = {
-        "yields": files.yields, "soil": files.soil, "weather": files.weather, "mesh": files.mesh,
-        "estimates": files.estimates, "daily": files.daily,
+        "yields": files.yields, "soil": files.soil, "weather": files.weather or files.grid,
+        "mesh": files.mesh, "estimates": files.estimates, "daily": files.daily,
     }  # fmt: skip
     places = files.places
     found = (
@@ -170,29 +175,30 @@ def read_files(files: UserFiles, reader: Reader, keep_days: bool = True) -> User
         made.static = reader.read("soil", soil, lambda: _with_soil(static, soil, codes, log)) or static
     else:
         log.warnings.append(("soil", "places without soil: no soil file was given", len(codes.index)))
-    if (weather := files.weather) is not None:
-        read = reader.read("weather", weather, lambda: read_weather(weather, codes, log))
-        if read is not None:
-            made.weather = read.monthly
-            if keep_days and files.daily is None and read.fields is not None:
-                made.optional["daily"] = _days(read, read.fields, codes, log)
     if (mesh := files.mesh) is not None:
         made.mesh = reader.read("mesh", mesh, lambda: read_mesh(mesh, static, log))
+    if (read := _weather(files, static, codes, made.mesh, reader)) is not None:
+        made.weather = read.monthly
+        if keep_days and files.daily is None and read.fields is not None:
+            made.optional["daily"] = _days(read, read.fields, codes, log)
     made.optional |= _optional(files, static, reader)
     _report_missing(made, log)
     return made
 
 
 def _read(store: Path, files: UserFiles, reader: Reader) -> UserTables:
-    whole = [files.places, files.yields, files.weather]
+    if files.grid and files.weather is not None:
+        raise ConfigError("received --weather and --weather-grid", "Give one of them.")
+    whole = [files.places, files.yields, files.weather or files.grid or None]
     if None not in whole:
         return read_files(files, reader)
     added = files.estimates or files.daily
-    if not added or files.country is not None or any((files.yields, files.weather, files.soil, files.mesh)):
+    if not added or files.country is not None or any((files.yields, *whole[2:], files.soil, files.mesh)):
         given = "none" if not any(whole) else "only some"
         raise ConfigError(
             f"import needs --places, --yields and --weather; {given} of them were given",
-            "Give all three; --estimates and --daily-weather can be added alone to an existing store.",
+            "Give all three (--weather-grid may stand for --weather); --estimates and "
+            "--daily-weather can be added alone to an existing store.",
         )
     static = Store.open(store, damaged=True).static
     return UserTables(optional=_optional(files, static, reader))
@@ -207,6 +213,29 @@ def _places(file: Path, given: str | None, log: ImportLog) -> tuple[xr.Dataset, 
 
 def _with_soil(static: xr.Dataset, file: Path, codes: Codes, log: ImportLog) -> xr.Dataset:
     return schema.check_static(schema.set_units(static.merge(read_soil(file, codes, log))))
+
+
+def _weather(
+    files: UserFiles, static: xr.Dataset, codes: Codes, mesh: str | None, reader: Reader
+) -> UserWeather | None:
+    """The weather of places, or of a grid over them."""
+    log = reader.log
+    if (weather := files.weather) is not None:
+        return reader.read("weather", weather, lambda: read_weather(weather, codes, log))
+    if not files.grid:
+        return None
+    if files.mesh is not None and mesh is None:  # means over its polygons are not possible
+        reader.unchecked["weather"] = "mesh"
+        return None
+    paths = [split_role(text)[1] for text in files.grid]
+    polygons = None if mesh is None else json.loads(mesh)
+    read = reader.read(
+        "weather", paths[0], lambda: read_grid(files.grid, static, codes, polygons, log), origin=False
+    )
+    if read is not None:
+        size = sum(path.stat().st_size for path in paths)
+        log.sources["weather"] = {"file": ", ".join(map(str, paths)), "bytes": size}
+    return read
 
 
 def _days(read: UserWeather, fields: Fields, codes: Codes, log: ImportLog) -> xr.Dataset:

@@ -54,8 +54,9 @@ def read_places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
     order = np.argsort(codes.rows(texts, source))
     data: dict[str, Any] = {"code": texts[order].astype(str)}
     columns = [used]
-    for target, known in (("name", NAME), ("state", STATE), ("region", ("region",))):
-        column = pick(frame.columns, known, source, needed=target == "state")
+    roles: dict[str, tuple[str, ...]] = {"name": NAME, "state": STATE, "region": ("region",)}
+    for target, options in roles.items():
+        column = pick(frame.columns, options, source, needed=target == "state")
         data[target] = data["code"] if target == "name" else np.full(len(frame), "", dtype="U1")
         if column is not None:
             columns.append(column)

@@ -80,6 +80,7 @@ ATTRIBUTES: Mapping[str, _Pair] = {
 # Attributes that only some forecasts have
 _RARE_ATTRIBUTES: Mapping[str, _Pair] = {
     "missing": ("Public, but not in the store", "Publicado, mas ausente dos dados usados"),
+    "states": ("States", "Estados"),
     "outcome_public": ("Hindcast: outcome known", "Previsão retrospectiva: resultado conhecido"),
     "yields_public_to": (
         "Newest harvest year with published yields",

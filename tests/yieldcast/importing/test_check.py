@@ -33,7 +33,7 @@ def test_every_refused_file_is_reported_and_nothing_written(files, tmp_path):
     (files / "mesh.geojson").write_text("{}")
     asked = given(files, mesh=files / "mesh.geojson", soil=files / "none.csv")
     found = check_files(tmp_path / "store", asked)
-    assert [fault.table for fault in found.faults] == ["yields", "soil", "weather", "mesh"]
+    assert [fault.table for fault in found.faults] == ["yields", "soil", "mesh", "weather"]
     assert [fault.error.exit_code for fault in found.faults] == [5, 3, 5, 5]
     assert not found.unchecked
     assert not (tmp_path / "store").exists()
