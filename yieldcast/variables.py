@@ -49,7 +49,7 @@ class Quantity:
 
 _AREA = {"km2": 100.0, "thousand_ha": 1000.0, "acre": 0.40468564224}
 _WEIGHT = {"kg": 0.001, "thousand_t": 1000.0}
-_DENSITY = {"g_cm3": 1.0, "kg_m3": 0.001}
+_DENSITY = {"g_cm3": 1.0, "kg_m3": 0.001, "cg_cm3": 0.01}
 _POWER = {"W_m2": 0.0864, "kJ_m2": 0.001}  # a mean of 1 W/m2 over a day is 86,400 J/m2
 # Ranges: temperatures beyond the world records (56.7, -89.2 degC, WMO archive) are errors; so is more
 # rain in a month than the 9,300 mm of Cherrapunji, July 1861 (WMO archive). Sugarcane reaches
@@ -93,11 +93,16 @@ _DEGREE_DAYS = re.compile(r"^gdd_?(?P<base>\d+)(?:_(?P<upper>\d+))?_degC_day$")
 
 @dataclass(frozen=True)
 class Column:
-    """What a column name says: the quantity, the factor to its unit, the soil layer."""
+    """What a column name says: the quantity, the factor to its unit, the soil layer.
+
+    Args:
+        unit: where it has another weight for every crop (bushels, sacks); the factor is 1 then.
+    """
 
     quantity: Quantity
     factor: float
     layer: str = ""
+    unit: str = ""
 
 
 def degree_day_quantity(base_degC: float, upper_degC: float | None) -> Quantity:
