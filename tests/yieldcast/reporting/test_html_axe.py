@@ -43,7 +43,7 @@ def reports(tmp_path_factory):
         synthetic_forecast(codes, names, states, as_of=day, shift_kg_ha=shift, parts=True)
         for day, shift in (("2017-09-15", 0.0), ("2017-10-15", 80.0), ("2017-11-15", -120.0))
     )
-    late.attrs |= {"missing": json.dumps({"yields": [2016]}), "outcome_public": 1}  # banners
+    late.attrs |= {"missing": json.dumps({"harvest_years": [2016]}), "outcome_public": 1}  # banners
     rng = np.random.default_rng(4)
     past = PublicYields(
         2007, codes.astype(np.int64), rng.normal(2900, 300, (len(codes), 10)), ("all", "MT", "PR", "RS"),
