@@ -22,6 +22,7 @@ Names = Mapping[str, str]
 """A text by language, ISO 639-1 (``en``, ``pt``)."""
 FILE = "country.toml"
 DEFAULT = "brazil"
+SKELETON = Path(__file__).with_name("skeleton")
 LEVELS = ("municipality", "state", "region")
 TABLES = ("weather", "yields", "estimates")
 WGS84 = 4326  # EPSG code
@@ -214,6 +215,11 @@ def built_in(name: str) -> Country:
     if name not in known:
         raise unknown_key("country", name, known)
     return read(folder / name / FILE)
+
+
+def skeleton() -> Country:
+    """The made-up country of counties that `yieldcast new-country` writes."""
+    return read(SKELETON / FILE)
 
 
 def default() -> Country:

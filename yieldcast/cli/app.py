@@ -225,6 +225,26 @@ def import_tables(
     out.print(f"store written: {store}")
 
 
+@app.command("new-country")
+def new_country(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder, or one without these files.")],
+) -> None:
+    """Write the files of a made-up country, to be changed to those of yours.
+
+    They are country.toml (names, states, codes, days of publication, all explained), calendar.csv, examples
+    of places, yields and soil, and a README with the commands that follow.
+
+    Example:
+
+        yieldcast new-country norland
+    """
+    from yieldcast.operations.new_country import write_skeleton
+
+    for path in write_skeleton(folder):
+        console().print(f"written: {path}")
+    console().print(f"next: change them, then: yieldcast import --country {folder / 'country.toml'} ...")
+
+
 @app.command()
 def status(store: StoreOption) -> None:
     """Show what a store holds: tables, years, gaps, fingerprints.
