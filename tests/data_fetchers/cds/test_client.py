@@ -480,6 +480,7 @@ def test_a_submission_of_last_week_is_not_looked_for(now, cds, cds_server, job, 
     cds.retrieve(DATASET, REQUEST, target, job)
     job.save(submitting="some time ago")
     cds.retrieve(DATASET, REQUEST, target, job)
+    assert len(posts(cds_server)) == 2  # each time a new job, and the list that fails is not read
 
 
 def test_a_list_of_jobs_that_cannot_be_read_makes_no_job(now, cds, cds_server, job, target):
