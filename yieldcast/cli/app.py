@@ -95,7 +95,7 @@ def demo(
 @app.command()
 def calendar(
     crop: Annotated[str, typer.Argument(help="corn, cotton, rice, soybean, sugarcane, or one of your own.")],
-    state: Annotated[str, typer.Option(help="State (UF), or a region of your own calendar.")],
+    state: Annotated[str, typer.Option(help="State, or a region of your own calendar.")],
     harvest_year: HarvestYearOption,
     file: Annotated[Path | None, typer.Option("--calendar", metavar="CSV", help="Your own calendar.")] = None,
     months: Annotated[

@@ -127,7 +127,7 @@ _NAMES = {
     "code": ColumnLabel(
         "",
         ("Municipality code", "Código do município"),
-        ("IBGE's code of seven digits", "código do IBGE, com sete dígitos"),
+        ("its code in the statistics", "seu código nas estatísticas oficiais"),
     ),
     "name": ColumnLabel("", ("Municipality", "Município"), ("its name", "nome do município")),
     "level": ColumnLabel("", ("Level", "Nível"), ("country or state", "país ou unidade da federação (UF)")),

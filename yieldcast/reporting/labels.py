@@ -7,9 +7,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from calendars import country as countries
 from calendars import names
 from yieldcast import language
-from yieldcast.forecasting.table import ALL_MUNICIPALITIES
+from yieldcast.forecasting.table import ALL_MUNICIPALITIES, COUNTRY_FILE
 from yieldcast.reporting.column_labels import COLUMNS, PART_LABELS
 
 Lang = Literal["en", "pt"]
@@ -30,7 +31,7 @@ _MODELS: Mapping[str, _Pair] = {
     "boosted_history_public": ("boosted trees with yield history", "árvores (boosting) com histórico"),
     "climatology": ("climatology: own past yields", "climatologia: rendimentos passados"),
 }
-_COUNTRIES: Mapping[str, _Pair] = {"Brazil": ("Brazil", "Brasil"), "": ("All", "Total")}
+_ALL: _Pair = ("All", "Total")  # in place of the name of a country that is not known
 _MONTHS: tuple[tuple[str, ...], ...] = (
     ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
      "November", "December"),
@@ -106,8 +107,11 @@ def model(name: str, lang: str) -> str:
 
 
 def country(name: str, lang: str) -> str:
-    """Name of a country; an unknown country is returned unchanged."""
-    return _COUNTRIES.get(name, (name, name))[side_of(lang)]
+    """Name of a country; that of the default one in the language, any other as its country.toml has it."""
+    if not name:
+        return _ALL[side_of(lang)]
+    known = countries.default()
+    return countries.said(known.names, lang, name) if name == known.name else name
 
 
 def aggregate(name: str, lang: str, of: str) -> str:
@@ -118,10 +122,8 @@ def aggregate(name: str, lang: str, of: str) -> str:
         lang: en or pt.
         of: the forecast's attribute ``country``.
     """
-    side = side_of(lang)
-    if name != ALL_MUNICIPALITIES:
-        return name
-    return _COUNTRIES[of if of == "Brazil" else ""][side]
+    side_of(lang)  # an unknown language is an error also where no word is needed
+    return country(of, lang) if name == ALL_MUNICIPALITIES else name
 
 
 def attribute(name: str, lang: str) -> str:
@@ -224,7 +226,7 @@ def about(attrs: Mapping[str, Any], lang: str) -> list[tuple[str, str]]:
         "weather_known_to": month(attrs["weather_known_to"], lang) if attrs["weather_known_to"] else "–",
     }
     known = {name: translated.get(name, str(attrs.get(name, "–"))) for name in ATTRIBUTES}
-    others = {str(name): str(value) for name, value in attrs.items() if name not in known}
+    others = {str(name): str(value) for name, value in attrs.items() if name not in {*known, COUNTRY_FILE}}
     return [(attribute(name, lang), value) for name, value in {**known, **others}.items()]
 
 
