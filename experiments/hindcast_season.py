@@ -112,7 +112,7 @@ def main() -> None:
     )
     add("--seeds", type=int, default=30)
     add("--scenarios", default="climatology")
-    add("--config", type=Path, help="settings file, TOML; default: the preset forecast")
+    add("--config", type=Path, help="settings file, TOML; its keys have precedence over the preset forecast")
     add("--skill", type=Path, help="scores of yieldcast backtest --json, for the reports")
     add("--lang", choices=("en", "pt"), default="en")
     add("--write", type=Path, default=Path("experiments/results"), help="folder of the results file")
@@ -121,7 +121,7 @@ def main() -> None:
     screen = console()
     with short_errors():
         load_tensorflow()
-        settings, store = read_settings(given.config, preset="forecast"), Store.open(given.store)
+        settings, store = read_settings(given.config), Store.open(given.store)
         test = Backtest(
             store, given.crop, (given.harvest_year,), given.out, settings, given.seeds, given.scenarios
         )

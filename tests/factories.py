@@ -193,7 +193,7 @@ def constant_seasonal(ds, tmax=0.0, tmin=0.0, ratio=1.0):
     return ds
 
 
-# A network that trains in seconds, as the contents of a config file.
+# A network that trains in seconds, as the contents of a config file; what it lacks is the preset's.
 TINY_NETWORK = """
 [network]
 lstm_units = [4]

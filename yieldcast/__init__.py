@@ -14,6 +14,7 @@ _HOME = {
     "Tables": "yieldcast.data.store",
     "read_tables": "yieldcast.importing.files",
     "Settings": "yieldcast.config",
+    "read_settings": "yieldcast.config",
     "FORECAST_SETTINGS": "yieldcast.config",
     "Publication": "yieldcast.publication",
     "SampleSet": "yieldcast.features.samples",

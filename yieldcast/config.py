@@ -255,15 +255,16 @@ FORECAST_SETTINGS = Settings(
     forecast=ForecastSettings(method="posterior"),
 )  # fmt: skip
 PRESETS = {"paper": Settings(), "forecast": FORECAST_SETTINGS}
+DEFAULT_PRESET = "forecast"  # of the command line, the jobs and Python
 
 
-def read_settings(path: Path | None, preset: str = "paper") -> Settings:
-    """Settings from a TOML file, or a preset.
+def read_settings(path: Path | None = None, preset: str = DEFAULT_PRESET) -> Settings:
+    """Settings from a preset and a TOML file, whose keys have precedence.
 
     Args:
-        path: a TOML file; None for the preset. Keys that the file lacks have the paper's value. A relative
-            `data.calendar` is relative to the folder of the file.
-        preset: one of `PRESETS`; not used with a file.
+        path: a TOML file; None for the preset alone. A relative `data.calendar` is relative to the folder of
+            the file.
+        preset: one of `PRESETS`: what the keys that the file lacks are taken from.
 
     Raises:
         MissingDataError: no such file.
@@ -281,13 +282,28 @@ def read_settings(path: Path | None, preset: str = "paper") -> Settings:
         raise ConfigError(
             f"{path} is not valid TOML: {error}", "See experiments/configs for examples."
         ) from None
-    settings = parse_settings(content, str(path))
-    if settings.data.calendar is not None:
-        calendar = path.parent / settings.data.calendar
-        settings = settings.model_copy(
-            update={"data": settings.data.model_copy(update={"calendar": calendar.resolve()})}
-        )
-    return settings
+    settings = parse_settings(_over_preset(content, PRESETS[preset]), str(path))
+    # As if the file alone gave them: delays of the preset give way to those of the store's country.
+    data = DataSettings.model_construct(set(content.get("data", {})), **dict(settings.data))
+    if data.calendar is not None:
+        data = data.model_copy(update={"calendar": (path.parent / data.calendar).resolve()})
+    return settings.model_copy(update={"data": data})
+
+
+def _over_preset(content: dict[str, Any], preset: Settings) -> dict[str, Any]:
+    """The contents of a file, with the values of a preset where the file has none.
+
+    A delay of the yields in the file takes the place of the days of release of the preset, which would hide
+    it.
+    """
+    merged: dict[str, Any] = preset.model_dump()
+    for section, keys in content.items():
+        known = merged.get(section, {})
+        merged[section] = {**known, **keys} if isinstance(keys, dict) else keys
+    own = content.get("data", {})
+    if isinstance(own, dict) and {"yields_delay_months", "yields_delay_days"} & set(own):
+        merged["data"]["yield_releases"] = own.get("yield_releases", "rule")
+    return merged
 
 
 def parse_settings(content: object, origin: str) -> Settings:

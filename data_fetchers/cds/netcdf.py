@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
-import h5py
-import numpy as np
 import xarray as xr
 
 from data_fetchers.engine.source import RetryableError
 from yieldcast.data.files import open_hdf5
+from yieldcast.data.layout import one_version, rising_longitudes
 from yieldcast.errors import FetchError
 
 ZIP_LIMIT_bytes = 8_000_000_000
@@ -131,7 +130,7 @@ def _from_zip(archive: zipfile.ZipFile, member: zipfile.ZipInfo, stack: ExitStac
 
 def _opened(file: Path | io.BytesIO, label: str) -> xr.Dataset:
     try:
-        raw = open_hdf5(file) if isinstance(file, Path) else _open_bytes(file)
+        raw = open_hdf5(file)
     except (OSError, ValueError, KeyError) as error:
         raise RetryableError(
             f"{label}: expected a complete netCDF-4 file, received a damaged one ({error})"
@@ -145,13 +144,6 @@ def _opened(file: Path | io.BytesIO, label: str) -> xr.Dataset:
     return ds
 
 
-def _open_bytes(file: io.BytesIO) -> xr.Dataset:
-    # As in `open_hdf5`.
-    with h5py.File(file, "r") as handle:
-        handle.attrs.get("_nc3_strict")
-    return xr.open_dataset(file, engine="h5netcdf", decode_timedelta=False)
-
-
 def _normal(ds: xr.Dataset) -> xr.Dataset:
     if "time" in ds.variables and "valid_time" not in ds.variables:
         ds = ds.rename({"time": "valid_time"})
@@ -160,34 +152,12 @@ def _normal(ds: xr.Dataset) -> xr.Dataset:
     if "number" in ds.variables and ds["number"].ndim == 0:
         ds = ds.drop_vars("number")
     if "expver" in ds.dims:
-        ds = _one_version(ds)
+        ds = one_version(ds, "valid_time")
     elif "expver" in ds.variables:
         text = ds["expver"].astype(str)
         if text.ndim == 0 and "valid_time" in ds.dims:
             text = text.expand_dims(valid_time=ds["valid_time"])
         ds = ds.assign_coords(expver=text)
     if "longitude" in ds.coords:
-        # Rounded before, so that 180.00000000001 and 179.99999999999 do not end up 360 degrees apart; and
-        # after, because 285.1 - 360 is not exactly -74.9.
-        longitude = np.round((np.round(ds["longitude"].values, 6) + 180.0) % 360.0 - 180.0, 6)
-        ds = ds.assign_coords(longitude=("longitude", longitude, ds["longitude"].attrs))
-        if (np.diff(longitude) <= 0).any():
-            ds = ds.isel(longitude=np.argsort(longitude))
+        ds = rising_longitudes(ds)
     return ds.transpose(..., "latitude", "longitude", missing_dims="ignore")
-
-
-def _one_version(ds: xr.Dataset) -> xr.Dataset:
-    """Final values, and preliminary ones where there is no final value (layout before late 2024)."""
-    versions = sorted(ds["expver"].values.tolist(), key=int)  # 1 (final) before 5 (preliminary)
-    layers = [ds.sel(expver=v, drop=True) for v in versions]
-    fields = [name for name, array in ds.data_vars.items() if "expver" in array.dims]
-    merged = layers[0]
-    text = np.full(ds.sizes["valid_time"], f"{int(versions[0]):04d}")
-    for version, layer in zip(versions[1:], layers[1:], strict=True):
-        empty = np.ones(len(text), bool)
-        for name in fields:
-            others = [d for d in merged[name].dims if d != "valid_time"]
-            empty &= merged[name].isnull().all(others).values
-        text[empty] = f"{int(version):04d}"
-        merged = merged.combine_first(layer)
-    return merged.assign_coords(expver=("valid_time", text))

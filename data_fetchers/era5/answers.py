@@ -53,9 +53,16 @@ DAILY_MAP: Mapping[str, Variable] = {
     "northward_m_s": Variable("10m_v_component_of_wind", "daily_mean", ("v10",), -120.0, 120.0),
 }
 ACCUMULATED = ("rain_mm", "radiation_MJ_m2")
-# Hours (UTC) from which days of UTC-3 are made of accumulations since midnight UTC, see `era5.days`.
-HOURS = ("00:00", "03:00")
 Form = Literal["month", "day", "hour"]
+
+
+def hours_of(offset_h: int) -> list[str]:
+    """Hours (UTC) from which local days are made of accumulations since midnight UTC, see `era5.days`.
+
+    Args:
+        offset_h: of local time from UTC (h).
+    """
+    return ["00:00", *([f"{-offset_h % 24:02d}:00"] if offset_h % 24 else [])]
 
 
 def variable_of(request: Request) -> Variable:

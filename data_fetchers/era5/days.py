@@ -1,9 +1,9 @@
 """Makes the table of daily weather from cached answers of ERA5.
 
-Days are those of UTC-3. Where the service has no daily sums (ERA5-Land), values hold what was accumulated
-since midnight UTC, and midnight itself the whole day before (ECMWF, "ERA5-Land: data documentation",
-accumulations). A day from 03 UTC to 03 UTC is then midnight's value minus that of 03 UTC, plus that of 03 UTC
-of the next day.
+Days are local days, in Brazil those of UTC-3. Where the service has no daily sums (ERA5-Land), values hold
+what was accumulated since midnight UTC, and midnight itself the whole day before (ECMWF, "ERA5-Land: data
+documentation", accumulations). A day from 03 UTC to 03 UTC is then midnight's value minus that of 03 UTC,
+plus that of 03 UTC of the next day.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def read_daily(
     codes = static["municipality"].values
     unit, units, position = _units(leaves[0], place, codes, era5.product.step_deg)
     days = _calendar(leaves)
-    fields = _Fields(days, len(unit))
+    fields = _Fields(days, len(unit), era5.offset_h)
     for leaf in leaves:
         fields.add(leaf, *taken(leaf, units))
     values, notes = fields.finished()
@@ -84,10 +84,11 @@ class _Fields:
     Args:
         days: datetime64[D] without gaps.
         count: of units.
+        offset_h: of the days' local time from UTC (h).
     """
 
-    def __init__(self, days: NDArray[np.datetime64], count: int) -> None:
-        self.days, self.shape = days, (count, len(days))
+    def __init__(self, days: NDArray[np.datetime64], count: int, offset_h: int) -> None:
+        self.days, self.shape, self.offset_h = days, (count, len(days)), offset_h
         self.columns: dict[str, Floats] = {}
         self.hours: dict[str, Floats] = {}
 
@@ -97,7 +98,7 @@ class _Fields:
         index = (times.astype("datetime64[D]") - self.days[0]).astype(int)
         if answers.form_of(leaf[0]) == "hour":
             clock = times.astype("datetime64[h]") - times.astype("datetime64[D]").astype("datetime64[h]")
-            _field(self.hours, column, (*self.shape, len(answers.HOURS)))[
+            _field(self.hours, column, (*self.shape, len(answers.hours_of(self.offset_h))))[
                 :, index, (clock.astype(int) > 0).astype(int)
             ] = values
         else:
@@ -109,7 +110,7 @@ class _Fields:
         Values are changed in place, because those of a country and many years fill much of the memory.
         """
         for column in list(self.hours):
-            self.columns[column] = _sums_of_days(self.hours.pop(column))
+            self.columns[column] = _sums_of_days(self.hours.pop(column), self.offset_h)
         found: dict[str, Floats] = {}
         for column in _KELVIN:
             if column in self.columns:
@@ -140,12 +141,23 @@ def _field(fields: dict[str, Floats], name: str, shape: tuple[int, ...]) -> Floa
     return fields[name]
 
 
-def _sums_of_days(hours: Floats) -> Floats:
-    """Sums of days of UTC-3 (unit, day) from accumulations at 00 and 03 UTC (unit, day, hour); the last day
-    is NaN."""
+def _sums_of_days(hours: Floats, offset_h: int) -> Floats:
+    """Sums of local days (unit, day) from accumulations since midnight UTC.
+
+    Args:
+        hours: (unit, day, hour) accumulated at `answers.hours_of`: at 00 UTC, the sum of the day before, and
+            at the hour at which the local day begins.
+        offset_h: of local time from UTC (h). West of Greenwich a local day begins on the same day UTC and the
+            last one is NaN; east of it, the day before, and the first one is NaN.
+    """
     total = np.full(hours.shape[:2], np.nan, np.float32)
-    midnight, three = hours[..., 0], hours[..., 1]
-    total[:, :-1] = midnight[:, 1:] - three[:, :-1] + three[:, 1:]
+    midnight, begins = hours[..., 0], hours[..., -1]
+    if offset_h > 0:
+        total[:, 1:] = midnight[:, 1:] - begins[:, :-1] + begins[:, 1:]
+    elif offset_h < 0:
+        total[:, :-1] = midnight[:, 1:] - begins[:, :-1] + begins[:, 1:]
+    else:
+        total[:, :-1] = midnight[:, 1:]
     return total
 
 

@@ -73,11 +73,13 @@ class Era5:
         cds: the Climate Data Store.
         dataset: ``era5`` or ``era5-land``.
         area: north, west, south, east (degrees); extended to whole cells.
+        offset_h: of the days' local time from UTC (h), -12 to 14.
     """
 
     cds: Cds
     dataset: Literal["era5", "era5-land"]
     area: Area
+    offset_h: int = -3  # of the greater part of Brazil
 
     licence = "CC-BY-4.0"  # of all five datasets since 2 July 2025 (CDS catalogue)
     workers = 3  # the CDS throttles users with more jobs in its queue
@@ -216,11 +218,12 @@ class Era5:
             inputs |= {"product_type": ["monthly_averaged_reanalysis"], "time": ["00:00"], **as_file}
         elif column in ACCUMULATED and self.product.accumulated:
             dataset = self.product.accumulated
-            inputs |= {**every_day, "time": list(answers.HOURS), **as_file}
+            inputs |= {**every_day, "time": answers.hours_of(self.offset_h), **as_file}
         else:
             dataset = self.product.daily
             inputs |= {
-                **every_day, "daily_statistic": variable.statistic, "time_zone": "utc-03:00",
+                **every_day, "daily_statistic": variable.statistic,
+                "time_zone": f"utc{self.offset_h:+03d}:00",
                 "frequency": "1_hourly", **self.product.daily_extra,
             }  # fmt: skip
         parameters = {"column": column, "dataset": dataset, "inputs": inputs}

@@ -19,7 +19,6 @@ from data_fetchers.era5.source import Era5, attribution, preliminary_months
 from yieldcast.data import degree_days, schema, zonal
 from yieldcast.errors import ConfigError, MissingDataError
 
-COVERED_SHARE = 0.95  # municipalities with less of their area in the grid are reported (our choice)
 Leaf = tuple[Request, Path, Record]
 Floats = NDArray[np.float32]
 Where = Literal["centroid", "polygon"]
@@ -165,36 +164,10 @@ def locator(
         field = answers.field_of(request, datasets)
         axes = field["latitude"].values, field["longitude"].values
         mask = np.isfinite(field.isel(valid_time=0).values)
-    centroids = static["latitude_deg"].values, static["longitude_deg"].values
-    codes = static["municipality"].values
-    points, plain = zonal.nearest(*axes, *centroids, mask), zonal.nearest(*axes, *centroids)
-    place: zonal.Place = points
-    notes = []
-    if where == "polygon":
-        if mesh is None:
-            raise ConfigError("means over polygons need the mesh of the municipalities", "Fetch it first.")
-        weights = zonal.cached_weights(folder, mesh, codes, *axes, mask)
-        cut = zonal.has_cell(weights) & (weights.covered < COVERED_SHARE)
-        if cut.any():
-            text = f"municipalities of which less than {COVERED_SHARE:.0%} lies within the grid".replace(
-                "%", " %"
-            )
-            notes.append(Note("weather", text, int(cut.sum())))
-        place, filled = zonal.with_nearest(weights, points)
-        if filled:
-            text = "municipalities without polygon or cells in it: cell nearest to the centroid used"
-            notes.append(Note("weather", text, filled))
-    else:
-        moved = (points.cell != plain.cell) & (points.cell >= 0)
-        if moved.any():
-            farthest = float(points.distance_km[moved].max())
-            text = f"municipalities whose cell is sea: nearest land cell used, up to {farthest:.0f} km away"
-            notes.append(Note("weather", text, int(moved.sum())))
-    lost = codes[~zonal.has_cell(place)]
-    if lost.size:
-        text = f"municipalities outside the grid: {', '.join(map(str, lost[:5]))}{', ...' * (lost.size > 5)}"
-        notes.append(Note("weather", text, int(lost.size)))
-    return notes, place
+    if where == "polygon" and mesh is None:
+        raise ConfigError("means over polygons need the mesh of the municipalities", "Fetch it first.")
+    place, notes = zonal.locate(*axes, mask, static, mesh if where == "polygon" else None, folder)
+    return [Note("weather", text, count) for text, count in notes], place
 
 
 def taken(leaf: Leaf, place: zonal.Place) -> tuple[Floats, NDArray[np.datetime64]]:

@@ -1,4 +1,4 @@
-"""The area to request from a gridded service: that of the store's places."""
+"""The area to request from a gridded service, and its local time: those of the store's places."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import xarray as xr
 from data_fetchers.engine.constants import Area
 from data_fetchers.fetching.order import FetchContext
 from data_fetchers.fetching.provenance import same_source
-from data_fetchers.ibge.places import BRAZIL
+from data_fetchers.ibge.places import BRAZIL, first_outside_brazil
 from data_fetchers.ibge.sidra import STATES
 from yieldcast.data.boundaries import boundaries_of
 
@@ -41,3 +41,14 @@ def area_of(context: FetchContext, static: xr.Dataset, mesh: dict[str, Any] | No
         max(float(south), -90.0),
         min(float(east), 180.0),
     )
+
+
+def days_offset_h(places: xr.Dataset) -> int:
+    """Offset of local time from UTC (h) for daily weather: Brasília's, or that of the mean longitude.
+
+    Args:
+        places: all places of the store.
+    """
+    if not first_outside_brazil(places):
+        return -3
+    return round(float(places["longitude_deg"].mean()) / 15)  # 15 degrees of longitude are one hour

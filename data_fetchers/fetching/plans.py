@@ -21,7 +21,7 @@ from data_fetchers.era5 import table as era5_table
 from data_fetchers.era5.answers import form_of
 from data_fetchers.era5.source import Era5
 from data_fetchers.fetching import continuing
-from data_fetchers.fetching.areas import area_of
+from data_fetchers.fetching.areas import area_of, days_offset_h
 from data_fetchers.fetching.merging import (
     merge_daily,
     merge_places,
@@ -184,7 +184,8 @@ def _era5(context: FetchContext) -> tuple[Era5, dict[str, Any] | None]:
     order = context.order
     mesh = context.mesh() if order.where == "polygon" else None
     area = area_of(context, context.static(), mesh)
-    return Era5(Cds(patience_s=order.patience_s), dataset=cast(Any, order.weather), area=area), mesh
+    offset_h = days_offset_h(context.places())
+    return Era5(Cds(patience_s=order.patience_s), cast(Any, order.weather), area, offset_h), mesh
 
 
 def plan_soil(context: FetchContext) -> TablePlan:

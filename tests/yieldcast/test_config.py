@@ -90,11 +90,33 @@ def test_the_file_of_the_paper_states_the_defaults():
     assert config.read_settings(CONFIGS / "paper.toml") == config.Settings()
 
 
-def test_the_paper_preset_is_the_default_of_a_file(tmp_path):
-    assert config.read_settings(None) == config.read_settings(None, "paper") == config.Settings()
-    # keys that a file lacks have the paper's value, whatever the preset
-    assert config.read_settings(write(tmp_path, ""), "forecast") == config.Settings()
+def test_a_file_has_precedence_over_the_preset_and_the_preset_is_that_of_forecasts(tmp_path):
     assert set(config.PRESETS) == {"forecast", "paper"}
+    assert config.read_settings(None, "paper") == config.Settings()
+    for path in (None, write(tmp_path, "")):
+        assert config.read_settings(path) == config.FORECAST_SETTINGS
+    # a file with a calendar alone trains the default preset
+    mine = config.read_settings(write(tmp_path, "[data]\ncalendar = 'own.csv'\n"))
+    calendar = tmp_path.resolve() / "own.csv"
+    data = config.FORECAST_SETTINGS.data.model_copy(update={"calendar": calendar})
+    assert mine == config.FORECAST_SETTINGS.model_copy(update={"data": data})
+    assert mine.data.model_fields_set == {"calendar"}  # a preset's delays give way to the country's
+    both = config.read_settings(write(tmp_path, "[training]\nmax_epochs = 7\n"), "paper")
+    assert both.training == config.Settings().training.model_copy(update={"max_epochs": 7})
+    assert both.data == config.Settings().data
+
+
+def test_a_file_that_states_all_keys_has_the_same_meaning_over_every_preset():
+    for name in config.PRESETS:
+        assert config.read_settings(CONFIGS / "paper.toml", name) == config.Settings()
+        assert config.read_settings(CONFIGS / "forecast.toml", name) == config.FORECAST_SETTINGS
+
+
+def test_a_delay_in_the_file_is_not_hidden_by_the_days_of_release_of_the_preset(tmp_path):
+    one = config.read_settings(write(tmp_path, "[data]\nyields_delay_months = 2\n"))
+    assert one.data.publication().yields_public(2014) == date(2015, 3, 1)
+    kept = config.read_settings(write(tmp_path, "[data]\nyields_delay_days = 3\nyield_releases = 'pam'\n"))
+    assert kept.data.publication().yields_public(2014) == date(2015, 11, 5)
 
 
 def test_the_forecast_preset_is_what_a_forecast_needs():
@@ -115,9 +137,9 @@ def test_an_unknown_preset_is_refused(tmp_path):
 
 def test_departures_need_a_history(tmp_path):
     with pytest.raises(ConfigError, match=r"needs data\.yield_history = true"):
-        config.read_settings(write(tmp_path, '[network]\ntarget = "departure"\n'))
+        config.read_settings(write(tmp_path, '[network]\ntarget = "departure"\n'), "paper")
     both = config.read_settings(
-        write(tmp_path, '[network]\ntarget = "departure"\n[data]\nyield_history = true\n')
+        write(tmp_path, '[network]\ntarget = "departure"\n[data]\nyield_history = true\n'), "paper"
     )
     assert both.network.target == "departure"
 

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yieldcast.cli import fetch, forecast, jobs
+from yieldcast.cli import bulletins, fetch, forecast, jobs
 from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
@@ -36,6 +36,10 @@ from yieldcast.cli.terminal import (
     signals_as_ctrl_c,
 )
 from yieldcast.errors import ConfigError, SchemaError
+
+if TYPE_CHECKING:
+    from yieldcast.config import Settings
+    from yieldcast.data.store import Store
 
 app = typer.Typer(
     name="yieldcast",
@@ -143,6 +147,15 @@ def import_tables(
         Path | None,
         typer.Option(metavar="NC", help="netCDF (municipality, time), monthly or daily; days are kept too."),
     ] = None,
+    weather_grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[tmax=]NC",
+            help="Instead of --weather: gridded netCDF of CDS (also a zip), NASA POWER, cfgrib; averaged "
+            "over the polygons of --mesh, or the nearest cell without it. May be given several times; "
+            "tmax=FILE and tmin=FILE say what a file with t2m holds.",
+        ),
+    ] = None,
     soil: Annotated[Path | None, typer.Option(metavar="CSV[.gz]", help="Soil properties by layer.")] = None,
     mesh: Annotated[
         Path | None, typer.Option(metavar="GEOJSON", help="Boundaries of the municipalities, for maps.")
@@ -200,6 +213,8 @@ def import_tables(
 
         yieldcast import --store STORE --places places.csv --yields yields.csv --weather weather.nc
 
+        yieldcast import --store STORE --places places.csv --yields yields.csv --weather-grid era5.zip
+
         yieldcast import --store STORE --estimates lspa_2018.csv
     """
     from yieldcast.cli.views.store import check_view, import_view
@@ -209,7 +224,7 @@ def import_tables(
     check_json_folder(file)
     files = UserFiles(
         places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather,
-        country,
+        country, tuple(weather_grid or ()),
     )  # fmt: skip
     out = console()
     with out.status("reading and checking tables"):
@@ -263,20 +278,29 @@ def status(store: StoreOption) -> None:
 def train(
     store: StoreOption,
     crop: CropOption,
-    train_years: Annotated[str, typer.Option(help="Harvest years, e.g. 2011:2017 (both included).")],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Run directory; an unfinished one is continued.")],
+    train_years: Annotated[
+        str | None, typer.Option(help="Harvest years, e.g. 2011:2017 (both included).")
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="YYYY-MM-DD",
+            help="Instead of --train-years: all harvest years whose yields and weather were public then.",
+        ),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=999, help="Members: seeds 1 to N.")] = 30,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="TOML", help="Settings file; other settings are the paper's."),
+        typer.Option(metavar="TOML", help="Settings file; its keys have precedence over the preset's."),
     ] = None,
     preset: Annotated[
-        Preset | None,
+        Preset,
         typer.Option(
-            help="Settings without a file: forecast (default; needed for yieldcast forecast, because each "
-            "member leaves out a harvest year that calibrates the intervals) or paper (as published)."
+            help="Settings that the file does not give: forecast (needed for yieldcast forecast, because "
+            "each member leaves out a harvest year that calibrates the intervals) or paper (as published)."
         ),
-    ] = None,
+    ] = Preset.forecast,
     no_noise: Annotated[bool, typer.Option("--no-noise", help="Without the noise layer (Table 4).")] = False,
     strategy: Annotated[
         str,
@@ -295,20 +319,23 @@ def train(
     Example:
 
         yieldcast train --store STORE --crop soybean --train-years 2011:2016 --out RUN
+
+        yieldcast train --store STORE --crop soybean --as-of 2017-10-15 --out RUN
     """
     from yieldcast.cli.progress import training_progress
     from yieldcast.config import read_settings
     from yieldcast.data.store import Store
-    from yieldcast.training.pipeline import train_run
+    from yieldcast.training.pipeline import check_members, check_training, train_run
 
-    if config and preset:
-        raise ConfigError("--config and --preset exclude each other", "Give one of them.")
-    settings = read_settings(config, preset.value if preset else "forecast")
+    opened, screen = Store.open(store), console()
+    settings = read_settings(config, preset.value).for_country(opened.country)
     if no_noise:
         network = settings.network.model_copy(update={"noise": 0.0})
         settings = settings.model_copy(update={"network": network})
-    years, opened, screen = parse_years(train_years, "--train-years"), Store.open(store), console()
     crop = crop_key(crop, opened.yields["crop"].values.tolist())
+    years = _years_to_train(opened, crop, train_years, as_of, settings)
+    check_members(settings, years, range(1, seeds + 1))
+    check_training(opened, crop, settings, out)
     load_tensorflow()
     with training_progress(settings.training.max_epochs, screen) as progress:
         run = train_run(
@@ -319,6 +346,27 @@ def train(
     label = "synthetic " if run.identity.synthetic else ""
     verb = "forecast" if settings.training.validation == "each_year" else "evaluate"
     screen.print(f"{len(run.seeds())} members of {label}{crop} in {out}; next: yieldcast {verb} {out} ...")
+
+
+def _years_to_train(
+    store: Store, crop: str, train_years: str | None, as_of: str | None, settings: Settings
+) -> Sequence[int]:
+    """The years typed, or those that were public on a date."""
+    from yieldcast.features.daily_months import network_tables
+    from yieldcast.forecasting.leakage import trainable_years
+
+    date = parse_date(as_of, "--as-of")
+    if train_years is not None and date is None:
+        return parse_years(train_years, "--train-years")
+    if train_years is not None or date is None:
+        raise ConfigError(
+            f"expected either --train-years or --as-of, received {'none' if date is None else 'both'}",
+            "Give the years, for example --train-years 2011:2016, or the date whose public years are taken.",
+        )
+    tables = network_tables(store, settings.data)
+    years = trainable_years(tables, crop, date, settings.data, store.country)
+    console().print(f"training years public on {date}: {', '.join(map(str, years))}")
+    return years
 
 
 @app.command()
@@ -363,6 +411,7 @@ def evaluate(
 
 fetch.add_commands(app)
 forecast.add_commands(app)
+bulletins.add_commands(app)
 app.add_typer(jobs.jobs)
 
 

@@ -62,6 +62,14 @@ SkillOption = Annotated[
         "--skill", metavar="FILE", help="Scores written by yieldcast backtest --json, shown in the report."
     ),
 ]
+StaleOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-stale",
+        help="Forecast although the store lacks more than one harvest year of yields, or three months of "
+        "weather, of those that were public on the date.",
+    ),
+]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write the scores to this file.")
 ]

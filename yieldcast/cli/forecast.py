@@ -19,6 +19,7 @@ from yieldcast.cli.arguments import (
     ProtocolChoice,
     RunArgument,
     SkillOption,
+    StaleOption,
     StoreOption,
     check_json_folder,
     crop_key,
@@ -65,13 +66,23 @@ def forecast(
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="Also municipalities that have never grown the crop.")
     ] = False,
+    allow_stale: StaleOption = False,
+    states: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MT,GO",
+            help="Codes or names of states; table, exports and aggregates hold only these. The forecast of "
+            "each of them is that of the whole country.",
+        ),
+    ] = None,
 ) -> None:
     """Forecast a season before sowing or while the crop grows, and write a bulletin.
 
     Weather of the months that are public on the date is observed; for later months it comes from scenarios.
     A bulletin holds CSV, XLSX, GeoPackage, GeoJSON, JSON, netCDF and a report that opens in any browser; an
     earlier bulletin is never overwritten. A run that was trained on yields published after the date is
-    refused (exit code 5).
+    refused (exit code 5), and a store that lacks more than one harvest year of yields or three months of
+    weather that were public on the date (exit code 3).
 
     Example:
 
@@ -79,28 +90,39 @@ def forecast(
     """
     from yieldcast.cli.progress import counting_progress
     from yieldcast.cli.views.forecast import forecast_view
+    from yieldcast.data.files import check_writable
     from yieldcast.data.store import Store
-    from yieldcast.forecasting.forecast import forecast as make
-    from yieldcast.forecasting.forecast import input_fingerprints
+    from yieldcast.forecasting.forecast import ForecastPlan
     from yieldcast.operations.bulletins import write_bulletin
-    from yieldcast.operations.job import check_date, read_skill
+    from yieldcast.operations.job import check_date, hindcast_notes, read_skill
+    from yieldcast.reporting.notices import notices, public_skill
     from yieldcast.training.run_directory import Run
 
     today = clock.today()
     date, screen = check_date(parse_date(as_of, "--as-of") or today, today), console()
     opened, trained = Store.open(store), Run.open(run)
     rows = read_skill(skill, trained.identity.crop)
-    input_fingerprints(trained, opened, harvest_year, date, scenarios.value)  # refuses leaks at once
+    check_writable(out)
+    # Refuses leaks and a stale store at once.
+    plan = ForecastPlan(
+        trained, opened, harvest_year, date, scenarios.value, allow_stale=allow_stale,
+        states=states.split(",") if states else (),
+    )  # fmt: skip
     load_tensorflow()
     with counting_progress("forecasting, members", screen) as progress:
-        table = make(trained, opened, harvest_year, date, scenarios.value, progress, everywhere=everywhere)
+        table = plan.forecast(progress, everywhere=everywhere)
+    notes = hindcast_notes(plan)
     with screen.status("writing the bulletin"):
         bulletin = write_bulletin(
-            out, table, mesh=opened.mesh, lang=lang.value, skill=rows, notice=screen.print
-        )
+            out, table, mesh=opened.mesh, lang=lang.value, skill=rows, plan=plan, notes=notes,
+            notice=screen.print,
+        )  # fmt: skip
     screen.print(forecast_view(table, lang.value))
-    if text := bulletin.summary(lang.value):
-        screen.print(text)
+    _, left_out = public_skill(table.attrs, rows, lang.value)
+    for text in [*notices(table.attrs, lang.value), *left_out, *notes]:
+        screen.print(text, style="bold")
+    if summary := bulletin.summary(lang.value):
+        screen.print(summary)
     screen.print(f"bulletin: {bulletin.path}")
 
 
@@ -141,7 +163,10 @@ def backtest(
     ] = 30,
     scenarios: MethodOption = Method.climatology,
     config: Annotated[
-        Path | None, typer.Option(metavar="TOML", help="Settings file; without one, the preset forecast.")
+        Path | None,
+        typer.Option(
+            metavar="TOML", help="Settings file; its keys have precedence over the preset forecast."
+        ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that train and score side by side.")] = 1,
     dask: Annotated[
@@ -176,7 +201,7 @@ def backtest(
     check_json_folder(file)
     if dask is not None and workers > 1:
         raise ConfigError("--workers and --dask exclude each other", "Give one of them.")
-    settings, screen = read_settings(config, preset="forecast"), console()
+    settings, screen = read_settings(config), console()
     if settings.training.validation != "each_year":
         raise ConfigError(
             f'{config}: a backtest needs training.validation = "each_year", received '

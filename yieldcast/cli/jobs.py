@@ -22,6 +22,7 @@ from yieldcast.cli.arguments import (
     Method,
     MethodOption,
     SkillOption,
+    StaleOption,
     StoreOption,
     crop_key,
     parse_date,
@@ -91,12 +92,17 @@ def preseason(
     scenarios: MethodOption = Method.climatology,
     seeds: SeedsOption = 30,
     config: Annotated[
-        Path | None, typer.Option(metavar="TOML", help="Settings of the run; default: the preset forecast.")
+        Path | None,
+        typer.Option(
+            metavar="TOML",
+            help="Settings of the run; its keys have precedence over those of the preset forecast.",
+        ),
     ] = None,
     lang: LanguageOption = Language.en,
     skill: SkillOption = None,
     offline: OfflineOption = False,
     strict: StrictOption = False,
+    allow_stale: StaleOption = False,
 ) -> None:
     """Train a run on all public yields and write a bulletin for the next season.
 
@@ -114,29 +120,32 @@ def preseason(
     from yieldcast.config import read_settings
     from yieldcast.data.store import Store
     from yieldcast.features.season_dates import calendar_for
+    from yieldcast.forecasting.freshness import freshness
     from yieldcast.operations.job import Job, optional_tables, read_skill
     from yieldcast.operations.run_selection import season_ahead, trained_run
 
     folder, date, opened = _bulletins_folder(bulletins, issues), _date(as_of), Store.open(store)
-    settings = read_settings(config, "forecast").for_country(opened.country)
+    settings = read_settings(config).for_country(opened.country)
     crop = crop_key(crop, opened.yields["crop"].values.tolist())
     calendar = calendar_for(settings.data, opened.static, opened.country)
     publication = settings.data.publication()
     text = config.read_text(encoding="utf-8") if config else ""
     screen = console(stderr=True)
+    if harvest_year is None:
+        harvest_year = season_ahead(opened, calendar, crop, date, publication)
 
     def run_for(store: Store) -> Run:
+        if not allow_stale:  # before the training
+            freshness(store, store.tables, crop, harvest_year, date, calendar, publication).check()
         with training_progress(settings.training.max_epochs, screen) as progress:
             return trained_run(
                 runs, store, crop, date, seeds, settings,
                 config_text=text, progress=progress, notice=screen.print, before_training=load_tensorflow,
             )  # fmt: skip
 
-    if harvest_year is None:
-        harvest_year = season_ahead(opened, calendar, crop, date, publication)
     job = Job(
         store, folder, crop, harvest_year, date, scenarios.value, cast(Any, lang.value),
-        read_skill(skill, crop), strict, optional_tables(settings),
+        read_skill(skill, crop), strict, optional_tables(settings), allow_stale,
     )  # fmt: skip
     _carry_out(job, run_for, publication, offline)
 
@@ -156,6 +165,7 @@ def inseason(
     skill: SkillOption = None,
     offline: OfflineOption = False,
     strict: StrictOption = False,
+    allow_stale: StaleOption = False,
 ) -> None:
     """Write a bulletin for the season under way when new weather or yields became public.
 
@@ -181,7 +191,7 @@ def inseason(
         harvest_year = season_under_way(opened, run.calendar(), crop, date, publication)
     job = Job(
         store, folder, crop, harvest_year, date, scenarios.value, cast(Any, lang.value),
-        read_skill(skill, crop), strict, optional_tables(run.settings),
+        read_skill(skill, crop), strict, optional_tables(run.settings), allow_stale,
     )  # fmt: skip
     _carry_out(job, lambda store: run, publication, offline)
 
@@ -235,8 +245,9 @@ def _print_result(result: JobResult, job: Job) -> None:
         return
     typer.echo(f"{job.crop} {job.harvest_year} as of {job.as_of}: {result.bulletin.path}")
     typer.echo(result.summary or _FIRST[job.lang])
+    for note in result.bulletin.manifest["notes"]:
+        typer.echo(note)
     if result.trouble is not None:
-        typer.echo(f"The fetch was incomplete: {result.trouble}")
         typer.echo("The next job asks again for what is missing.")
 
 

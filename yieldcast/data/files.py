@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import h5netcdf
 import h5py
@@ -159,12 +160,12 @@ def read_netcdf(file: Path) -> xr.Dataset:
     )
 
 
-def open_hdf5(file: Path) -> xr.Dataset:
+def open_hdf5(file: Path | IO[bytes], decode_times: bool = True) -> xr.Dataset:
     """Open a netCDF-4 file lazily; on a damaged one h5py and xarray raise errors of many types."""
     # h5netcdf alone leaves an incomplete object after an error, which writes to stderr when it is deleted.
     with h5py.File(file, "r") as handle:
         handle.attrs.get("_nc3_strict")
-    return xr.open_dataset(file, engine="h5netcdf", decode_timedelta=False)
+    return xr.open_dataset(file, engine="h5netcdf", decode_times=decode_times, decode_timedelta=False)
 
 
 def make_folder(path: Path) -> None:
@@ -173,6 +174,17 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise disk_error(path, error) from error
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a folder that cannot be made or written; nothing is made. MissingDataError, as `make_folder`."""
+    place = Path(path).absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise disk_error(path, NotADirectoryError(errno.ENOTDIR, f"{place} is not a folder"))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise disk_error(path, PermissionError(errno.EACCES, f"{place} may not be written"))
 
 
 def disk_error(path: Path, error: OSError) -> MissingDataError:

@@ -9,10 +9,12 @@ import math
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
@@ -22,6 +24,7 @@ from yieldcast.data.files import atomic_write
 from yieldcast.errors import ConfigError, SchemaError
 
 LAND_SEARCH_km = 50.0
+COVERED_SHARE = 0.95  # municipalities with less of their area in the grid are reported (our choice)
 EARTH_RADIUS_km = 6371.0088  # mean radius R1 of GRS 80 (Moritz 2000, doi:10.1007/s001900050278)
 _BLOCK = 64  # time steps of a product in double precision: 64 x 161 x 161 cells are 13 MB
 
@@ -248,6 +251,54 @@ def with_nearest(weights: Weights, points: Points) -> tuple[Weights, int]:
     ones = np.ones(len(empty))
     added = sparse.coo_matrix((ones, (empty, points.cell[empty])), weights.matrix.shape)
     return weights._replace(matrix=sparse.csr_matrix(weights.matrix + added)), len(empty)
+
+
+def locate(
+    latitude: ArrayLike,
+    longitude: ArrayLike,
+    mask: ArrayLike,
+    static: xr.Dataset,
+    mesh: Mapping[str, Any] | None,
+    folder: Path | None = None,
+) -> tuple[Place, list[tuple[str, int]]]:
+    """How a grid maps to the municipalities, and what a reader should know about it, with counts.
+
+    Args:
+        latitude, longitude: (row), (column), the grid's axes, evenly spaced (degrees).
+        mask: (row, column), True where a cell has values (land).
+        static: municipality (int32), latitude_deg, longitude_deg of the centroids.
+        mesh: for means over polygons; None for the cell nearest to the centroid. A municipality without
+            polygon or cells takes the nearest cell.
+        folder: where `cached_weights` keeps the weights; None computes them.
+
+    Raises:
+        ConfigError: polygons without exactextract installed.
+        SchemaError: a polygon cannot be read.
+    """
+    centroids = static["latitude_deg"].values, static["longitude_deg"].values
+    codes = static["municipality"].values
+    points, plain = (nearest(latitude, longitude, *centroids, land) for land in (mask, None))
+    place: Place = points
+    notes = []
+    if mesh is not None:
+        keep = polygon_weights if folder is None else partial(cached_weights, folder)
+        weights = keep(mesh, codes, latitude, longitude, mask)
+        cut = has_cell(weights) & (weights.covered < COVERED_SHARE)
+        share = f"{COVERED_SHARE:.0%}".replace("%", " %")
+        notes.append((f"municipalities of which less than {share} lies within the grid", int(cut.sum())))
+        place, filled = with_nearest(weights, points)
+        notes.append(
+            ("municipalities without polygon or cells in it: cell nearest to the centroid used", filled)
+        )
+    else:
+        moved = (points.cell != plain.cell) & (points.cell >= 0)
+        farthest = float(points.distance_km[moved].max()) if moved.any() else 0.0
+        text = f"municipalities whose cell is sea: nearest land cell used, up to {farthest:.0f} km away"
+        notes.append((text, int(moved.sum())))
+    lost = codes[~has_cell(place)]
+    text = f"municipalities outside the grid: {', '.join(map(str, lost[:5]))}{', ...' * (lost.size > 5)}"
+    notes.append((text, int(lost.size)))
+    return place, [(text, count) for text, count in notes if count]
 
 
 def take(values: ArrayLike, place: Place) -> NDArray[np.float32]:

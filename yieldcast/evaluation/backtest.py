@@ -80,10 +80,13 @@ def run_backtest(
     test.check()
     cases = test.cases()
     make_folder(test.folder / "scores")
+    scorer = CaseScorer(test, training)
+    for case in cases if test.seeds else []:  # too few years for the last one is said before the first trains
+        scorer.train_years(case)
     if executor is not None:
         scored = scores_by_workers(test, cases, executor, progress)
     else:
-        scorer, scored = CaseScorer(test, training), []
+        scored = []
         for done, case in enumerate(cases, 1):
             scored.append(scorer.scores(case))
             progress(done, len(cases))

@@ -147,7 +147,15 @@ class CaseScorer:
             run = self.run_for(case)
         plan = None
         if run is not None and self.forward:
-            plan = ForecastPlan(run, test.store, case.harvest_year, case.as_of, test.scenarios, self.evidence)
+            plan = ForecastPlan(
+                run,
+                test.store,
+                case.harvest_year,
+                case.as_of,
+                test.scenarios,
+                self.evidence,
+                allow_stale=True,
+            )
         file = test.folder / "scores" / f"{self._stem(case)}-{self._mark(case, run, plan)}.json"
         try:
             kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

@@ -108,6 +108,38 @@ def climatology(window: Floats, states: npt.NDArray[np.str_], min_values: int = 
     return result
 
 
+def public_rows(
+    rows: Iterable[Mapping[str, Any]], crop: str, newest: int
+) -> tuple[list[Mapping[str, Any]], tuple[int, ...]]:
+    """Rows of a crop whose yields were public, and the harvest years that are left out for they were not.
+
+    A reader of a forecast must not learn from its skill what became known after its date.
+
+    Args:
+        rows: of ``yieldcast backtest --json``.
+        crop: of the forecast.
+        newest: newest harvest year whose yields were public on the date of the forecast.
+
+    Raises:
+        SchemaError: see `pool_by_lead`.
+    """
+    mine = [row for row in _checked(rows) if row["crop"] == crop]
+    early = [row for row in mine if int(row["harvest_year"]) <= newest]
+    return early, tuple(sorted({year for row in mine if (year := int(row["harvest_year"])) > newest}))
+
+
+def _checked(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows; raise SchemaError where one lacks a column that every score needs."""
+    found = list(rows)
+    for row in found:
+        if lost := sorted(_NEEDED - set(row)):
+            raise SchemaError(
+                f"skill: expected rows with {sorted(_NEEDED)}, received one without {lost}",
+                "Write them again: yieldcast backtest ... --json FILE",
+            )
+    return found
+
+
 def pool_by_lead(rows: Iterable[Mapping[str, Any]], crop: str) -> list[dict[str, Any]]:
     """Pool the scores over harvest years.
 
@@ -131,12 +163,7 @@ def pool_by_lead(rows: Iterable[Mapping[str, Any]], crop: str) -> list[dict[str,
             "Leave-year-out scores are not those of forecasts: show them by themselves.",
         )
     groups: dict[tuple[int, str], list[Mapping[str, Any]]] = defaultdict(list)
-    for row in rows:
-        if lost := sorted(_NEEDED - set(row)):
-            raise SchemaError(
-                f"skill: expected rows with {sorted(_NEEDED)}, received one without {lost}",
-                "Write them again: yieldcast backtest ... --json FILE",
-            )
+    for row in _checked(rows):
         if row["crop"] == crop and row["n"]:
             groups[int(row["lead_months"]), str(row["model"])].append(row)
     order = sorted(groups, key=lambda key: (-key[0], key[1] != FORECAST_MODEL, key[1]))

@@ -163,7 +163,12 @@ class Combiner:
         ])  # fmt: skip
 
     def combine(
-        self, raw: RawForecasts, past: RawForecasts | None, *, within_states: bool = True
+        self,
+        raw: RawForecasts,
+        past: RawForecasts | None,
+        *,
+        within_states: bool = True,
+        chosen: NDArray[np.bool_] | None = None,
     ) -> Combination:
         """The forecast of rows.
 
@@ -173,19 +178,22 @@ class Combiner:
             within_states: use the network's departures from the expected yield less their mean in each
                 state. Members that left out a year were trained on later ones too and know the growth since,
                 which no forecast can know: in hindcasts their state means look better than they are.
+            chosen: (row,) rows of the states asked for, of which the first aggregate is made; None for all.
 
         Raises:
             RunError: fewer than three harvest years of public yields.
         """
         rows = np.searchsorted(self.codes, raw.municipality)
         network = _Network(raw, past, within_states)
-        return self._combine(rows, network)
+        return self._combine(rows, network, chosen)
 
     def without_network(self) -> Combination:
         """The forecast of all municipalities without the network."""
         return self._combine(np.arange(len(self.codes)), None)
 
-    def _combine(self, rows: NDArray[np.intp], network: _Network | None) -> Combination:
+    def _combine(
+        self, rows: NDArray[np.intp], network: _Network | None, chosen: NDArray[np.bool_] | None = None
+    ) -> Combination:
         check_years(self.evidence, self.protocol.last)
         current = self.expected
         share = 0.0 if network is None else self._network_share(network)
@@ -214,7 +222,11 @@ class Combiner:
         whole = expected.copy()
         whole[rows] = middle
         means = self._aggregate_means(whole, rows)
-        aggregates = aggregate_quantiles(means, checked, self.evidence.estimates.states, self.evidence.places)
+        places, within = self.evidence.places, None
+        if chosen is not None:  # the first aggregate is that of the chosen rows and of their states' errors
+            means[ALL_MUNICIPALITIES] = self._aggregate_means(whole, rows[chosen])[ALL_MUNICIPALITIES]
+            within = np.isin(places.state, np.unique(places.state[rows[chosen]]))
+        aggregates = aggregate_quantiles(means, checked, self.evidence.estimates.states, places, within)
         return Combination(
             quantiles, middle, parts, share, current.posterior.factor, self.trees.shares, aggregates, means,
             tuple(one.year for one in checked), self.protocol.name, "hindcasts" if enough else "residuals",

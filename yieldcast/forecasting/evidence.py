@@ -113,8 +113,10 @@ def _yields(tables: Tables, crop: str) -> tuple[Floats, Floats, int]:
         if name in table:
             values = table[name].values.astype(np.float64)
             area = np.where(np.isfinite(values), values, area)
-    if not np.isfinite(area).any():  # no areas at all: municipalities count the same
-        area = np.where(np.isfinite(yields), 1.0, np.nan)
+    # Before the first year with an area municipalities count the same. (Whether a year has areas must not
+    # depend on later years.)
+    none_yet = np.cumsum(np.isfinite(area).any(axis=0)) == 0
+    area = np.where(none_yet, 1.0, area)
     return yields, np.where(np.isfinite(yields), area, np.nan), int(years.min())
 
 
@@ -142,7 +144,7 @@ class _Seasons:
         self.balance = WaterBalance(crop_stages, capacity_mm(clay, crop_stages))
         self.years = range(int(str(time[0])[:4]), int(str(time[-1])[:4]) + 3)
         names = states[self.state].astype(str)
-        self.centres = [_centres(calendar, crop, names, self.years)]
+        self.centres = [_first_centres(calendar, crop, names, self.years)]
         share = np.array([second[name].share if name in second else 0.0 for name in names])
         if share.any():
             self.centres.append(_second_centres(second, names, self.years, self.centres[0]))
@@ -247,11 +249,25 @@ def _layer_mean(layers: xr.DataArray) -> Floats:
     return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
 
 
-def _centres(
-    calendar: Calendar, crop: str, names: NDArray[np.str_], years: Sequence[int]
-) -> dict[int, NDArray[np.datetime64]]:
-    """Harvest year -> (unit,) middle of the planting window; a state without a row takes the commonest
-    one."""
+class _Centres(dict[int, NDArray[np.datetime64]]):
+    """Harvest year -> (unit,) middle of the planting window.
+
+    Args:
+        years: known from the beginning.
+        find: of any year; others are found when they are asked for, as for a store that ends years before.
+    """
+
+    def __init__(self, years: Sequence[int], find: Callable[[int], NDArray[np.datetime64]]) -> None:
+        super().__init__((year, find(year)) for year in years)
+        self._find = find
+
+    def __missing__(self, year: int) -> NDArray[np.datetime64]:
+        self[year] = self._find(year)
+        return self[year]
+
+
+def _first_centres(calendar: Calendar, crop: str, names: NDArray[np.str_], years: Sequence[int]) -> _Centres:
+    """Of the first crop; a state without a row takes the commonest one."""
     rows = {}
     for name in np.unique(names):
         try:
@@ -259,8 +275,8 @@ def _centres(
         except CalendarError:
             continue
         rows[str(name)] = (row.planting_start, row.planting_end)
-    found = {}
-    for year in years:
+
+    def find(year: int) -> NDArray[np.datetime64]:
         centres = np.empty(len(names), dtype="datetime64[D]")
         known = {
             name: sowing_centre(start, end, calendar.starts(crop, [name], np.array([year]))[0])
@@ -271,22 +287,24 @@ def _centres(
         )
         for name in np.unique(names):
             centres[names == name] = known.get(str(name), otherwise)
-        found[year] = centres
-    return found
+        return centres
+
+    return _Centres(years, find)
 
 
 def _second_centres(
     second: Mapping[str, SecondCrop],
     names: NDArray[np.str_],
     years: Sequence[int],
-    first: dict[int, NDArray[np.datetime64]],
-) -> dict[int, NDArray[np.datetime64]]:
-    """As `_centres`, of the second crop; states without one keep the first's dates (their share is 0)."""
-    found = {}
-    for year in years:
+    first: _Centres,
+) -> _Centres:
+    """Of the second crop; states without one keep the first's dates (their share is 0)."""
+
+    def find(year: int) -> NDArray[np.datetime64]:
         centres = first[year].copy()
         for name, one in second.items():
             window = one.planting_start, one.planting_end
             centres[names == name] = sowing_centre(*window, np.datetime64(f"{year}-01", "M"))
-        found[year] = centres
-    return found
+        return centres
+
+    return _Centres(years, find)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from yieldcast.forecasting.calibration import calibrate
 from yieldcast.forecasting.combination import Combiner
 from yieldcast.forecasting.evidence import evidence_of, last_known_day
 from yieldcast.forecasting.expected import CropEvidence
+from yieldcast.forecasting.freshness import freshness
 from yieldcast.forecasting.hindcasts import (
     Forecaster,
     Progress,
@@ -46,6 +47,7 @@ from yieldcast.forecasting.public_past import PublicYields, public_yields
 from yieldcast.forecasting.scenarios import Scenarios, check_method
 from yieldcast.forecasting.season_hindcasts import SeasonHindcast
 from yieldcast.forecasting.seasonal_scenarios import start_fingerprint
+from yieldcast.forecasting.some_states import chosen_states, rows_of, tables_of
 from yieldcast.forecasting.table import COUNTRY_FILE, OFFICIAL_TEXTS, TEXTS, Forecast, assemble
 from yieldcast.forecasting.year_effects import YearEffectRecord, year_effects_to
 from yieldcast.training.run_directory import Run, versions
@@ -68,6 +70,8 @@ def forecast(
     *,
     everywhere: bool = False,
     members: Ensemble | None = None,
+    allow_stale: bool = False,
+    states: Sequence[str] = (),
 ) -> Forecast:
     """The forecast of a harvest year as known on a date.
 
@@ -81,22 +85,25 @@ def forecast(
         everywhere: forecast every municipality with weather, not only those that grew the crop in one of the
             last ten public harvest years.
         members: of the run, if they are loaded already.
+        allow_stale: also from a store that is far behind what was public, see `forecasting.freshness`.
+        states: codes or names of states; the table holds only their municipalities and, as its first
+            aggregate, all of these. The forecast of each municipality and state is that of the whole country.
 
     Returns:
         a checked forecast, yields in kg/ha, see `table.check_forecast`.
 
     Raises:
         LeakageError: the run was trained on data that were not public, or on the season itself.
-        MissingDataError: the tables lack what the forecast needs.
+        MissingDataError: the tables lack what the forecast needs, or the store is stale.
         RunError: the members of the run did not leave out harvest years, so there are no hindcasts.
-        ConfigError: unknown scenarios.
+        ConfigError: unknown scenarios or states.
     """
-    plan = ForecastPlan(run, store, harvest_year, as_of, scenarios)
+    plan = ForecastPlan(run, store, harvest_year, as_of, scenarios, allow_stale=allow_stale, states=states)
     return plan.forecast(progress, everywhere=everywhere, members=members)
 
 
 def input_fingerprints(
-    run: Run, store: Store, harvest_year: int, as_of: dt.date, scenarios: str
+    run: Run, store: Store, harvest_year: int, as_of: dt.date, scenarios: str, allow_stale: bool = False
 ) -> dict[str, str]:
     """Fingerprints of everything a forecast is made from; the same inputs give the same forecast.
 
@@ -106,7 +113,8 @@ def input_fingerprints(
     Raises:
         LeakageError, MissingDataError, ConfigError: as `forecast`.
     """
-    return ForecastPlan(run, store, harvest_year, as_of, scenarios).input_fingerprints
+    plan = ForecastPlan(run, store, harvest_year, as_of, scenarios, allow_stale=allow_stale)
+    return plan.input_fingerprints
 
 
 class ForecastPlan:
@@ -115,9 +123,10 @@ class ForecastPlan:
     Args:
         run, store, harvest_year, as_of, scenarios: see `forecast`.
         evidence: of the store, if it was made already; it does not depend on the date.
+        allow_stale, states: see `forecast`.
 
     Raises:
-        LeakageError, ConfigError: as `forecast`.
+        LeakageError, MissingDataError, ConfigError: as `forecast`.
     """
 
     def __init__(
@@ -128,6 +137,9 @@ class ForecastPlan:
         as_of: dt.date,
         scenarios: str = "climatology",
         evidence: CropEvidence | None = None,
+        *,
+        allow_stale: bool = False,
+        states: Sequence[str] = (),
     ) -> None:
         check_method(scenarios)
         self.store, self._evidence = store, evidence
@@ -136,8 +148,14 @@ class ForecastPlan:
         check_leaks(run, harvest_year, as_of)
         seasonal = store.seasonal if scenarios == "seasonal" and "seasonal" in store else None
         self.tables: Tables = network_tables(store, run.settings.data)
+        self.freshness = freshness(
+            store, self.tables, run.identity.crop, harvest_year, as_of, run.calendar(), self.publication
+        )
+        if not allow_stale:
+            self.freshness.check()
         self.forecaster = Forecaster(run, self.tables, as_of, scenarios, seasonal)
         self.history: YieldHistory = self.forecaster.source.history
+        self.states = chosen_states(store, states)
         self.newest = min(self.publication.last_public_harvest_year(as_of), harvest_year - 1)
         self._seasons: Callable[[], list[SeasonHindcast]] = list  # none before the forecast is made
 
@@ -157,26 +175,35 @@ class ForecastPlan:
         past = cached_hindcasts(self.forecaster, members, self.harvest_year, self.input_fingerprints)
         raw, scenarios = self.forecaster.forecast(members, self.harvest_year, codes, progress)
         area = self._area(raw.municipality)
-        record = self._year_effects(raw, area)
-        aggregates = aggregate(raw, area, past, record)
+        kept = rows_of(self.states, raw.state, self.run.identity.crop)
+        record = self._year_effects(raw, np.where(kept, area, 0.0))
+        aggregates = aggregate(raw.take(kept), area[kept], past, record)
         if self.run.settings.forecast.method == "posterior":
             combiner, response = self.combiner, self.run.settings.network.form == "response"
             if response:
                 raw, past = with_response(combiner, raw, past, self.run.seeds())
-            found = combiner.combine(raw, past, within_states=not response)
-            raw = replace(raw, mean_kg_ha=found.mean)
+            chosen = kept if self.states else None
+            found = combiner.combine(raw, past, within_states=not response, chosen=chosen)
+            raw = replace(raw, mean_kg_ha=found.mean).take(kept)
             aggregates = found.replace(aggregates)
             wanted = raw.municipality
             self._seasons = lambda: season_hindcasts.of_combination(found.hindcasts, self.codes, wanted)
             attributes = self._attributes(scenarios, found.about(), members)
-            more = {part_variable(name): values for name, values in found.parts.items()}
+            more = {part_variable(name): values[kept] for name, values in found.parts.items()}
             more |= self._baselines(raw)
             official = self.evidence.estimates.described(aggregates.names, self.harvest_year, self.as_of)
-            return self._table(raw, area, found.quantiles, aggregates, attributes, more, official)
+            return self._table(raw, area[kept], found.quantiles[kept], aggregates, attributes, more, official)
         calibration = calibrate(past, record)
         self._seasons = lambda: season_hindcasts.of_network(past, record)
         attributes = self._attributes(scenarios, calibration.about(), members)
-        return self._table(raw, area, calibration.apply(raw), aggregates, attributes, {})
+        raw = raw.take(kept)
+        return self._table(raw, area[kept], calibration.apply(raw), aggregates, attributes, {})
+
+    @property
+    def known_to(self) -> int:
+        """Newest harvest year before the season whose yields were public and are in the store."""
+        known = self.freshness.yields_known_to
+        return self.newest if known is None else known
 
     @property
     def season_hindcasts(self) -> list[SeasonHindcast]:
@@ -193,8 +220,9 @@ class ForecastPlan:
         """Months from the date to the end of harvest."""
         run = self.run
         return season_dates.lead_months(
-            run.calendar(), run.identity.crop, self.tables, self.harvest_year, self.as_of, self.newest
-        )
+            run.calendar(), run.identity.crop, tables_of(self.states, self.tables), self.harvest_year,
+            self.as_of, self.newest,
+        )  # fmt: skip
 
     @property
     def codes(self) -> npt.NDArray[np.int32]:
@@ -265,11 +293,12 @@ class ForecastPlan:
             "weather": fingerprint(weather.isel(time=known))[:16],
             "weather_known_to": str(months.max().astype("datetime64[M]")) if months.size else "",
             "yields": fingerprint(yields)[:16],
-            "yields_known_to": str(self.newest),
+            "yields_known_to": str(self.known_to),
             "places": fingerprint(self.tables.static)[:16],
             "scenarios": self.method,
             "seasonal": "" if seasonal is None else start_fingerprint(seasonal, self.as_of),
             **newer,
+            **({"states": ", ".join(self.states)} if self.states else {}),
         }
 
     def newer_fingerprints(self) -> dict[str, str]:
@@ -361,7 +390,7 @@ class ForecastPlan:
             "run": run.path.resolve().name,
             "run_id": fingerprints["run"],
             "train_years": f"{min(run.identity.train_years)}-{max(run.identity.train_years)}",
-            "last_public_harvest_year": self.newest,
+            "last_public_harvest_year": self.known_to,
             "weather_known_to": fingerprints["weather_known_to"],
             "calibration": json.dumps(calibration),
             "inputs": json.dumps(fingerprints, sort_keys=True),
@@ -370,7 +399,21 @@ class ForecastPlan:
             "made_with": ", ".join(f"{name} {version}" for name, version in versions().items()),
             **_credits(self.tables, self.forecaster.seasonal),
             **({} if of is country.default() else {COUNTRY_FILE: of.files.get(country.FILE, "")}),
+            **self._gaps(),
         }
+
+    def _gaps(self) -> dict[str, Any]:
+        """Attributes that only some forecasts have: hindcasts, those of some states or of a stale store."""
+        fresh, found = self.freshness, dict[str, Any]()
+        if self.states:
+            found |= {"states": ", ".join(self.states), "country": ""}
+        if missing := fresh.missing():
+            found["missing"] = json.dumps(missing)
+        if fresh.outcome == "public":
+            found["outcome_public"] = 1
+        if fresh.yields_public_to != self.known_to:
+            found["yields_public_to"] = fresh.yields_public_to
+        return found
 
 
 def _newest_known(values: Floats) -> Floats:

@@ -56,9 +56,10 @@ class Hindcast:
         """Truth less forecast, kg/ha; NaN without a yield."""
         return self.truth - self.forecast
 
-    def country_error(self) -> float:
-        """Area-weighted error over all municipalities with a yield."""
+    def country_error(self, within: NDArray[np.bool_] | None = None) -> float:
+        """Area-weighted error over all municipalities with a yield, or over those `within`."""
         known = np.isfinite(self.truth) & (self.area > 0)
+        known = known if within is None else known & within
         return float(np.average(self.error[known], weights=self.area[known])) if known.any() else np.nan
 
 
@@ -89,7 +90,11 @@ def error_quantiles(checked: Sequence[Hindcast]) -> Floats:
 
 
 def aggregate_quantiles(
-    means: dict[str, float], checked: Sequence[Hindcast], names: NDArray[np.str_], places: Places
+    means: dict[str, float],
+    checked: Sequence[Hindcast],
+    names: NDArray[np.str_],
+    places: Places,
+    within: NDArray[np.bool_] | None = None,
 ) -> dict[str, Floats]:
     """Name -> (quantile,) kg/ha: Student's t with the variance of the errors of the aggregate.
 
@@ -98,9 +103,10 @@ def aggregate_quantiles(
         checked: hindcasts, three or more.
         names: (state,) of `places`.
         places: state of every municipality.
+        within: (municipality,) those of the country's aggregate; None for all.
     """
     of_states = np.array([state_mean(one.error, one.area, places) for one in checked])
-    errors = {ALL_MUNICIPALITIES: np.array([one.country_error() for one in checked])}
+    errors = {ALL_MUNICIPALITIES: np.array([one.country_error(within) for one in checked])}
     errors |= {name: of_states[:, int(np.flatnonzero(names == name)[0])] for name in means if name in names}
     relative = {name: error[np.isfinite(error)] / max(means[name], 1.0) for name, error in errors.items()}
     pooled = np.concatenate([e for name, e in relative.items() if name != ALL_MUNICIPALITIES])

@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast import variables
-from yieldcast.data.files import open_hdf5
 from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.variables import Column, Kind
 
@@ -174,34 +172,13 @@ def read_csv(path: Path, table: str) -> pd.DataFrame:
     return frame.apply(lambda column: column.str.strip())
 
 
-def open_netcdf(path: Path, table: str) -> xr.Dataset:
-    """Open a netCDF-4 file lazily; use it in a ``with`` statement.
+def first_bytes(path: Path, table: str) -> bytes:
+    """The first 64 bytes of a file.
 
     Raises:
-        MissingDataError: no such file.
-        SchemaError: an empty file, another format, or a damaged file.
+        MissingDataError: it cannot be read.
+        SchemaError: it is empty.
     """
-    start = _first_bytes(path, table)
-    if not start.startswith(b"\x89HDF\r\n\x1a\n"):
-        raise SchemaError(
-            f"{path} ({table}): expected netCDF-4 (HDF5), received {_looks_like(start)}: {start[:24]!r}",
-            "Download or convert it again; `nccopy -k netCDF-4 old.nc new.nc` converts netCDF-3.",
-        )
-    try:
-        return open_hdf5(path)
-    except Exception as error:  # h5py raises many kinds on a damaged file
-        raise damaged(path, table, error) from error
-
-
-def damaged(path: Path, table: str, error: Exception) -> SchemaError:
-    """The error for a netCDF file that cannot be opened or read."""
-    return SchemaError(
-        f"{path} ({table}): not readable as netCDF-4: {error}",
-        "Is it incomplete? Copy or download it again. Are its times in days (not months) since a date?",
-    )
-
-
-def _first_bytes(path: Path, table: str) -> bytes:
     try:
         with open(path, "rb") as file:
             start = file.read(64)
@@ -215,7 +192,7 @@ def _first_bytes(path: Path, table: str) -> bytes:
 
 
 def _decode(path: Path, table: str) -> str:
-    start = _first_bytes(path, table)
+    start = first_bytes(path, table)
     zipped = start.startswith(b"\x1f\x8b")
     try:
         content = path.read_bytes()
@@ -225,20 +202,21 @@ def _decode(path: Path, table: str) -> str:
         raise SchemaError(f"{path} ({table}): damaged gzip: {error}", "Copy or download it again.") from error
     except UnicodeDecodeError as error:
         raise SchemaError(
-            f"{path} ({table}): expected CSV in UTF-8, received {_looks_like(start)}: {start[:24]!r}",
+            f"{path} ({table}): expected CSV in UTF-8, received {looks_like(start)}: {start[:24]!r}",
             "Save it as CSV in UTF-8.",
         ) from error
     except OSError as error:
         raise MissingDataError(f"cannot read {path} ({table}): {error}", "Check the disk.") from error
     if not text.strip() or "\0" in text or text.lstrip().startswith("<"):
-        kind = "nothing" if not text.strip() else _looks_like(content[:64])
+        kind = "nothing" if not text.strip() else looks_like(content[:64])
         raise SchemaError(
             f"{path} ({table}): expected CSV, received {kind}: {content[:24]!r}", "Is it the right file?"
         )
     return text
 
 
-def _looks_like(start: bytes) -> str:
+def looks_like(start: bytes) -> str:
+    """The kind of a file by its first bytes, for an error message."""
     signatures = {
         b"\x89HDF": "netCDF-4 or HDF5",
         b"CDF": "netCDF-3",

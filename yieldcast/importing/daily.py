@@ -12,17 +12,13 @@ from numpy.typing import NDArray
 from yieldcast.data.daily import TABLE, daily_table
 from yieldcast.errors import ConfigError, SchemaError
 from yieldcast.importing.codes import Codes, code_column, codes_of
-from yieldcast.importing.columns import ImportLog, open_netcdf, quantities, read_csv, shown
-from yieldcast.importing.weather import (
-    Fields,
-    days_of,
-    is_daily,
-    place_codes,
-    place_dim,
-    read_fields,
-    refuse_repeated,
-)
-from yieldcast.variables import QUANTITIES, WEATHER, Column
+from yieldcast.importing.columns import ImportLog, read_csv, shown
+from yieldcast.importing.fields import Fields, find, read_fields, refuse_missing
+from yieldcast.importing.netcdf import open_netcdf
+from yieldcast.importing.plausible import check_plausible
+from yieldcast.importing.stamps import days_of, is_daily
+from yieldcast.importing.weather import place_codes, place_dim, refuse_repeated
+from yieldcast.variables import DAILY, QUANTITIES, WEATHER
 
 
 def read_daily(path: Path, codes: Codes, report: ImportLog, places: Path | None = None) -> xr.Dataset:
@@ -42,22 +38,29 @@ def read_daily(path: Path, codes: Codes, report: ImportLog, places: Path | None 
         ConfigError: the file is by region and no places file was given.
         SchemaError: not netCDF-4, damaged, monthly, or contents that break the contract.
     """
-    with open_netcdf(path, TABLE) as ds:
-        columns = _columns(ds, path, report)
-        dim = place_dim(ds, columns, path, TABLE, any_dim=True)
-        texts = place_codes(ds[dim].values, path)
-        days = days_of(ds, path)
-        if not is_daily(days, path):
+    where = str(path)
+    with open_netcdf(path, TABLE, report) as ds:
+        found, others = find(ds, (*WEATHER, *DAILY), where)
+        refuse_missing(found, ds, where)
+        # sums of degree days are of months; those of days follow from the temperatures
+        others += [one.name for name, one in found.items() if name not in QUANTITIES]
+        found = {name: one for name, one in found.items() if name in QUANTITIES}
+        report.extras(TABLE, others)
+        dim = place_dim(ds, found.values(), where)
+        texts = place_codes(ds[dim].values, where)
+        days = days_of(ds, where, TABLE, report)
+        if not is_daily(days, where):
             raise SchemaError(
                 f"{path}: expected one value a day, received one a month",
                 "Give monthly weather with --weather.",
             )
         labels = {"unit": texts.astype(str), "time": days.astype("datetime64[ns]")}
-        fields = read_fields(ds, columns, (dim, "time"), labels, path, report, TABLE)
+        values = read_fields(ds, found, (dim, "time"), labels, "day", where, report, TABLE)
         marks = {name: value for name, value in ds.attrs.items() if name == "synthetic"}
+    check_plausible(values, 365.25, where, TABLE, report)
     if code_column([dim], str(path), needed=False):
         rows = codes.rows(texts, str(path), report, TABLE)
-        refuse_repeated(codes.index[rows], path)
+        refuse_repeated(codes.index[rows], where)
         unit, place = codes.municipality[rows], np.full(len(codes.municipality), -1)
         place[rows] = np.arange(len(rows))
     else:
@@ -67,7 +70,7 @@ def read_daily(path: Path, codes: Codes, report: ImportLog, places: Path | None 
                 f"Give the places file too (--places), with a column {dim} that names each place's unit.",
             )
         unit, place = _grouped(dim, texts, places, codes, report)
-    return daily_from_days(fields, days, unit, codes, place, report, marks)
+    return daily_from_days(values.fields, days, unit, codes, place, report, marks)
 
 
 def daily_from_days(
@@ -106,22 +109,6 @@ def daily_from_days(
         if missing:
             report.warnings.append((TABLE, f"missing days of units in {name}", missing))
     return table
-
-
-def _columns(ds: xr.Dataset, path: Path, report: ImportLog) -> dict[str, Column]:
-    weather, others = quantities(map(str, ds.data_vars), "weather", str(path))
-    daily, others = quantities(others, "daily", str(path))
-    # sums of degree days are of months; those of days follow from the temperatures
-    others += [name for name, column in weather.items() if column.quantity.name not in WEATHER]
-    columns = {n: c for n, c in weather.items() if c.quantity.name in WEATHER} | daily
-    missing = [name for name in WEATHER if name not in [c.quantity.name for c in columns.values()]]
-    if missing:
-        raise SchemaError(
-            f"{path}: expected the variables {missing}, received {shown(ds.data_vars)}",
-            "Name each variable with its unit: tmax_degC, tmin_degC, precipitation_mm.",
-        )
-    report.extras(TABLE, others)
-    return columns
 
 
 def _grouped(

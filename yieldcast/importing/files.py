@@ -4,6 +4,7 @@ has. The same reading serves the import, its check, and Python.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -15,7 +16,7 @@ from calendars import Country
 from calendars.country import UNKNOWN
 from yieldcast.data import schema
 from yieldcast.data.inventory import table_inventory
-from yieldcast.data.missing import first_names, places_without
+from yieldcast.data.missing import first_names, places_with_gaps, places_without
 from yieldcast.data.store import Store, Tables
 from yieldcast.data.summary import number_spans
 from yieldcast.errors import ConfigError
@@ -25,9 +26,14 @@ from yieldcast.importing.columns import ImportLog
 from yieldcast.importing.country import country_of
 from yieldcast.importing.daily import daily_from_days, read_daily
 from yieldcast.importing.estimates import read_estimates
+from yieldcast.importing.fields import Fields
 from yieldcast.importing.geometry import read_mesh
+from yieldcast.importing.grid import read_grid, split_role
 from yieldcast.importing.tables import read_places, read_soil, read_yields
-from yieldcast.importing.weather import Fields, UserWeather, read_weather
+from yieldcast.importing.weather import UserWeather, read_weather
+
+# No fields lie beyond these latitudes (our choice: Tierra del Fuego and northern Norway are within).
+_SOUTHERNMOST_deg, _NORTHERNMOST_deg = -56.0, 72.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class UserFiles:
         daily: see `yieldcast.importing.daily.read_daily`.
         country: of the places, a ``country.toml`` or the name of a built-in country; see
             `yieldcast.importing.country.country_of`.
+        grid: gridded weather instead of `weather`, see `yieldcast.importing.grid.read_grid`.
     """
 
     places: Path | None = None
@@ -54,6 +61,7 @@ class UserFiles:
     estimates_source: str | None = None
     daily: Path | None = None
     country: str | None = None
+    grid: tuple[str, ...] = ()
 
 
 @dataclass
@@ -151,8 +159,8 @@ def read_files(files: UserFiles, reader: Reader, keep_days: bool = True) -> User
     """
     made, log = UserTables(), reader.log
     others = {
-        "yields": files.yields, "soil": files.soil, "weather": files.weather, "mesh": files.mesh,
-        "estimates": files.estimates, "daily": files.daily,
+        "yields": files.yields, "soil": files.soil, "weather": files.weather or files.grid,
+        "mesh": files.mesh, "estimates": files.estimates, "daily": files.daily,
     }  # fmt: skip
     places = files.places
     found = (
@@ -169,29 +177,30 @@ def read_files(files: UserFiles, reader: Reader, keep_days: bool = True) -> User
         made.static = reader.read("soil", soil, lambda: _with_soil(static, soil, codes, log)) or static
     else:
         log.warnings.append(("soil", "places without soil: no soil file was given", len(codes.index)))
-    if (weather := files.weather) is not None:
-        read = reader.read("weather", weather, lambda: read_weather(weather, codes, log))
-        if read is not None:
-            made.weather = read.monthly
-            if keep_days and files.daily is None and read.fields is not None:
-                made.optional["daily"] = _days(read, read.fields, codes, log)
     if (mesh := files.mesh) is not None:
         made.mesh = reader.read("mesh", mesh, lambda: read_mesh(mesh, static, log))
+    if (read := _weather(files, static, codes, made.mesh, reader)) is not None:
+        made.weather = read.monthly
+        if keep_days and files.daily is None and read.fields is not None:
+            made.optional["daily"] = _days(read, read.fields, codes, log)
     made.optional |= _optional(files, static, reader)
     _report_missing(made, log)
     return made
 
 
 def _read(store: Path, files: UserFiles, reader: Reader) -> UserTables:
-    whole = [files.places, files.yields, files.weather]
+    if files.grid and files.weather is not None:
+        raise ConfigError("received --weather and --weather-grid", "Give one of them.")
+    whole = [files.places, files.yields, files.weather or files.grid or None]
     if None not in whole:
         return read_files(files, reader)
     added = files.estimates or files.daily
-    if not added or files.country is not None or any((files.yields, files.weather, files.soil, files.mesh)):
+    if not added or files.country is not None or any((files.yields, *whole[2:], files.soil, files.mesh)):
         given = "none" if not any(whole) else "only some"
         raise ConfigError(
             f"import needs --places, --yields and --weather; {given} of them were given",
-            "Give all three; --estimates and --daily-weather can be added alone to an existing store.",
+            "Give all three (--weather-grid may stand for --weather); --estimates and "
+            "--daily-weather can be added alone to an existing store.",
         )
     static = Store.open(store, damaged=True).static
     return UserTables(optional=_optional(files, static, reader))
@@ -201,11 +210,48 @@ def _places(file: Path, given: str | None, log: ImportLog) -> tuple[xr.Dataset, 
     """Places, their codes, and their country."""
     static, codes = read_places(file, log)
     country, static = country_of(static, given, log)
+    _report_odd_positions(static, log)
     return static, codes, country
+
+
+def _report_odd_positions(static: xr.Dataset, log: ImportLog) -> None:
+    """Name places where nothing can grow, which their boundaries would show too."""
+    latitude, longitude = static["latitude_deg"].values, static["longitude_deg"].values
+    polar = (latitude < _SOUTHERNMOST_deg) | (latitude > _NORTHERNMOST_deg)
+    for odd, text in (
+        ((latitude == 0) & (longitude == 0), "at latitude 0, longitude 0"),
+        (polar, "in polar latitudes: are latitude and longitude exchanged?"),
+    ):
+        if odd.any():
+            names = first_names(static["code"].values.astype(str)[odd].tolist())
+            log.warnings.append(("places", f"places {text} ({names})", int(odd.sum())))
 
 
 def _with_soil(static: xr.Dataset, file: Path, codes: Codes, log: ImportLog) -> xr.Dataset:
     return schema.check_static(schema.set_units(static.merge(read_soil(file, codes, log))))
+
+
+def _weather(
+    files: UserFiles, static: xr.Dataset, codes: Codes, mesh: str | None, reader: Reader
+) -> UserWeather | None:
+    """The weather of places, or of a grid over them."""
+    log = reader.log
+    if (weather := files.weather) is not None:
+        return reader.read("weather", weather, lambda: read_weather(weather, codes, log))
+    if not files.grid:
+        return None
+    if files.mesh is not None and mesh is None:  # means over its polygons are not possible
+        reader.unchecked["weather"] = "mesh"
+        return None
+    paths = [split_role(text)[1] for text in files.grid]
+    polygons = None if mesh is None else json.loads(mesh)
+    read = reader.read(
+        "weather", paths[0], lambda: read_grid(files.grid, static, codes, polygons, log), origin=False
+    )
+    if read is not None:
+        size = sum(path.stat().st_size for path in paths)
+        log.sources["weather"] = {"file": ", ".join(map(str, paths)), "bytes": size}
+    return read
 
 
 def _days(read: UserWeather, fields: Fields, codes: Codes, log: ImportLog) -> xr.Dataset:
@@ -236,12 +282,16 @@ def _optional(files: UserFiles, static: xr.Dataset, reader: Reader) -> dict[str,
 
 def _report_missing(made: UserTables, log: ImportLog) -> None:
     """Name the places that lack weather, yields or soil, and the years without any yield of a crop."""
-    if (tables := made.whole) is None:
+    if made.static is None:
         return
-    log.places_without = places_without(tables)
+    log.places_without = places_without(made.static, made.weather, made.yields)
     for table, codes in log.places_without.items():
         log.warnings.append((table, f"places without {table}: {first_names(codes)}", len(codes)))
-    for crop, have in table_inventory("yields", tables.yields)["crops"].items():
+    if made.weather is not None and (gaps := places_with_gaps(made.static, made.weather)):
+        text = f"places without weather in some of the months: {first_names(gaps)}"
+        log.warnings.append(("weather", text, len(gaps)))
+    crops = {} if made.yields is None else table_inventory("yields", made.yields)["crops"]
+    for crop, have in crops.items():
         if years := have["missing_years"]:
             text = f"{crop}: harvest years without a yield: {number_spans(years)}"
             log.warnings.append(("yields", text, len(years)))

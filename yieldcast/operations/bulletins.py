@@ -141,21 +141,25 @@ class Bulletin:
         return str(changes["text"][lang]) if changes["previous_as_of"] else ""
 
 
-def season_folder(root: Path, crop: str, harvest_year: int) -> Path:
-    """The folder with the bulletins of one season."""
-    return Path(root) / f"{plain_name(crop, 'crop')}-{harvest_year}"
+def season_folder(root: Path, crop: str, harvest_year: int, states: str = "") -> Path:
+    """The folder with the bulletins of one season; those of some states only ("GO, MT") have their own."""
+    some = "".join(f"-{plain_name(state, 'state')}" for state in states.split(", ") if state)
+    return Path(root) / f"{plain_name(crop, 'crop')}-{harvest_year}{some}"
 
 
-def list_bulletins(root: Path, crop: str, harvest_year: int, notice: Notice = _ignore) -> list[Bulletin]:
+def list_bulletins(
+    root: Path, crop: str, harvest_year: int, notice: Notice = _ignore, states: str = ""
+) -> list[Bulletin]:
     """The bulletins of one season, earliest first.
 
     Args:
         root: folder of all bulletins.
         crop, harvest_year: of the season.
         notice: called with a message for each bulletin whose manifest is damaged; it is left out.
+        states: see `season_folder`.
     """
     found = []
-    for path in _folders(season_folder(root, crop, harvest_year)):
+    for path in _folders(season_folder(root, crop, harvest_year, states)):
         try:
             found.append(Bulletin.open(path))
         except SchemaError as error:
@@ -164,7 +168,12 @@ def list_bulletins(root: Path, crop: str, harvest_year: int, notice: Notice = _i
 
 
 def newest(
-    root: Path, crop: str, harvest_year: int, before: dt.date | None = None, notice: Notice = _ignore
+    root: Path,
+    crop: str,
+    harvest_year: int,
+    before: dt.date | None = None,
+    notice: Notice = _ignore,
+    states: str = "",
 ) -> Bulletin | None:
     """The newest bulletin of a season whose forecast can be read.
 
@@ -173,8 +182,9 @@ def newest(
         crop, harvest_year: of the season.
         before: latest date of the forecast, inclusive; None for no limit.
         notice: called with a message for each damaged bulletin; it is passed over.
+        states: see `season_folder`.
     """
-    for bulletin in reversed(list_bulletins(root, crop, harvest_year, notice)):
+    for bulletin in reversed(list_bulletins(root, crop, harvest_year, notice, states)):
         if before is not None and bulletin.as_of > before:
             continue
         try:
@@ -208,7 +218,8 @@ def write_bulletin(
         skill: rows of ``yieldcast backtest --json``, shown in the report.
         plan: that made the forecast: the report then shows the public yields and, without `skill`, the skill
             of the run's own hindcasts.
-        notes: remarks kept in the manifest, e.g. that a fetch was incomplete.
+        notes: remarks kept in the manifest, e.g. that a fetch was incomplete; after those of the forecast
+            itself, see `reporting.notices`.
         notice: called with a message for each damaged bulletin and each format that was left out.
 
     Returns:
@@ -218,27 +229,31 @@ def write_bulletin(
         SchemaError: the forecast, the boundaries or the skill rows are not valid.
         MissingDataError: the files cannot be written, or another process is writing here.
     """
+    from yieldcast.reporting.notices import notices, public_skill
+
     attrs = table.check_forecast(forecast).attrs
     crop, year, as_of = str(attrs["crop"]), int(attrs["harvest_year"]), str(attrs["as_of"])
-    folder = season_folder(root, crop, year)
+    states = str(attrs.get("states", ""))
+    folder = season_folder(root, crop, year, states)
     make_folder(folder)
     with exclusive_lock(folder, "another job is writing a bulletin in"):
         remove_unfinished(folder)
         mark = _identity(forecast)
-        for bulletin in list_bulletins(root, crop, year):
+        for bulletin in list_bulletins(root, crop, year, states=states):
             with suppress(SchemaError):
                 if bulletin.manifest["forecast"] == mark and bulletin.manifest["as_of"] == as_of:
                     bulletin.verify()
                     return bulletin
         number = 1 + max((n for date, n in map(_parse, _folders(folder)) if date == as_of), default=0)
-        previous = newest(root, crop, year, dt.date.fromisoformat(as_of), notice)
+        previous = newest(root, crop, year, dt.date.fromisoformat(as_of), notice, states)
+        remarks = [*notices(attrs, "en"), *public_skill(attrs, skill, "en")[1], *notes]
         entries = {
             "format": FORMAT, "crop": crop, "harvest_year": year, "as_of": as_of, "number": number,
             "created": clock.now().isoformat(timespec="seconds"),
             "forecast": mark, "inputs": json.loads(str(attrs["inputs"])), "run": str(attrs["run"]),
             "run_id": str(attrs["run_id"]), "scenarios": str(attrs["scenarios"]),
             "synthetic": bool(attrs["synthetic"]), "made_with": str(attrs["made_with"]), "lang": lang,
-            "previous": previous.name if previous else None, "notes": list(notes),
+            "previous": previous.name if previous else None, "notes": remarks,
         }  # fmt: skip
 
         def fill(place: Path) -> None:
@@ -266,7 +281,9 @@ def _earlier_forecasts(root: Path, previous: Bulletin | None) -> list[xr.Dataset
     if previous is None:
         return []
     found: dict[dt.date, xr.Dataset] = {}
-    for bulletin in list_bulletins(root, previous.manifest["crop"], previous.manifest["harvest_year"]):
+    crop, year = previous.manifest["crop"], previous.manifest["harvest_year"]
+    states = str(previous.forecast().attrs.get("states", ""))
+    for bulletin in list_bulletins(root, crop, year, states=states):
         if bulletin.as_of < previous.as_of:
             with suppress(SchemaError):
                 found[bulletin.as_of] = bulletin.forecast()

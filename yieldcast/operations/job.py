@@ -8,16 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from yieldcast.config import Settings
 from yieldcast.data.files import exclusive_lock, make_folder
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError, YieldcastError
 from yieldcast.evaluation.skill import protocol_of
+from yieldcast.forecasting.freshness import StaleStoreError
 from yieldcast.operations.bulletins import Bulletin, newest, season_folder, write_bulletin
 from yieldcast.reporting.labels import Lang
 from yieldcast.training.run_directory import Run
+
+if TYPE_CHECKING:
+    from yieldcast.forecasting.forecast import ForecastPlan
 
 _LOCK_FOLDER = ".one-job"
 Notice = Callable[[str], None]
@@ -38,6 +42,7 @@ class Job:
         skill: rows of ``yieldcast backtest --json``, shown in the report.
         strict: make no forecast when something could not be fetched.
         optional: optional tables of the store that are fetched too, see `optional_tables`.
+        allow_stale: forecast also from a store that is far behind what was public.
     """
 
     store: Path
@@ -50,6 +55,7 @@ class Job:
     skill: Sequence[Mapping[str, Any]] = ()
     strict: bool = False
     optional: tuple[str, ...] = ()
+    allow_stale: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,8 @@ def carry_out(
         notice: called with messages for the user.
 
     Raises:
-        MissingDataError: no store, another copy of the job is running, or a file cannot be written.
+        MissingDataError: no store, a stale one, another copy of the job is running, or a file cannot be
+            written.
         YieldcastError: the fetch was incomplete and nothing was new (with `job.strict`: whenever the fetch
             was incomplete), or any error of fetch, run and forecast.
     """
@@ -105,8 +112,14 @@ def carry_out(
                 raise trouble
             notice(f"the fetch is incomplete, the job continues with what the store holds: {trouble}")
         store = Store.open(job.store)
-        run = run_for(store)
-        return _forecast_if_new(job, store, run, trouble, progress, notice)
+        try:
+            run = run_for(store)
+            return _forecast_if_new(job, store, run, trouble, progress, notice)
+        except StaleStoreError as stale:
+            if trouble is None:
+                raise
+            notice(str(stale))
+            raise trouble from stale
 
 
 def _forecast_if_new(
@@ -117,21 +130,36 @@ def _forecast_if_new(
     progress: Progress,
     notice: Notice,
 ) -> JobResult:
-    from yieldcast.forecasting.forecast import forecast, input_fingerprints
+    from yieldcast.forecasting.forecast import ForecastPlan
 
-    inputs = run, store, job.harvest_year, job.as_of, job.scenarios
+    plan = ForecastPlan(run, store, job.harvest_year, job.as_of, job.scenarios, allow_stale=job.allow_stale)
     previous = newest(job.bulletins, job.crop, job.harvest_year, job.as_of, notice)
-    if previous is not None and previous.input_fingerprints == input_fingerprints(*inputs):
+    if previous is not None and previous.input_fingerprints == plan.input_fingerprints:
         if trouble is not None:
             raise trouble
         return JobResult(previous, new=False)
     with progress() as report:
-        made = forecast(*inputs, progress=report)
-    notes = [f"The fetch was incomplete: {trouble}"] if trouble is not None else []
+        made = plan.forecast(report)
+    notes = hindcast_notes(plan)
+    notes += [f"The fetch was incomplete: {trouble}"] if trouble is not None else []
     bulletin = write_bulletin(
-        job.bulletins, made, mesh=store.mesh, lang=job.lang, skill=job.skill, notes=notes, notice=notice
-    )
+        job.bulletins, made, mesh=store.mesh, lang=job.lang, skill=job.skill, plan=plan, notes=notes,
+        notice=notice,
+    )  # fmt: skip
     return JobResult(bulletin, True, bulletin.summary(job.lang), trouble)
+
+
+def hindcast_notes(plan: ForecastPlan) -> list[str]:
+    """A note where the store holds the outcome of the season and it was published after the date.
+
+    It is kept beside the forecast and not in it: nothing published later may change a forecast.
+    """
+    if plan.freshness.outcome != "later":
+        return []
+    return [
+        f"Hindcast: the store holds yields of harvest year {plan.harvest_year}, published after "
+        f"{plan.as_of}; the forecast does not use them."
+    ]
 
 
 def optional_tables(settings: Settings) -> tuple[str, ...]:

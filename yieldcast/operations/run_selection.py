@@ -12,7 +12,7 @@ import numpy as np
 
 from calendars import Calendar
 from yieldcast.config import Settings
-from yieldcast.data.files import plain_name
+from yieldcast.data.files import check_writable, plain_name
 from yieldcast.data.store import Store, is_synthetic
 from yieldcast.errors import ConfigError, MissingDataError, RunError, YieldcastError
 from yieldcast.features.daily_months import network_tables
@@ -189,6 +189,7 @@ def trained_run(
             f'"{settings.training.validation}" and {seeds}: intervals are calibrated on years left out',
             "See experiments/configs/forecast.toml, and give at least as many --seeds as there are years.",
         )
+    check_writable(runs)
     settings = settings.for_country(store.country)
     tables = network_tables(store, settings.data)
     years = trainable_years(tables, crop, as_of, settings.data, store.country)

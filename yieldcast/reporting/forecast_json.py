@@ -16,6 +16,7 @@ from yieldcast.data.files import atomic_text
 from yieldcast.forecasting.parts import PARTS, REMAINDER, part_variable
 from yieldcast.forecasting.table import ATTRIBUTES, QUANTILES
 from yieldcast.reporting import labels
+from yieldcast.reporting.notices import missing
 from yieldcast.reporting.tables import Table, aggregate_table, municipality_table
 
 FORMAT = 1
@@ -53,6 +54,8 @@ def write_json(path: Path, forecast: xr.Dataset) -> Path:
     head = {
         "format": FORMAT,
         **attributes,
+        "missing": missing(forecast.attrs),
+        "outcome_public": bool(forecast.attrs.get("outcome_public", 0)),
         "parts": {name: labels.meaning(column, "en") for name, column in _PARTS.items() if name in shown},
     }
     lines = [

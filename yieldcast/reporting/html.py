@@ -37,6 +37,7 @@ from yieldcast.reporting import html_map, labels
 from yieldcast.reporting.html_language import page_languages
 from yieldcast.reporting.html_parts import part_columns
 from yieldcast.reporting.html_past import bulletin_columns, past_columns
+from yieldcast.reporting.notices import notices, public_skill
 from yieldcast.reporting.place_names import country_of
 
 # Joined to one script in this order: each file uses names that earlier files define.
@@ -114,12 +115,14 @@ def contents(
         _check_same_season(forecast, check_forecast(one))
     previous = earlier[-1] if earlier else None
     places, aggregates, parts = part_columns(forecast, previous)
-    pooled = pool_by_lead(skill, str(forecast.attrs["crop"]))
+    public, _ = public_skill(forecast.attrs, skill, "en")
+    pooled = pool_by_lead(public, str(forecast.attrs["crop"]))
     return {
         "about": {name: _plain(forecast.attrs[name]) for name in ATTRIBUTES},
         "quantiles": list(QUANTILES),
         "places": _places(forecast, previous) | places,
         "aggregates": _aggregates(forecast, previous) | aggregates,
+        "notices": {tag: notices(forecast.attrs, tag) for tag in language.tags()},
         "parts": parts,
         "states": {state.code: state.name for state in country_of(forecast.attrs).states.values()},
         "languages": page_languages(forecast.attrs, (str(row["model"]) for row in pooled)),
@@ -128,6 +131,7 @@ def contents(
         "bulletins": bulletin_columns(forecast, earlier),
         "skill": {
             "rows": pooled,
+            "left_out": {tag: public_skill(forecast.attrs, skill, tag)[1] for tag in language.tags()},
             "hindcasts": any(protocol_of(row) == HINDCASTS for row in skill),
             "beats": {score: longest_winning_lead(pooled, score) for score in ("rmse_kg_ha", "crps_kg_ha")},
             "own_line": asdict(beside_own_line(pooled)),

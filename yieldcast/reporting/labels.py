@@ -78,6 +78,16 @@ ATTRIBUTES: Mapping[str, _Pair] = {
     "calibration": ("Calibration, for machines", "Calibração, para máquinas"),
     "inputs": ("Inputs, for machines", "Entradas, para máquinas"),
 }
+# Attributes that only some forecasts have
+_RARE_ATTRIBUTES: Mapping[str, _Pair] = {
+    "missing": ("Public, but not in the store", "Publicado, mas ausente dos dados usados"),
+    "states": ("States", "Estados"),
+    "outcome_public": ("Hindcast: outcome known", "Previsão retrospectiva: resultado conhecido"),
+    "yields_public_to": (
+        "Newest harvest year with published yields",
+        "Última colheita com rendimento publicado",
+    ),
+}
 
 
 def text(key: str, lang: str) -> str:
@@ -128,7 +138,7 @@ def aggregate(name: str, lang: str, of: str) -> str:
 
 def attribute(name: str, lang: str) -> str:
     """Name of an attribute of a forecast; an unknown attribute is returned unchanged."""
-    return ATTRIBUTES.get(name, (name, name))[side_of(lang)]
+    return ATTRIBUTES.get(name, _RARE_ATTRIBUTES.get(name, (name, name)))[side_of(lang)]
 
 
 def column(key: str, lang: str) -> str:

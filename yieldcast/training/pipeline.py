@@ -7,15 +7,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import calendars
-from yieldcast.config import Settings
-from yieldcast.data.files import atomic_text, exclusive_lock, make_folder
+from yieldcast.config import DEFAULT_PRESET, PRESETS, Settings
+from yieldcast.data.files import atomic_text, check_writable, exclusive_lock, make_folder
+from yieldcast.data.inventory import yields_of
 from yieldcast.data.store import Store, Tables, is_synthetic
+from yieldcast.data.summary import number_spans
+from yieldcast.errors import ConfigError
 from yieldcast.features import augmentation, weather, yield_history
 from yieldcast.features.augmentation import SeasonMixer
 from yieldcast.features.daily_months import network_tables
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.season_dates import calendar_for
-from yieldcast.features.source import Source, build_samples
+from yieldcast.features.source import Dropped, Source, build_samples
+from yieldcast.features.splits import held_year
 from yieldcast.training import trainer
 from yieldcast.training.model_card import model_card
 from yieldcast.training.run_directory import Identity, Run, versions
@@ -50,7 +54,7 @@ def train_run(
         train_years: harvest years of the training rows.
         seeds: 1 to 999, one member each.
         out: the run directory.
-        settings: the paper's when None.
+        settings: the preset `forecast` when None, as on the command line.
         config_text: text of the config file, kept in the run.
         strategy: see `devices.choose_devices`.
         block: members trained together on one device; None for the fastest known.
@@ -60,7 +64,7 @@ def train_run(
     Raises:
         YieldcastError: invalid input, found before anything is trained.
     """
-    settings = (settings or Settings()).for_country(store.country)
+    settings = (settings or PRESETS[DEFAULT_PRESET]).for_country(store.country)
     from yieldcast.training.devices import choose_devices
 
     if os.environ.get("TF_CONFIG"):
@@ -72,11 +76,8 @@ def train_run(
     rows, dropped = build_samples(tables, calendar, crop, train_years, settings.data)
     trainer.check_trainable(rows)
     mixer = _mixer(tables, calendar, crop, rows, settings)
-    for reason in dropped:
-        notice(f"{reason.rows} rows left out: {reason.reason}")
-    base, upper = weather.limits(crop, settings.data.degree_days)
-    if degree_day_quantity(base, upper).name not in tables.weather:
-        notice(f"degree days ({base:g} to {upper:g} degC) are approximated from monthly means")
+    for text in [*few_members(settings, train_years, seeds), *_of_rows(dropped, crop, tables, settings)]:
+        notice(text)
     identity = Identity(
         crop=crop,
         train_years=tuple(sorted({int(year) for year in train_years})),
@@ -113,6 +114,81 @@ def train_run(
             if run.seeds():  # a worker may have no seed to train
                 atomic_text(out / "model_card.md", model_card(run, rows))
     return run
+
+
+def _of_rows(dropped: Sequence[Dropped], crop: str, tables: Tables, settings: Settings) -> list[str]:
+    """What a user must know of the rows: how many are left out, and approximated degree days."""
+    found = [f"{reason.rows} rows left out: {reason.reason}" for reason in dropped]
+    base, upper = weather.limits(crop, settings.data.degree_days)
+    if degree_day_quantity(base, upper).name not in tables.weather:
+        found.append(f"degree days ({base:g} to {upper:g} degC) are approximated from monthly means")
+    return found
+
+
+def check_training(store: Store, crop: str, settings: Settings, out: Path) -> None:
+    """Refuse what a training would refuse after TensorFlow was loaded.
+
+    Args:
+        store, crop, settings: of the training.
+        out: the run directory.
+
+    Raises:
+        YieldcastError: no table, no yields of the crop, no window in the calendar, a folder that cannot be
+            written.
+    """
+    tables = network_tables(store, settings.data)
+    calendar_for(settings.data, tables.static, store.country).steps(crop)
+    yields_of(tables.yields, crop)
+    check_writable(out)
+
+
+def left_out_years(settings: Settings, train_years: Sequence[int], seeds: Sequence[int]) -> set[int]:
+    """Harvest years that some member leaves out, whose hindcasts calibrate a forecast."""
+    if settings.training.validation != "each_year":
+        return set()
+    years = sorted({int(year) for year in train_years})
+    return {held_year(years, seed) for seed in seeds}
+
+
+def check_members(settings: Settings, train_years: Sequence[int], seeds: Sequence[int]) -> None:
+    """Refuse a training with `validation = "each_year"` whose run no forecast could use.
+
+    Args:
+        settings, train_years, seeds: of the training.
+
+    Raises:
+        ConfigError: fewer than two years are left out by a member, so that intervals cannot be calibrated.
+    """
+    wanted = settings.training.validation == "each_year"
+    if wanted and len(left := left_out_years(settings, train_years, seeds)) < 2:
+        raise ConfigError(
+            f"expected members that leave out two harvest years or more, received {len(seeds)} members and "
+            f"{len(set(train_years))} training years, of which {len(left)} is left out: intervals are "
+            "calibrated on years left out",
+            "Give more --seeds and --train-years: seed 1 leaves out the first year, seed 2 the second. Or "
+            "train without forecasts in mind: --preset paper.",
+        )
+
+
+def few_members(settings: Settings, train_years: Sequence[int], seeds: Sequence[int]) -> list[str]:
+    """What a run of few members costs, one sentence each; empty for a run of many.
+
+    Measured on soybean 2018 with 1, 3, 10 and 30 members (experiments/results/members-2018.md).
+    """
+    years, left = set(map(int, train_years)), left_out_years(settings, train_years, seeds)
+    if settings.training.validation != "each_year" or left == years:
+        return []
+    found = [
+        f"{len(seeds)} members leave out {len(left)} of {len(years)} training years: "
+        f"{number_spans(years - left)} have no hindcast of the network, and its share rests on the others; "
+        f"{len(years)} --seeds give each year one"
+    ]
+    if settings.forecast.method == "posterior":
+        found.append(
+            "measured on soybean 2018: the RMSE of municipalities with 1, 3 or 10 members is within 1 kg/ha "
+            "of that with 30 (experiments/results/members-2018.md)"
+        )
+    return found
 
 
 def _keep_source(run: Run, build: str, notice: Notice) -> None:

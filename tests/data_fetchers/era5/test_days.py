@@ -14,7 +14,7 @@ from data_fetchers.cds.client import Cds
 from data_fetchers.engine.cache import Request, RequestCache, timestamp
 from data_fetchers.engine.downloader import fetch_requests
 from data_fetchers.era5 import answers
-from data_fetchers.era5.days import read_daily
+from data_fetchers.era5.days import _sums_of_days, read_daily
 from data_fetchers.era5.source import Era5
 from yieldcast.errors import MissingDataError
 
@@ -215,3 +215,19 @@ def test_from_the_service_to_the_table(dataset, cds_server, monkeypatch, tmp_pat
         expected = formula(*at).ravel()
         np.testing.assert_allclose(table[name].values[0, :known], expected[:known], atol=2e-3, err_msg=name)
         assert np.isnan(table[name].values[0, known:]).all() or known is None
+
+
+@pytest.mark.parametrize("offset_h", [-6, -3, 0, 1, 9])
+def test_local_days_add_up_from_accumulations_since_midnight_utc(offset_h):
+    """Rain of the hours h = 0, 1, ... after the first midnight is h mm."""
+    hours = np.arange(5 * 24)
+    stamps = [int(text[:2]) for text in answers.hours_of(offset_h)]
+    held = np.empty((1, 5, len(stamps)), np.float32)
+    for day in range(5):
+        for i, hour in enumerate(stamps):  # at 00 UTC the sum of the day before
+            since = range(24 * (day - 1), 24 * day) if hour == 0 else range(24 * day, 24 * day + hour)
+            held[0, day, i] = hours[list(since)].sum() if day or hour else np.nan
+    total = _sums_of_days(held, offset_h)[0]
+    for day in range(1, 4):
+        begins = 24 * day - offset_h
+        assert total[day] == hours[begins : begins + 24].sum()

@@ -90,7 +90,8 @@ def test_import_status_train_evaluate(call, files, tmp_path):
     assert "2011-2016" in out
     run = tmp_path / "run"
     common = ("--store", tmp_path / "store", "--crop", "soybean", "--out", run, "--seeds", 2)
-    code, out, err = call("train", *common, "--train-years", "2011:2015", "--config", files / "tiny.toml")
+    years = ("--preset", "paper", "--train-years", "2011:2015")
+    code, out, err = call("train", *common, *years, "--config", files / "tiny.toml")
     assert (code, err) == (0, "")
     assert "2 members of synthetic soybean" in out
     scores = tmp_path / "scores.json"
@@ -149,16 +150,20 @@ def test_unknown_names_and_settings_exit_2(call, files, small_store, tmp_path):
     refused(call("calendar", "soyben", "--state", "MT", *where), 2, "soyben", "soybean")
     refused(call("calendar", "soybean", "--state", "XX", *where), 2, "XX")
     train = ("train", "--store", small_store.path, "--crop", "soybean", "--out", tmp_path / "r")
+    train += ("--preset", "paper")
     refused(call(*train, "--train-years", "15"), 2, "--train-years")
     refused(call(*train, "--train-years", "2017:2011"), 2, "empty range")
     refused(call(*train, "--train-years", "2012", "--strategy", "tpu"), 2, "tpu")
     misspelt = tmp_path / "c.toml"
     misspelt.write_text("[network]\nlstm_unit = [4]\n")
     refused(call(*train, "--train-years", "2012", "--config", misspelt), 2, "lstm_units")
-    refused(
-        call(*train[:3], "--crop", "Soyben", "--out", tmp_path / "r", "--train-years", "2012"), 2, "soybean"
-    )
+    refused(call(*train[:3], "--crop", "Soyben", *train[5:], "--train-years", "2012"), 2, "soybean")
     assert call("train", "--nonsense")[0] == 2
+    refused(call(*train), 2, "either --train-years or --as-of", "received none")
+    both = ("--train-years", "2012", "--as-of", "2016-10-01")
+    refused(call(*train, *both), 2, "received both")
+    one_left_out = ("train", *train[1:7], "--train-years", "2011:2013", "--seeds", 1)
+    refused(call(*one_left_out), 2, "leave out two harvest years", "--seeds")
     evaluate = ("evaluate", tmp_path, "--store", small_store.path, "--test-years", "2016", "--as-of")
     for date in ("20/01/2018", "9999-12-31"):
         refused(call(*evaluate, date), 2, "YYYY-MM-DD")
@@ -170,7 +175,8 @@ def test_missing_things_exit_3(call, trained, small_store, tmp_path):
     refused(
         call("evaluate", tmp_path / "none", "--store", small_store.path, "--test-years", "2016"), 3, "no run"
     )
-    train = ("train", "--store", small_store.path, "--out", tmp_path / "r", "--train-years")
+    train = ("train", "--store", small_store.path, "--out", tmp_path / "r", "--preset", "paper")
+    train += ("--train-years",)
     refused(call(*train, "2030", "--crop", "soybean"), 3, "2030", "2011 to 2016")
     refused(call(*train, "2012", "--crop", "cotton"), 3, "cotton")
     refused(call(*train, "2012", "--crop", "soybean", "--config", tmp_path / "no.toml"), 3, "no.toml")
@@ -180,7 +186,7 @@ def test_missing_things_exit_3(call, trained, small_store, tmp_path):
     refused(call(*evaluate, "2016", "--as-of", "2005-01-15"), 3, "public on 2005-01-15")
     blocked = tmp_path / "file"
     blocked.write_text("")
-    refused(call(*train[:3], "--out", blocked / "r", "--train-years", "2012", "--crop", "soybean"), 3)
+    refused(call(*train[:3], "--out", blocked / "r", *train[5:], "2012", "--crop", "soybean"), 3)
 
 
 def test_leaks_and_malformed_contents_exit_5(call, trained, small_store, files, tmp_path):
@@ -267,6 +273,7 @@ def test_another_country_with_its_own_calendar_and_codes(call, tmp_path):
     (tmp_path / "c.toml").write_text(TINY_NETWORK + '[data]\ncalendar = "calendar.csv"\n')
     assert call("import", *options(tmp_path, tmp_path / "store"))[0] == 0
     train = ("train", "--store", tmp_path / "store", "--crop", "soybean", "--train-years", "2011:2016")
+    train += ("--preset", "paper")
     run = tmp_path / "run"
     code, _, err = call(*train, "--seeds", 1, "--config", tmp_path / "c.toml", "--out", run)
     assert (code, err) == (0, "")

@@ -103,8 +103,12 @@ def test_portuguese(forecast, tmp_path):
 
 def test_skill_is_shown_in_the_report(forecast, tmp_path):
     file = tmp_path / "skill.json"
-    file.write_text(json.dumps(synthetic_skill(scale=1.2345)))  # 560 kg/ha six months ahead become 691.32
-    assert forecast("--as-of", DATE, "--skill", file)[0] == 0
+    # 560 kg/ha six months ahead become 691.32; the yields of 2014 were not public
+    file.write_text(json.dumps(synthetic_skill(years=(2013, 2014), scale=1.2345)))
+    code, out, _ = forecast("--as-of", DATE, "--skill", file)
+    assert code == 0
+    assert f"1 harvest year left out, not public on {DATE}: 2014" in " ".join(out.split())
+    assert "Hindcast: the store holds yields of harvest year 2015" in " ".join(out.split())
     with_skill = (tmp_path / "bulletins" / "soybean-2015" / DATE / "report.html").read_text(encoding="utf-8")
     assert forecast("--as-of", DATE, out=tmp_path / "plain")[0] == 0
     without = (tmp_path / "plain" / "soybean-2015" / DATE / "report.html").read_text(encoding="utf-8")
@@ -222,14 +226,14 @@ def test_backtests_that_cannot_be_made(backtest, monkeypatch, tmp_path):
     refused(backtest("--dates", "soon"), 2, "--dates", "10-15,01-15")
     refused(backtest("--workers", 2, "--dask", "tcp://localhost:1"), 2, "--workers and --dask exclude")
     network = tmp_path / "network.toml"
-    network.write_text('[training]\nvalidation = "each_year"\n')
+    network.write_text('[forecast]\nmethod = "network"\n')
     left_out = ("--protocol", "leave-year-out")
     refused(backtest("--config", network, *left_out), 2, "leave-year-out protocol needs", "posterior")
     refused(backtest(*left_out, "--scenarios", "seasonal"), 2, "received seasonal forecasts")
     refused(backtest("--json", tmp_path / "no" / "x.json"), 3, "--json")
     refused(backtest(store=tmp_path / "none"), 3)
     refused(backtest("--config", tmp_path / "none.toml"), 3, "no config file")
-    (tmp_path / "paper.toml").write_text("[training]\nmax_epochs = 3\n")
+    (tmp_path / "paper.toml").write_text("[training]\nvalidation = 'random'\n")
     refused(backtest("--config", tmp_path / "paper.toml"), 2, "each_year", "'random'")
     assert not (tmp_path / "b").exists()
     monkeypatch.undo()
@@ -266,6 +270,11 @@ def test_presets_of_train(call, forecast_run, forecast_store, tmp_path):
     assert differing("--preset", "paper") == others
     assert {"training.validation", "network.target", "data.yield_releases", "forecast.method"} < others
     file = tmp_path / "c.toml"
-    file.write_text("[training]\nmax_epochs = 3\n")
-    refused(call(*train, "--preset", "paper", "--config", file), 2, "--config and --preset")
+    file.write_text("[training]\nmax_epochs = 3\n")  # as in the run
+    assert differing("--preset", "paper", "--config", file) == others - {"training.max_epochs"}
+    assert differing("--config", file) == small - {"training.max_epochs"}
+    # Harvest years whose yields were public: those to 2013, the day before to 2012.
+    dated = ("train", *data[:4], "--out", copy, "--as-of")
+    said = refused(call(*dated, "2014-10-09"), 6, "holds another training")
+    assert "identity.train_years" in said or "train_years" in said
     assert call(*train, "--preset", "best")[0] == 2

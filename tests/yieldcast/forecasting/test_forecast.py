@@ -90,7 +90,8 @@ def future_changed(folder, store, as_of, seed):
     return stored(folder, store, weather, yields)
 
 
-@pytest.mark.parametrize("date", DATES, ids=str)
+# In season, over everything that is written: tests/yieldcast/operations/test_leak_law.py.
+@pytest.mark.parametrize("date", DATES[::2], ids=str)
 def test_law_nothing_published_after_as_of_changes_a_forecast(
     forecasts, forecast_run, forecast_store, members, tmp_path, date
 ):
@@ -451,3 +452,22 @@ def test_the_command_line_gives_a_leak_the_code_5(
     assert caught.value.code == 5
     assert text in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "forecasts").exists()
+
+
+def test_some_states_are_those_of_the_whole_forecast(run, forecast_store, members, forecasts):
+    date, whole = DATES[0], forecasts[DATES[0]]
+    some = forecast(run, forecast_store, 2015, date, members=members, states=["mt", "Paraná", "PR"])
+    assert some["aggregate"].values.tolist() == ["all", "MT", "PR"]
+    assert (some.attrs["states"], some.attrs["country"]) == ("MT, PR", "")
+    mine = whole.sel(municipality=np.isin(whole["state"].values, ["MT", "PR"]), aggregate=["MT", "PR"])
+    found = some.sel(aggregate=["MT", "PR"])
+    for name in mine.variables:
+        np.testing.assert_array_equal(found[name].values, mine[name].values, err_msg=name)
+    area = some["aggregate_area_planted_ha"].values
+    assert area[0] == area[1:].sum()
+    mean = some["aggregate_yield_mean_kg_ha"].values
+    # means of the method weigh by harvested areas, the column beside them holds planted ones
+    assert mean[0] == pytest.approx(np.average(mean[1:], weights=area[1:]), rel=5e-4)
+    assert json.loads(some.attrs["inputs"])["states"] == "MT, PR"
+    with pytest.raises(ConfigError, match=r"received 'XX'"):
+        ForecastPlan(run, forecast_store, 2015, date, states=["XX"])

@@ -92,7 +92,7 @@ def zipped(path: Path) -> None:
 FOREIGN: list[tuple[Callable[[Path], object], str]] = [
     (lambda p: p.write_text("<!DOCTYPE html><html>503</html>"), "an HTML or XML page: b'<!DOCTYPE html"),
     (lambda p: p.write_text("\n  <html>"), "an HTML or XML page"),
-    (zipped, r"a zip or xlsx archive: b'PK"),
+    (zipped, "zip or xlsx archive|netCDF-4 .HDF5., received unknown|text, perhaps CSV"),
     (lambda p: p.write_bytes(b"GRIB\0\0\0\1"), "GRIB"),
     (lambda p: p.write_bytes(b"\xff\xfea\0,\0b\0\n\0"), "UTF-16 text"),
 ]
@@ -111,7 +111,7 @@ def test_csv_and_netcdf_exchanged(folder: Path) -> None:
     (folder / "weather.nc").write_text("municipality,time,tmax_degC\n1,2010-01,30\n")
     refused(folder, "received text, perhaps CSV: b'municipality,time")
     (folder / "weather.nc").write_bytes(b"CDF\x01" + bytes(60))
-    refused(folder, "received netCDF-3")
+    refused(folder, "expected the variables")  # netCDF-3 is read; this one is empty
     write_files(folder)
     (folder / "yields.csv").write_bytes((folder / "weather.nc").read_bytes())
     refused(folder, "expected CSV in UTF-8, received netCDF-4")
@@ -295,19 +295,29 @@ def text_values(ds: xr.Dataset) -> xr.Dataset:
 BAD_WEATHER: list[tuple[Callable[[xr.Dataset], xr.Dataset], str, str]] = [
     (scaled("tmax_degC", 1, 273.15), "received [23][0-9][0-9]", "looks like kelvin"),
     (scaled("tmin_degC", 1, 273.15), "tmin_degC of -90 to 60 degC", "looks like kelvin"),
+    (scaled("tmax_degC", 10), "tmax_degC of -90 to 60 degC", "tenths"),
     (scaled("tmax_degC", 1.8, 32), "tmax_degC of -90 to 60 degC", "looks like Fahrenheit"),
-    (units("tmin_degC", "K"), "received attrs units 'K'", "Convert"),
-    (lambda ds: ds.rename(tmax_degC="tmax_K"), "received the unit 'K'", "273.15"),
-    (lambda ds: ds.rename(tmax_degC="tmax"), "expected a unit in its name", "degC"),
+    (units("tmin_degC", "K"), "received -2[0-9][0-9]", "left from an earlier file"),
+    (units("tmin_degC", "mm"), "expected a unit of temperature such as degC, received length", "Convert"),
+    (units("precipitation_mm", "mm/pentad"), "'pentad' is not known .understood: mm", "kg m-2 s-1"),
+    (lambda ds: ds.rename(tmax_degC="tmax").drop_attrs(), "expected a unit in its name", "Set its units"),
+    (lambda ds: ds.assign(tasmax=ds.tmax_degC), "'tmax_degC' and 'tasmax' are the same", "Keep one"),
     (scaled("precipitation_mm", 0.001), "looks like metres", "Multiply"),
-    (units("precipitation_mm", "m"), "received attrs units 'm'", "Convert"),
-    (units("precipitation_mm", "m d-1"), "received attrs units 'm d-1'", "Convert"),
-    (units("precipitation_mm", "mm/day"), "received attrs units 'mm/day'", "sum in mm"),
-    (lambda ds: ds.rename(precipitation_mm="precipitation_m"), "received the unit 'm'", "1000"),
+    (
+        lambda ds: scaled("precipitation_mm", 0.03)(ds.drop_attrs()),
+        "expected a year of 150 to 6000 mm",
+        "mm/day",
+    ),
+    (units("precipitation_mm", "m"), "precipitation_mm of 0 to 9300 mm", "left from an earlier file"),
+    (units("precipitation_mm", "mm/day"), "expected a year of 150 to 6000 mm|0 to 9300 mm", "units"),
     (lambda ds: ds.drop_vars("tmin_degC"), "expected the variables .'tmin_degC'.", "Name each"),
-    (lambda ds: ds.isel(municipality=0), "dims municipality and time", "gridded"),
-    (lambda ds: ds.expand_dims(member=2), "dims municipality and time", "gridded"),
-    (lambda ds: ds.rename(municipality="cell"), "dims municipality and time", "gridded"),
+    (lambda ds: ds.isel(municipality=0), "dims municipality and time", "a series for each place"),
+    (lambda ds: ds.expand_dims(member=2), r"dims municipality and time, received member \(2\)", "Select one"),
+    (
+        lambda ds: ds.rename(municipality="cell").assign_coords(cell=np.arange(6)),
+        "dims municipality and time",
+        "Rename cell",
+    ),
     (lambda ds: ds.drop_vars("time"), "expected a coordinate 'time'", "coordinates"),
     (lambda ds: ds.drop_vars("municipality"), "expected a coordinate 'municipality'", "codes"),
     (lambda ds: ds.assign_coords(time=np.arange(ds.sizes["time"])), "time as dates", "units"),
@@ -321,7 +331,7 @@ BAD_WEATHER: list[tuple[Callable[[xr.Dataset], xr.Dataset], str, str]] = [
     ),
     (lambda ds: ds.assign(tmin_degC=ds.tmax_degC + 1), "tmin at or below tmax", "swapped"),
     (lambda ds: ds.assign(tmax_degC=ds.tmax_degC * np.nan), "tmax_degC has no values", "fill value"),
-    (lambda ds: ds.assign(tmax_degC=ds.tmax_degC * 0 - 9999), "received -9999", "unit"),
+    (lambda ds: ds.assign(tmax_degC=ds.tmax_degC * 0 - 9999), "received -9999", "mark of missing values"),
     (text_values, "to hold numbers", "Convert"),
     (lambda ds: ds.isel(time=[]), "expected a coordinate 'time' with values", "dates"),
 ]

@@ -127,7 +127,9 @@ def test_a_failed_fetch_does_not_stop_a_forecast_that_has_something_new(carry):
     done = carry(lambda store: lost, notices)
     assert done.new
     assert done.trouble is lost
-    assert done.bulletin.manifest["notes"] == ["The fetch was incomplete: the service is down"]
+    hindcast, incomplete = done.bulletin.manifest["notes"]  # the store holds 2016, which it may not read
+    assert hindcast.startswith("Hindcast: the store holds yields of harvest year 2016")
+    assert incomplete == "The fetch was incomplete: the service is down"
     assert any("the service is down" in line for line in notices)
     # nothing new to forecast from: now the scheduler must see the failure
     with pytest.raises(FetchError, match="the service is down"):
@@ -256,3 +258,23 @@ def test_a_date_to_come_is_refused():
     assert check_date(today, today) == today
     with pytest.raises(ConfigError, match="not after today"):
         check_date(dt.date(2018, 1, 16), today)
+
+
+def test_a_stale_store_is_refused_unless_it_is_allowed(carry):
+    # Two harvest years after the last of the store: yields of 2017 and 2018 were public, and 34 months.
+    late = {"harvest_year": 2020, "as_of": dt.date(2019, 11, 10)}
+    with pytest.raises(MissingDataError, match="no yields of harvest years 2017-2018"):
+        carry(**late)
+    lost = FetchError("the service is down", "Later.")
+    with pytest.raises(FetchError, match="the service is down"):  # the cause, so that a scheduler tries again
+        carry(lambda store: lost, **late)
+    done = carry(allow_stale=True, **late)
+    attrs = done.bulletin.forecast().attrs
+    assert (attrs["last_public_harvest_year"], attrs["yields_public_to"]) == (2016, 2018)
+    assert done.bulletin.input_fingerprints["yields_known_to"] == "2016"
+    assert json.loads(attrs["missing"])["weather_months"][0] == "2017-01"
+    assert "yields of harvest years 2017-2018" in done.bulletin.manifest["notes"][0]
+    written = json.loads((done.bulletin.path / "forecast.json").read_text(encoding="utf-8"))
+    assert written["missing"]["harvest_years"] == [2017, 2018]
+    page = (done.bulletin.path / "report.html").read_text(encoding="utf-8")
+    assert "produtividades das colheitas 2017-2018" in page

@@ -58,6 +58,9 @@ weather_delay_months = 0
 weather_delay_days = 5
 weather_inputs = "anomalies"
 yield_history = true
+
+[forecast]
+method = "network"
 """
 DENSE = """\
 import keras
@@ -305,7 +308,7 @@ def test_a_network_that_is_refused_leaves_a_folder_that_can_be_used(
     toml = write(tmp_path, "refused_network", CNN.replace("Dense(1)", "Dense(2)"))
     asked = (
         "train", "--store", forecast_store.path, "--crop", "soybean", "--train-years", "2011:2013",
-        "--seeds", 1, "--config", toml, "--out", tmp_path / "run",
+        "--seeds", 2, "--config", toml, "--out", tmp_path / "run",
     )  # fmt: skip
     assert command(*asked) == 2
     told = " ".join(capsys.readouterr().err.split())

@@ -195,6 +195,7 @@ const probe = el("canvas", { width: 1, height: 1 }).getContext("2d", { willReadF
 // For tests and debugging, see README.md.
 window.yieldcastReport = {
   polygons: SHAPES.length,
+  codes: SHAPES.map((shape) => shape.code),
   get drawn() {
     return map?.drawn ?? 0;
   },

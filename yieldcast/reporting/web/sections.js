@@ -36,16 +36,17 @@ function header(setLanguage) {
   ];
   return [
     el("a", { class: "skip", href: "#headline" }, t("Skip to the numbers")),
-    isSynthetic()
-      ? el(
-          "p",
-          { class: "synthetic", role: "note" },
-          t("Synthetic data. Every number below is made up to show or test the report: no real harvest is forecast."),
-        )
-      : "",
     el(
       "header",
       {},
+      isSynthetic()
+        ? el(
+            "p",
+            { class: "synthetic", role: "note" },
+            t("Synthetic data. Every number below is made up to show or test the report: no real harvest is forecast."),
+          )
+        : "",
+      DATA.notices[language.tag].map((text) => el("p", { class: "synthetic", role: "note" }, text)),
       el(
         "div",
         { class: "wide top" },
@@ -76,7 +77,7 @@ function headline() {
     el(
       "div",
       { class: `card ${kind}` },
-      el("h3", {}, label),
+      el("h2", {}, label),
       el("p", { class: "value" }, value),
       el("p", { class: "quiet" }, note),
     );

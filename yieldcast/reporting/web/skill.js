@@ -158,14 +158,17 @@ function hindcastSkill(years) {
 }
 
 function skillSection() {
+  const leftOut = DATA.skill.left_out[language.tag].map((text) => el("p", { class: "note" }, text));
   if (!SKILL.length)
-    return [
-      el(
-        "p",
-        { class: "note" },
-        t("There are too few past harvests to show the skill, and no backtest was given with this bulletin."),
-      ),
-    ];
+    return leftOut.length
+      ? leftOut
+      : [
+          el(
+            "p",
+            { class: "note" },
+            t("There are too few past harvests to show the skill, and no backtest was given with this bulletin."),
+          ),
+        ];
   const models = skillModels(),
     years = [...new Set(SKILL.flatMap((row) => row.harvest_years))].sort();
   const worst = { ...skillLine("forecast", "worst_coverage90"), kind: "worst", name: t("worst year") };
@@ -175,7 +178,7 @@ function skillSection() {
     ...models.map((model) => [model, modelName(model)]),
     ...(worst.points.length ? [["worst", `${modelName("forecast")}: ${t("worst year")}`]] : []),
   ];
-  if (DATA.skill.hindcasts) return hindcastSkill(years);
+  if (DATA.skill.hindcasts) return [...leftOut, ...hindcastSkill(years)];
   return [
     el(
       "p",
@@ -187,6 +190,7 @@ function skillSection() {
         { years: yearSpan(years) },
       ),
     ),
+    ...leftOut,
     el(
       "ul",
       { class: "findings" },
