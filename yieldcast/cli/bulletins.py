@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from yieldcast.cli.arguments import JsonOption, Language, LanguageOption, check_json_folder
+from yieldcast.cli.panels import FORECASTS, Command
 from yieldcast.cli.terminal import console
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def add_commands(app: typer.Typer) -> None:
     """Add `bulletins` to the command line."""
-    app.command()(bulletins)
+    app.command(cls=Command, rich_help_panel=FORECASTS)(bulletins)
 
 
 def bulletins(

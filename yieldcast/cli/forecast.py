@@ -28,6 +28,7 @@ from yieldcast.cli.arguments import (
     parse_leads,
     parse_years,
 )
+from yieldcast.cli.panels import FORECASTS, MODELS, Command
 from yieldcast.cli.terminal import console, load_tensorflow
 from yieldcast.errors import ConfigError
 
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 
 def add_commands(app: typer.Typer) -> None:
     """Add `forecast` and `backtest` to the command line."""
-    app.command()(forecast)
-    app.command()(backtest)
+    app.command(cls=Command, rich_help_panel=FORECASTS)(forecast)
+    app.command(cls=Command, rich_help_panel=MODELS)(backtest)
 
 
 def forecast(

@@ -27,6 +27,7 @@ from yieldcast.cli.arguments import (
     crop_key,
     parse_date,
 )
+from yieldcast.cli.panels import Command
 from yieldcast.cli.terminal import console, exit_during_fetch, load_tensorflow
 from yieldcast.errors import ConfigError, YieldcastError
 
@@ -80,7 +81,7 @@ def root() -> None:
     """Forecasts on a schedule: fetch what is missing and write a bulletin when there is something new."""
 
 
-@jobs.command(epilog=EXIT_CODES)
+@jobs.command(epilog=EXIT_CODES, cls=Command)
 def preseason(
     store: StoreOption,
     crop: CropOption,
@@ -150,7 +151,7 @@ def preseason(
     _carry_out(job, run_for, publication, offline)
 
 
-@jobs.command(epilog=EXIT_CODES)
+@jobs.command(epilog=EXIT_CODES, cls=Command)
 def inseason(
     store: StoreOption,
     crop: CropOption,

@@ -50,10 +50,11 @@ def places_with_gaps(static: xr.Dataset, weather: xr.Dataset) -> list[str]:
     Args:
         static, weather: tables.
     """
-    whole = np.stack([weather[name].notnull().values for name in variables.WEATHER]).all(axis=0)
-    whole = whole[:, whole.any(axis=0)]
-    gaps = weather["municipality"].values[whole.any(axis=1) & ~whole.all(axis=1)]
-    return static["code"].values.astype(str)[np.isin(static["municipality"].values, gaps)].tolist()
+    empty = np.isnan(np.stack([weather[name].values for name in variables.WEATHER])).any(axis=0)
+    empty = empty[:, ~empty.all(axis=0)]
+    gaps = weather["municipality"].values[empty.any(axis=1) & ~empty.all(axis=1)]
+    codes: NDArray[np.str_] = static["code"].values.astype(str)[np.isin(static["municipality"].values, gaps)]
+    return [str(code) for code in codes]
 
 
 def _places(ds: xr.Dataset, arrays: Sequence[xr.DataArray], every: bool = False) -> NDArray[np.int32]:
