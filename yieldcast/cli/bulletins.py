@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from yieldcast.cli.arguments import JsonOption, Language, LanguageOption, check_json_folder
+from yieldcast.cli.arguments import JsonOption, LanguageOption, check_json_folder
 from yieldcast.cli.panels import FORECASTS, Command
 from yieldcast.cli.terminal import console
 
@@ -31,7 +31,7 @@ def bulletins(
         typer.Option(metavar="A B", help="Two bulletins of one season, e.g. 2017-10-15 2018-02-15."),
     ] = None,
     file: JsonOption = None,
-    lang: LanguageOption = Language.en,
+    lang: LanguageOption = "en",
 ) -> None:
     """List the bulletins that were issued, or compare two of them.
 
@@ -54,7 +54,7 @@ def bulletins(
         found = compared(folder, compare)
         content: Any = found.to_json()
         screen.print(f"{found.crop} {found.harvest_year}: {found.before} and {found.now}", style="bold")
-        screen.print(changes_text.summary(found, lang.value))
+        screen.print(changes_text.summary(found, lang))
     else:
         content = listed(folder, screen.print)
         screen.print(_table(content))

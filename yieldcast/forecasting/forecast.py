@@ -50,6 +50,7 @@ from yieldcast.forecasting.seasonal_scenarios import start_fingerprint
 from yieldcast.forecasting.some_states import chosen_states, rows_of, tables_of
 from yieldcast.forecasting.table import COUNTRY_FILE, OFFICIAL_TEXTS, TEXTS, Forecast, assemble
 from yieldcast.forecasting.year_effects import YearEffectRecord, year_effects_to
+from yieldcast.language import message
 from yieldcast.training.run_directory import Run, versions
 
 if TYPE_CHECKING:
@@ -451,8 +452,8 @@ def _credits(tables: Tables, seasonal: xr.Dataset | None) -> dict[str, str]:
     used = [*tables, *([seasonal] if seasonal is not None else [])]
     found = {}
     for key, otherwise in (
-        ("licence", "as the tables' owners say: they were imported without one"),
-        ("attribution", "tables brought by the user; name their owners when you publish this"),
+        ("licence", message("as the tables' owners say: they were imported without one")),
+        ("attribution", message("tables brought by the user; name their owners when you publish this")),
     ):
         texts = dict.fromkeys(str(ds.attrs[key]) for ds in used if ds.attrs.get(key))
         found[key] = "; ".join(texts) or otherwise

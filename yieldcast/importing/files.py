@@ -172,7 +172,8 @@ def read_files(files: UserFiles, reader: Reader, keep_days: bool = True) -> User
     static, codes, made.country = found
     made.static = static
     if (file := files.yields) is not None:
-        made.yields = reader.read("yields", file, lambda: read_yields(file, codes, log))
+        north = bool(static["latitude_deg"].median() > 0)
+        made.yields = reader.read("yields", file, lambda: read_yields(file, codes, log, north))
     if (soil := files.soil) is not None:
         made.static = reader.read("soil", soil, lambda: _with_soil(static, soil, codes, log)) or static
     else:

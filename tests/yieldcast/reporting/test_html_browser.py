@@ -278,7 +278,7 @@ def test_the_language_switches_and_the_choice_stays(page, made):
     assert page.input_value("#layer") == "departure"
     assert page.evaluate("document.activeElement.dataset.lang") == "pt-BR"
     page.locator('[data-lang="en"]').click()
-    assert "Soybean, harvest year 2018" in page.title()
+    assert "Soybean, season 2017/18" in page.title()
 
 
 def cells(page, table, column):

@@ -167,7 +167,7 @@ function render() {
       el(
         "footer",
         { class: "wide quiet" },
-        `${ABOUT.made_with} · ${ABOUT.licence} · ${t("This file holds everything it shows and opens no connection.")}`,
+        `${ABOUT.made_with} · ${word("licence", ABOUT.licence)} · ${t("This file holds everything it shows and opens no connection.")}`,
       ),
     );
   choose(state.chosen, { fromAddress: true });
