@@ -19,6 +19,7 @@ from yieldcast.cli.arguments import (
     HarvestYearOption,
     JsonOption,
     RunArgument,
+    ScreenLanguageOption,
     StoreOption,
     check_json_folder,
     crop_key,
@@ -37,10 +38,12 @@ from yieldcast.cli.terminal import (
     signals_as_ctrl_c,
 )
 from yieldcast.errors import ConfigError, SchemaError
+from yieldcast.language import message
 
 if TYPE_CHECKING:
     from yieldcast.config import Settings
     from yieldcast.data.store import Store
+    from yieldcast.language import Language
 
 app = typer.Typer(
     name="yieldcast",
@@ -106,6 +109,7 @@ def calendar(
     months: Annotated[
         int | None, typer.Option(help="Months of the window, instead of the calendar's number.")
     ] = None,
+    lang: ScreenLanguageOption = "en",
 ) -> None:
     """Print the months of a season window.
 
@@ -117,6 +121,7 @@ def calendar(
         yieldcast calendar soybean --state MT --harvest-year 2018
     """
     import calendars
+    from yieldcast.cli.views.calendar import calendar_lines
 
     table = calendars.read(file) if file else calendars.brazil()
     crop = crop_key(crop, table.crops)
@@ -124,15 +129,8 @@ def calendar(
         table = table.with_months({crop: months})
     row = table.row(crop, state)
     window = [str(month) for month in table.window(crop, state, harvest_year)]
-    out = console()
-    out.print(f"{window[0]} ... {window[-1]}")
-    out.print(f"{len(window)} months: {' '.join(window)}")
-    borrowed = "" if row.region == state else f" (row of {row.region}: the calendar has none for {state})"
-    dates = [
-        f"{day:02d}/{month:02d}"
-        for day, month in (row.planting_start, row.planting_end, row.harvest_start, row.harvest_end)
-    ]
-    out.print(f"planting {dates[0]} to {dates[1]}, harvest {dates[2]} to {dates[3]}{borrowed}")
+    for line in calendar_lines(row, window, state, lang):
+        console().print(line)
 
 
 @app.command("import", cls=Command, rich_help_panel=DATA)
@@ -202,6 +200,7 @@ def import_tables(
         Path | None,
         typer.Option("--json", metavar="FILE", help="Also write what was found to this file."),
     ] = None,
+    lang: ScreenLanguageOption = "en",
 ) -> None:
     """Check your own tables and write them into a store.
 
@@ -218,6 +217,7 @@ def import_tables(
 
         yieldcast import --store STORE --estimates lspa_2018.csv
     """
+    from yieldcast import language
     from yieldcast.cli.views.store import check_view, import_view
     from yieldcast.importing.check import write_document
     from yieldcast.importing.files import UserFiles, check_files, import_files
@@ -227,18 +227,18 @@ def import_tables(
         places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather,
         country, tuple(weather_grid or ()),
     )  # fmt: skip
-    out = console()
-    with out.status("reading and checking tables"):
+    out, words = console(), language.of(lang)
+    with out.status(words.gettext("reading and checking tables")):
         if check:
             found = check_files(store, files)
         else:
             written, found = import_files(store, files)
     write_document(file, found, store, None if check else written.fingerprints)
     if check:
-        out.print(check_view(found))
+        out.print(check_view(found, lang))
         raise typer.Exit(SchemaError.exit_code if found.faults else 0)
-    out.print(import_view(found.log, written.fingerprints))
-    out.print(f"store written: {store}")
+    out.print(import_view(found.log, written.fingerprints, lang))
+    out.print(words.gettext("store written: {path}", path=store))
 
 
 @app.command("new-country", cls=Command, rich_help_panel=DATA)
@@ -262,7 +262,7 @@ def new_country(
 
 
 @app.command(cls=Command, rich_help_panel=DATA)
-def status(store: StoreOption) -> None:
+def status(store: StoreOption, lang: ScreenLanguageOption = "en") -> None:
     """Show what a store holds: tables, years, gaps, fingerprints.
 
     Example:
@@ -272,7 +272,7 @@ def status(store: StoreOption) -> None:
     from yieldcast.cli.views.store import status_view
     from yieldcast.data.store import Store
 
-    console().print(status_view(Store.open(store).status()))
+    console().print(status_view(Store.open(store).status(), lang))
 
 
 @app.command(cls=Command, rich_help_panel=MODELS)
@@ -311,6 +311,7 @@ def train(
         int | None,
         typer.Option(min=1, help="Members per compiled block; default: by device."),
     ] = None,
+    lang: ScreenLanguageOption = "en",
 ) -> None:
     """Train the dual-path network: one member per seed, many at the same time.
 
@@ -323,18 +324,20 @@ def train(
 
         yieldcast train --store STORE --crop soybean --as-of 2017-10-15 --out RUN
     """
+    from yieldcast import language
     from yieldcast.cli.progress import training_progress
     from yieldcast.config import read_settings
     from yieldcast.data.store import Store
+    from yieldcast.reporting import labels
     from yieldcast.training.pipeline import check_members, check_training, train_run
 
-    opened, screen = Store.open(store), console()
+    opened, screen, words = Store.open(store), console(), language.of(lang)
     settings = read_settings(config, preset.value).for_country(opened.country)
     if no_noise:
         network = settings.network.model_copy(update={"noise": 0.0})
         settings = settings.model_copy(update={"network": network})
     crop = crop_key(crop, opened.yields["crop"].values.tolist())
-    years = _years_to_train(opened, crop, train_years, as_of, settings)
+    years = _years_to_train(opened, crop, train_years, as_of, settings, words)
     check_members(settings, years, range(1, seeds + 1))
     check_training(opened, crop, settings, out)
     load_tensorflow()
@@ -342,15 +345,25 @@ def train(
         run = train_run(
             opened, crop, years, range(1, seeds + 1), out, settings,
             config_text=config.read_text(encoding="utf-8") if config else "",
-            strategy=strategy, block=block, progress=progress, notice=screen.print,
+            strategy=strategy, block=block, progress=progress,
+            notice=lambda text: screen.print(words.said(text)),
         )  # fmt: skip
-    label = "synthetic " if run.identity.synthetic else ""
     verb = "forecast" if settings.training.validation == "each_year" else "evaluate"
-    screen.print(f"{len(run.seeds())} members of {label}{crop} in {out}; next: yieldcast {verb} {out} ...")
+    made = message("{n} members of {crop} in {out}; next: {command}")
+    if run.identity.synthetic:
+        made = message("{n} members of synthetic {crop} in {out}; next: {command}")
+    name = crop if lang == "en" else labels.crop(crop, lang)
+    command = f"yieldcast {verb} {out} ..."
+    screen.print(words.gettext(made, n=len(run.seeds()), crop=name, out=out, command=command))
 
 
 def _years_to_train(
-    store: Store, crop: str, train_years: str | None, as_of: str | None, settings: Settings
+    store: Store,
+    crop: str,
+    train_years: str | None,
+    as_of: str | None,
+    settings: Settings,
+    words: Language,
 ) -> Sequence[int]:
     """The years typed, or those that were public on a date."""
     from yieldcast.features.daily_months import network_tables
@@ -366,7 +379,8 @@ def _years_to_train(
         )
     tables = network_tables(store, settings.data)
     years = trainable_years(tables, crop, date, settings.data, store.country)
-    console().print(f"training years public on {date}: {', '.join(map(str, years))}")
+    text = message("training years public on {date}: {years}")
+    console().print(words.gettext(text, date=words.date(date), years=", ".join(map(str, years))))
     return years
 
 
@@ -384,6 +398,7 @@ def evaluate(
             "the public baselines, and no limit on the weather of the window.",
         ),
     ] = None,
+    lang: ScreenLanguageOption = "en",
 ) -> None:
     """Score a run and the baselines on the same rows.
 
@@ -391,6 +406,7 @@ def evaluate(
 
         yieldcast evaluate RUN --store STORE --test-years 2018
     """
+    from yieldcast import language
     from yieldcast.cli.progress import counting_progress
     from yieldcast.cli.views.scores import evaluation_table, years_table
     from yieldcast.data.store import Store
@@ -399,15 +415,15 @@ def evaluate(
 
     check_json_folder(file)
     years, date, screen = parse_years(test_years, "--test-years"), parse_date(as_of, "--as-of"), console()
-    opened, trained = Store.open(store), Run.open(run)
+    opened, trained, words = Store.open(store), Run.open(run), language.of(lang)
     load_tensorflow()
-    with counting_progress("scoring members", screen) as progress:
+    with counting_progress(words.gettext("scoring members"), screen) as progress:
         result = evaluate_run(trained, opened, years, date, progress)
-    screen.print(evaluation_table(result.scores, synthetic=result.synthetic, notes=result.notes))
+    screen.print(evaluation_table(result.scores, result.synthetic, result.notes, lang))
     if len(result.scores.test_years) > 1:
-        screen.print(years_table(result.by_year(), result.synthetic))
+        screen.print(years_table(result.by_year(), result.synthetic, lang))
     for path in write_scores(result, trained, file):
-        screen.print(f"written: {path}")
+        screen.print(words.gettext("written: {path}", path=path))
 
 
 fetch.add_commands(app)

@@ -59,6 +59,12 @@ LanguageOption = Annotated[
         "decimal commas.",
     ),
 ]
+ScreenLanguageOption = Annotated[
+    str,
+    typer.Option(
+        "--lang", metavar="LANGUAGE", callback=_language, help="Language of what is shown: en or pt-BR."
+    ),
+]
 SkillOption = Annotated[
     Path | None,
     typer.Option(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from yieldcast.cli.arguments import parse_months, parse_years
+from yieldcast.cli.arguments import ScreenLanguageOption, parse_months, parse_years
 from yieldcast.cli.executors import dask_executor
 from yieldcast.cli.panels import DATA, Command
 from yieldcast.cli.terminal import console, exit_during_fetch
@@ -142,6 +142,7 @@ def fetch(
         float, typer.Option(min=0, help="Seconds before the second attempt; doubled for each one after it.")
     ] = 5.0,
     patience: Annotated[float, typer.Option(min=0, help="Hours to wait for one job at the CDS.")] = 6.0,
+    lang: ScreenLanguageOption = "en",
 ) -> None:
     """Fetch places, yields, weather, soil, seasonal forecasts and official estimates into a store.
 
@@ -168,14 +169,14 @@ def fetch(
         patience_s=patience * 3600, partial=partial, replace=replace,
     )  # fmt: skip
     if dry_run:
-        return show_plan(order, store, today, screen)
+        return show_plan(order, store, today, screen, lang)
     retry = Retry(tries=tries, first_s=retry_wait, longest_s=max(retry_wait, 120.0))
     try:
         with dask_executor(dask) as executor, fetch_progress(screen) as progress:
             report = run(order, store, executor=executor, retry=retry, progress=progress, today=today)
     except KeyboardInterrupt:
         exit_during_fetch(screen)
-    show_report(report, store, screen)
+    show_report(report, store, screen, lang)
     report.raise_for_missing()
 
 
@@ -192,6 +193,7 @@ def doctor(
         bool,
         typer.Option("--live", help="Send one small real request to each service and compare its answer."),
     ] = False,
+    lang: ScreenLanguageOption = "en",
 ) -> None:
     """Check credentials, licences, services, disk, clock and versions, and show what to do.
 
@@ -202,18 +204,19 @@ def doctor(
     from data_fetchers.cds.client import Cds
     from data_fetchers.fetching import doctor as examination
     from data_fetchers.fetching.live import confirm_all
+    from yieldcast import language
     from yieldcast.cli.views.fetch import show_findings, show_live
 
-    screen = console()
+    screen, words = console(), language.of(lang)
     if accept_licences:
         for title in examination.accept_licences(Cds()):
-            screen.print(f"accepted: {title}")
+            screen.print(words.gettext("accepted: {title}", title=title))
     if live:
-        findings = show_live(confirm_all(), screen)
+        findings = show_live(confirm_all(), screen, lang)
     else:
-        with screen.status("checking"):
+        with screen.status(words.gettext("checking")):
             findings = list(examination.examine(store))
-        show_findings(findings, screen)
+        show_findings(findings, screen, lang)
     failed = [finding.what for finding in findings if finding.state == "failed"]
     if failed:
         raise FetchError(f"{len(failed)} checks failed: {', '.join(failed)}", "See what to do above.")

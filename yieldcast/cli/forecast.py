@@ -17,6 +17,7 @@ from yieldcast.cli.arguments import (
     MethodOption,
     ProtocolChoice,
     RunArgument,
+    ScreenLanguageOption,
     SkillOption,
     StaleOption,
     StoreOption,
@@ -99,7 +100,7 @@ def forecast(
     from yieldcast.reporting.notices import notices, public_skill
     from yieldcast.training.run_directory import Run
 
-    today = clock.today()
+    today, words = clock.today(), language.of(lang)
     date, screen = check_date(parse_date(as_of, "--as-of") or today, today), console()
     opened, trained = Store.open(store), Run.open(run)
     rows = read_skill(skill, trained.identity.crop)
@@ -110,21 +111,21 @@ def forecast(
         states=states.split(",") if states else (),
     )  # fmt: skip
     load_tensorflow()
-    with counting_progress("forecasting, members", screen) as progress:
+    with counting_progress(words.gettext("forecasting, members"), screen) as progress:
         table = plan.forecast(progress, everywhere=everywhere)
     notes = hindcast_notes(plan)
-    with screen.status("writing the bulletin"):
+    with screen.status(words.gettext("writing the bulletin")):
         bulletin = write_bulletin(
             out, table, mesh=opened.mesh, lang=lang, skill=rows, plan=plan, notes=notes,
-            notice=screen.print,
+            notice=lambda text: screen.print(words.said(text)),
         )  # fmt: skip
     screen.print(forecast_view(table, lang))
     _, left_out = public_skill(table.attrs, rows, lang)
     for text in [*notices(table.attrs, lang), *left_out, *notes]:
-        screen.print(text, style="bold")
+        screen.print(words.said(text), style="bold")
     if summary := bulletin.summary(lang):
         screen.print(summary)
-    screen.print(language.of(lang).gettext("bulletin: {path}", path=bulletin.path))
+    screen.print(words.gettext("bulletin: {path}", path=bulletin.path))
 
 
 def backtest(
@@ -177,6 +178,7 @@ def backtest(
             help="Train and score on a Dask cluster; all its workers must see the store and --out.",
         ),
     ] = None,
+    lang: ScreenLanguageOption = "en",
 ) -> None:
     """Measure the skill of forecasts of past seasons, next to the baselines, at three levels.
 
@@ -191,6 +193,7 @@ def backtest(
 
         yieldcast backtest --store STORE --crop soybean --test-years 2014:2018 --json skill.json
     """
+    from yieldcast import language
     from yieldcast.cli.executors import chosen_executor
     from yieldcast.cli.progress import counting_progress, training_progress
     from yieldcast.cli.views.accuracy import accuracy_view
@@ -222,18 +225,18 @@ def backtest(
         load_tensorflow()
     with (
         chosen_executor(workers, dask) as executor,
-        counting_progress("backtest, forecasts", screen) as progress,
+        counting_progress(language.of(lang).gettext("backtest, forecasts"), screen) as progress,
     ):
         result = run_backtest(
             test, progress=progress, executor=executor,
             training=lambda label: training_progress(settings.training.max_epochs, screen, label),
         )  # fmt: skip
-    screen.print(skill_view(result.rows, result.synthetic))
-    screen.print(states_view(result.by_state, result.synthetic))
-    screen.print(accuracy_view(result.accuracy, result.synthetic))
+    screen.print(skill_view(result.rows, result.synthetic, lang))
+    screen.print(states_view(result.by_state, result.synthetic, lang))
+    screen.print(accuracy_view(result.accuracy, result.synthetic, lang))
     written = write_results(result, folder, file)
     for path in [*written, *_figure(result, folder, crop, screen)]:
-        screen.print(f"written: {path}")
+        screen.print(language.of(lang).gettext("written: {path}", path=path))
 
 
 def _figure(result: BacktestResult, folder: Path, crop: str, screen: Console) -> list[Path]:

@@ -138,7 +138,7 @@ def preseason(
         with training_progress(settings.training.max_epochs, screen) as progress:
             return trained_run(
                 runs, store, crop, date, seeds, settings,
-                config_text=text, progress=progress, notice=screen.print, before_training=load_tensorflow,
+                config_text=text, progress=progress, notice=_notice(lang), before_training=load_tensorflow,
             )  # fmt: skip
 
     job = Job(
@@ -223,9 +223,17 @@ def _carry_out(job: Job, run_for: Callable[[Store], Run], publication: Publicati
 
     result = carry_out(
         job, run_for, fetch=None if offline else fetch, progress=_forecasting,
-        notice=console(stderr=True).print,
+        notice=_notice(job.lang),
     )  # fmt: skip
     _print_result(result, job)
+
+
+def _notice(lang: str) -> Callable[[str], None]:
+    """Prints a message for the user to stderr, in a language."""
+    from yieldcast import language
+
+    words, screen = language.of(lang), console(stderr=True)
+    return lambda text: screen.print(words.said(text))
 
 
 @contextmanager
@@ -252,7 +260,7 @@ def _print_result(result: JobResult, job: Job) -> None:
     typer.echo(head)
     typer.echo(result.summary or words.gettext("This is the first bulletin of the season."))
     for note in result.bulletin.manifest["notes"]:
-        typer.echo(note)
+        typer.echo(words.said(note))
     if result.trouble is not None:
         typer.echo(words.gettext("The next job asks again for what is missing."))
 
@@ -280,7 +288,7 @@ def _fetch_missing(store: Store, job: Job, publication: Publication) -> Yieldcas
         except KeyboardInterrupt:
             exit_during_fetch(screen)
         if report.missing or report.errors or report.unwritten or any(s.fetched for s in report.summaries):
-            show_report(report, store.path, screen)
+            show_report(report, store.path, screen, job.lang)
         try:
             report.raise_for_missing()
         except YieldcastError as error:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from yieldcast.evaluation.skill import FORECAST_MODEL, LEVEL_TREND
+from yieldcast.language import message, sentence
 
 Rows = Sequence[Mapping[str, Any]]
 PROTOCOL_TEXTS = {
-    "forward": "forward",
-    "leave_year_out": "leave-year-out (later years teach it too)",
+    "forward": sentence("forward"),
+    "leave_year_out": sentence("leave-year-out (later years teach it too)"),
 }
 
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """A table of texts.
+    """A table of English texts, see `yieldcast.language.Language.said`.
 
     Args:
         title: what it shows, with its unit.
@@ -32,43 +33,59 @@ class ScoreTable:
     lines: tuple[tuple[str, ...], ...]
 
 
-def tables(rows: Rows) -> list[ScoreTable]:
+def tables(rows: Rows, name: Callable[[str], str] = str) -> list[ScoreTable]:
     """All tables of the rows, crop by crop and protocol by protocol.
 
     Args:
         rows: with the keys `accuracy.KEYS`.
+        name: gives the name of a crop.
     """
     found = []
     for crop, protocol in dict.fromkeys((row["crop"], row["protocol"]) for row in rows):
         mine = [row for row in rows if (row["crop"], row["protocol"]) == (crop, protocol)]
-        found += _tables(mine, f"{crop}, {PROTOCOL_TEXTS[protocol]}")
+        found += _tables(
+            mine, sentence("{crop}, {protocol}", crop=name(crop), protocol=PROTOCOL_TEXTS[protocol])
+        )
     return found
 
 
 def _tables(rows: Rows, subject: str) -> list[ScoreTable]:
     """Tables of one crop and protocol."""
     years = sorted({int(row["harvest_year"]) for row in rows})
-    mean = f"mean of {years[0]}-{years[-1]}" if len(years) > 1 else str(years[0])
+    mean = str(years[0])
+    if len(years) > 1:
+        mean = sentence("mean of {first}-{last}", first=years[0], last=years[-1])
+    about = {"subject": subject, "mean": mean}
     found = [
-        by_date(_level(rows, "municipality"), "rmse", f"{subject}, municipalities, RMSE kg/ha, {mean}"),
+        by_date(
+            _level(rows, "municipality"), "rmse",
+            sentence("{subject}, municipalities, RMSE kg/ha, {mean}", **about),
+        ),
         by_date(
             _level(rows, "municipality"), "rmse_area_weighted",
-            f"{subject}, municipalities, RMSE weighted by area, kg/ha, {mean}",
+            sentence("{subject}, municipalities, RMSE weighted by area, kg/ha, {mean}", **about),
         ),
         by_date(
             _level(rows, "state"), "rmse_area_weighted",
-            f"{subject}, states, RMSE weighted by area, kg/ha, {mean}",
+            sentence("{subject}, states, RMSE weighted by area, kg/ha, {mean}", **about),
         ),
-        by_date(_level(rows, "country"), "rmse", f"{subject}, country, RMSE kg/ha, {mean}"),
+        by_date(
+            _level(rows, "country"), "rmse", sentence("{subject}, country, RMSE kg/ha, {mean}", **about)
+        ),
     ]  # fmt: skip
     if len(years) > 1:
-        found.append(by_year(rows, FORECAST_MODEL, f"{subject}, municipalities, RMSE kg/ha of the forecast"))
+        title = sentence("{subject}, municipalities, RMSE kg/ha of the forecast", subject=subject)
+        found.append(by_year(rows, FORECAST_MODEL, title))
         low = lowest_year(rows)
         if low is not None:
             alone = [row for row in _level(rows, "municipality") if row["harvest_year"] == low]
-            title = f"{subject}, municipalities, RMSE kg/ha, {low} alone: furthest below level and trend"
+            title = sentence(
+                "{subject}, municipalities, RMSE kg/ha, {year} alone: furthest below level and trend",
+                subject=subject, year=low,
+            )  # fmt: skip
             found.append(by_date(alone, "rmse", title))
-    return [*found, intervals(rows, f"{subject}, municipalities, 90 % intervals of the forecast")]
+    title = sentence("{subject}, municipalities, 90 % intervals of the forecast", subject=subject)
+    return [*found, intervals(rows, title)]
 
 
 def by_date(rows: Rows, score: str, title: str) -> ScoreTable:
@@ -84,7 +101,7 @@ def by_date(rows: Rows, score: str, title: str) -> ScoreTable:
     for model in dict.fromkeys(row["model"] for row in rows):
         found = [[r[score] for r in rows if r["model"] == model and _date(r) == date] for date in dates]
         lines.append((str(model), *(_number(_mean(values)) for values in found)))
-    return ScoreTable(title, ("model", *(date[1] for date in dates)), tuple(lines))
+    return ScoreTable(title, (message("model"), *(date[1] for date in dates)), tuple(lines))
 
 
 def by_year(rows: Rows, model: str, title: str) -> ScoreTable:
@@ -93,12 +110,12 @@ def by_year(rows: Rows, model: str, title: str) -> ScoreTable:
     dates = _dates(mine)
     years = sorted({int(row["harvest_year"]) for row in mine})
     lines = []
-    for name, chosen in [*((str(year), [year]) for year in years), ("mean", years)]:
+    for name, chosen in [*((str(year), [year]) for year in years), (message("mean"), years)]:
         found = [
             [r["rmse"] for r in mine if r["harvest_year"] in chosen and _date(r) == date] for date in dates
         ]
         lines.append((name, *(_number(_mean(values)) for values in found)))
-    return ScoreTable(title, ("harvest year", *(date[1] for date in dates)), tuple(lines))
+    return ScoreTable(title, (message("harvest year"), *(date[1] for date in dates)), tuple(lines))
 
 
 def intervals(rows: Rows, title: str) -> ScoreTable:
@@ -116,13 +133,17 @@ def intervals(rows: Rows, title: str) -> ScoreTable:
         width, below = (_mean([row[key] for row in own]) for key in ("width_90", "below_median"))
         lines.append((date[1], covered, by_scatter or "-", _number(width), _number(_percent(below))))
     years = sorted({int(row["harvest_year"]) for row in mine})
-    span = f"{years[0]} to {years[-1]}" if len(years) > 1 else "".join(map(str, years))
+    span = (
+        sentence("{first} to {last}", first=years[0], last=years[-1])
+        if len(years) > 1
+        else "".join(map(str, years))
+    )
     heads = (
-        "date",
-        f"covered, % ({span})",
-        "by third of scatter (low to high), %",
-        "mean width, kg/ha",
-        "below the median, %",
+        message("date"),
+        sentence("covered, % ({span})", span=span),
+        message("by third of scatter (low to high), %"),
+        message("mean width, kg/ha"),
+        message("below the median, %"),
     )
     return ScoreTable(title, heads, tuple(lines))
 

@@ -21,6 +21,7 @@ from yieldcast.features.daily_months import network_tables
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.source import build_samples, known_at_window_end
 from yieldcast.forecasting.evidence import evidence_of
+from yieldcast.language import message, sentence
 from yieldcast.models.baselines import Baseline, all_baselines
 from yieldcast.training.run_directory import Run
 
@@ -107,7 +108,9 @@ def evaluate_run(
     codes = tables.static["municipality"].values
     baselines |= line_baselines(evidence, codes, test, days, baselines["mean_5y_public"])
     scores = evaluate(identity.crop, identity.train_years, members, rows, baselines, seeds)
-    notes = [f"{reason.rows} rows left out: {reason.reason}" for reason in dropped]
+    notes: list[str] = [
+        sentence("{n} rows left out: {reason}", n=reason.rows, reason=reason.reason) for reason in dropped
+    ]
     notes = [*_notes(run, store, rows, as_of), *notes]
     return EvaluationResult(scores, rows, members, baselines, tuple(notes), is_synthetic(tables), as_of)
 
@@ -152,24 +155,40 @@ def _predictions(
 def _notes(run: Run, store: Store, rows: SampleSet, as_of: dt.date | None) -> list[str]:
     """What a reader must know to interpret the scores."""
     if as_of is None:
-        notes = [
-            "Network, ridge, boosted_weather and boosted_history use the weather of the whole window, as in "
-            "the paper; its last months are published after the window ends (use --as-of DATE to avoid this)."
+        notes: list[str] = [
+            message(
+                "Network, ridge, boosted_weather and boosted_history use the weather of the whole window, "
+                "as in the paper; its last months are published after the window ends (use --as-of DATE to "
+                "avoid this)."
+            )
         ]
     else:
-        notes = [f"As of {as_of}: weather published later is replaced by the mean of the known years."]
+        notes = [
+            sentence(
+                "As of {date}: weather published later is replaced by the mean of the known years.",
+                date=as_of,
+            )
+        ]
         if as_of > rows.window_end.max().item():
-            notes.append("That date is after the season; no model uses the yields of the test years.")
+            notes.append(
+                message("That date is after the season; no model uses the yields of the test years.")
+            )
     last, publication = max(run.identity.train_years), run.settings.data.publication()
     public = publication.yields_public(last)
     dates = rows.window_end if as_of is None else np.full(len(rows), np.datetime64(as_of))
     early = int((dates < np.datetime64(public)).sum())
     if early:
         notes.append(
-            f"The network was trained on yields up to {last}, published on {public}, after the forecast date "
-            f"of {early} of the {len(rows)} rows."
+            sentence(
+                "The network was trained on yields up to {year}, published on {date}, after the forecast "
+                "date of {early} of the {n} rows.",
+                year=last,
+                date=public,
+                early=early,
+                n=len(rows),
+            )
         )
     changed = [name for name, text in store.fingerprints.items() if run.identity.data.get(name, text) != text]
     if changed:
-        notes.append(f"The store's {', '.join(changed)} changed since training.")
+        notes.append(sentence("The store's {tables} changed since training.", tables=", ".join(changed)))
     return notes

@@ -12,18 +12,20 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from yieldcast.language import message
+
 Floats = NDArray[np.float64]
 
 # In the order in which they are added.
 PARTS = {
-    "level": "level of recent published yields",
-    "trend": "growth from the level to the harvest year",
-    "water_so_far": "water balance of the season's known days",
-    "weather_to_come": "departure of the coming weather from the usual",
-    "official": "official state estimate",
-    "trees": "boosted trees, as far as their hindcasts add to the rest",
-    "network": "network, as far as its hindcasts add to the rest",
-    "calibration": "median error of hindcasts, in part",
+    "level": message("level of recent published yields"),
+    "trend": message("growth from the level to the harvest year"),
+    "water_so_far": message("water balance of the season's known days"),
+    "weather_to_come": message("departure of the coming weather from the usual"),
+    "official": message("official state estimate"),
+    "trees": message("boosted trees, as far as their hindcasts add to the rest"),
+    "network": message("network, as far as its hindcasts add to the rest"),
+    "calibration": message("median error of hindcasts, in part"),
 }
 CALIBRATION, REMAINDER = "calibration", "remainder"
 

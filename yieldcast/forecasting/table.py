@@ -20,6 +20,7 @@ from yieldcast.data.files import read_netcdf, write_netcdf
 from yieldcast.data.summary import summary_html, summary_text
 from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.forecasting.parts import PARTS, aggregate_parts, municipal_parts, part_variable
+from yieldcast.language import message
 
 QUANTILES = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
 ALL_MUNICIPALITIES = "all"  # name of the aggregate over all municipalities
@@ -63,29 +64,41 @@ TEXTS = ("code", "name", "state", "region")  # per municipality
 _NUMBERS = ("latitude_deg", "longitude_deg")
 _DATES = ("window_start", "window_end")  # first and last day of the season window, per municipality
 LONG_NAMES = {
-    "yield_kg_ha": "forecast yield, calibrated quantiles",
-    "yield_mean_kg_ha": "forecast yield, mean",
-    "observed_share": "share of the season's months whose weather was public",
-    "probability_low": "probability of a yield below low_threshold_kg_ha",
-    "low_threshold_kg_ha": "lowest tercile of the municipality's last ten public yields",
-    "area_planted_ha": "planted area, last public (harvested where planted is not known)",
-    "last_public_kg_ha": "yield of the newest public harvest year",
-    "mean_5y_public_kg_ha": "mean yield of the five newest public harvest years",
-    "trend_10y_public_kg_ha": "linear trend of ten public harvest years, drawn on to the harvest year",
-    "own_history": "1 where the reference lines are the municipality's own, 0 where its state stands in",
-    "rain_so_far_pct": "rain of the observed months of the season, percent of the mean of the known years",
-    "tmax_so_far_anomaly_degC": "maximum temperature of the observed months, departure from the known years",
-    "aggregate_yield_kg_ha": "forecast yield weighted by planted area, calibrated quantiles",
-    "aggregate_yield_mean_kg_ha": "forecast yield weighted by planted area, mean",
-    "aggregate_observed_share": "observed share, weighted by planted area",
-    "aggregate_area_planted_ha": "planted area, last public",
-    "aggregate_last_public_kg_ha": "newest public yield, weighted by the same area",
-    "aggregate_mean_5y_public_kg_ha": "mean of the five newest public yields, weighted by the same area",
-    "aggregate_municipalities": "number of municipalities",
+    "yield_kg_ha": message("forecast yield, calibrated quantiles"),
+    "yield_mean_kg_ha": message("forecast yield, mean"),
+    "observed_share": message("share of the season's months whose weather was public"),
+    "probability_low": message("probability of a yield below low_threshold_kg_ha"),
+    "low_threshold_kg_ha": message("lowest tercile of the municipality's last ten public yields"),
+    "area_planted_ha": message("planted area, last public (harvested where planted is not known)"),
+    "last_public_kg_ha": message("yield of the newest public harvest year"),
+    "mean_5y_public_kg_ha": message("mean yield of the five newest public harvest years"),
+    "trend_10y_public_kg_ha": message(
+        "linear trend of ten public harvest years, drawn on to the harvest year"
+    ),
+    "own_history": message(
+        "1 where the reference lines are the municipality's own, 0 where its state stands in"
+    ),
+    "rain_so_far_pct": message(
+        "rain of the observed months of the season, percent of the mean of the known years"
+    ),
+    "tmax_so_far_anomaly_degC": message(
+        "maximum temperature of the observed months, departure from the known years"
+    ),
+    "aggregate_yield_kg_ha": message("forecast yield weighted by planted area, calibrated quantiles"),
+    "aggregate_yield_mean_kg_ha": message("forecast yield weighted by planted area, mean"),
+    "aggregate_observed_share": message("observed share, weighted by planted area"),
+    "aggregate_area_planted_ha": message("planted area, last public"),
+    "aggregate_last_public_kg_ha": message("newest public yield, weighted by the same area"),
+    "aggregate_mean_5y_public_kg_ha": message(
+        "mean of the five newest public yields, weighted by the same area"
+    ),
+    "aggregate_municipalities": message("number of municipalities"),
     **{part_variable(name): f"part of the median: {text}" for name, text in PARTS.items()},
-    "level_trend_public_kg_ha": "level and trend of published yields (baseline)",
-    "official_public_kg_ha": "mean of five years moved to the official estimate of the state (baseline)",
-    "aggregate_official_kg_ha": "newest official estimate that was public",
+    "level_trend_public_kg_ha": message("level and trend of published yields (baseline)"),
+    "official_public_kg_ha": message(
+        "mean of five years moved to the official estimate of the state (baseline)"
+    ),
+    "aggregate_official_kg_ha": message("newest official estimate that was public"),
 }
 # Attributes of every forecast (text; harvest_year, members, synthetic and lead_months are int).
 ATTRIBUTES = (

@@ -7,6 +7,8 @@ them up to date with the code. Error messages are English in every language.
 """
 
 from yieldcast.language.catalogue import Language as Language
+from yieldcast.language.catalogue import Sentence as Sentence
 from yieldcast.language.catalogue import message as message
 from yieldcast.language.catalogue import of as of
+from yieldcast.language.catalogue import sentence as sentence
 from yieldcast.language.catalogue import tags as tags

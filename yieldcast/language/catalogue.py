@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from gettext import GNUTranslations, NullTranslations
@@ -25,6 +26,25 @@ _FOLDER = files("yieldcast.language") / "locale"
 def message(text: str) -> str:
     """Mark an English text that is translated elsewhere, so that `make messages` finds it."""
     return text
+
+
+class Sentence(str):
+    """An English text that remembers what it was made of, so that `Language.said` can translate it."""
+
+    template: str
+    values: Mapping[str, object]
+
+
+def sentence(text: str, /, **values: object) -> Sentence:
+    """A text with values in place of its ``{name}``, for code that does not know the reader's language.
+
+    Args:
+        text: English, a literal, so that `make messages` finds it.
+        values: days, numbers, texts; a `Sentence` among them is translated too.
+    """
+    made = Sentence(text.format(**values))
+    made.template, made.values = text, values
+    return made
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +76,17 @@ class Language:
     def pgettext(self, context: str, text: str, /, **values: object) -> str:
         """As `gettext`, for a short text whose translation depends on where it stands."""
         return _filled(self._translations.pgettext(context, text), values)
+
+    def said(self, text: str) -> str:
+        """A `sentence` or a fixed text in this language; any other text unchanged."""
+        if not isinstance(text, Sentence):
+            return self.gettext(text)
+        return self.gettext(text.template, **{name: self._value(one) for name, one in text.values.items()})
+
+    def _value(self, value: object) -> object:
+        if isinstance(value, dt.date):
+            return self.date(value)
+        return self.said(value) if isinstance(value, Sentence) else value
 
     def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
         """As `gettext`, in the singular or plural that `count` (0 or more) asks for; ``{n}`` is the count."""
@@ -124,6 +155,15 @@ class Language:
     def month(self, iso: str) -> str:
         """A month, ``2017-10`` or a day of it: "October 2017", "outubro de 2017"."""
         return _skeleton("yMMMM", _first_day(iso), self.locale)
+
+    def short_month(self, iso: str) -> str:
+        """A month in digits, as in tables: 2017-10 in English, 10/2017 in Portuguese; argument as `month`."""
+        first = _first_day(iso)
+        return iso[:7] if self.locale.language == "en" else _skeleton("yM", first, self.locale)
+
+    def day_of_year(self, month_day: str) -> str:
+        """A day without its year, ``10-15``: "15/10" in Portuguese."""
+        return _skeleton("MMdd", dt.date.fromisoformat(f"2000-{month_day}"), self.locale)
 
     def months(self, first: str, last: str) -> str:
         """From one month to another: "September to December 2017"; arguments as for `month`."""

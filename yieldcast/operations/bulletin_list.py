@@ -8,6 +8,7 @@ from typing import Any
 
 from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.forecasting.table import QUANTILES
+from yieldcast.language import sentence
 from yieldcast.operations.bulletins import MANIFEST, Bulletin
 from yieldcast.operations.changes import Comparison, compare
 
@@ -35,7 +36,7 @@ def listed(root: Path, notice: Notice = lambda text: None) -> list[dict[str, Any
         try:
             found.append(_row(Bulletin.open(manifest.parent)))
         except SchemaError as error:
-            notice(f"left out: {error}")
+            notice(sentence("left out: {reason}", reason=str(error)))
     if not found:
         raise MissingDataError(
             f"no bulletin that can be read in {root}",

@@ -37,6 +37,7 @@ from yieldcast.evaluation.run_skill import hindcast_skill
 from yieldcast.forecasting import table
 from yieldcast.forecasting.forecast import ForecastPlan
 from yieldcast.forecasting.public_past import PublicYields
+from yieldcast.language import sentence
 
 FORMAT = 1
 # Bulletins were called issues when this format was set; with another file name, old ones could not be opened.
@@ -166,7 +167,7 @@ def list_bulletins(
         try:
             found.append(Bulletin.open(path))
         except SchemaError as error:
-            notice(f"left out: {error}")
+            notice(sentence("left out: {reason}", reason=str(error)))
     return found
 
 
@@ -194,7 +195,7 @@ def newest(
             bulletin.forecast()
             return bulletin
         except SchemaError as error:
-            notice(f"passed over: {error}")
+            notice(sentence("passed over: {reason}", reason=str(error)))
     return None
 
 

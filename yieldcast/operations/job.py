@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from yieldcast import language
 from yieldcast.config import Settings
 from yieldcast.data.files import exclusive_lock, make_folder
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError, YieldcastError
 from yieldcast.evaluation.skill import protocol_of
 from yieldcast.forecasting.freshness import StaleStoreError
+from yieldcast.language import message, sentence
 from yieldcast.operations.bulletins import Bulletin, newest, season_folder, write_bulletin
 from yieldcast.training.run_directory import Run
 
@@ -109,7 +111,8 @@ def carry_out(
         if trouble is not None:
             if job.strict:
                 raise trouble
-            notice(f"the fetch is incomplete, the job continues with what the store holds: {trouble}")
+            text = message("the fetch is incomplete, the job continues with what the store holds: {trouble}")
+            notice(language.of(job.lang).gettext(text, trouble=trouble))
         store = Store.open(job.store)
         try:
             run = run_for(store)
@@ -140,7 +143,7 @@ def _forecast_if_new(
     with progress() as report:
         made = plan.forecast(report)
     notes = hindcast_notes(plan)
-    notes += [f"The fetch was incomplete: {trouble}"] if trouble is not None else []
+    notes += [sentence("The fetch was incomplete: {trouble}", trouble=trouble)] if trouble is not None else []
     bulletin = write_bulletin(
         job.bulletins, made, mesh=store.mesh, lang=job.lang, skill=job.skill, plan=plan, notes=notes,
         notice=notice,
@@ -156,8 +159,12 @@ def hindcast_notes(plan: ForecastPlan) -> list[str]:
     if plan.freshness.outcome != "later":
         return []
     return [
-        f"Hindcast: the store holds yields of harvest year {plan.harvest_year}, published after "
-        f"{plan.as_of}; the forecast does not use them."
+        sentence(
+            "Hindcast: the store holds yields of harvest year {year}, published after {date}; "
+            "the forecast does not use them.",
+            year=plan.harvest_year,
+            date=plan.as_of,
+        )
     ]
 
 

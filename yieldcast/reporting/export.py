@@ -11,6 +11,7 @@ from yieldcast import language
 from yieldcast.data.files import make_folder
 from yieldcast.errors import ConfigError
 from yieldcast.forecasting.table import check_forecast
+from yieldcast.language import message
 from yieldcast.reporting import forecast_json, geodata, netcdf, spreadsheets
 
 FORMATS = ("csv", "xlsx", "gpkg", "geojson", "json", "nc")
@@ -31,7 +32,8 @@ def write_all(
         folder: made if it does not exist; files of the same names are replaced.
         forecast: a table as `forecasting.table.check_forecast` checks it.
         mesh: GeoJSON with the boundaries of the municipalities, or None.
-        lang: language: separators, headings and words. netCDF, JSON and the names of attributes are English.
+        lang: language: separators, headings and words. JSON, and all names of variables and
+            attributes are English.
         formats: names in `FORMATS`; None writes every format that is possible here.
         notice: called with a message for each format left out, and for municipalities without a boundary.
 
@@ -44,7 +46,8 @@ def write_all(
         SchemaError: the forecast or the mesh is not valid.
         MissingDataError: the mesh does not exist, or the disk refuses.
     """
-    lang = language.of(lang).tag
+    words = language.of(lang)
+    lang = words.tag
     check_forecast(forecast)
     wanted = FORMATS if formats is None else tuple(formats)
     if unknown := [name for name in wanted if name not in FORMATS]:
@@ -54,15 +57,18 @@ def write_all(
     if mesh is not None and set(wanted) & set(_WITH_BOUNDARIES):
         shapes = geodata.read_shapes(mesh)
         if lost := geodata.without_shape(forecast, shapes):
-            notice(
-                f"{len(lost)} of {forecast.sizes['municipality']} municipalities have no boundary in the "
-                f"mesh, so maps do not show them: {', '.join(lost[:3])}{', ...' if len(lost) > 3 else ''}"
+            text = message(
+                "{n} of {all} municipalities have no boundary in the mesh, so maps do not show them: {codes}"
             )
+            codes = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
+            every = words.number(forecast.sizes["municipality"], group=False)
+            notice(words.gettext(text, n=len(lost), all=every, codes=codes))
     impossible = {name: error for name in wanted if (error := _obstacle(name, shapes)) is not None}
     for error in impossible.values():
         if formats is not None:
             raise error
-        notice(f"left out: {error}. {error.hint}")
+        reason = f"{error}. {error.hint}"
+        notice(words.gettext("left out: {reason}", reason=reason))
     return [
         file
         for name in FORMATS
@@ -98,4 +104,4 @@ def _write(name: str, folder: Path, forecast: xr.Dataset, shapes: geodata.Shapes
         return [geodata.write_geojson(path, forecast, shapes, lang)]
     if name == "json":
         return [forecast_json.write_json(path, forecast)]
-    return [netcdf.write_cf(path, forecast)]
+    return [netcdf.write_cf(path, forecast, lang)]

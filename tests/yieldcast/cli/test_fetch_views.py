@@ -8,8 +8,9 @@ from types import SimpleNamespace
 from rich.console import Console
 
 from yieldcast.cli.progress import fetch_progress
-from yieldcast.cli.views.store import status_view
+from yieldcast.cli.views.store import import_view, status_view
 from yieldcast.data.store import Store
+from yieldcast.importing.columns import ImportLog
 
 
 def test_the_status_of_a_store_shows_missing_tables_and_all_sources(tmp_path, small):
@@ -35,3 +36,30 @@ def test_progress_shows_each_source_and_what_is_waited_for():
     text = screen.export_text()
     assert "era5" in text
     assert "queued at the CDS since 12:03" in text
+
+
+def test_the_status_of_a_store_in_portuguese(tmp_path, small):
+    screen = Console(width=200, record=True, file=io.StringIO())
+    store = Store.update(tmp_path, {"static": small.static, "weather": small.weather}, {})
+    screen.print(status_view(store.status(), "pt"))
+    text = screen.export_text()
+    first = str(small.weather["time"].values[0].astype("datetime64[M]"))
+    assert f"{first[5:]}/{first[:4]} a " in text
+    assert f"{small.static.sizes['municipality']} municípios, " in text
+    assert "faltando" in text  # yields
+    assert "yieldcast fetch yields" in text
+    for word in ("months", "municipalities", "missing", "written", "country"):
+        assert word not in text
+    day = str(store.status()["written"])
+    assert f"{day[8:10]}/{day[5:7]}/{day[:4]} " in text
+
+
+def test_an_import_in_portuguese():
+    log = ImportLog(read=[("places", "places", 5570)], warnings=[("weather", "a remark", 1234)])
+    screen = Console(width=200, record=True, file=io.StringIO())
+    screen.print(import_view(log, {"weather": "abcdef"}, "pt"))
+    text = screen.export_text()
+    assert "5.570" in text
+    assert "1 AVISO" in text
+    assert "! meteorologia: a remark (1.234)" in text
+    assert "nada foi descartado" in text

@@ -164,7 +164,7 @@ def test_mistakes_have_a_text_and_a_code(call, place, job, as_of, more, code, te
 def test_unknown_choices_and_missing_folders_exit_2(call, place):
     code, out, err = call(*place.arguments("preseason", "2015-09-15", "--lang", "es"))
     assert (code, out) == (2, "")
-    assert "'es' is not one of" in " ".join(err.split())
+    assert "expected a language of en, pt-BR, received 'es'" in " ".join(err.split())
     without = [
         x for x in place.arguments("inseason", "2016-02-20") if x not in ("--bulletins", str(place.bulletins))
     ]

@@ -12,6 +12,7 @@ from rich.console import Console
 from yieldcast.cli.views.accuracy import accuracy_view
 from yieldcast.cli.views.forecast import forecast_view, skill_view, states_view
 from yieldcast.cli.views.scores import evaluation_table, markdown, years_table
+from yieldcast.language import sentence
 
 
 def row(text: str, name: str) -> list[str]:
@@ -230,3 +231,43 @@ def test_scores_of_leave_year_out_are_labelled():
     assert "soybean, harvest years 2014-2015, leave-year-out: RMSE" in printed(skill_view(rows, False), 200)
     states = [{**row, "protocol": "leave_year_out"} for row in synthetic_skill(states=("MT",))]
     assert "by state, leave-year-out: RMSE" in printed(states_view(states, synthetic=False), 200)
+
+
+# --- Portuguese -------------------------------------------------------------------------------------------
+
+
+def test_scores_in_portuguese():
+    notes = [sentence("The store's {tables} changed since training.", tables="yields")]
+    text = printed(evaluation_table(synthetic_evaluation(), True, notes, "pt"))
+    assert max(map(len, text.splitlines())) <= 80
+    assert row(text, "dual_path, média de 30 sementes") == ["0,445", "14,6", "615", "20"]
+    assert row(text, "last_year") == ["0,635", "9,6*", "450", "-60", "104"]
+    said = " ".join(text.split())
+    assert "soja 2018, treinamento com 2011-2017 (dados sintéticos, 2315 linhas)" in said
+    assert "Mudaram na base de dados desde o treinamento: yields." in said
+    assert "the " not in said
+    years = {2017: synthetic_evaluation(), 2018: synthetic_evaluation(scale=2.0)}
+    assert row(printed(years_table(years, True, "pt")), "last_year") == ["450", "(0,64)", "900", "(0,64)"]
+
+
+def test_skill_in_portuguese():
+    rows = synthetic_skill()
+    own = [{**r, "model": "level_trend", "rmse_kg_ha": 545.0} for r in rows if r["model"] == "forecast"]
+    text = printed(skill_view([*rows, *own], True, "pt")) + printed(
+        states_view(synthetic_skill(states=("MT", "RS")), True, "pt")
+    )
+    assert max(map(len, text.splitlines())) <= 80
+    said = " ".join(text.split())
+    assert "soja, anos de colheita 2014-2015, dados sintéticos: RMSE kg/ha" in said
+    assert "com antecedência de 6 meses (no máximo 2,8%)" in said
+    assert "por UF, dados sintéticos: RMSE kg/ha na maior" in said
+    assert not re.search(r"\b(the|lead|rows|state)\b", said)
+
+
+def test_accuracy_in_portuguese():
+    text = printed(accuracy_view(accuracy_rows(["2014-10-15", "2015-02-15"]), True, "pt"))
+    assert max(map(len, text.splitlines())) <= 80
+    said = " ".join(text.split())
+    assert "soja, deixando um ano de fora (anos posteriores também ensinam), municípios, RMSE kg/ha" in said
+    assert "modelo 15/10 15/02" in said
+    assert "2014-10" not in said

@@ -14,7 +14,7 @@ from yieldcast import language
 from yieldcast.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
-MARKS = ("gettext", "ngettext", "message")
+MARKS = ("gettext", "ngettext", "message", "sentence")
 
 
 def placeholders(text):
@@ -62,6 +62,16 @@ def test_the_extractor_finds_every_text(in_code):
 
 def test_a_text_that_is_not_in_the_catalogue_stays_english():
     assert language.of("pt").gettext("no such text {n}", n=1) == "no such text 1"
+
+
+def test_a_sentence_is_english_until_it_is_said_in_a_language():
+    made = language.sentence("bulletin: {path}", path=language.sentence("States"))
+    assert made == "bulletin: States"
+    assert language.of("pt").said(made) == "boletim: UF"
+    assert language.of("en").said(made) == made
+    dated = language.sentence("no such text {day}", day=dt.date(2017, 9, 5))
+    assert (dated, language.of("pt").said(dated)) == ("no such text 2017-09-05", "no such text 05/09/2017")
+    assert language.of("pt").said("text of a file: {a}") == "text of a file: {a}"
 
 
 def test_plurals():
@@ -134,6 +144,7 @@ def test_dates():
     assert (english.date_pattern, portuguese.date_pattern) == ("yyyy-mm-dd", "dd/mm/yyyy")
     assert english.month("2017-10") == "October 2017"
     assert portuguese.month("2017-03-15") == "março de 2017"
+    assert (english.short_month("2017-03"), portuguese.short_month("2017-03-15")) == ("2017-03", "03/2017")
     assert len({portuguese.month(f"2018-{m:02d}") for m in range(1, 13)}) == 12
 
 

@@ -50,3 +50,20 @@ def test_netcdf_follows_cf(tmp_path, forecast):
             ), name  # fmt: skip
         assert file["latitude_deg"].attrs["standard_name"] == "latitude"
         assert file["own_history"].attrs["flag_values"].dtype == file["own_history"].dtype
+
+
+def test_texts_in_portuguese_and_nothing_else(tmp_path, forecast):
+    english = table.read_forecast(write_cf(tmp_path / "en.nc", forecast))
+    read = table.read_forecast(write_cf(tmp_path / "pt.nc", forecast, "pt"))
+    xr.testing.assert_equal(read, english)  # names, dims and values
+    assert "15/11/2017" in read.attrs["title"]
+    assert read.attrs["comment"].startswith("Dados sintéticos: ")
+    changed = {name for name in english.attrs if read.attrs[name] != english.attrs[name]}
+    assert changed <= {"title", "source", "history", "comment", "license"}
+    for name, array in english.variables.items():
+        found = read[name].attrs
+        texts = (array.attrs.get("long_name"), found.get("long_name"))
+        assert texts[0] is None or texts[0] != texts[1] or name in ("latitude_deg", "longitude_deg"), name
+        same = {key for key in array.attrs if key != "long_name"}
+        assert all(np.array_equal(array.attrs[key], found[key]) for key in same), name
+    assert read["code"].attrs["long_name"].endswith("de cada município, como texto")
