@@ -1,7 +1,7 @@
-"""Names of crops and states in the words of their users, to the keys of calendars and tables.
+"""Names of crops and quantities in the words of their users, to the keys of calendars and tables.
 
-``data/crops.csv`` has one row per crop with its English, Portuguese and other names; ``brazil_states.csv``
-has the states with their names and the numbers of IBGE. Case, accents and punctuation do not count.
+``data/crops.csv`` has one row per crop with its English, Portuguese and other names, ``quantities.csv`` what
+the columns of yields are called. Case, accents and punctuation do not count.
 """
 
 from __future__ import annotations
@@ -53,6 +53,16 @@ def crops() -> Mapping[str, Crop]:
 def crop(text: str) -> str | None:
     """Key of a crop from any of its names (``Soja (em grão)``, ``milho 2ª safra``); None if it is unknown."""
     return _crop_keys().get(plain(_NUMBERED.sub("", text.strip(), count=1)))
+
+
+def quantity(text: str) -> str | None:
+    """What a heading measures, ``area_harvested`` for ``Área colhida``; None for an unknown one."""
+    return _quantities().get(plain(text))
+
+
+@cache
+def _quantities() -> dict[str, str]:
+    return {row["name"]: row["quantity"] for row in _records("quantities.csv")}
 
 
 def _records(file: str) -> list[dict[str, str]]:

@@ -29,7 +29,6 @@ class Quantity:
         english: label for readers.
         to_month: how daily values become a month (weather only).
         factors: other accepted unit suffixes and the factor from them to `unit`.
-        refused: unit suffixes that are refused, each with what to do instead.
     """
 
     base: str
@@ -41,7 +40,6 @@ class Quantity:
     english: str
     to_month: Literal["mean", "sum", ""] = ""
     factors: Mapping[str, float] = field(default_factory=dict)
-    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -49,21 +47,19 @@ class Quantity:
         return f"{self.base}_{self.unit}" if self.unit else self.base
 
 
-_KELVIN = {"K": "subtract 273.15 and name the column {base}_degC"}
-_METRES = {"m": "multiply by 1000 and name the column precipitation_mm"}
 _AREA = {"km2": 100.0, "thousand_ha": 1000.0, "acre": 0.40468564224}
 _WEIGHT = {"kg": 0.001, "thousand_t": 1000.0}
-_DENSITY = {"g_cm3": 1.0, "kg_m3": 0.001}
+_DENSITY = {"g_cm3": 1.0, "kg_m3": 0.001, "cg_cm3": 0.01}
 _POWER = {"W_m2": 0.0864, "kJ_m2": 0.001}  # a mean of 1 W/m2 over a day is 86,400 J/m2
 # Ranges: temperatures beyond the world records (56.7, -89.2 degC, WMO archive) are errors; so is more
 # rain in a month than the 9,300 mm of Cherrapunji, July 1861 (WMO archive). Sugarcane reaches
 # 250,000 kg/ha in PAM: twice that is the yield limit. The sun brings at most 45 MJ/m2 a day to the top of the
 # atmosphere (FAO-56 Annex 2, Table 2.6), the highest dew point observed is 35 degC and wind is below 120 m/s.
 _ALL = (
-    Quantity("tmax", "degC", "degC", -90, 60, "weather", "Maximum temperature", "mean", refused=_KELVIN),
-    Quantity("tmin", "degC", "degC", -90, 60, "weather", "Minimum temperature", "mean", refused=_KELVIN),
-    Quantity("precipitation", "mm", "mm", 0, 9300, "weather", "Precipitation", "sum", refused=_METRES),
-    Quantity("dewpoint", "degC", "degC", -90, 45, "daily", "Dew point", refused=_KELVIN),
+    Quantity("tmax", "degC", "degC", -90, 60, "weather", "Maximum temperature", "mean"),
+    Quantity("tmin", "degC", "degC", -90, 60, "weather", "Minimum temperature", "mean"),
+    Quantity("precipitation", "mm", "mm", 0, 9300, "weather", "Precipitation", "sum"),
+    Quantity("dewpoint", "degC", "degC", -90, 45, "daily", "Dew point"),
     Quantity("radiation", "MJ_m2", "MJ/m2", 0, 50, "daily", "Global radiation", factors=_POWER),
     Quantity("wind", "m_s", "m/s", 0, 120, "daily", "Wind speed at 2 m"),
     Quantity("yield", "kg_ha", "kg/ha", 0, 500_000, "yields", "Yield", factors={"t_ha": 1000.0}),
@@ -97,11 +93,16 @@ _DEGREE_DAYS = re.compile(r"^gdd_?(?P<base>\d+)(?:_(?P<upper>\d+))?_degC_day$")
 
 @dataclass(frozen=True)
 class Column:
-    """What a column name says: the quantity, the factor to its unit, the soil layer."""
+    """What a column name says: the quantity, the factor to its unit, the soil layer.
+
+    Args:
+        unit: where it has another weight for every crop (bushels, sacks); the factor is 1 then.
+    """
 
     quantity: Quantity
     factor: float
     layer: str = ""
+    unit: str = ""
 
 
 def degree_day_quantity(base_degC: float, upper_degC: float | None) -> Quantity:
@@ -132,7 +133,7 @@ def resolve(column: str) -> Column | None:
         column: name such as ``cec_mmolc_kg_0_30cm`` or ``yield_t_ha``.
 
     Raises:
-        SchemaError: a known quantity without its unit, or in a unit that is refused.
+        SchemaError: a known quantity without its unit.
     """
     days = _DEGREE_DAYS.match(column)
     if days:
@@ -150,11 +151,6 @@ def resolve(column: str) -> Column | None:
             return Column(quantity, 1.0, where)
         if unit in quantity.factors:
             return Column(quantity, quantity.factors[unit], where)
-        if unit in quantity.refused:
-            raise SchemaError(
-                f"column {column!r}: expected {quantity.name}, received the unit {unit!r}",
-                quantity.refused[unit].format(base=quantity.base),
-            )
         if unit == "":
             known = ", ".join([quantity.unit, *quantity.factors])
             raise SchemaError(

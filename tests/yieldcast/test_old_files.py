@@ -17,7 +17,8 @@ import pytest
 from yieldcast.data.boundaries import read_boundaries
 from yieldcast.data.files import file_facts, fingerprint
 from yieldcast.data.store import Store
-from yieldcast.forecasting.forecast import forecast, input_fingerprints
+from yieldcast.evaluation.run_skill import hindcast_skill
+from yieldcast.forecasting.forecast import ForecastPlan, input_fingerprints
 from yieldcast.operations.bulletins import Bulletin, list_bulletins, write_bulletin
 from yieldcast.operations.changes import compare
 from yieldcast.training.run_directory import Run
@@ -64,9 +65,15 @@ def bulletins(copy) -> list[Bulletin]:
 
 
 @pytest.fixture(scope="module", params=DATES, ids=str)
-def made_again(request, store, run):
+def plan(request, store, run):
+    """Of the forecast of a date from the old store and run."""
+    return ForecastPlan(run, store, harvest_year=HARVEST_YEAR, as_of=request.param)
+
+
+@pytest.fixture(scope="module")
+def made_again(plan):
     """The forecast of a date, made from the old store and run."""
-    return forecast(run, store, harvest_year=HARVEST_YEAR, as_of=request.param)
+    return plan.forecast()
 
 
 def of_date(bulletins: list[Bulletin], made_again) -> Bulletin:
@@ -147,3 +154,24 @@ def test_the_same_forecast_is_not_written_twice(made_again, copy, store, bulleti
     # With other last bits it is another forecast, the second of its date.
     assert written.name == (old.name if same else f"{old.name}-2")
     assert contents(old.path) == before
+
+
+def test_the_hindcasts_of_the_run_say_how_good_it_is(plan, made_again, store):
+    rows = hindcast_skill(plan)
+    assert sorted({row["harvest_year"] for row in rows}) == [2011, 2012, 2013]  # those of the run, all public
+    assert {(row["lead_months"], row["protocol"]) for row in rows} == {
+        (made_again.attrs["lead_months"], "hindcasts")
+    }
+    yields = store.yields["yield_kg_ha"].sel(crop=CROP)
+    for one in plan.season_hindcasts:
+        found = {row["model"]: row for row in rows if row["harvest_year"] == one.harvest_year}
+        assert set(found) == {"forecast", "climatology", "last_public", "mean_5y_public", "trend_10y_public"}
+        truth = yields.sel(harvest_year=one.harvest_year, municipality=one.municipality).values
+        last = yields.sel(harvest_year=one.harvest_year - 2, municipality=one.municipality).values
+        both = np.isfinite(truth) & np.isfinite(last)
+        if both.all():  # two years before the harvest is the newest public one, nine months after its year
+            assert found["last_public"]["rmse_kg_ha"] == pytest.approx(
+                float(np.sqrt(np.mean((truth - last) ** 2))), rel=1e-4
+            )
+        error = one.mean - truth
+        assert found["forecast"]["rmse_kg_ha"] == pytest.approx(float(np.sqrt(np.mean(error**2))), rel=1e-4)

@@ -25,6 +25,7 @@ from yieldcast.cli.arguments import (
     parse_date,
     parse_years,
 )
+from yieldcast.cli.panels import DATA, FORECASTS, MODELS, START, Command
 from yieldcast.cli.terminal import (
     DEBUG,
     INTERRUPTED,
@@ -77,7 +78,7 @@ def root(
     """Municipal crop-yield forecasts, before sowing and in season, with honest skill."""
 
 
-@app.command()
+@app.command(cls=Command, rich_help_panel=START)
 def demo(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for tables, store, run and bulletins.")
@@ -96,7 +97,7 @@ def demo(
     run_demo(out, seeds, console())
 
 
-@app.command()
+@app.command(cls=Command, rich_help_panel=DATA)
 def calendar(
     crop: Annotated[str, typer.Argument(help="corn, cotton, rice, soybean, sugarcane, or one of your own.")],
     state: Annotated[str, typer.Option(help="State (UF), or a region of your own calendar.")],
@@ -134,7 +135,7 @@ def calendar(
     out.print(f"planting {dates[0]} to {dates[1]}, harvest {dates[2]} to {dates[3]}{borrowed}")
 
 
-@app.command("import")
+@app.command("import", cls=Command, rich_help_panel=DATA)
 def import_tables(
     store: StoreOption,
     places: Annotated[
@@ -240,7 +241,7 @@ def import_tables(
     out.print(f"store written: {store}")
 
 
-@app.command()
+@app.command(cls=Command, rich_help_panel=DATA)
 def status(store: StoreOption) -> None:
     """Show what a store holds: tables, years, gaps, fingerprints.
 
@@ -254,7 +255,7 @@ def status(store: StoreOption) -> None:
     console().print(status_view(Store.open(store).status()))
 
 
-@app.command()
+@app.command(cls=Command, rich_help_panel=MODELS)
 def train(
     store: StoreOption,
     crop: CropOption,
@@ -349,7 +350,7 @@ def _years_to_train(
     return years
 
 
-@app.command()
+@app.command(cls=Command, rich_help_panel=MODELS)
 def evaluate(
     run: RunArgument,
     store: StoreOption,
@@ -392,7 +393,7 @@ def evaluate(
 fetch.add_commands(app)
 forecast.add_commands(app)
 bulletins.add_commands(app)
-app.add_typer(jobs.jobs)
+app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

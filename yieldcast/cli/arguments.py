@@ -28,11 +28,10 @@ class Method(StrEnum):
     seasonal = "seasonal"
 
 
-class Language(StrEnum):
-    """Language of tables, report and summary."""
+def _language(text: str) -> str:
+    from yieldcast import language
 
-    en = "en"
-    pt = "pt"
+    return language.of(text).tag
 
 
 StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the store.")]
@@ -51,9 +50,13 @@ MethodOption = Annotated[
     ),
 ]
 LanguageOption = Annotated[
-    Language,
+    str,
     typer.Option(
-        "--lang", help="Language of tables and report; pt writes CSV with semicolons and decimal commas."
+        "--lang",
+        metavar="LANGUAGE",
+        callback=_language,
+        help="Language of tables, report and summary: en or pt-BR; pt-BR writes CSV with semicolons and "
+        "decimal commas.",
     ),
 ]
 SkillOption = Annotated[

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from yieldcast.cli.arguments import JsonOption, Language, LanguageOption, check_json_folder
+from yieldcast.cli.arguments import JsonOption, LanguageOption, check_json_folder
+from yieldcast.cli.panels import FORECASTS, Command
 from yieldcast.cli.terminal import console
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def add_commands(app: typer.Typer) -> None:
     """Add `bulletins` to the command line."""
-    app.command()(bulletins)
+    app.command(cls=Command, rich_help_panel=FORECASTS)(bulletins)
 
 
 def bulletins(
@@ -30,7 +31,7 @@ def bulletins(
         typer.Option(metavar="A B", help="Two bulletins of one season, e.g. 2017-10-15 2018-02-15."),
     ] = None,
     file: JsonOption = None,
-    lang: LanguageOption = Language.en,
+    lang: LanguageOption = "en",
 ) -> None:
     """List the bulletins that were issued, or compare two of them.
 
@@ -53,7 +54,7 @@ def bulletins(
         found = compared(folder, compare)
         content: Any = found.to_json()
         screen.print(f"{found.crop} {found.harvest_year}: {found.before} and {found.now}", style="bold")
-        screen.print(changes_text.summary(found, lang.value))
+        screen.print(changes_text.summary(found, lang))
     else:
         content = listed(folder, screen.print)
         screen.print(_table(content))

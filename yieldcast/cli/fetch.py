@@ -12,6 +12,7 @@ import typer
 
 from yieldcast.cli.arguments import parse_months, parse_years
 from yieldcast.cli.executors import dask_executor
+from yieldcast.cli.panels import DATA, Command
 from yieldcast.cli.terminal import console, exit_during_fetch
 from yieldcast.errors import ConfigError, FetchError
 
@@ -64,8 +65,8 @@ class Resolution(StrEnum):
 
 def add_commands(app: typer.Typer) -> None:
     """Add `fetch` and `doctor` to the command line."""
-    app.command()(fetch)
-    app.command()(doctor)
+    app.command(cls=Command, rich_help_panel=DATA)(fetch)
+    app.command(cls=Command, rich_help_panel=DATA)(doctor)
 
 
 def fetch(

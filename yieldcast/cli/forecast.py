@@ -12,7 +12,6 @@ from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
     JsonOption,
-    Language,
     LanguageOption,
     Method,
     MethodOption,
@@ -28,6 +27,7 @@ from yieldcast.cli.arguments import (
     parse_leads,
     parse_years,
 )
+from yieldcast.cli.panels import FORECASTS, MODELS, Command
 from yieldcast.cli.terminal import console, load_tensorflow
 from yieldcast.errors import ConfigError
 
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 def add_commands(app: typer.Typer) -> None:
     """Add `forecast` and `backtest` to the command line."""
-    app.command()(forecast)
-    app.command()(backtest)
+    app.command(cls=Command, rich_help_panel=FORECASTS)(forecast)
+    app.command(cls=Command, rich_help_panel=MODELS)(backtest)
 
 
 def forecast(
@@ -61,7 +61,7 @@ def forecast(
         ),
     ] = None,
     scenarios: MethodOption = Method.climatology,
-    lang: LanguageOption = Language.en,
+    lang: LanguageOption = "en",
     skill: SkillOption = None,
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="Also municipalities that have never grown the crop.")
@@ -88,6 +88,7 @@ def forecast(
 
         yieldcast forecast RUN --store STORE --harvest-year 2018 --as-of 2017-10-15 --out BULLETINS
     """
+    from yieldcast import language
     from yieldcast.cli.progress import counting_progress
     from yieldcast.cli.views.forecast import forecast_view
     from yieldcast.data.files import check_writable
@@ -114,16 +115,16 @@ def forecast(
     notes = hindcast_notes(plan)
     with screen.status("writing the bulletin"):
         bulletin = write_bulletin(
-            out, table, mesh=opened.mesh, lang=lang.value, skill=rows, plan=plan, notes=notes,
+            out, table, mesh=opened.mesh, lang=lang, skill=rows, plan=plan, notes=notes,
             notice=screen.print,
         )  # fmt: skip
-    screen.print(forecast_view(table, lang.value))
-    _, left_out = public_skill(table.attrs, rows, lang.value)
-    for text in [*notices(table.attrs, lang.value), *left_out, *notes]:
+    screen.print(forecast_view(table, lang))
+    _, left_out = public_skill(table.attrs, rows, lang)
+    for text in [*notices(table.attrs, lang), *left_out, *notes]:
         screen.print(text, style="bold")
-    if summary := bulletin.summary(lang.value):
+    if summary := bulletin.summary(lang):
         screen.print(summary)
-    screen.print(f"bulletin: {bulletin.path}")
+    screen.print(language.of(lang).gettext("bulletin: {path}", path=bulletin.path))
 
 
 def backtest(

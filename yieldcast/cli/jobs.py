@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from yieldcast import clock
 from yieldcast.cli.arguments import (
     CropOption,
-    Language,
     LanguageOption,
     Method,
     MethodOption,
@@ -27,6 +26,7 @@ from yieldcast.cli.arguments import (
     crop_key,
     parse_date,
 )
+from yieldcast.cli.panels import Command
 from yieldcast.cli.terminal import console, exit_during_fetch, load_tensorflow
 from yieldcast.errors import ConfigError, YieldcastError
 
@@ -45,8 +45,6 @@ EXIT_CODES = (
     "no bulletin was written, 5 malformed contents or data from after the date, 6 no usable run, "
     "130 stopped by Ctrl-C, SIGTERM or SIGHUP."
 )
-_FIRST = {"en": "This is the first bulletin of the season.", "pt": "Este é o primeiro boletim da safra."}
-
 BulletinsOption = Annotated[
     Path | None,
     typer.Option("--bulletins", metavar="DIR", help="Folder of all bulletins, made if needed.  [required]"),
@@ -80,7 +78,7 @@ def root() -> None:
     """Forecasts on a schedule: fetch what is missing and write a bulletin when there is something new."""
 
 
-@jobs.command(epilog=EXIT_CODES)
+@jobs.command(epilog=EXIT_CODES, cls=Command)
 def preseason(
     store: StoreOption,
     crop: CropOption,
@@ -98,7 +96,7 @@ def preseason(
             help="Settings of the run; its keys have precedence over those of the preset forecast.",
         ),
     ] = None,
-    lang: LanguageOption = Language.en,
+    lang: LanguageOption = "en",
     skill: SkillOption = None,
     offline: OfflineOption = False,
     strict: StrictOption = False,
@@ -144,13 +142,13 @@ def preseason(
             )  # fmt: skip
 
     job = Job(
-        store, folder, crop, harvest_year, date, scenarios.value, cast(Any, lang.value),
+        store, folder, crop, harvest_year, date, scenarios.value, lang,
         read_skill(skill, crop), strict, optional_tables(settings), allow_stale,
     )  # fmt: skip
     _carry_out(job, run_for, publication, offline)
 
 
-@jobs.command(epilog=EXIT_CODES)
+@jobs.command(epilog=EXIT_CODES, cls=Command)
 def inseason(
     store: StoreOption,
     crop: CropOption,
@@ -161,7 +159,7 @@ def inseason(
     as_of: AsOfOption = None,
     scenarios: MethodOption = Method.climatology,
     seeds: SeedsOption = 30,
-    lang: LanguageOption = Language.en,
+    lang: LanguageOption = "en",
     skill: SkillOption = None,
     offline: OfflineOption = False,
     strict: StrictOption = False,
@@ -190,7 +188,7 @@ def inseason(
     if harvest_year is None:
         harvest_year = season_under_way(opened, run.calendar(), crop, date, publication)
     job = Job(
-        store, folder, crop, harvest_year, date, scenarios.value, cast(Any, lang.value),
+        store, folder, crop, harvest_year, date, scenarios.value, lang,
         read_skill(skill, crop), strict, optional_tables(run.settings), allow_stale,
     )  # fmt: skip
     _carry_out(job, lambda store: run, publication, offline)
@@ -240,15 +238,23 @@ def _forecasting() -> Iterator[Callable[[int, int], None]]:
 
 
 def _print_result(result: JobResult, job: Job) -> None:
+    from yieldcast import language
+    from yieldcast.reporting import labels
+
+    words, path = language.of(job.lang), str(result.bulletin.path)
     if not result.new:
-        typer.echo(f"nothing new since the bulletin {result.bulletin.path}")
+        typer.echo(words.gettext("nothing new since the bulletin {path}", path=path))
         return
-    typer.echo(f"{job.crop} {job.harvest_year} as of {job.as_of}: {result.bulletin.path}")
-    typer.echo(result.summary or _FIRST[job.lang])
+    head = words.gettext(
+        "{crop} {year} as of {date}: {path}",
+        crop=labels.crop(job.crop, job.lang), year=job.harvest_year, date=words.date(job.as_of), path=path,
+    )  # fmt: skip
+    typer.echo(head)
+    typer.echo(result.summary or words.gettext("This is the first bulletin of the season."))
     for note in result.bulletin.manifest["notes"]:
         typer.echo(note)
     if result.trouble is not None:
-        typer.echo("The next job asks again for what is missing.")
+        typer.echo(words.gettext("The next job asks again for what is missing."))
 
 
 def _fetch_missing(store: Store, job: Job, publication: Publication) -> YieldcastError | None:

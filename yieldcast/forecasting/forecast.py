@@ -50,6 +50,7 @@ from yieldcast.forecasting.seasonal_scenarios import start_fingerprint
 from yieldcast.forecasting.some_states import chosen_states, rows_of, tables_of
 from yieldcast.forecasting.table import COUNTRY_FILE, OFFICIAL_TEXTS, TEXTS, Forecast, assemble
 from yieldcast.forecasting.year_effects import YearEffectRecord, year_effects_to
+from yieldcast.language import message
 from yieldcast.training.run_directory import Run, versions
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ class ForecastPlan:
         self.states = chosen_states(store, states)
         self.newest = min(self.publication.last_public_harvest_year(as_of), harvest_year - 1)
         self._seasons: Callable[[], list[SeasonHindcast]] = list  # none before the forecast is made
+        self._left_out: dict[str, list[str]] = {}
 
     def forecast(
         self,
@@ -176,6 +178,7 @@ class ForecastPlan:
         raw, scenarios = self.forecaster.forecast(members, self.harvest_year, codes, progress)
         area = self._area(raw.municipality)
         kept = rows_of(self.states, raw.state, self.run.identity.crop)
+        self._left_out = self._without_weather(raw, everywhere)
         record = self._year_effects(raw, np.where(kept, area, 0.0))
         aggregates = aggregate(raw.take(kept), area[kept], past, record)
         if self.run.settings.forecast.method == "posterior":
@@ -244,12 +247,7 @@ class ForecastPlan:
     def municipalities(self, everywhere: bool) -> npt.NDArray[np.int32]:
         """Codes to forecast, ascending."""
         known: npt.NDArray[np.int32] = self.tables.weather["municipality"].values
-        if everywhere:
-            return known
-        column = self.newest - self.history.first_year
-        window = self.history.own[:, max(column + 1 - GROWN_YEARS, 0) : max(column + 1, 0)]
-        grown = self.history.codes[(np.nan_to_num(window) > 0).any(axis=1)]
-        chosen = known[np.isin(known, grown)]
+        chosen = known[np.isin(known, self._wanted(everywhere))]
         if not chosen.size:
             raise MissingDataError(
                 f"no municipality with weather has a yield of {self.run.identity.crop} in the ten harvest "
@@ -257,6 +255,29 @@ class ForecastPlan:
                 "Add yields or weather of the same municipalities (yieldcast status shows both tables).",
             )
         return chosen
+
+    def _wanted(self, everywhere: bool) -> npt.NDArray[np.integer]:
+        """Codes of the municipalities that grew the crop, or of all."""
+        if everywhere:
+            return self.codes
+        column = self.newest - self.history.first_year
+        window = self.history.own[:, max(column + 1 - GROWN_YEARS, 0) : max(column + 1, 0)]
+        grown: npt.NDArray[np.integer] = self.history.codes[(np.nan_to_num(window) > 0).any(axis=1)]
+        return grown
+
+    def _without_weather(self, raw: RawForecasts, everywhere: bool) -> dict[str, list[str]]:
+        """Codes of the municipalities that have no row because they lack weather, and of the states that
+        have no other; empty without any.
+        """
+        static = self.tables.static
+        states, numbers = static["state"].values.astype(str), static["municipality"].values
+        lost = np.isin(numbers, self._wanted(everywhere)) & ~np.isin(numbers, raw.municipality)
+        if self.states:
+            lost &= np.isin(states, self.states)
+        if not lost.any():
+            return {}
+        codes: list[str] = static["code"].values.astype(str)[lost].tolist()
+        return {"weather": codes, "states": sorted(set(states[lost].tolist()) - set(raw.state.tolist()))}
 
     def _area(self, codes: npt.NDArray[np.int32]) -> Floats:
         """(row,) newest public planted area in ha, else newest harvested area; NaN if neither is known."""
@@ -403,12 +424,14 @@ class ForecastPlan:
         }
 
     def _gaps(self) -> dict[str, Any]:
-        """Attributes that only some forecasts have: hindcasts, those of some states or of a stale store."""
+        """Attributes of some forecasts only: hindcasts, those of some states or of a store with gaps."""
         fresh, found = self.freshness, dict[str, Any]()
         if self.states:
             found |= {"states": ", ".join(self.states), "country": ""}
         if missing := fresh.missing():
             found["missing"] = json.dumps(missing)
+        if self._left_out:
+            found["left_out"] = json.dumps(self._left_out)
         if fresh.outcome == "public":
             found["outcome_public"] = 1
         if fresh.yields_public_to != self.known_to:
@@ -429,8 +452,8 @@ def _credits(tables: Tables, seasonal: xr.Dataset | None) -> dict[str, str]:
     used = [*tables, *([seasonal] if seasonal is not None else [])]
     found = {}
     for key, otherwise in (
-        ("licence", "as the tables' owners say: they were imported without one"),
-        ("attribution", "tables brought by the user; name their owners when you publish this"),
+        ("licence", message("as the tables' owners say: they were imported without one")),
+        ("attribution", message("tables brought by the user; name their owners when you publish this")),
     ):
         texts = dict.fromkeys(str(ds.attrs[key]) for ds in used if ds.attrs.get(key))
         found[key] = "; ".join(texts) or otherwise

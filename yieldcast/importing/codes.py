@@ -17,6 +17,8 @@ from yieldcast.importing.columns import ImportLog, pick
 CODES = (
     "municipality_code", "municipality", "code", "codigo_ibge", "geocode", "code_muni", "cd_mun", "codarea",
     "geocodigo", "cd_geocmu", "cd_geocodm", "cod_ibge", "cod_mun", "codigo", "cod_municipio", "id_municipio",
+    "codigo_municipio", "codigo_do_municipio", "municipio_codigo", "cod", "ibge", "geocod", "cd_geocodi",
+    "codigo_ibge_do_municipio", "ibge_code", "geoid", "fips", "localidade_cod",
 )  # fmt: skip
 # A code only where no column has one of the names above: it is often the number of a row.
 WEAK = ("id",)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from yieldcast.data.daily import TABLE, daily_table
 from yieldcast.errors import ConfigError, SchemaError
 from yieldcast.importing.codes import Codes, code_column, codes_of
-from yieldcast.importing.columns import ImportLog, read_csv, shown
+from yieldcast.importing.columns import ImportLog, shown
 from yieldcast.importing.fields import Fields, find, read_fields, refuse_missing
+from yieldcast.importing.layout import read_frame
 from yieldcast.importing.netcdf import open_netcdf
 from yieldcast.importing.plausible import check_plausible
 from yieldcast.importing.stamps import days_of, is_daily
@@ -115,7 +116,7 @@ def _grouped(
     dim: str, texts: NDArray[np.object_], places: Path, codes: Codes, report: ImportLog
 ) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
     """Codes of the units, and the position of each municipality's unit, by a column of the places file."""
-    frame = read_csv(places, "places")
+    frame = read_frame(places, "place", "places", report)
     rows = codes.rows(codes_of(frame, str(places))[1], str(places))
     names = [c for c in frame if c.lower() == dim.lower()]
     names = names or [c for c in frame if c.lower().startswith(f"{dim.lower()}_")]

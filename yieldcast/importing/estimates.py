@@ -15,17 +15,20 @@ from numpy.typing import NDArray
 from yieldcast.data.estimates import COUNTRY, KEY, TABLE, VALUES, estimates_table
 from yieldcast.data.store import ESTIMATE_SOURCES
 from yieldcast.errors import SchemaError
-from yieldcast.importing.columns import ImportLog, measured, pick, quantities, read_csv
-from yieldcast.importing.tables import STATE, YEAR, years_of
+from yieldcast.importing.columns import ImportLog, pick, quantities
+from yieldcast.importing.harvests import (
+    check_magnitudes,
+    crops_of,
+    derive_yield,
+    measured_or_symbol,
+    years_of,
+)
+from yieldcast.importing.headings import CROP, PUBLIC, REFERENCE, UNIT, YEAR
+from yieldcast.importing.layout import read_frame
 from yieldcast.variables import QUANTITIES, Column
 
-UNIT = ("unit", *STATE)
-REFERENCE = ("reference", "estimate_month", "survey")
-PUBLIC = ("public_from", "published")
 # Names that a table may give to the whole country; a code of a state is never taken for it.
 _COUNTRY_NAMES = ("country", "national", "br", "brasil", "brazil")
-# IBGE's symbols: absolute zero; not applicable, not available, withheld (notes of SIDRA's tables).
-_ZERO, _UNKNOWN = "-", ("..", "...", "X")
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])(-\d\d)?")
 # CONAB overwrites its last survey, the 12th, with the revised final figure (survey 99 is the series).
 _LAST_VINTAGE = 11
@@ -72,17 +75,17 @@ def read_estimates(
 
 
 def _read_file(path: Path, states: Collection[str], report: ImportLog, source: str | None) -> pd.DataFrame:
-    frame, file = read_csv(path, TABLE), str(path)
+    frame, file = read_frame(path, "yields", TABLE, report), str(path)
     names = [
         str(pick(frame.columns, options, file))
-        for options in (("crop",), YEAR, UNIT, REFERENCE, PUBLIC)
+        for options in (CROP, YEAR, UNIT, REFERENCE, PUBLIC)
     ]  # fmt: skip
     crop, year, unit, reference, public = names
     made = pd.DataFrame(
         {
-            "crop": frame[crop].str.lower(),
+            "crop": crops_of(frame[crop], report, TABLE),
             "unit": _units(frame[unit], states, file),
-            "harvest_year": years_of(frame, year, file),
+            "harvest_year": years_of(frame, year, file, report, TABLE),
             "reference": _references(frame[reference], reference),
             "public_from": _dates(frame, public, file),
         }
@@ -96,7 +99,7 @@ def _read_file(path: Path, states: Collection[str], report: ImportLog, source: s
         elif name:
             made[column] = _dates(frame, name, file, needed=False)
     _refuse_empty(made, file)
-    made = made.assign(**_values(frame, [c for c in frame if c not in names], file, report))
+    made = made.assign(**_values(frame, made["crop"], [c for c in frame if c not in names], file, report))
     return _kept(made, report)
 
 
@@ -149,7 +152,7 @@ def _refuse_empty(made: pd.DataFrame, file: str) -> None:
 
 
 def _values(
-    frame: pd.DataFrame, rest: list[str], file: str, report: ImportLog
+    frame: pd.DataFrame, crop: pd.Series[str], rest: list[str], file: str, report: ImportLog
 ) -> dict[str, NDArray[np.float64]]:
     columns, others = quantities(rest, "yields", file)
     planted = QUANTITIES["area_planted_ha"]
@@ -160,19 +163,12 @@ def _values(
     report.extras(TABLE, others)
     values = {}
     for name, column in columns.items():
-        zero = "" if column.quantity.name == "yield_kg_ha" else "0"  # no harvest has no yield
-        plain = frame[name].replace({_ZERO: zero, **dict.fromkeys(_UNKNOWN, "")})
-        values[column.quantity.name] = measured(plain.to_frame(), name, column, file)
+        values[column.quantity.name] = measured_or_symbol(frame, name, column, file, crop, report, TABLE)
     area = values.get("area_harvested_ha", values.get("area_planted_ha"))
-    if "yield_kg_ha" not in values:
-        if area is None or "production_t" not in values:
-            raise SchemaError(
-                f"{file}: expected a yield (yield_kg_ha), or production_t and an area, "
-                f"received {sorted(values)}",
-                "Add the yield, with its unit in the column's name.",
-            )
-        values["yield_kg_ha"] = 1000 * values["production_t"] / np.where(area > 0, area, np.nan)
+    if derive_yield(values, area, others, file):
         report.read.append((TABLE, "yields computed as production / area", len(frame)))
+    above = values["yield_kg_ha"] > 0
+    check_magnitudes(values["yield_kg_ha"][above], crop[above], file, report, TABLE)
     return values
 
 

@@ -16,7 +16,7 @@ from calendars import Country
 from calendars.country import UNKNOWN
 from yieldcast.data import schema
 from yieldcast.data.inventory import table_inventory
-from yieldcast.data.missing import first_names, places_without
+from yieldcast.data.missing import first_names, places_with_gaps, places_without
 from yieldcast.data.store import Store, Tables
 from yieldcast.data.summary import number_spans
 from yieldcast.errors import ConfigError
@@ -31,6 +31,9 @@ from yieldcast.importing.geometry import read_mesh
 from yieldcast.importing.grid import read_grid, split_role
 from yieldcast.importing.tables import read_places, read_soil, read_yields
 from yieldcast.importing.weather import UserWeather, read_weather
+
+# No fields lie beyond these latitudes (our choice: Tierra del Fuego and northern Norway are within).
+_SOUTHERNMOST_deg, _NORTHERNMOST_deg = -56.0, 72.0
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,8 @@ def read_files(files: UserFiles, reader: Reader, keep_days: bool = True) -> User
     static, codes, made.country = found
     made.static = static
     if (file := files.yields) is not None:
-        made.yields = reader.read("yields", file, lambda: read_yields(file, codes, log))
+        north = bool(static["latitude_deg"].median() > 0)
+        made.yields = reader.read("yields", file, lambda: read_yields(file, codes, log, north))
     if (soil := files.soil) is not None:
         made.static = reader.read("soil", soil, lambda: _with_soil(static, soil, codes, log)) or static
     else:
@@ -207,7 +211,21 @@ def _places(file: Path, given: str | None, log: ImportLog) -> tuple[xr.Dataset, 
     """Places, their codes, and their country."""
     static, codes = read_places(file, log)
     country, static = country_of(static, given, log)
+    _report_odd_positions(static, log)
     return static, codes, country
+
+
+def _report_odd_positions(static: xr.Dataset, log: ImportLog) -> None:
+    """Name places where nothing can grow, which their boundaries would show too."""
+    latitude, longitude = static["latitude_deg"].values, static["longitude_deg"].values
+    polar = (latitude < _SOUTHERNMOST_deg) | (latitude > _NORTHERNMOST_deg)
+    for odd, text in (
+        ((latitude == 0) & (longitude == 0), "at latitude 0, longitude 0"),
+        (polar, "in polar latitudes: are latitude and longitude exchanged?"),
+    ):
+        if odd.any():
+            names = first_names(static["code"].values.astype(str)[odd].tolist())
+            log.warnings.append(("places", f"places {text} ({names})", int(odd.sum())))
 
 
 def _with_soil(static: xr.Dataset, file: Path, codes: Codes, log: ImportLog) -> xr.Dataset:
@@ -265,12 +283,16 @@ def _optional(files: UserFiles, static: xr.Dataset, reader: Reader) -> dict[str,
 
 def _report_missing(made: UserTables, log: ImportLog) -> None:
     """Name the places that lack weather, yields or soil, and the years without any yield of a crop."""
-    if (tables := made.whole) is None:
+    if made.static is None:
         return
-    log.places_without = places_without(tables)
+    log.places_without = places_without(made.static, made.weather, made.yields)
     for table, codes in log.places_without.items():
         log.warnings.append((table, f"places without {table}: {first_names(codes)}", len(codes)))
-    for crop, have in table_inventory("yields", tables.yields)["crops"].items():
+    if made.weather is not None and (gaps := places_with_gaps(made.static, made.weather)):
+        text = f"places without weather in some of the months: {first_names(gaps)}"
+        log.warnings.append(("weather", text, len(gaps)))
+    crops = {} if made.yields is None else table_inventory("yields", made.yields)["crops"]
+    for crop, have in crops.items():
         if years := have["missing_years"]:
             text = f"{crop}: harvest years without a yield: {number_spans(years)}"
             log.warnings.append(("yields", text, len(years)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from yieldcast.data.missing import first_names
 from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.importing.codes import CODES, WEAK, Codes, code_text
 from yieldcast.importing.columns import ImportLog
@@ -29,7 +30,6 @@ _OTHER_FORMATS = {
 }
 # A mesh for maps is generalised, so that a place near its border may lie this far outside (11 km).
 _TOLERANCE_deg = 0.1
-_MOST = 5  # features or places named in one message
 # What people exchange or lose: (longitude, latitude) of a place as it would have to be.
 _MISTAKES: Mapping[str, Callable[[float, float], tuple[float, float]]] = {
     "latitude and longitude are exchanged in one of the two files": lambda x, y: (y, x),
@@ -82,7 +82,7 @@ def read_mesh(path: Path, static: xr.Dataset, report: ImportLog) -> str:
             faults.append(f"feature {position[row]} ({codes.index[row]}): {error}")
     if faults:
         raise SchemaError(
-            f"{path}: {len(faults)} features cannot be used: {_first(faults, '; ')}",
+            f"{path}: {len(faults)} features cannot be used: {first_names(faults, '; ')}",
             f"{_HINT} For other coordinates: {_CONVERT}",
         )
     if not shapes:
@@ -188,9 +188,9 @@ def _report(
         text = f"places of several features, joined, first {joined[0]}"
         report.read.append((TABLE, text, len(joined)))
     for text, changed in sorted(changes.items()):
-        report.warnings.append((TABLE, f"places with {text}: {_first(changed)}", len(changed)))
+        report.warnings.append((TABLE, f"places with {text}: {first_names(changed)}", len(changed)))
     if lost := [str(code) for row, code in enumerate(codes.index) if row not in shapes]:
-        report.warnings.append((TABLE, f"places without boundaries: {_first(lost)}", len(lost)))
+        report.warnings.append((TABLE, f"places without boundaries: {first_names(lost)}", len(lost)))
 
 
 def _compare_with_places(
@@ -202,7 +202,7 @@ def _compare_with_places(
     outside = [row for row, polygons in shapes.items() if not _holds(polygons, longitude[row], latitude[row])]
     if not outside:
         return
-    named = _first([codes[row] for row in outside])
+    named = first_names([codes[row] for row in outside])
     if len(outside) <= len(shapes) / 2:
         text = f"places more than {_TOLERANCE_deg:g} degrees outside their polygons: {named}"
         report.warnings.append((TABLE, text, len(outside)))
@@ -227,12 +227,6 @@ def _compare_with_places(
 
 def _holds(polygons: Polygons, longitude: float, latitude: float) -> bool:
     return distance_deg(longitude, latitude, polygons) <= _TOLERANCE_deg
-
-
-def _first(names: Iterable[str], between: str = ", ") -> str:
-    every = list(names)
-    more = f"{between}and {len(every) - _MOST} more" if len(every) > _MOST else ""
-    return between.join(every[:_MOST]) + more
 
 
 def _mesh_text(shapes: Mapping[int, Polygons], static: xr.Dataset) -> str:

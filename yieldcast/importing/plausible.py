@@ -17,6 +17,8 @@ _YEAR_degC = (-30.0, 45.0)
 # Where the warmest month has a mean below 10 degC nothing ripens (Koeppen's limit of polar climates); its
 # mean maximum is above that.
 _WARMEST_MONTH_degC = 10.0
+# The mean daily range on land is above this even on humid coasts (our choice).
+_LEAST_RANGE_degC = 2.0
 
 
 def check_plausible(values: Values, steps_a_year: float, where: str, table: str, report: ImportLog) -> None:
@@ -77,6 +79,9 @@ def _warn(
         report.warnings.append(
             (table, "tmin and tmax are equal everywhere: one mean twice?", int(both.sum()))
         )
+    elif both.any() and float((tmax[both] - tmin[both]).mean()) < _LEAST_RANGE_degC:
+        text = f"tmax is less than {_LEAST_RANGE_degC:g} degC above tmin in the mean: daily extremes?"
+        report.warnings.append((table, text, len(tmax)))
     for name, field in (("precipitation", rain), ("tmax", tmax)):
         filled = field[~np.isnan(field).all(axis=1)]
         if len(filled) > 1 and np.array_equal(

@@ -152,6 +152,7 @@ def _decoded(values: NDArray[Any], units: str, where: str) -> Stamps:
 def _of_texts(values: NDArray[Any]) -> Stamps | None:
     """ISO dates, also months such as 2018-01; None for other texts and for times with a zone."""
     texts = [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+    texts = [re.sub(r"(?<=\d)(Z|\+00:00)$", "", text.strip()) for text in texts]  # UTC is no other zone
     try:
         if all(re.fullmatch(r"\d{6}|\d{8}", text) for text in texts):
             return _of_numbers(np.array([int(text) for text in texts]))

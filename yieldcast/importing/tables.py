@@ -1,4 +1,4 @@
-"""A user's CSV files of places, yields and soil to the checked tables."""
+"""A user's tables of places, yields and soil to the checked tables."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from numpy.typing import NDArray
 from yieldcast.data import schema
 from yieldcast.errors import SchemaError
 from yieldcast.importing.codes import Codes, codes_of
-from yieldcast.importing.columns import (
-    ImportLog,
-    measured,
-    numbers,
-    pick,
-    quantities,
-    read_csv,
+from yieldcast.importing.columns import ImportLog, measured, pick, quantities
+from yieldcast.importing.harvests import (
+    check_magnitudes,
+    crops_of,
+    derive_yield,
+    measured_or_symbol,
+    warn_of_contradiction,
+    years_of,
 )
+from yieldcast.importing.headings import CROP, LATITUDE, LONGITUDE, NAME, STATE, YEAR
+from yieldcast.importing.layout import read_frame
 from yieldcast.variables import QUANTITIES, YIELDS, Column
 
-LATITUDE = ("latitude_deg", "lat", "latitude")
-LONGITUDE = ("longitude_deg", "lon", "longitude")
-NAME = ("name", "nome")
-STATE = ("state", "uf", "province")
-YEAR = ("harvest_year", "year")
-FIRST_YEAR, LAST_YEAR = 1900, 2100
-# No crop has a median yield below 50 kg/ha; in t/ha all would be below it.
-_LOWEST_MEDIAN_kg_ha = 50.0
+# Clay, silt and sand are all of the fine earth; laboratories and maps round each of them.
+_FULL_pct, _ROUNDING_pct = 100.0, 10.0
+# Medians beyond these are possible, but usually those of another unit (the limits are our choice).
+_USUAL = {
+    "clay_pct": (1, 95), "silt_pct": (1, 95), "sand_pct": (1, 99), "bulk_density_kg_dm3": (0.3, 2.2),
+    "cec_cmolc_kg": (1.5, 100), "soc_g_kg": (0.5, 120), "nitrogen_g_kg": (0.05, 20), "ph_h2o": (3, 10.5),
+}  # fmt: skip
 
 
 def read_places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
@@ -45,31 +47,32 @@ def read_places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
         MissingDataError: the file is missing or cannot be read.
         SchemaError: contents break the contract; the message names the file and the line.
     """
-    frame, source = read_csv(path, "places"), str(path)
+    frame, source = read_frame(path, "place", "places", report), str(path)
     used, texts = codes_of(frame, source)
     _refuse_twice(pd.DataFrame({"code": texts}, index=frame.index), source)
     codes = Codes(texts.tolist())
     order = np.argsort(codes.rows(texts, source))
     data: dict[str, Any] = {"code": texts[order].astype(str)}
     columns = [used]
-    for target, names in (("name", NAME), ("state", STATE), ("region", ("region",))):
-        column = pick(frame.columns, names, source, needed=target == "state")
+    roles: dict[str, tuple[str, ...]] = {"name": NAME, "state": STATE, "region": ("region",)}
+    for target, options in roles.items():
+        column = pick(frame.columns, options, source, needed=target == "state")
         data[target] = data["code"] if target == "name" else np.full(len(frame), "", dtype="U1")
         if column is not None:
             columns.append(column)
             data[target] = frame[column].to_numpy(dtype=object)[order].astype(str)
     _refuse_empty(frame, columns, "state", STATE, source)
-    for names in (LATITUDE, LONGITUDE):
-        column = str(pick(frame.columns, names, source))
+    for known in (LATITUDE, LONGITUDE):
+        column = str(pick(frame.columns, known, source))
         columns.append(column)
-        values = measured(frame, column, Column(QUANTITIES[names[0]], 1.0), source)
+        values = measured(frame, column, Column(QUANTITIES[known[0]], 1.0), source)
         if np.isnan(values).any():
             raise SchemaError(
                 f"{source}: line {frame.index[int(np.argmax(np.isnan(values)))]}, column {column!r} is empty "
                 f"({int(np.isnan(values).sum())} such lines)",
                 "Every place needs a latitude and a longitude in degrees.",
             )
-        data[names[0]] = values[order]
+        data[known[0]] = values[order]
     report.extras("places", [c for c in frame.columns if c not in columns])
     report.read.append(("places", "places", len(frame)))
     arrays = {name: ("municipality", values) for name, values in data.items()}
@@ -77,7 +80,7 @@ def read_places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
     return schema.check_static(schema.set_units(ds)), codes
 
 
-def read_yields(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
+def read_yields(path: Path, codes: Codes, report: ImportLog, north: bool = False) -> xr.Dataset:
     """The table of yields of all places.
 
     Args:
@@ -85,29 +88,32 @@ def read_yields(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
             production. Rows with a yield of zero or without one are dropped and counted.
         codes: the places.
         report: gets what was read and left out.
+        north: whether they lie north of the equator, see `years_of`.
 
     Raises:
         MissingDataError, SchemaError: as `read_places`.
     """
-    frame, source = read_csv(path, "yields"), str(path)
+    frame, source = read_frame(path, "yields", "yields", report), str(path)
     used, texts = codes_of(frame, source)
     rows = codes.rows(texts, source, report, "yields")
-    crop_column, year_column = (
-        str(pick(frame.columns, ("crop",), source)),
-        str(pick(frame.columns, YEAR, source)),
-    )
-    crop = frame[crop_column].str.lower()
-    _refuse_empty(frame, [crop_column], "crop", ("crop",), source)
-    year = years_of(frame, year_column, source)
+    crop_column, year_column = (str(pick(frame.columns, options, source)) for options in (CROP, YEAR))
+    crop = crops_of(frame[crop_column], report, "yields")
+    _refuse_empty(frame, [crop_column], "crop", CROP, source)
+    year = years_of(frame, year_column, source, report, "yields", north)
     keys = pd.DataFrame({"code": codes.index[rows], "crop": crop.to_numpy(), "year": year}, index=frame.index)
     _refuse_twice(keys, source)
     rest = [c for c in frame.columns if c not in (used, crop_column, year_column)]
     columns, extras = quantities(rest, "yields", source)
-    values = {c.quantity.name: measured(frame, name, c, source) for name, c in columns.items()}
+    values = {
+        c.quantity.name: measured_or_symbol(frame, name, c, source, crop, report, "yields")
+        for name, c in columns.items()
+    }
     report.extras("yields", extras)
-    _derive_yield(values, source, report)
+    if derive_yield(values, values.get("area_harvested_ha"), extras, source):
+        report.read.append(("yields", "yields computed as production / harvested area", len(frame)))
     keep = _drop_without_yield(values["yield_kg_ha"], crop, report)
-    _warn_of_tonnes(values["yield_kg_ha"][keep], crop[keep], report)
+    warn_of_contradiction(values, report, "yields")
+    check_magnitudes(values["yield_kg_ha"][keep], crop[keep], source, report, "yields")
     report.read.append(("yields", "rows with a yield", int(keep.sum())))
     names, place_in_crops = np.unique(crop[keep].to_numpy(dtype=str), return_inverse=True)
     years = np.unique(year[keep]).astype(np.int16)
@@ -134,7 +140,7 @@ def read_soil(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
     Raises:
         MissingDataError, SchemaError: as `read_places`.
     """
-    frame, source = read_csv(path, "soil"), str(path)
+    frame, source = read_frame(path, "soil", "soil", report), str(path)
     used, texts = codes_of(frame, source)
     rows = codes.rows(texts, source, report, "soil")
     _refuse_twice(pd.DataFrame({"code": codes.index[rows]}, index=frame.index), source)
@@ -151,41 +157,38 @@ def read_soil(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
         empty = np.full((len(codes.municipality), len(layers)), np.nan, dtype=np.float32)
         array = data.setdefault(column.quantity.name, (("municipality", "soil_layer"), empty))[1]
         array[rows, layers.index(column.layer)] = measured(frame, name, column, source)
+    _warn_of_soil({name: array for name, (_, array) in data.items()}, layers, codes, report)
     known = ~np.isnan(np.concatenate([array for _, array in data.values()], axis=1)).all(axis=1)
     report.read.append(("soil", "places with soil", int(known.sum())))
     return xr.Dataset(data, coords={"municipality": codes.municipality, "soil_layer": np.array(layers)})
 
 
+def _warn_of_soil(
+    data: dict[str, NDArray[np.float32]], layers: list[str], codes: Codes, report: ImportLog
+) -> None:
+    """Note textures that do not add up to 100 %, and medians that look like another unit."""
+    parts = [data[name] for name in ("clay_pct", "silt_pct", "sand_pct") if name in data]
+    total = np.sum(parts, axis=0) if len(parts) > 1 else np.full((1, 1), np.nan)
+    wrong = total > _FULL_pct + _ROUNDING_pct
+    if len(parts) == 3:  # with only two parts a small sum says nothing
+        wrong |= total < _FULL_pct - _ROUNDING_pct
+    if wrong.any():
+        place, layer = np.argwhere(wrong)[0]
+        text = (
+            f"clay, silt and sand add up to {total[place, layer]:.0f} % in {layers[layer]} of "
+            f"{codes.index[place]}, expected 100 %"
+        )
+        report.warnings.append(("soil", text, int(wrong.sum())))
+    for name, (low, high) in _USUAL.items():
+        values = data.get(name, np.array([np.nan]))
+        median = float(np.nanmedian(values)) if not np.isnan(values).all() else low
+        if not low <= median <= high:
+            text = f"{name}: a median of {median:.4g} is unusual, expected {low:g} to {high:g}: another unit?"
+            report.warnings.append(("soil", text, int((~np.isnan(values)).sum())))
+
+
 def _depth(layer: str) -> tuple[int, ...]:
     return tuple(int(part) for part in layer.removesuffix("cm").split("_"))
-
-
-def years_of(frame: pd.DataFrame, column: str, source: str) -> NDArray[np.int64]:
-    """A column of harvest years; SchemaError at the first value that is no year."""
-    years = numbers(frame, column, source)
-    wrong = ~((years >= FIRST_YEAR) & (years <= LAST_YEAR) & (years == np.floor(years)))
-    if wrong.any():
-        line = frame.index[int(np.argmax(wrong))]
-        raise SchemaError(
-            f"{source}: line {line}, column {column!r}: expected a year from {FIRST_YEAR} to {LAST_YEAR}, "
-            f"received {frame[column].loc[line]!r} ({int(wrong.sum())} such lines)",
-            "Give the year of harvest: 2018 for the season 2017/18.",
-        )
-    return years.astype(np.int64)
-
-
-def _derive_yield(values: dict[str, NDArray[np.float64]], source: str, report: ImportLog) -> None:
-    if "yield_kg_ha" in values:
-        return
-    if "production_t" not in values or "area_harvested_ha" not in values:
-        raise SchemaError(
-            f"{source}: expected a yield (yield_kg_ha, yield_t_ha), or production_t and area_harvested_ha, "
-            f"received {sorted(values)}",
-            "Add the yield, with its unit in the column's name.",
-        )
-    area = np.where(values["area_harvested_ha"] > 0, values["area_harvested_ha"], np.nan)
-    values["yield_kg_ha"] = values["production_t"] * 1000 / area
-    report.read.append(("yields", "yields computed as production / harvested area", len(area)))
 
 
 def _drop_without_yield(
@@ -199,13 +202,6 @@ def _drop_without_yield(
     if not keep.any():
         raise SchemaError("yields: no row has a yield above zero", "Is this the right file and column?")
     return keep
-
-
-def _warn_of_tonnes(yields: NDArray[np.float64], crop: pd.Series[str], report: ImportLog) -> None:
-    medians = pd.Series(yields).groupby(crop.to_numpy()).median()
-    for name, median in medians[medians < _LOWEST_MEDIAN_kg_ha].items():
-        text = f"{name}: median yield of {median:g} kg/ha, are these t/ha? Then name the column yield_t_ha"
-        report.warnings.append(("yields", text, int((crop == name).sum())))
 
 
 def _refuse_twice(keys: pd.DataFrame, source: str) -> None:

@@ -51,7 +51,7 @@ class Language:
 
         A text that the catalogue lacks stays English; a test keeps it complete.
         """
-        return _filled(self._translations.gettext(text), values)
+        return _filled(self._translations.gettext(text) if text else "", values)
 
     def pgettext(self, context: str, text: str, /, **values: object) -> str:
         """As `gettext`, for a short text whose translation depends on where it stands."""

@@ -21,7 +21,7 @@ from typing import Any
 
 import xarray as xr
 
-from yieldcast import clock
+from yieldcast import clock, language
 from yieldcast.data.files import (
     atomic_text,
     exclusive_lock,
@@ -138,7 +138,10 @@ class Bulletin:
         """
         self.verify([CHANGES])
         changes = json.loads((self.path / CHANGES).read_text(encoding="utf-8"))
-        return str(changes["text"][lang]) if changes["previous_as_of"] else ""
+        if not changes["previous_as_of"]:
+            return ""
+        texts = {language.of(tag).tag: text for tag, text in changes["text"].items()}  # "pt" in version 0.1
+        return str(texts.get(language.of(lang).tag, texts["en"]))
 
 
 def season_folder(root: Path, crop: str, harvest_year: int, states: str = "") -> Path:
@@ -214,7 +217,7 @@ def write_bulletin(
         root: folder of all bulletins; made if it does not exist.
         forecast: a checked table.
         mesh: boundaries of the municipalities (GeoJSON), for maps.
-        lang: language of the tables and the report, en or pt.
+        lang: language of the tables and the report.
         skill: rows of ``yieldcast backtest --json``, shown in the report.
         plan: that made the forecast: the report then shows the public yields and, without `skill`, the skill
             of the run's own hindcasts.
@@ -231,7 +234,7 @@ def write_bulletin(
     """
     from yieldcast.reporting.notices import notices, public_skill
 
-    attrs = table.check_forecast(forecast).attrs
+    attrs, lang = table.check_forecast(forecast).attrs, language.of(lang).tag
     crop, year, as_of = str(attrs["crop"]), int(attrs["harvest_year"]), str(attrs["as_of"])
     states = str(attrs.get("states", ""))
     folder = season_folder(root, crop, year, states)
@@ -304,14 +307,14 @@ def _write_files(
     from yieldcast.operations import changes_text
     from yieldcast.operations.changes import compare
     from yieldcast.reporting import export, html
-    from yieldcast.reporting.labels import LANGUAGES
 
     export.write_all(place, forecast, mesh, lang, notice=notice)
     html.write(place / REPORT, forecast, mesh, earlier=earlier, past=past, skill=skill, lang=lang)
     changes: dict[str, Any] = {"previous_as_of": None}
     if earlier:
         found = compare(earlier[-1], forecast)
-        changes = {**found.to_json(), "text": {one: changes_text.summary(found, one) for one in LANGUAGES}}
+        texts = {one: changes_text.summary(found, one) for one in language.tags()}
+        changes = {**found.to_json(), "text": texts}
     atomic_text(place / CHANGES, json.dumps(changes, ensure_ascii=False, allow_nan=False, indent=1))
 
 

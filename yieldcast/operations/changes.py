@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from yieldcast.errors import ConfigError
 from yieldcast.operations.changes_parts import PartChanges, compare_parts
+from yieldcast.reporting.labels import season
 
 _LOW, _MEDIAN, _HIGH = 0.05, 0.5, 0.95  # quantile levels: the ends of the 90 % interval, and the median
 _SO_FAR = ("rain_so_far_pct", "tmax_so_far_anomaly_degC")
@@ -106,6 +107,8 @@ class Comparison:
 
     Args:
         crop, harvest_year: of both forecasts.
+        season: of both, as `labels.season` writes it.
+        country: attribute of the later forecast.
         synthetic: whether one of them was made from synthetic data.
         before, now: dates (as_of) of the earlier and the later forecast.
         new_data: inputs that only the later forecast had.
@@ -119,6 +122,8 @@ class Comparison:
 
     crop: str
     harvest_year: int
+    season: str
+    country: str
     synthetic: bool
     before: str
     now: str
@@ -181,7 +186,8 @@ def compare(previous: xr.Dataset, current: xr.Dataset) -> Comparison:
     codes = current["municipality"].values
     gone = ~np.isin(previous["municipality"].values, codes)
     return Comparison(
-        str(current.attrs["crop"]), int(current.attrs["harvest_year"]),
+        str(current.attrs["crop"]), int(current.attrs["harvest_year"]), season(current),
+        str(current.attrs["country"]),
         bool(previous.attrs["synthetic"]) or bool(current.attrs["synthetic"]), before, now,
         _new_data(previous, current), _aggregates(previous, current), _municipalities(previous, current),
         tuple(map(str, previous["code"].values[gone].tolist())), compare_parts(previous, current),

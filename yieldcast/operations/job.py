@@ -17,7 +17,6 @@ from yieldcast.errors import ConfigError, MissingDataError, SchemaError, Yieldca
 from yieldcast.evaluation.skill import protocol_of
 from yieldcast.forecasting.freshness import StaleStoreError
 from yieldcast.operations.bulletins import Bulletin, newest, season_folder, write_bulletin
-from yieldcast.reporting.labels import Lang
 from yieldcast.training.run_directory import Run
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class Job:
     harvest_year: int
     as_of: dt.date
     scenarios: str = "climatology"
-    lang: Lang = "en"
+    lang: str = "en"
     skill: Sequence[Mapping[str, Any]] = ()
     strict: bool = False
     optional: tuple[str, ...] = ()

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import xarray as xr
 
+from yieldcast import language
 from yieldcast.data.files import make_folder
 from yieldcast.errors import ConfigError
 from yieldcast.forecasting.table import check_forecast
-from yieldcast.reporting import forecast_json, geodata, labels, netcdf, spreadsheets
+from yieldcast.reporting import forecast_json, geodata, netcdf, spreadsheets
 
 FORMATS = ("csv", "xlsx", "gpkg", "geojson", "json", "nc")
 _WITH_BOUNDARIES = ("gpkg", "geojson")
@@ -30,7 +31,7 @@ def write_all(
         folder: made if it does not exist; files of the same names are replaced.
         forecast: a table as `forecasting.table.check_forecast` checks it.
         mesh: GeoJSON with the boundaries of the municipalities, or None.
-        lang: en or pt: separators, headings and words. netCDF, JSON and the names of attributes are English.
+        lang: language: separators, headings and words. netCDF, JSON and the names of attributes are English.
         formats: names in `FORMATS`; None writes every format that is possible here.
         notice: called with a message for each format left out, and for municipalities without a boundary.
 
@@ -43,7 +44,7 @@ def write_all(
         SchemaError: the forecast or the mesh is not valid.
         MissingDataError: the mesh does not exist, or the disk refuses.
     """
-    labels.check(lang)
+    lang = language.of(lang).tag
     check_forecast(forecast)
     wanted = FORMATS if formats is None else tuple(formats)
     if unknown := [name for name in wanted if name not in FORMATS]:

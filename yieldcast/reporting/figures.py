@@ -7,29 +7,24 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from yieldcast import language
 from yieldcast.data.files import atomic_write
 from yieldcast.errors import ConfigError, SchemaError
-from yieldcast.reporting import labels
+from yieldcast.language import Language, message
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LABELS = {
-    "en": ("Observed yield (kg/ha)", "Predicted yield (kg/ha)", "Municipalities nearby"),
-    "pt": ("Rendimento observado (kg/ha)", "Rendimento previsto (kg/ha)", "Municípios próximos"),
-}
-
 SKILL_SCORES = {
-    "rmse_kg_ha": ("RMSE (kg/ha)", "RMSE (kg/ha)"),
-    "crps_kg_ha": ("CRPS or absolute error (kg/ha)", "CRPS ou erro absoluto (kg/ha)"),
-    "coverage90": ("share within the 90 % interval", "parte dentro do intervalo de 90 %"),
+    "rmse_kg_ha": message("RMSE (kg/ha)"),
+    "crps_kg_ha": message("CRPS or absolute error (kg/ha)"),
+    "coverage90": message("share within the {share} interval"),
 }
-_LEAD = ("months before the end of harvest", "meses antes do fim da colheita")
 # Colours of Okabe and Ito (2008), distinct for all kinds of colour blindness, and grey; the markers differ
 # too.
 _MODEL_STYLES = (
@@ -43,7 +38,7 @@ def scatter_png(
     prediction: ArrayLike,
     target: ArrayLike,
     title: str,
-    lang: Literal["en", "pt"] = "en",
+    lang: str = "en",
 ) -> Path:
     """Draw predicted against observed yields, coloured by density, with the 1:1 line.
 
@@ -60,15 +55,14 @@ def scatter_png(
         SchemaError: the shapes differ, there are no rows, or a value is not finite.
         MissingDataError: the disk refuses.
     """
-    if lang not in LABELS:
-        raise ConfigError(f"expected a language of {', '.join(LABELS)}, received {lang!r}")
+    words = language.of(lang)
     y, x = np.asarray(prediction, dtype=np.float64), np.asarray(target, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape or x.size == 0 or not np.isfinite([x, y]).all():
         raise SchemaError(
             f"expected finite predictions and targets of one shape, received {y.shape} and {x.shape}",
             "Leave out rows without an observed yield.",
         )
-    figure = _scatter(x, y, title, LABELS[lang])
+    figure = _scatter(x, y, title, words)
     atomic_write(path, lambda temporary: figure.savefig(temporary, metadata={"Software": None}))
     return path
 
@@ -105,7 +99,7 @@ def draw_skill(axes: Any, pooled: Sequence[Mapping[str, Any]], score: str, lang:
         axes: matplotlib axes.
         pooled: of `skill.pool_by_lead`.
         score: one of `SKILL_SCORES`.
-        lang: en or pt.
+        lang: language.
 
     Raises:
         ConfigError: an unknown language.
@@ -114,7 +108,7 @@ def draw_skill(axes: Any, pooled: Sequence[Mapping[str, Any]], score: str, lang:
 
     from yieldcast.evaluation.skill import FORECAST_MODEL
 
-    side = labels.side_of(lang)
+    words = language.of(lang)
     models = list(dict.fromkeys(row["model"] for row in pooled))
     for k, model in enumerate(models):
         own = [row for row in pooled if row["model"] == model and row[score] is not None]
@@ -124,7 +118,10 @@ def draw_skill(axes: Any, pooled: Sequence[Mapping[str, Any]], score: str, lang:
             axes.plot([row["lead_months"] for row in own], [row[score] for row in own],
                       label=model, color=colour, marker=marker, markersize=4,
                       linewidth=2.4 if ours else 1.2, zorder=3 if ours else 2)  # fmt: skip
-    axes.set(xlabel=_LEAD[side], ylabel=SKILL_SCORES[score][side])
+    axes.set(
+        xlabel=words.gettext("months before the end of harvest"),
+        ylabel=words.gettext(SKILL_SCORES[score], share=words.percent(0.9)),
+    )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.invert_xaxis()
     if score == "coverage90":
@@ -179,7 +176,7 @@ def _notebook_class(base: type[Figure]) -> type[Figure]:
     return NotebookFigure
 
 
-def _scatter(x: NDArray[np.float64], y: NDArray[np.float64], title: str, labels: Sequence[str]) -> Any:
+def _scatter(x: NDArray[np.float64], y: NDArray[np.float64], title: str, words: Language) -> Any:
     figure = new_figure((6.4, 5.6))
     from matplotlib.ticker import MaxNLocator
 
@@ -191,9 +188,21 @@ def _scatter(x: NDArray[np.float64], y: NDArray[np.float64], title: str, labels:
     order = density.argsort(kind="stable")
     axes.plot(ends, ends, color="0.6", linewidth=1, zorder=1)
     points = axes.scatter(x[order], y[order], c=density[order], s=8, linewidths=0, zorder=2)
-    figure.colorbar(points, ax=axes, label=labels[2], shrink=0.8, ticks=MaxNLocator(integer=True))
+    figure.colorbar(
+        points,
+        ax=axes,
+        label=words.gettext("Municipalities nearby"),
+        shrink=0.8,
+        ticks=MaxNLocator(integer=True),
+    )
     axes.set_title(title, parse_math=False)
-    axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel=labels[0], ylabel=labels[1])
+    axes.set(
+        xlim=ends,
+        ylim=ends,
+        aspect="equal",
+        xlabel=words.gettext("Observed yield (kg/ha)"),
+        ylabel=words.gettext("Predicted yield (kg/ha)"),
+    )
     return figure
 
 

@@ -16,7 +16,7 @@ from yieldcast.data.files import atomic_text
 from yieldcast.forecasting.parts import PARTS, REMAINDER, part_variable
 from yieldcast.forecasting.table import ATTRIBUTES, QUANTILES
 from yieldcast.reporting import labels
-from yieldcast.reporting.notices import missing
+from yieldcast.reporting.notices import left_out, missing
 from yieldcast.reporting.tables import Table, aggregate_table, municipality_table
 
 FORMAT = 1
@@ -55,6 +55,7 @@ def write_json(path: Path, forecast: xr.Dataset) -> Path:
         "format": FORMAT,
         **attributes,
         "missing": missing(forecast.attrs),
+        "left_out": left_out(forecast.attrs),
         "outcome_public": bool(forecast.attrs.get("outcome_public", 0)),
         "parts": {name: labels.meaning(column, "en") for name, column in _PARTS.items() if name in shown},
     }

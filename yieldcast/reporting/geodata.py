@@ -141,7 +141,7 @@ def _facts(forecast: xr.Dataset, lang: str) -> dict[str, Any]:
         for name, value in forecast.attrs.items()
         if name != COUNTRY_FILE
     }
-    return {**plain, "title": labels.title(forecast.attrs, lang)}
+    return {**plain, "title": labels.title(labels.facts(forecast), lang)}
 
 
 def _plain_values(values: Any) -> list[Any]:

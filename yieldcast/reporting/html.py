@@ -119,13 +119,14 @@ def contents(
     pooled = pool_by_lead(public, str(forecast.attrs["crop"]))
     return {
         "about": {name: _plain(forecast.attrs[name]) for name in ATTRIBUTES},
+        "season": labels.season(forecast),
         "quantiles": list(QUANTILES),
         "places": _places(forecast, previous) | places,
         "aggregates": _aggregates(forecast, previous) | aggregates,
         "notices": {tag: notices(forecast.attrs, tag) for tag in language.tags()},
         "parts": parts,
         "states": {state.code: state.name for state in country_of(forecast.attrs).states.values()},
-        "languages": page_languages(forecast.attrs, (str(row["model"]) for row in pooled)),
+        "languages": page_languages(forecast, (str(row["model"]) for row in pooled)),
         "previous": str(previous.attrs["as_of"]) if previous is not None else None,
         "past": past_columns(forecast, past),
         "bulletins": bulletin_columns(forecast, earlier),
@@ -223,9 +224,10 @@ def _page(data: Mapping[str, Any]) -> str:
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
+    (title,) = [one["title"] for one in data["languages"] if one["tag"] == data["lang"]]
     packed = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Template((web / "report.html").read_text(encoding="utf-8")).substitute(
-        lang=data["lang"], title=html.escape(labels.title(data["about"], data["lang"])), policy=policy,
+        lang=data["lang"], title=html.escape(title), policy=policy,
         style=style, script=script, data=packed.translate(_UNSAFE),
     )  # fmt: skip
 

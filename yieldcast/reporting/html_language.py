@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import xarray as xr
+
 from yieldcast import language
 from yieldcast.language import Language
 from yieldcast.reporting import labels
@@ -16,19 +18,20 @@ _SCRIPTS = "yieldcast/reporting/web/"
 _PLURALS = 200
 
 
-def page_languages(attrs: Mapping[str, Any], models: Iterable[str]) -> list[dict[str, Any]]:
+def page_languages(forecast: xr.Dataset, models: Iterable[str]) -> list[dict[str, Any]]:
     """One entry for each language that there is; ``web/README.md`` describes them.
 
     Args:
-        attrs: attributes of the forecast.
+        forecast: a checked table.
         models: names of the models in the skill section.
     """
-    names = sorted(set(models))
+    names, attrs = sorted(set(models)), labels.facts(forecast)
     return [_entry(language.of(tag), attrs, names) for tag in language.tags()]
 
 
 def _entry(words: Language, attrs: Mapping[str, Any], models: list[str]) -> dict[str, Any]:
     crop, country, scenarios = (str(attrs[name]) for name in ("crop", "country", "scenarios"))
+    years, licence, attribution = (str(attrs[name]) for name in ("scenario_years", "licence", "attribution"))
     return {
         "tag": words.tag,
         "locale": str(words.locale).replace("_", "-"),
@@ -41,6 +44,9 @@ def _entry(words: Language, attrs: Mapping[str, Any], models: list[str]) -> dict
             "country": {country: labels.country(country, words.tag)},
             "code": {"": code_name(country_of(attrs), words.tag)},
             "scenarios": {scenarios: labels.scenario(scenarios, words.tag)},
+            "scenario_years": {years: labels.scenario_years(years, words.tag)},
+            "licence": {licence: words.gettext(licence)},
+            "attribution": {attribution: words.gettext(attribution)},
             "model": {name: labels.model(name, words.tag) for name in models},
             "part": {name: labels.part(name, words.tag) for name in PART_LABELS},
             "meaning": {name: labels.part_meaning(name, words.tag) for name in PART_LABELS},

@@ -1,123 +1,113 @@
-"""Words, numbers and dates for readers, in English and Portuguese."""
+"""Words for what a forecast is made of, in the language of the reader."""
 
 from __future__ import annotations
 
 import datetime as dt
-import math
-from collections.abc import Mapping
-from typing import Any, Literal
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
 
 from calendars import names
 from yieldcast import language
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES
-from yieldcast.reporting.column_labels import COLUMNS, PART_LABELS
+from yieldcast.language import message
+from yieldcast.reporting.column_labels import COLUMNS, PART_LABELS, ColumnLabel
 
-Lang = Literal["en", "pt"]
-LANGUAGES: tuple[Lang, ...] = ("en", "pt")
-_Pair = tuple[str, str]
-_SCENARIOS: Mapping[str, _Pair] = {
-    "climatology": ("weather of every past year", "clima de todos os anos passados"),
-    "analogue": ("weather of the most similar past years", "clima dos anos passados mais parecidos"),
-    "seasonal": ("seasonal weather forecast (SEAS5)", "previsão climática sazonal (SEAS5)"),
+_SCENARIO_YEARS = re.compile(r"(\d{4}(?:, \d{4})*) \((\d+) scenarios\)")
+_SCENARIOS: Mapping[str, str] = {
+    "climatology": message("weather of every past year"),
+    "analogue": message("weather of the most similar past years"),
+    "seasonal": message("seasonal weather forecast (SEAS5)"),
 }
-_MODELS: Mapping[str, _Pair] = {
-    "forecast": ("forecast", "previsão"),
-    "last_public": ("last public yield", "último rendimento publicado"),
-    "mean_5y_public": ("mean of five public years", "média de cinco anos publicados"),
-    "trend_10y_public": ("trend of ten public years", "tendência de dez anos publicados"),
-    "level_trend": ("level and trend", "nível e tendência"),
-    "official": ("five-year mean at the official estimate", "média de cinco anos na estimativa oficial"),
-    "boosted_history_public": ("boosted trees with yield history", "árvores (boosting) com histórico"),
-    "climatology": ("climatology: own past yields", "climatologia: rendimentos passados"),
+_MODELS: Mapping[str, str] = {
+    "forecast": message("forecast"),
+    "last_public": message("last public yield"),
+    "mean_5y_public": message("mean of five public years"),
+    "trend_10y_public": message("trend of ten public years"),
+    "level_trend": message("level and trend"),
+    "official": message("five-year mean at the official estimate"),
+    "boosted_history_public": message("boosted trees with yield history"),
+    "climatology": message("climatology: own past yields"),
 }
-_COUNTRIES: Mapping[str, _Pair] = {"Brazil": ("Brazil", "Brasil"), "": ("All", "Total")}
-_MONTHS: tuple[tuple[str, ...], ...] = (
-    ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-     "November", "December"),
-    ("janeiro", "fevereiro", "março", "abril", "maio", "junho", "julho", "agosto", "setembro", "outubro",
-     "novembro", "dezembro"),
-)  # fmt: skip
-_PORTUGUESE_SIGNS = str.maketrans({",": ".", ".": ","})
-_TEXTS: Mapping[str, _Pair] = {
-    "synthetic": ("synthetic data", "dados sintéticos"),
-    "yes": ("yes", "sim"),
-    "no": ("no", "não"),
-    "country": ("country", "país"),
-    "state": ("state", "UF"),
-    "municipalities": ("municipalities", "municípios"),
-    "states": ("states", "estados"),
-    "units": ("units", "unidades"),
-    "about": ("about", "sobre"),
-    "column": ("Column", "Coluna"),
-    "unit": ("Unit", "Unidade"),
-    "meaning": ("Meaning", "Significado"),
-    "machine_name": ("Name in GeoPackage and GeoJSON", "Nome em GeoPackage e GeoJSON"),
-}
+_COUNTRIES: Mapping[str, str] = {"Brazil": message("Brazil"), "": message("All")}
+_LEVELS: Mapping[str, str] = {"country": message("country"), "state": message("state")}
 # The attributes of a forecast, in the order in which readers see them
-ATTRIBUTES: Mapping[str, _Pair] = {
-    "title": ("Forecast", "Previsão"),
-    "synthetic": ("Synthetic data", "Dados sintéticos"),
-    "crop": ("Crop", "Cultura"),
-    "harvest_year": ("Harvest year", "Ano da colheita"),
-    "season": ("Season", "Safra"),
-    "as_of": ("As of (date of the bulletin)", "Data de referência do boletim"),
-    "lead_months": ("Lead (months)", "Antecedência (meses)"),
-    "country": ("Country", "País"),
-    "last_public_harvest_year": ("Newest public harvest year", "Último ano de colheita publicado"),
-    "weather_known_to": ("Weather known to", "Dados meteorológicos até"),
-    "scenarios": ("Weather of the rest of the season", "Clima do restante da safra"),
-    "scenario_years": ("Years of that weather", "Anos desse clima"),
-    "members": ("Members of the ensemble", "Membros do conjunto"),
-    "train_years": ("Harvest years trained on", "Anos de colheita do treinamento"),
-    "run": ("Run", "Treinamento (run)"),
-    "run_id": ("Run: fingerprint", "Treinamento: impressão digital"),
-    "made_with": ("Made with", "Feito com"),
-    "licence": ("Licence of the data", "Licença dos dados"),
-    "attribution": ("Sources, as they ask to be named", "Fontes, como pedem para ser citadas"),
-    "calibration": ("Calibration, for machines", "Calibração, para máquinas"),
-    "inputs": ("Inputs, for machines", "Entradas, para máquinas"),
+ATTRIBUTES: Mapping[str, str] = {
+    "title": message("Forecast"),
+    "synthetic": message("Synthetic data"),
+    "crop": message("Crop"),
+    "harvest_year": message("Harvest year"),
+    "season": message("Season"),
+    "as_of": message("As of (date of the bulletin)"),
+    "lead_months": message("Lead (months)"),
+    "country": message("Country"),
+    "last_public_harvest_year": message("Newest public harvest year"),
+    "weather_known_to": message("Weather known to"),
+    "scenarios": message("Weather of the rest of the season"),
+    "scenario_years": message("Years of that weather"),
+    "members": message("Members of the ensemble"),
+    "train_years": message("Harvest years trained on"),
+    "run": message("Run"),
+    "run_id": message("Run: fingerprint"),
+    "made_with": message("Made with"),
+    "licence": message("Licence of the data"),
+    "attribution": message("Sources, as they ask to be named"),
+    "calibration": message("Calibration, for machines"),
+    "inputs": message("Inputs, for machines"),
 }
 # Attributes that only some forecasts have
-_RARE_ATTRIBUTES: Mapping[str, _Pair] = {
-    "missing": ("Public, but not in the store", "Publicado, mas ausente dos dados usados"),
-    "states": ("States", "Estados"),
-    "outcome_public": ("Hindcast: outcome known", "Previsão retrospectiva: resultado conhecido"),
-    "yields_public_to": (
-        "Newest harvest year with published yields",
-        "Última colheita com rendimento publicado",
-    ),
+_RARE_ATTRIBUTES: Mapping[str, str] = {
+    "missing": message("Public, but not in the store"),
+    "states": message("States"),
+    "outcome_public": message("Hindcast: outcome known"),
+    "yields_public_to": message("Newest harvest year with published yields"),
 }
-
-
-def text(key: str, lang: str) -> str:
-    """A word or a short phrase, e.g. ``text("synthetic", "pt")``: "dados sintéticos".
-
-    Raises:
-        ConfigError: an unknown language.
-        KeyError: an unknown key.
-    """
-    return _TEXTS[key][side_of(lang)]
 
 
 def crop(name: str, lang: str) -> str:
     """Name of a crop; an unknown crop is returned unchanged."""
-    side, known = side_of(lang), names.crops().get(name)
-    return (known.english, known.portuguese)[side] if known else name
+    known, portuguese = names.crops().get(name), language.of(lang).locale.language == "pt"
+    return (known.portuguese if portuguese else known.english) if known else name
 
 
 def scenario(name: str, lang: str) -> str:
     """Where the weather of the rest of the season comes from; an unknown method is returned unchanged."""
-    return _SCENARIOS.get(name, (name, name))[side_of(lang)]
+    return language.of(lang).gettext(_SCENARIOS.get(name, name))
+
+
+def scenario_years(written: str, lang: str) -> str:
+    """The attribute ``scenario_years``: "2009, 2010, 2011 (3 scenarios)" as "2009 to 2011; 3 scenarios"."""
+    words, found = language.of(lang), _SCENARIO_YEARS.fullmatch(written)
+    if found is None:
+        return written
+    years = [int(year) for year in found[1].split(", ")]
+    scenarios = words.ngettext("{n} scenario", "{n} scenarios", int(found[2]))
+    return f"{years_in_words(years, lang)}; {scenarios}"
+
+
+def years_in_words(years: Sequence[int], lang: str) -> str:
+    """Years in rising order: "2010", "2010 to 2012", or "2010, 2012" where they have gaps."""
+    if len(years) > 2 and years[-1] - years[0] == len(years) - 1:
+        return language.of(lang).gettext("{first} to {last}", first=years[0], last=years[-1])
+    return ", ".join(map(str, years))
 
 
 def model(name: str, lang: str) -> str:
     """Name of a model in the skill of a forecast; an unknown model is returned unchanged."""
-    return _MODELS.get(name, (name, name))[side_of(lang)]
+    return language.of(lang).gettext(_MODELS.get(name, name))
 
 
 def country(name: str, lang: str) -> str:
     """Name of a country; an unknown country is returned unchanged."""
-    return _COUNTRIES.get(name, (name, name))[side_of(lang)]
+    return language.of(lang).gettext(_COUNTRIES.get(name, name))
+
+
+def level(name: str, lang: str) -> str:
+    """Kind of an aggregate, ``country`` or ``state``."""
+    return language.of(lang).gettext(_LEVELS[name])
 
 
 def aggregate(name: str, lang: str, of: str) -> str:
@@ -125,124 +115,103 @@ def aggregate(name: str, lang: str, of: str) -> str:
 
     Args:
         name: `forecasting.table.ALL_MUNICIPALITIES` or a state.
-        lang: en or pt.
+        lang: language.
         of: the forecast's attribute ``country``.
     """
-    side = side_of(lang)
     if name != ALL_MUNICIPALITIES:
         return name
-    return _COUNTRIES[of if of == "Brazil" else ""][side]
+    return country(of if of == "Brazil" else "", lang)
 
 
 def attribute(name: str, lang: str) -> str:
     """Name of an attribute of a forecast; an unknown attribute is returned unchanged."""
-    return ATTRIBUTES.get(name, _RARE_ATTRIBUTES.get(name, (name, name)))[side_of(lang)]
+    return language.of(lang).gettext(ATTRIBUTES.get(name, _RARE_ATTRIBUTES.get(name, name)))
 
 
 def column(key: str, lang: str) -> str:
     """Heading of a column with its unit, e.g. "Previsão: mediana (kg/ha)"; keys as in `COLUMNS`."""
-    unit, heading, _ = COLUMNS[key]
-    return f"{heading[side_of(lang)]} ({unit})" if unit else heading[side_of(lang)]
+    label = COLUMNS[key]
+    heading = _with_values(label.heading, label, lang)
+    return f"{heading} ({label.unit})" if label.unit else heading
 
 
 def meaning(key: str, lang: str) -> str:
     """Meaning of a column in one sentence; keys as in `COLUMNS`."""
-    return COLUMNS[key].meaning[side_of(lang)]
+    return _with_values(COLUMNS[key].meaning, COLUMNS[key], lang)
+
+
+def _with_values(text: str, label: ColumnLabel, lang: str) -> str:
+    words = language.of(lang)
+    kinds: dict[type, Callable[[Any], object]] = {str: words.gettext, float: words.percent, int: str}
+    return words.gettext(text, **{name: kinds[type(value)](value) for name, value in label.values.items()})
 
 
 def part(name: str, lang: str) -> str:
     """Short name of a part of the median, e.g. "water so far"; keys as in `PART_LABELS`."""
-    return PART_LABELS[name].name[side_of(lang)]
+    return language.of(lang).gettext(PART_LABELS[name].name)
 
 
 def part_meaning(name: str, lang: str) -> str:
     """What a part of the median is; keys as in `PART_LABELS`."""
-    return PART_LABELS[name].meaning[side_of(lang)]
+    return language.of(lang).gettext(PART_LABELS[name].meaning)
 
 
-def month(iso: str, lang: str) -> str:
-    """A month for readers: "October 2017", "outubro de 2017".
-
-    Args:
-        iso: the month or a day of it, ``2017-10`` or ``2017-10-15``.
-        lang: en or pt.
-    """
-    side = side_of(lang)
-    return f"{_MONTHS[side][int(iso[5:7]) - 1]}{(' ', ' de ')[side]}{int(iso[:4])}"
+def season(forecast: xr.Dataset) -> str:
+    """The season of a forecast: "2017/18" where some of its months lie in the year before, else "2018"."""
+    year = int(forecast.attrs["harvest_year"])
+    earlier = forecast["window_start"].values < np.datetime64(f"{year:04d}-01-01")
+    return f"{year - 1}/{year % 100:02d}" if earlier.any() else str(year)
 
 
-def date(day: dt.date, lang: str) -> str:
-    """A day: 2017-11-15 in English, where 11/15 and 15/11 are both common; 15/11/2017 in Portuguese."""
-    return (day.isoformat(), day.strftime("%d/%m/%Y"))[side_of(lang)]
-
-
-def season(harvest_year: int) -> str:
-    """The agricultural year (safra) of a harvest year: 2018 is 2017/18."""
-    return f"{harvest_year - 1}/{harvest_year % 100:02d}"
-
-
-def number(value: float, digits: int, lang: str, group: bool = True) -> str:
-    """A number in the notation of a language, "3,012.5" or "3.012,5"; an en dash for NaN.
-
-    Args:
-        value: NaN if missing.
-        digits: number of digits after the decimal sign.
-        lang: en or pt.
-        group: whether to separate thousands.
-    """
-    side = side_of(lang)
-    if math.isnan(value):
-        return "–"
-    written = f"{value:{',' if group else ''}.{digits}f}"
-    if not written.strip("-0.,"):  # no sign before a zero
-        written = written.removeprefix("-")
-    return written.translate(_PORTUGUESE_SIGNS) if side else written
+def facts(forecast: xr.Dataset) -> dict[str, Any]:
+    """The attributes of a forecast table, and its season."""
+    return {**forecast.attrs, "season": season(forecast)}
 
 
 def title(attrs: Mapping[str, Any], lang: str) -> str:
     """Title of a forecast in one line; that of synthetic data says so.
 
     Args:
-        attrs: attributes of a forecast table.
-        lang: en or pt.
+        attrs: `facts` of a forecast.
+        lang: language.
     """
-    name, year = crop(attrs["crop"], lang).capitalize(), int(attrs["harvest_year"])
-    day = date(dt.date.fromisoformat(attrs["as_of"]), lang)
-    lines = (
-        f"{name}, harvest year {year} ({season(year)}): yield forecast as of {day}",
-        f"{name}, safra {season(year)}: previsão de rendimento médio, boletim de {day}",
+    words = language.of(lang)
+    line = words.gettext(
+        "{crop}, season {season}: yield forecast as of {date}",
+        crop=crop(attrs["crop"], lang).capitalize(),
+        season=attrs["season"],
+        date=words.date(dt.date.fromisoformat(attrs["as_of"])),
     )
-    mark = f"{text('synthetic', lang).upper()}: " if attrs["synthetic"] else ""
-    return mark + lines[side_of(lang)]
+    return marked(line, bool(attrs["synthetic"]), lang)
+
+
+def marked(title: str, synthetic: bool, lang: str) -> str:
+    """A title that says so if the data are synthetic."""
+    mark = language.of(lang).gettext("synthetic data").upper()
+    return f"{mark}: {title}" if synthetic else title
 
 
 def about(attrs: Mapping[str, Any], lang: str) -> list[tuple[str, str]]:
     """Heading and value of every attribute of a forecast, the known attributes first.
 
     Args:
-        attrs: attributes of a forecast table.
-        lang: en or pt.
+        attrs: `facts` of a forecast.
+        lang: language.
     """
+    words = language.of(lang)
     translated = {
         "title": title(attrs, lang),
-        "synthetic": text("yes" if attrs["synthetic"] else "no", lang),
+        "synthetic": words.gettext("yes") if attrs["synthetic"] else words.gettext("no"),
         "crop": crop(attrs["crop"], lang),
-        "season": season(int(attrs["harvest_year"])),
-        "as_of": date(dt.date.fromisoformat(attrs["as_of"]), lang),
+        "season": attrs["season"],
+        "as_of": words.date(dt.date.fromisoformat(attrs["as_of"])),
         "country": country(attrs["country"], lang),
         "scenarios": scenario(attrs["scenarios"], lang),
-        "weather_known_to": month(attrs["weather_known_to"], lang) if attrs["weather_known_to"] else "–",
+        "scenario_years": scenario_years(str(attrs["scenario_years"]), lang),
+        "weather_known_to": words.month(attrs["weather_known_to"]) if attrs["weather_known_to"] else "–",
+        "licence": words.gettext(str(attrs["licence"])),
+        "attribution": words.gettext(str(attrs["attribution"])),
     }
     known = {name: translated.get(name, str(attrs.get(name, "–"))) for name in ATTRIBUTES}
     others = {str(name): str(value) for name, value in attrs.items() if name not in known}
     return [(attribute(name, lang), value) for name, value in {**known, **others}.items()]
-
-
-def check(lang: str) -> None:
-    """Raise ConfigError for a language that is not in `LANGUAGES`."""
-    side_of(lang)
-
-
-def side_of(lang: str) -> int:
-    """Place of a language in a pair of texts: 0 for English, 1 for Portuguese."""
-    return int(language.of(lang).tag != "en")

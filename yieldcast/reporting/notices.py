@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from yieldcast import language
+from yieldcast.data.missing import first_names
 from yieldcast.data.summary import number_spans
 from yieldcast.evaluation.skill import public_rows
 from yieldcast.forecasting.freshness import month_spans
@@ -29,8 +30,17 @@ def missing(attrs: Mapping[str, Any]) -> dict[str, list[Any]]:
     return dict(json.loads(str(attrs.get("missing", "{}"))))
 
 
+def left_out(attrs: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Codes of the municipalities left out because they lack "weather", and "states" that have no other.
+
+    Args:
+        attrs: attributes of a forecast; empty if none is left out.
+    """
+    return dict(json.loads(str(attrs.get("left_out", "{}"))))
+
+
 def notices(attrs: Mapping[str, Any], lang: str) -> list[str]:
-    """Sentences on what is missing and on an outcome that was public; none for most forecasts.
+    """Sentences on what is missing or left out, and on an outcome that was public; mostly none.
 
     Args:
         attrs: attributes of a forecast.
@@ -41,6 +51,17 @@ def notices(attrs: Mapping[str, Any], lang: str) -> list[str]:
         what = "; ".join(words.gettext(_KINDS[name], spans=_spans(name, lost[name])) for name in lost)
         text = message("Public on {date}, but not in the store: {what}.")
         found.append(words.gettext(text, date=_day(attrs, lang), what=what))
+    if gone := left_out(attrs):
+        text = words.ngettext(
+            "{n} municipality left out: no weather: {codes}",
+            "{n} municipalities left out: no weather: {codes}",
+            len(gone["weather"]),
+            codes=first_names(gone["weather"]),
+        )
+        found.append(text)
+        if gone["states"]:
+            states = message("States without any municipality in this forecast: {states}")
+            found.append(words.gettext(states, states=", ".join(gone["states"])))
     if attrs.get("outcome_public"):
         text = message("Hindcast: yields of harvest year {year} are known; this forecast does not use them.")
         found.append(words.gettext(text, year=int(attrs["harvest_year"])))

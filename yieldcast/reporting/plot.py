@@ -17,11 +17,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from yieldcast import language
 from yieldcast.data.store import Store
 from yieldcast.data.summary import number_spans
 from yieldcast.errors import ConfigError, MissingDataError, RunError, SchemaError
 from yieldcast.evaluation.skill import pool_by_lead
 from yieldcast.forecasting.table import QUANTILES, check_forecast
+from yieldcast.language import message
 from yieldcast.reporting import labels
 from yieldcast.reporting.choropleth import BORDER, NO_VALUE, draw_choropleth, read_polygons
 from yieldcast.reporting.figures import SKILL_SCORES, draw_skill, new_figure, put_footer, put_title
@@ -43,38 +45,32 @@ _BASELINES = (  # colours of Okabe and Ito (2008), with a marker each
     ("trend_10y_public", "trend_10y_public_kg_ha", "#009E73", "D"),
 )
 _WORDS = {
-    "no_forecast": ("no forecast", "sem previsão"),
-    "unknown": ("no forecast, or not known", "sem previsão, ou não conhecida"),
-    "border": ("state border", "divisa estadual"),
-    "not_drawn": (
-        "Municipalities with a forecast and without boundaries, not shown: {n}",
-        "Municípios com previsão e sem limites, que não aparecem: {n}",
-    ),
-    "change": ("Change of the median since {date} (kg/ha)", "Mudança da mediana desde {date} (kg/ha)"),
-    "skill": ("{crop}: skill by lead time", "{crop}: desempenho por antecedência"),
-    "years": ("harvest years {years}", "anos de colheita {years}"),
-    "yield": ("Yield (kg/ha)", "Rendimento (kg/ha)"),
-    "harvest_year": ("Harvest year", "Ano da colheita"),
-    "public": ("yield, public on {date}", "rendimento, publicado até {date}"),
-    "later": ("yield, published later", "rendimento, publicado depois"),
-    "interval": ("forecast: {n} % interval", "previsão: intervalo de {n} %"),
-    "median": ("forecast: median", "previsão: mediana"),
-    "state_baselines": (
-        "Too few public yields of its own: the baselines are those of its state.",
-        "Poucos rendimentos publicados próprios: as referências são as da UF.",
-    ),
-    "loss": ("Loss on training rows ({loss})", "Perda nas linhas de treinamento ({loss})"),
-    "val_loss": ("Loss on validation rows ({loss})", "Perda nas linhas de validação ({loss})"),
-    "epoch": ("Epoch", "Época"),
-    "member": ("member", "membro"),
-    "median_member": ("median while all members train", "mediana enquanto todos treinam"),
-    "best": ("best epoch of a member", "melhor época de um membro"),
-    "curves": ("{crop}, {n} members", "{crop}, {n} membros"),
+    "no_forecast": message("no forecast"),
+    "unknown": message("no forecast, or not known"),
+    "border": message("state border"),
+    "not_drawn": message("Municipalities with a forecast and without boundaries, not shown: {n}"),
+    "change": message("Change of the median since {date} (kg/ha)"),
+    "skill": message("{crop}: skill by lead time"),
+    "years": message("harvest years {years}"),
+    "yield": message("Yield (kg/ha)"),
+    "harvest_year": message("Harvest year"),
+    "public": message("yield, public on {date}"),
+    "later": message("yield, published later"),
+    "interval": message("forecast: {share} interval"),
+    "median": message("forecast: median"),
+    "state_baselines": message("Too few public yields of its own: the baselines are those of its state."),
+    "loss": message("Loss on training rows ({loss})"),
+    "val_loss": message("Loss on validation rows ({loss})"),
+    "epoch": message("Epoch"),
+    "member": message("member"),
+    "median_member": message("median while all members train"),
+    "best": message("best epoch of a member"),
+    "curves": message("{crop}, {n} members"),
 }
 
 
 def _word(key: str, lang: str, **values: Any) -> str:
-    return _WORDS[key][labels.side_of(lang)].format(**values)
+    return language.of(lang).gettext(_WORDS[key], **values)
 
 
 @dataclass(frozen=True)
@@ -117,7 +113,7 @@ def map(
         value: ``median``, ``departure`` (median less the five-year mean), ``probability_low`` (percent),
             ``width90`` (of the 90 % interval) or ``change`` (median less that of `previous`).
         previous: an earlier forecast of the same crop and harvest year, for ``change``.
-        lang: en or pt.
+        lang: language.
 
     Raises:
         ConfigError: no boundaries, another value or language, or matplotlib is not installed.
@@ -140,10 +136,10 @@ def map(
     axes = figure.add_subplot()
     drawn = draw_choropleth(axes, polygons, states, values, layer.colours, layer.around_zero)
     bar = figure.colorbar(drawn.coloured, ax=axes, label=label, shrink=0.7, ticks=drawn.limits)
-    bar.ax.set_yticklabels([labels.number(limit, 0, lang) for limit in drawn.limits.tolist()])
+    bar.ax.set_yticklabels([language.of(lang).number(limit) for limit in drawn.limits.tolist()])
     keys = _map_keys("no_forecast" if len(values) == len(codes) else "unknown", lang)
     axes.legend(handles=keys if drawn.has_borders else keys[:1], loc="lower left", frameon=False, fontsize=9)
-    put_title(figure, labels.title(forecast.attrs, lang))
+    put_title(figure, labels.title(labels.facts(forecast), lang))
     lost = sum(code not in polygons for code in values)
     notes = [_word("not_drawn", lang, n=lost)] if lost else []
     put_footer(figure, [*notes, str(forecast.attrs["attribution"])])
@@ -176,7 +172,7 @@ def _layer(forecast: xr.Dataset, value: str, previous: xr.Dataset | None, lang: 
         )
     before = _quantile(previous, 0.5)
     earlier = xr.DataArray(before, {"municipality": check_forecast(previous)["municipality"].values})
-    day = labels.date(np.datetime64(previous.attrs["as_of"]).item(), lang)
+    day = language.of(lang).date(np.datetime64(previous.attrs["as_of"]).item())
 
     def change(ds: xr.Dataset) -> Floats:
         same: Floats = earlier.reindex(municipality=ds["municipality"].values).values
@@ -194,7 +190,7 @@ def skill_by_lead(
         rows: of a backtest, or the JSON file that ``yieldcast backtest --json FILE`` wrote.
         crop: rows of other crops are left out.
         score: ``rmse_kg_ha``, ``crps_kg_ha`` (without intervals the absolute error) or ``coverage90``.
-        lang: en or pt.
+        lang: language.
 
     Raises:
         ConfigError: another score or language, or matplotlib is not installed.
@@ -215,7 +211,7 @@ def skill_by_lead(
     draw_skill(axes, pooled, score, lang)
     years = number_spans(year for row in pooled for year in row["harvest_years"])
     title = f"{_word('skill', lang, crop=name)}, {_word('years', lang, years=years)}"
-    put_title(figure, _marked(title, synthetic, lang))
+    put_title(figure, labels.marked(title, synthetic, lang))
     model_legend(figure, axes, lang)
     return figure
 
@@ -240,10 +236,6 @@ def _backtest_rows(path: Path) -> list[Mapping[str, Any]]:
     return rows
 
 
-def _marked(title: str, synthetic: bool, lang: str) -> str:
-    return f"{labels.text('synthetic', lang).upper()}: {title}" if synthetic else title
-
-
 def place(forecast: xr.Dataset, store: Store, municipality: int | str, lang: str = "en") -> Figure:
     """Past yields of a municipality beside its forecast (50, 80 and 90 % intervals) and its baselines.
 
@@ -251,7 +243,7 @@ def place(forecast: xr.Dataset, store: Store, municipality: int | str, lang: str
         forecast: of `yieldcast.forecast`.
         store: has the yields; those that were not public on the date of the forecast are drawn hollow.
         municipality: its code, or its name where only one municipality of the forecast has it.
-        lang: en or pt.
+        lang: language.
 
     Raises:
         ConfigError: no such municipality in the forecast, several of this name, another language, or
@@ -268,7 +260,7 @@ def place(forecast: xr.Dataset, store: Store, municipality: int | str, lang: str
     quantiles = dict(zip(QUANTILES, row["yield_kg_ha"].values.tolist(), strict=True))
     for k, (low, high, colour) in enumerate(_FAN):
         axes.bar(year, quantiles[high] - quantiles[low], 0.7, quantiles[low], color=colour, zorder=2 + k,
-                 label=_word("interval", lang, n=round(100 * (high - low))))  # fmt: skip
+                 label=_word("interval", lang, share=language.of(lang).percent(high - low)))  # fmt: skip
     axes.hlines(quantiles[0.5], year - 0.35, year + 0.35, color="#08306b", linewidth=2.5, zorder=6,
                 label=_word("median", lang))  # fmt: skip
     for k, (key, name, colour, marker) in enumerate(_BASELINES):
@@ -279,9 +271,9 @@ def place(forecast: xr.Dataset, store: Store, municipality: int | str, lang: str
         axes.axhline(float(row["low_threshold_kg_ha"]), color="0.5", linewidth=1, linestyle=":", zorder=1,
                      label=labels.column("low_limit_kg_ha", lang))  # fmt: skip
     axes.set(xlabel=_word("harvest_year", lang), ylabel=_word("yield", lang))
-    axes.yaxis.set_major_formatter(lambda number, _: labels.number(number, 0, lang))
+    axes.yaxis.set_major_formatter(lambda number, _: language.of(lang).number(number))
     name = f"{row['name'].item()} ({row['state'].item()})"
-    put_title(figure, f"{name}\n{labels.title(about, lang)}")
+    put_title(figure, f"{name}\n{labels.title(labels.facts(forecast), lang)}")
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     notes = [] if bool(row["own_history"]) else [_word("state_baselines", lang)]
     put_footer(figure, [*notes, str(about["attribution"])])
@@ -299,7 +291,7 @@ def _past(axes: Axes, row: xr.Dataset, store: Store, lang: str) -> None:
         table = table.sortby("harvest_year").dropna("harvest_year")
         years, values = table["harvest_year"].values.astype(np.int64), table.values
     public = years <= int(about["last_public_harvest_year"])
-    day = labels.date(np.datetime64(about["as_of"]).item(), lang)
+    day = language.of(lang).date(np.datetime64(about["as_of"]).item())
     for chosen, key, face in ((public, "public", "black"), (~public, "later", "white")):
         if chosen.any():
             axes.plot(years[chosen], values[chosen], "o-" if key == "public" else "o", color="black",
@@ -315,7 +307,7 @@ def learning_curves(run: Run, lang: str = "en") -> Figure:
 
     Args:
         run: with a finished member or more.
-        lang: en or pt.
+        lang: language.
 
     Raises:
         RunError: no finished member, or a history that cannot be read.
@@ -346,7 +338,7 @@ def learning_curves(run: Run, lang: str = "en") -> Figure:
     figure.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     title = _word("curves", lang, crop=labels.crop(run.identity.crop, lang).capitalize(), n=len(curves))
     years = _word("years", lang, years=number_spans(run.identity.train_years))
-    put_title(figure, _marked(f"{title}, {years}", run.identity.synthetic, lang))
+    put_title(figure, labels.marked(f"{title}, {years}", run.identity.synthetic, lang))
     return figure
 
 

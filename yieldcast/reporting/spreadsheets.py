@@ -12,8 +12,10 @@ from typing import Any
 
 import xarray as xr
 
+from yieldcast import language
 from yieldcast.data.files import atomic_text, atomic_write
 from yieldcast.errors import ConfigError
+from yieldcast.language import Language
 from yieldcast.reporting import labels
 from yieldcast.reporting.column_labels import COLUMNS
 from yieldcast.reporting.tables import Table, aggregate_table, digits, localised, municipality_table
@@ -25,7 +27,6 @@ _CSV_FORMULA = re.compile(r"(^|[,;\t\r\n])(?=[\t\r]|\s*[=+\-@＝＋－＠])")
 
 _XLSX_FORMULA = tuple("=+-@\t")
 _NUMBER_FORMATS = {"%": "0.0", "°C": "0.0", "°": "0.0000", "": "0"}  # by unit; any other in whole units
-_DATE_FORMATS = {"en": "yyyy-mm-dd", "pt": "dd/mm/yyyy"}
 # Column widths in characters, as narrow as the longest value allows: the whole table is printed on one page.
 _WIDTH, _WIDTHS = 10.5, {"name": 26, "aggregate": 18, "region": 13, "code": 9.5, "state": 7, "level": 8}
 _WIDE_UNITS = {"ha": 12.5, "t": 13.5}
@@ -35,7 +36,7 @@ _A4, _LONGEST_MARK = (
     200,
 )  # paper; characters of a header or footer, of which Excel allows 255 with its codes
 _CENTRED = ("state", "municipalities", "harvest_year", "synthetic", "own_history")
-_LAST_FROZEN = {"municipalities": "state", "states": "aggregate"}
+_LAST_FROZEN = ("state", "aggregate")  # of municipalities; of the country and its states
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # characters that XML, and so a workbook, cannot hold
 _HEADING_FILL, _SYNTHETIC_TAB = "#DDE8E2", "#C0392B"
 
@@ -43,14 +44,15 @@ _HEADING_FILL, _SYNTHETIC_TAB = "#DDE8E2", "#C0392B"
 def write_csv(folder: Path, forecast: xr.Dataset, lang: str) -> list[Path]:
     """Write ``forecast.csv`` (municipalities) and ``forecast-aggregates.csv`` (country and states).
 
-    English: comma and decimal point. Portuguese: semicolon and decimal comma. A missing value is an empty
-    cell. A text that begins like a formula (``= + - @``, tab) gets an apostrophe in front: Excel and
-    LibreOffice then show it as text; a program that reads the file sees the apostrophe too.
+    Decimal comma and semicolon where the language writes numbers so (Portuguese), otherwise decimal point and
+    comma. A missing value is an empty cell. A text that begins like a formula (``= + - @``, tab) gets an
+    apostrophe in front: Excel and LibreOffice then show it as text; a program that reads the file sees the
+    apostrophe too.
 
     Args:
         folder: existing folder.
         forecast: a checked table.
-        lang: en or pt.
+        lang: language.
 
     Raises:
         ConfigError: an unknown language.
@@ -60,26 +62,27 @@ def write_csv(folder: Path, forecast: xr.Dataset, lang: str) -> list[Path]:
         "forecast.csv": municipality_table(forecast),
         "forecast-aggregates.csv": aggregate_table(forecast),
     }
-    # Without this mark Excel reads a UTF-8 file in the Windows code page: São becomes SÃ£o. Only the file in
-    # Portuguese, made for Excel, has it: other readers would take it for a part of the first heading.
-    mark = "\ufeff" if lang == "pt" else ""
+    # Without this mark Excel reads a UTF-8 file in the Windows code page: São becomes SÃ£o. Only files with
+    # decimal commas, made for Excel, have it: other readers would take it for a part of the first heading.
+    words = language.of(lang)
+    mark, separator = ("\ufeff", ";") if words.decimal_comma else ("", ",")
     for name, table in tables.items():
         shown = localised(table, lang, forecast.attrs["country"])
-        cells = [[labels.column(key, lang), *_csv_cells(key, values, lang)] for key, values in shown.items()]
+        cells = [[labels.column(key, lang), *_csv_cells(key, values, words)] for key, values in shown.items()]
         out = io.StringIO(newline="")
         # RFC 4180: CRLF, and quotes where a text holds the separator, a quote or a line end
-        csv.writer(out, delimiter=";" if lang == "pt" else ",").writerows(zip(*cells, strict=True))
+        csv.writer(out, delimiter=separator).writerows(zip(*cells, strict=True))
         atomic_text(folder / name, mark + out.getvalue())
     return [folder / name for name in tables]
 
 
-def _csv_cells(key: str, values: Any, lang: str) -> Iterator[str]:
+def _csv_cells(key: str, values: Any, words: Language) -> Iterator[str]:
     kind = values.dtype.kind
     if kind == "f":
         places = digits(key)
-        return ("" if v != v else labels.number(v, places, lang, group=False) for v in values.tolist())
+        return ("" if v != v else words.number(v, places, group=False) for v in values.tolist())
     if kind == "M":
-        return (labels.date(day, lang) for day in values.tolist())
+        return (words.date(day) for day in values.tolist())
     if kind == "U":
         return (_CSV_FORMULA.sub(r"\1'", text) for text in values.tolist())
     return map(str, values.tolist())
@@ -105,7 +108,7 @@ def write_xlsx(path: Path, forecast: xr.Dataset, lang: str) -> Path:
     Args:
         path: file to write.
         forecast: a checked table.
-        lang: en or pt.
+        lang: language.
 
     Raises:
         ConfigError: XlsxWriter is not installed, or an unknown language.
@@ -116,19 +119,23 @@ def write_xlsx(path: Path, forecast: xr.Dataset, lang: str) -> Path:
 
     buffer = io.BytesIO()
     book: Any = xlsxwriter.Workbook(buffer, {"in_memory": True})
-    attrs = forecast.attrs
+    attrs = labels.facts(forecast)
     created = dt.datetime.fromisoformat(attrs["as_of"])  # the time of writing would change the bytes
     facts = {"title": labels.title(attrs, lang), "author": attrs["made_with"]}
     book.set_properties({**{name: _clean(str(text)) for name, text in facts.items()}, "created": created})
-    tables = {"municipalities": municipality_table(forecast), "states": aggregate_table(forecast)}
-    for name, table in tables.items():
-        title = labels.text(name, lang)
+    words = language.of(lang)
+    synthetic = words.gettext("synthetic data")
+    tables = {
+        words.gettext("municipalities"): municipality_table(forecast),
+        words.gettext("states"): aggregate_table(forecast),
+    }
+    for (title, table), last_frozen in zip(tables.items(), _LAST_FROZEN, strict=True):
         if attrs["synthetic"]:  # in the tab it stays visible wherever a reader scrolls
-            title = f"{title} ({labels.text('synthetic', lang)})"
+            title += f" ({synthetic})"
         sheet = book.add_worksheet(title)
         if attrs["synthetic"]:
             sheet.set_tab_color(_SYNTHETIC_TAB)
-        _add_table(book, sheet, localised(table, lang, attrs["country"]), lang, _LAST_FROZEN[name])
+        _add_table(book, sheet, localised(table, lang, attrs["country"]), lang, last_frozen)
     _add_columns(book, tables.values(), lang)
     _add_about(book, attrs, lang)
     for sheet in book.worksheets():
@@ -179,14 +186,20 @@ def _add_table(book: Any, sheet: Any, table: Table, lang: str, last_frozen: str)
 
 
 def _number_format(kind: str, unit: str, lang: str) -> str:
-    return {"U": "General", "M": _DATE_FORMATS[lang]}.get(kind) or _NUMBER_FORMATS.get(unit, "#,##0")
+    return {"U": "General", "M": language.of(lang).date_pattern}.get(kind) or _NUMBER_FORMATS.get(
+        unit, "#,##0"
+    )
 
 
 def _add_columns(book: Any, tables: Iterable[Table], lang: str) -> None:
     """Write a row for every column of the other sheets: heading, unit, meaning, name in GeoPackage."""
-    sheet = book.add_worksheet(labels.text("units", lang))
+    words = language.of(lang)
+    sheet = book.add_worksheet(words.gettext("units"))
     sheet.freeze_panes(1, 0)
-    headings = [labels.text(key, lang) for key in ("column", "unit", "meaning", "machine_name")]
+    headings = [
+        words.gettext("Column"), words.gettext("Unit"), words.gettext("Meaning"),
+        words.gettext("Name in GeoPackage and GeoJSON"),
+    ]  # fmt: skip
     keys = dict.fromkeys(key for table in tables for key in table)
     rows = [(labels.column(key, lang), COLUMNS[key].unit, labels.meaning(key, lang), key) for key in keys]
     for row, texts in enumerate([headings, *rows]):
@@ -196,7 +209,7 @@ def _add_columns(book: Any, tables: Iterable[Table], lang: str) -> None:
 
 def _add_about(book: Any, attrs: Mapping[str, Any], lang: str) -> None:
     """Write a row for every attribute of the forecast."""
-    sheet = book.add_worksheet(labels.text("about", lang))
+    sheet = book.add_worksheet(language.of(lang).gettext("about"))
     for row, texts in enumerate(labels.about(attrs, lang)):
         _add_texts(sheet, row, texts, [_bold(book), _wrapped(book)], (38, 110))
 

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from yieldcast import language
 from yieldcast.forecasting.parts import aggregate_parts, municipal_parts, part_variable
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES, OFFICIAL_TEXTS, QUANTILES, production_t
 from yieldcast.reporting import labels
@@ -68,6 +69,7 @@ def municipality_table(forecast: xr.Dataset) -> Table:
         | risk
         | _production(forecast, aggregate=False)
         | places
+        | _synthetic(forecast, forecast.sizes["municipality"])
     )
 
 
@@ -102,6 +104,7 @@ def aggregate_table(forecast: xr.Dataset) -> Table:
         | _parts(aggregate_parts(forecast), got["aggregate_yield_kg_ha"])
         | rest
         | _production(forecast, aggregate=True)
+        | _synthetic(forecast, len(is_country))
     )
 
 
@@ -124,22 +127,23 @@ def localised(table: Table, lang: str, country: str) -> Table:
 
     Args:
         table: result of `municipality_table` or `aggregate_table`.
-        lang: en or pt.
+        lang: language.
         country: the forecast's attribute ``country``.
     """
-    words: dict[str, Callable[[str], str]] = {
+    words = language.of(lang)
+    shown: dict[str, Callable[[str], str]] = {
         "crop": lambda name: labels.crop(name, lang),
-        "level": lambda name: labels.text(name, lang),
+        "level": lambda name: labels.level(name, lang),
         "aggregate": lambda name: labels.aggregate(name, lang, country),
-        "official_reference": lambda iso: labels.month(iso, lang) if iso else "",
-        "official_public_from": lambda iso: labels.date(dt.date.fromisoformat(iso), lang) if iso else "",
+        "official_reference": lambda iso: words.month(iso) if iso else "",
+        "official_public_from": lambda iso: words.date(dt.date.fromisoformat(iso)) if iso else "",
     }
     out = dict(table)
     for key, values in table.items():
-        if key in words:
-            out[key] = np.array([words[key](str(value)) for value in values])
+        if key in shown:
+            out[key] = np.array([shown[key](str(value)) for value in values])
         elif values.dtype.kind == "b":
-            out[key] = np.where(values, labels.text("yes", lang), labels.text("no", lang))
+            out[key] = np.where(values, words.gettext("yes"), words.gettext("no"))
     return out
 
 
@@ -163,8 +167,12 @@ def _bulletin(forecast: xr.Dataset, rows: int) -> Table:
         "crop": np.full(rows, attrs["crop"]),
         "harvest_year": np.full(rows, attrs["harvest_year"], dtype=np.int32),
         "as_of": np.full(rows, np.datetime64(attrs["as_of"], "D")),
-        "synthetic": np.full(rows, bool(attrs["synthetic"])),
     }
+
+
+def _synthetic(forecast: xr.Dataset, rows: int) -> Table:
+    """Whether the data are made up: the last column, because it is the same in every row."""
+    return {"synthetic": np.full(rows, bool(forecast.attrs["synthetic"]))}
 
 
 def _yields(quantiles: NDArray[Any], mean: NDArray[Any], mean_5y: NDArray[Any]) -> Table:

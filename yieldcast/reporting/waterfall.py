@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from yieldcast import language
 from yieldcast.errors import ConfigError, MissingDataError
 from yieldcast.forecasting.parts import aggregate_parts, municipal_parts
 from yieldcast.forecasting.table import QUANTILES, check_forecast
+from yieldcast.language import Language
 from yieldcast.reporting import labels
 from yieldcast.reporting.figures import new_figure, put_footer, put_title
 from yieldcast.reporting.tables import parts_in_digits
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
 # Colours of Okabe and Ito (2008); the signs of the numbers say the same.
 _TOTAL, _RISE, _FALL = "0.25", "#0072B2", "#D55E00"
-_MEDIAN = ("median of the forecast", "mediana da previsão")
 _P50 = QUANTILES.index(0.50)
 
 
@@ -57,22 +58,23 @@ def waterfall(forecast: xr.Dataset, place: int | str = "all", lang: str = "en") 
     Args:
         forecast: of `yieldcast.forecast`, by the method "posterior".
         place: "all" (the country), a state, or a municipality as in `yieldcast.plot.place`.
-        lang: en or pt.
+        lang: language.
 
     Raises:
         ConfigError: no such place, another language, or matplotlib is not installed.
         MissingDataError: the forecast has no parts.
         SchemaError: a table that is not a forecast.
     """
+    words = language.of(lang)
     name, names, values, median = _parts(check_forecast(forecast), place, lang)
     figure = new_figure((7.2, 0.9 + 0.45 * (len(names) + 1)))
     axes = figure.add_subplot()
-    _draw(axes, values, median, lang)
-    words = [labels.part(part, lang) for part in names] + [_MEDIAN[labels.side_of(lang)]]
-    axes.set_yticks(range(len(words)), [word[:1].upper() + word[1:] for word in words])
+    _draw(axes, values, median, words)
+    heads = [*(labels.part(part, lang) for part in names), words.gettext("median of the forecast")]
+    axes.set_yticks(range(len(heads)), [head[:1].upper() + head[1:] for head in heads])
     axes.set(xlabel="kg/ha")
-    axes.xaxis.set_major_formatter(lambda number, _: labels.number(number, 0, lang))
-    put_title(figure, f"{name}\n{labels.title(forecast.attrs, lang)}")
+    axes.xaxis.set_major_formatter(lambda number, _: words.number(number))
+    put_title(figure, f"{name}\n{labels.title(labels.facts(forecast), lang)}")
     put_footer(figure, [str(forecast.attrs["attribution"])])
     return figure
 
@@ -102,7 +104,7 @@ def _parts(forecast: xr.Dataset, place: int | str, lang: str) -> tuple[str, list
     return name, list(kept), list(kept.values()), float(np.round(quantiles[row, _P50]))
 
 
-def _draw(axes: Axes, values: list[float], median: float, lang: str) -> None:
+def _draw(axes: Axes, values: list[float], median: float, words: Language) -> None:
     """Bars from top to bottom: a mark for the level, a bar for every other part, a mark for the median."""
     ends = np.cumsum(values)
     low, high = min(ends.min(), median), max(ends.max(), median)
@@ -111,13 +113,13 @@ def _draw(axes: Axes, values: list[float], median: float, lang: str) -> None:
         if row:
             axes.barh(row, value, 0.6, end - value, color=_RISE if value > 0 else _FALL)
         axes.vlines(end, row + 0.3 * (row > 0), row + 1, color="0.6", linewidth=0.8)
-        text = labels.number(value, 0, lang)
+        text = words.number(value, signed=row > 0)
         beside = max(end, end - value) if row else end
-        axes.annotate(f"+{text}" if row and value > 0 else text, (beside, row), (4, 0), va="center",
+        axes.annotate(text, (beside, row), (4, 0), va="center",
                       textcoords="offset points", fontsize=9)  # fmt: skip
     for row, at in ((0, ends[0]), (len(values), median)):
         axes.vlines(at, row - 0.3, row + 0.3, color=_TOTAL, linewidth=3)
-    axes.annotate(labels.number(median, 0, lang), (median, len(values)), (4, 0), va="center",
+    axes.annotate(words.number(median), (median, len(values)), (4, 0), va="center",
                   textcoords="offset points", fontsize=9, fontweight="bold")  # fmt: skip
     axes.set(xlim=(low - room, high + 1.5 * room), ylim=(len(values) + 0.5, -0.5))
     axes.spines[["top", "right", "left"]].set_visible(False)

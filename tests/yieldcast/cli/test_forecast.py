@@ -56,7 +56,7 @@ def test_a_forecast_is_a_bulletin_on_disk_and_a_table_on_the_screen(forecast, tm
     table = forecast_table.read_forecast(place / "forecast.nc")
     assert (table.attrs["as_of"], table.attrs["harvest_year"], table.attrs["members"]) == (DATE, YEAR, 6)
     assert table.attrs["synthetic"] == 1
-    assert "SYNTHETIC DATA: Soybean, harvest year 2015 (2014/15)" in " ".join(out.split())
+    assert "SYNTHETIC DATA: Soybean, season 2014/15" in " ".join(out.split())
     assert max(map(len, out.splitlines())) <= 80 or str(place) in out.replace("\n", "")
     assert f"bulletin: {place}" in out.replace("\n", "")
     # every aggregate is a line: median, interval, five-year mean, area, share observed
@@ -98,7 +98,7 @@ def test_portuguese(forecast, tmp_path):
     assert len(rows[0]) > 10
     assert "Município" in text
     assert '<html lang="pt' in (place / "report.html").read_text(encoding="utf-8")
-    assert Bulletin.open(place).manifest["lang"] == "pt"
+    assert Bulletin.open(place).manifest["lang"] == "pt-BR"
 
 
 def test_skill_is_shown_in_the_report(forecast, tmp_path):

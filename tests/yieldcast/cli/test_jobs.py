@@ -194,7 +194,7 @@ def test_a_year_of_jobs_without_a_network(place):
     first = newest(place.bulletins, "soybean", 2016)
     assert str(first.path) in out
     assert "primeiro boletim da safra" in out
-    assert first.manifest["lang"] == "pt"
+    assert first.manifest["lang"] == "pt-BR"
     assert (place.runs / "soybean-to-2013" / "config.toml").read_text() == SETTINGS
     out, _ = place.run("preseason", "2015-09-20")
     assert out.startswith("nothing new since the bulletin")

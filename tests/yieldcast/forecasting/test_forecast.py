@@ -281,6 +281,11 @@ def test_who_is_forecast(odd, run, members):
     found = forecast(run, odd, 2016, dt.date(2015, 10, 10), members=members)
     codes = odd.static["municipality"].values.tolist()
     assert set(codes) - set(found["municipality"].values.tolist()) == {NEVER, DARK}
+    # `DARK` is named, and its state if it has no other municipality; `NEVER` is left out by rule.
+    left_out = json.loads(found.attrs["left_out"])
+    assert left_out["weather"] == [str(DARK)]
+    gone = set(odd.static["state"].values.tolist()) - set(found["aggregate"].values.tolist())
+    assert set(left_out["states"]) == gone - {odd.static["state"].sel(municipality=NEVER).item()}
     old = found.sel(municipality=OLD)
     assert old["own_history"] == 0  # its last five years are empty: its state stands in
     assert old["mean_5y_public_kg_ha"] > 2500.5

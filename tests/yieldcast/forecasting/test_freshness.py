@@ -94,3 +94,15 @@ def test_spans_and_sentences():
     assert "produtividades das colheitas 2016-2017" in portuguese[0]
     assert "harvest year 2018" in english[1]
     assert notices({"as_of": "2018-02-06", "harvest_year": 2018}, "en") == []
+
+
+def test_municipalities_left_out_are_named():
+    attrs = {"left_out": '{"weather": ["1100015"], "states": ["RO"]}'}
+    assert notices(attrs, "en") == [
+        "1 municipality left out: no weather: 1100015",
+        "States without any municipality in this forecast: RO",
+    ]
+    attrs = {"left_out": '{"weather": ["1100015", "1100023"], "states": []}'}
+    assert notices(attrs, "pt-BR") == [
+        "2 municípios fora da previsão, sem dados meteorológicos: 1100015, 1100023"
+    ]

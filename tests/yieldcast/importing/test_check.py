@@ -7,7 +7,7 @@ import json
 import pytest
 
 from yieldcast.data import synthetic
-from yieldcast.data.missing import first_names, places_without
+from yieldcast.data.missing import first_names, places_with_gaps, places_without
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
 from yieldcast.importing.check import document
 from yieldcast.importing.files import UserFiles, check_files, import_files
@@ -97,5 +97,20 @@ def test_first_names():
 
 def test_a_whole_country_lacks_nothing():
     tables = synthetic.country(municipalities=3, harvest_years=2)
-    assert "weather" not in places_without(tables)
-    assert "yields" not in places_without(tables)
+    assert not places_without(tables.static, tables.weather, tables.yields).keys() - {"soil"}
+    assert not places_with_gaps(tables.static, tables.weather)
+    tables.weather["tmin_degC"][1, 3] = float("nan")
+    assert places_with_gaps(tables.static, tables.weather) == [tables.static["code"].values[1]]
+
+
+def test_places_where_nothing_grows_are_named(files, tmp_path):
+    lines = (files / "places.csv").read_text().splitlines()
+    header = lines[0].split(",")
+    latitude, longitude = (header.index(name) for name in ("latitude_deg", "longitude_deg"))
+    first, second = (line.split(",") for line in lines[1:3])
+    first[latitude] = first[longitude] = "0"
+    second[latitude] = "-62.4"
+    (files / "places.csv").write_text("\n".join([lines[0], ",".join(first), ",".join(second), *lines[3:]]))
+    found = [text for table, text, _ in check_files(tmp_path, given(files)).log.warnings if table == "places"]
+    assert any("at latitude 0, longitude 0" in text and first[0] in text for text in found)
+    assert any("in polar latitudes" in text and second[0] in text for text in found)

@@ -86,15 +86,14 @@ def test_an_empty_file(folder: Path, name: str) -> None:
 
 def zipped(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a.txt", "a")
+        archive.writestr("a.dat", "a")
 
 
 FOREIGN: list[tuple[Callable[[Path], object], str]] = [
     (lambda p: p.write_text("<!DOCTYPE html><html>503</html>"), "an HTML or XML page: b'<!DOCTYPE html"),
     (lambda p: p.write_text("\n  <html>"), "an HTML or XML page"),
-    (zipped, "zip or xlsx archive|netCDF-4 .HDF5., received unknown|text, perhaps CSV"),
+    (zipped, "a zip or xlsx archive|netCDF-4 .HDF5., received unknown|text, perhaps CSV"),
     (lambda p: p.write_bytes(b"GRIB\0\0\0\1"), "GRIB"),
-    (lambda p: p.write_bytes(b"\xff\xfea\0,\0b\0\n\0"), "UTF-16 text"),
 ]
 
 
@@ -114,7 +113,7 @@ def test_csv_and_netcdf_exchanged(folder: Path) -> None:
     refused(folder, "expected the variables")  # netCDF-3 is read; this one is empty
     write_files(folder)
     (folder / "yields.csv").write_bytes((folder / "weather.nc").read_bytes())
-    refused(folder, "expected CSV in UTF-8, received netCDF-4")
+    refused(folder, "received netCDF-4")
 
 
 @pytest.mark.parametrize("share", [0.001, 0.05, 0.3, 0.6, 0.9, 0.999])
@@ -157,18 +156,12 @@ def test_a_quote_without_its_end(folder: Path) -> None:
     refused(folder, "not a regular CSV: line")
 
 
-def test_latin_1(folder: Path) -> None:
-    edit(folder / "places.csv", 2, "name", "São Paulo")
-    (folder / "places.csv").write_bytes((folder / "places.csv").read_text().encode("latin-1"))
-    refused(folder, "expected CSV in UTF-8")
-
-
 def test_a_header_without_rows(folder: Path) -> None:
     (folder / "yields.csv").write_text(",".join(header(folder, "yields.csv")) + "\n")
     refused(folder, "a header but no rows")
 
 
-@pytest.mark.parametrize("text", ["abc", "3,5", "1 000", "inf", "-", "1e999", "3000 kg"])
+@pytest.mark.parametrize("text", ["abc", "3,5", "1 00", "inf", "1e999", "3000 kg"])
 def test_text_in_numbers(folder: Path, text: str) -> None:
     path = folder / "yields.csv"
     lines = path.read_text().splitlines()
@@ -230,7 +223,9 @@ def test_a_column_twice(folder: Path) -> None:
     ("header_line", "message"),
     [
         ("code,crop,year,yield", "'yield': expected a unit in its name"),
-        ("code,crop,year,yield_bushel", "expected a yield"),
+        ("code,crop,year,yield_bushel", "'bushel': expected a unit of"),
+        ("code,crop,year,yield_ton_ha", "a ton is 907, 1000 or 1016 kg"),
+        ("code,crop,year,rendimento_medio", "Rename it yield_kg_ha|expected a unit in its name"),
         ("code,crop,year,production_t", "expected a yield"),
         ("code,crop,when,yield_kg_ha", "expected a column harvest_year or year"),
         ("code,plant,year,yield_kg_ha", "expected a column crop"),

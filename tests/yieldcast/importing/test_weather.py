@@ -119,6 +119,7 @@ def lower(name: str, by: float, factor: float = 1.0) -> Change:
         (lambda ds: lower("tmax_degC", 25)(lower("tmin_degC", 25)(ds)), "never above 10 degC: anomalies"),
         (lambda ds: lower("tmax_degC", 0, 0.1)(lower("tmin_degC", 0, 0.1)(ds)), "tenths of a degree"),
         (lambda ds: ds.assign(tmin_degC=ds.tmax_degC), "tmin and tmax are equal everywhere"),
+        (lambda ds: lower("tmin_degC", -12)(ds), "tmax is less than 2 degC above tmin"),
         (
             lambda ds: ds.assign(precipitation_mm=(ds.precipitation_mm * 0 + 93).assign_attrs(units="mm")),
             "precipitation has one single",
@@ -200,6 +201,7 @@ def test_clock_times_that_leave_no_doubt(tmp_path: Path) -> None:
     "stamps",
     [
         [f"{y}-{m:02d}" for y in (2016, 2017) for m in range(1, 13)],
+        [f"{y}-{m:02d}-01T00:00:00Z" for y in (2016, 2017) for m in range(1, 13)],
         [f"{y}{m:02d}" for y in (2016, 2017) for m in range(1, 13)],
         [y * 100 + m for y in (2016, 2017) for m in range(1, 13)],
         [y * 10000 + m * 100 + 1 for y in (2016, 2017) for m in range(1, 13)],

@@ -17,7 +17,7 @@ STATES = ["PR", "PR", "MT", "MT"]
 
 
 def made(medians, half_width=400.0, states=STATES, codes=CODES, names=NAMES, **attrs):
-    """A forecast with given medians (kg/ha) and 90 % intervals of twice `half_width`; areas 100, 200, ..."""
+    """A forecast with given medians (kg/ha) and 90% intervals of twice `half_width`; areas 100, 200, ..."""
     as_of = attrs.pop("as_of", "2017-11-15")
     ds = synthetic_forecast(codes, list(names), list(states), as_of=as_of)
     steps = np.array([-1, -0.8, -0.4, 0, 0.4, 0.8, 1])
@@ -53,13 +53,13 @@ def test_changes_of_municipalities_and_aggregates_worked_by_hand(pair):
     found = compare(*pair)
     ds = found.municipalities
     assert ds["median_change_kg_ha"].values.tolist() == [100, -100, 0, 60]
-    # 90 % intervals of 2 x 400 and 2 x 300
+    # 90% intervals of 2 x 400 and 2 x 300
     assert ds["width_change_kg_ha"].values.tolist() == [-200] * 4
     assert ds["probability_low_change"].values[:3] == pytest.approx([-0.05, 0.1, 0])
     assert np.isnan(ds["probability_low_change"].values[3])
     assert ds["rain_so_far_change_pct"].values.tolist() == [30, -38, 0, 0]
     whole, *states = found.aggregates
-    # (3000 + 2000 + 1000 + 4000) / 4 = 2500; + (100 - 100 + 0 + 60) / 4 = 15, 0.6 %
+    # (3000 + 2000 + 1000 + 4000) / 4 = 2500; + (100 - 100 + 0 + 60) / 4 = 15, 0.6%
     assert (whole.name, whole.median_kg_ha, whole.change_kg_ha, whole.change_pct) == ("all", 2515, 15, 0.6)
     assert (whole.width_kg_ha, whole.width_change_kg_ha) == (600, -200)
     assert (whole.observed_share, whole.observed_share_change) == (0.5, 0.25)
@@ -91,7 +91,7 @@ def test_nothing_observed_before_the_season_gives_no_weather_as_a_reason(pair):
     (fall,) = compare(before, now).largest_changes(-1)
     assert (fall.rain_pct, fall.tmax_degC) == ((None, 62), (0, None))
     text = summary(compare(before, now))
-    assert "Vila <b> (PR) -100 to 1,900 kg/ha: rain so far 62 % of normal\n" in text + "\n"
+    assert "Vila <b> (PR) -100 to 1,900 kg/ha: rain so far 62% of normal\n" in text + "\n"
 
 
 def test_months_that_arrived_with_the_share_of_places_in_season(pair):
@@ -153,19 +153,19 @@ def test_forecasts_that_cannot_be_compared_are_refused(pair, changes, text):
 
 
 ENGLISH = """\
-Soybean, harvest year 2018 (2017/18): yield forecast as of 2018-01-15.
+Soybean, season 2017/18: yield forecast as of 2018-01-15.
 Compared with the bulletin as of 2017-11-15.
-New data: weather of November 2017 to December 2017 (2 of 2 months in the season).
-Country: median 2,515 kg/ha (+15; +0.6 %), 90 % interval 600 kg/ha wide (-200), 50 % of the season observed.
+New data: weather of November to December 2017 (2 months, all in the season).
+Brazil: median 2,515 kg/ha (+15; +0.6%), 90% interval 600 kg/ha wide (-200), 50% of the season observed.
 Municipalities: 2 up, 1 down, 1 unchanged.
 States, kg/ha: MT +30, PR 0.
 Raised the total most:
-  Dom "Pedro" (MT) +60 to 4,060 kg/ha: rain so far 100 % of normal (before 100 %), \
+  Dom "Pedro" (MT) +60 to 4,060 kg/ha: rain so far 100% of normal (before 100%), \
 maximum temperature 0.0 °C from normal (before 0.0)
-  São José (PR) +100 to 3,100 kg/ha: rain so far 130 % of normal (before 100 %), \
+  São José (PR) +100 to 3,100 kg/ha: rain so far 130% of normal (before 100%), \
 maximum temperature -0.5 °C from normal (before 0.0)
 Lowered the total most:
-  Vila <b> (PR) -100 to 1,900 kg/ha: rain so far 62 % of normal (before 100 %), \
+  Vila <b> (PR) -100 to 1,900 kg/ha: rain so far 62% of normal (before 100%), \
 maximum temperature +1.2 °C from normal (before 0.0)"""
 
 
@@ -173,8 +173,9 @@ def test_the_summary_in_english_and_portuguese(pair):
     found = compare(*pair)
     assert summary(found) == ENGLISH
     text = summary(found, "pt")
-    assert "Soja, safra 2017/18: previsão de rendimento médio, boletim de 15/01/2018." in text
-    assert "País: mediana 2.515 kg/ha (+15; +0,6 %), amplitude do intervalo de 90 %: 600 kg/ha (-200)" in text
+    assert "Soja, safra 2017/18: previsão de produtividade, boletim de 15/01/2018." in text
+    assert "Brasil: mediana 2.515 kg/ha (+15; +0,6%), amplitude do intervalo de 90%: 600 kg/ha (-200)" in text
+    assert "meteorologia de novembro a dezembro de 2017 (2 meses, todos dentro da safra)" in text
     assert "temperatura máxima +1,2 °C" in text
     assert len(text.splitlines()) == len(ENGLISH.splitlines())
     with pytest.raises(ConfigError, match="language"):

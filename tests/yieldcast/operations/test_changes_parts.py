@@ -50,7 +50,7 @@ def test_the_text_names_them_in_both_languages(pair):
     assert "official estimates of October 2017" in summary(found)
     text = summary(found, "pt")
     assert "O que mudou a mediana do país, em kg/ha: água até o momento +" in text
-    assert ": água até o momento +80, estimativa oficial +20, chuva até agora" in text
+    assert ": água até o momento +80, estimativa oficial +20, chuva até o momento" in text
     assert "estimativas oficiais de outubro de 2017" in text
     same = compare(pair[0], pair[0])
     assert "What moved the median of the country, kg/ha: no part by 0.5 or more." in summary(same)

@@ -50,7 +50,7 @@ def test_scatter_has_equal_axes_dense_points_on_top_and_labels_in_the_language(d
     assert axes.get_aspect() == 1
     assert axes.get_xlim() == axes.get_ylim()
     assert (axes.get_xlabel(), axes.get_ylabel()) == (
-        "Rendimento observado (kg/ha)", "Rendimento previsto (kg/ha)",
+        "Produtividade observada (kg/ha)", "Produtividade prevista (kg/ha)",
     )  # fmt: skip
     np.testing.assert_array_equal(axes.collections[0].get_array(), [1, 5, 5, 5, 5, 5])
     (diagonal,) = axes.lines

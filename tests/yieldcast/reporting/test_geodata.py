@@ -12,6 +12,7 @@ import numpy as np
 import pyogrio
 import pytest
 
+from yieldcast import language
 from yieldcast.errors import SchemaError
 from yieldcast.reporting import labels
 from yieldcast.reporting.geodata import Shape, read_shapes, write_geojson, write_gpkg
@@ -33,7 +34,7 @@ def test_departures_of_nothing_and_from_nothing(tmp_path, forecast):
     assert second["anomaly_pct"] is None  # no share of nothing
 
 
-@pytest.mark.parametrize("lang", labels.LANGUAGES)
+@pytest.mark.parametrize("lang", language.tags())
 def test_gpkg(tmp_path, forecast, mesh, lang, expected):
     path = write_gpkg(tmp_path / "a.gpkg", forecast, read_shapes(mesh), lang)
     frame = geopandas.read_file(path, layer="municipalities")
@@ -56,7 +57,8 @@ def test_gpkg(tmp_path, forecast, mesh, lang, expected):
     assert info["layer_name"] == "municipalities"
     assert info["layer_metadata"]["as_of"] == "2017-11-15"
     assert info["layer_metadata"]["licence"] == "CC BY 4.0"
-    assert info["layer_metadata"]["IDENTIFIER"] == f"{labels.title(forecast.attrs, lang)}: municipalities"
+    title = labels.title(labels.facts(forecast), lang)
+    assert info["layer_metadata"]["IDENTIFIER"] == f"{title}: municipalities"
 
 
 def test_gpkg_has_the_states_and_a_style_for_qgis(tmp_path, forecast, mesh):
@@ -118,12 +120,12 @@ def test_gpkg_shows_headings_in_the_language_of_the_reader(tmp_path, forecast, m
     database.close()
 
 
-@pytest.mark.parametrize("lang", labels.LANGUAGES)
+@pytest.mark.parametrize("lang", language.tags())
 def test_geojson(tmp_path, forecast, mesh, lang, expected):
     path = write_geojson(tmp_path / "a.geojson", forecast, read_shapes(mesh), lang)
     whole = json.loads(path.read_text(encoding="utf-8"))
     assert whole["crs"]["properties"]["name"] == "urn:ogc:def:crs:EPSG::4674"
-    assert whole["title"] == labels.title(forecast.attrs, lang)
+    assert whole["title"] == labels.title(labels.facts(forecast), lang)
     assert (whole["as_of"], whole["synthetic"], whole["members"]) == ("2017-11-15", 1, 30)
     first, *_, last = whole["features"]
     assert first["id"] == 4100001

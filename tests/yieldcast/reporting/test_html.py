@@ -215,7 +215,7 @@ def test_every_text_of_the_scripts_is_in_every_language():
     counted = [json.loads(f'"{text}"') for text in re.findall(rf"\btn\(\s*{string}", scripts)]
     assert len(called) > 100
     assert len(counted) > 3
-    for one in page_languages(synthetic_forecast().attrs, ["forecast"]):
+    for one in page_languages(synthetic_forecast(), ["forecast"]):
         if one["tag"] == "en":
             assert one["messages"] is None
         else:

@@ -145,7 +145,7 @@ def test_borders_run_where_states_end(tmp_path):
 
 def test_a_map_names_units_sources_missing_boundaries_and_synthetic_data(forecast, mesh):
     figure = plot.map(forecast, mesh, "width90", lang="pt")
-    assert figure.axes[1].get_ylabel() == "Amplitude do intervalo de 90 % (kg/ha)"
+    assert figure.axes[1].get_ylabel() == "Amplitude do intervalo de 90% (kg/ha)"
     assert figure.get_suptitle().startswith("DADOS SINTÉTICOS: Soja, safra 2017/18")
     assert figure.get_supxlabel() == "synthetic; no data owner"
     more = synthetic_forecast(np.append(CODES, 5_100_010), [*"abcde"], ["PR", "PR", "PR", "MT", "MT"])
@@ -261,10 +261,8 @@ def test_skill_by_lead_reads_a_file_and_marks_a_synthetic_one(tmp_path):
     file = tmp_path / "synthetic-backtest.json"
     file.write_text(json.dumps(backtest()))
     figure = plot.skill_by_lead(file, "soybean", "coverage90", "pt")
-    assert figure.get_suptitle() == (
-        "DADOS SINTÉTICOS: Soja: desempenho por antecedência, anos de colheita 2017-2018"
-    )
-    assert figure.axes[0].get_ylabel() == "parte dentro do intervalo de 90 %"
+    assert figure.get_suptitle() == ("DADOS SINTÉTICOS: Soja: desempenho por antecedência, safras 2017-2018")
+    assert figure.axes[0].get_ylabel() == "parte dentro do intervalo de 90%"
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["previsão"]
 
 
@@ -310,7 +308,7 @@ def test_a_place_shows_public_and_later_yields_the_fan_and_the_baselines(country
     assert later.get_markerfacecolor() == "white"
     quantiles = dict(zip(QUANTILES, row["yield_kg_ha"].values.tolist(), strict=True))
     bars = [one for one in axes.containers if one.get_label().startswith("forecast")]
-    assert [one.get_label() for one in bars] == [f"forecast: {n} % interval" for n in (90, 80, 50)]
+    assert [one.get_label() for one in bars] == [f"forecast: {n}% interval" for n in (90, 80, 50)]
     ends = [(one[0].get_y(), one[0].get_y() + one[0].get_height()) for one in bars]
     expected = [(quantiles[a], quantiles[b]) for a, b in ((0.05, 0.95), (0.1, 0.9), (0.25, 0.75))]
     np.testing.assert_allclose(ends, expected)
@@ -376,8 +374,8 @@ def test_a_place_without_history_says_whose_baselines_are_shown(country):
     table["own_history"][:] = 0
     table["low_threshold_kg_ha"][:] = np.nan
     figure = plot.place(table, store, int(table["municipality"][0]), "pt")
-    assert figure.get_supxlabel().startswith("Poucos rendimentos publicados próprios")
-    assert not any("publicado até" in line.get_label() for line in figure.axes[0].lines)
+    assert figure.get_supxlabel().startswith("Poucas produtividades publicadas próprias")
+    assert not any("publicada até" in line.get_label() for line in figure.axes[0].lines)
 
 
 def test_learning_curves_show_every_member_the_median_and_the_best_epochs():

@@ -11,6 +11,7 @@ import openpyxl
 import pytest
 from factories import synthetic_forecast
 
+from yieldcast import language
 from yieldcast.reporting import labels
 from yieldcast.reporting.column_labels import COLUMNS
 from yieldcast.reporting.spreadsheets import write_csv, write_xlsx
@@ -20,7 +21,7 @@ def read_csv(path: Path, lang: str) -> list[dict[str, str]]:
     """Rows of a CSV file by the keys of `COLUMNS`."""
     names = {labels.column(key, lang): key for key in COLUMNS}
     with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file, delimiter=";" if lang == "pt" else ","))
+        rows = list(csv.DictReader(file, delimiter=";" if lang.startswith("pt") else ","))
     return [{names[heading]: cell for heading, cell in row.items()} for row in rows]
 
 
@@ -59,23 +60,23 @@ def test_csv_in_portuguese(tmp_path, forecast, expected):
     assert row["Município"] == expected.names[0]
     assert second[1] == expected.names[1]
     assert row["Cultura"] == "soja"
-    assert row["Data da edição"] == "15/11/2017"
+    assert row["Data de referência"] == "15/11/2017"
     assert row["Dados sintéticos"] == "sim"
     assert row["Previsão: mediana (kg/ha)"] == "2600,5"
-    assert row["Anomalia em relação à média de cinco anos (%)"] == "4,0"
-    assert row["Temperatura máxima até agora, anomalia (°C)"] == "-0,5"
+    assert row["Diferença da média de 5 anos (%)"] == "4,0"
+    assert row["Temperatura máxima até o momento, anomalia (°C)"] == "-0,5"
     assert row["Produção: mediana (t)"] == "3209"
     assert not [cell for cell in first[8:] if "." in cell]
 
 
 def test_csv_says_the_same_in_both_languages(tmp_path, forecast):
     table = {}
-    for lang in labels.LANGUAGES:
+    for lang in language.tags():
         write_csv(tmp_path, forecast, lang)
         table[lang] = read_csv(tmp_path / "forecast.csv", lang)
     numbers = [key for key, label in COLUMNS.items() if label.unit and key in table["en"][0]]
     assert len(numbers) == 25
-    for english, portuguese in zip(table["en"], table["pt"], strict=True):
+    for english, portuguese in zip(table["en"], table["pt-BR"], strict=True):
         for key in numbers:
             assert portuguese[key].replace(",", ".") == english[key], key
 
@@ -113,7 +114,7 @@ def test_csv_of_country_and_states(tmp_path, forecast):
 )
 def test_no_text_of_a_csv_begins_like_a_formula(tmp_path, forecast, name, cell):
     ds = forecast.assign_coords(name=("municipality", np.array([name, "b", "c", "d"])))
-    for lang in labels.LANGUAGES:
+    for lang in language.tags():
         write_csv(tmp_path, ds, lang)
         assert read_csv(tmp_path / "forecast.csv", lang)[0]["name"] == cell
 
@@ -128,7 +129,7 @@ def test_xlsx_holds_numbers_and_days(tmp_path, forecast, expected):
     path = write_xlsx(tmp_path / "a.xlsx", forecast, "pt")
     book = openpyxl.load_workbook(path)
     assert book.sheetnames == [
-        "municípios (dados sintéticos)", "estados (dados sintéticos)", "unidades", "sobre",
+        "municípios (dados sintéticos)", "UF (dados sintéticos)", "unidades", "sobre",
     ]  # fmt: skip
     rows = sheet_rows(book, book.sheetnames[0], "pt")
     days = {"as_of", "window_start", "window_end"}
@@ -146,7 +147,7 @@ def test_xlsx_holds_numbers_and_days(tmp_path, forecast, expected):
     assert sheet.auto_filter.ref == f"A1:{sheet.dimensions.split(':')[1]}"
     assert sheet.dimensions.endswith("5")
     assert sheet.column_dimensions["B"].width > 20
-    title = labels.title(forecast.attrs, "pt")
+    title = labels.title(labels.facts(forecast), "pt")
     for sheet in book:  # on paper: landscape, all columns on one page, headings and page numbers on each
         setup = sheet.page_setup
         assert (setup.orientation, setup.paperSize, sheet.print_title_rows) == ("landscape", 9, "$1:$1")
@@ -176,23 +177,29 @@ def test_xlsx_keeps_texts_as_texts(tmp_path, forecast, expected):
     assert kinds == {"s", "n", "d"}  # no formula anywhere
 
 
-@pytest.mark.parametrize(("lang", "units", "about"), [("en", "units", "about"), ("pt", "unidades", "sobre")])
-def test_xlsx_explains_itself(tmp_path, forecast, lang, units, about):
+@pytest.mark.parametrize(
+    ("lang", "sheets"),
+    [
+        ("en", ["municipalities", "states", "units", "about"]),
+        ("pt-BR", ["municípios", "UF", "unidades", "sobre"]),
+    ],
+)
+def test_xlsx_explains_itself(tmp_path, forecast, lang, sheets):
     ds = forecast.assign_attrs(synthetic=0, attribution="x" * 900)
     book = openpyxl.load_workbook(write_xlsx(tmp_path / "a.xlsx", ds, lang))
-    assert book.sheetnames == [labels.text("municipalities", lang), labels.text("states", lang), units, about]
-    explained = {row[3]: row[:3] for row in list(book[units].values)[1:]}
+    assert book.sheetnames == sheets
+    explained = {row[3]: row[:3] for row in list(book[sheets[2]].values)[1:]}
     shown = {key for title in book.sheetnames[:2] for key in sheet_rows(book, title, lang)[0]}
     assert set(explained) == shown <= set(COLUMNS)
     assert explained["prob_low_pct"] == (
         labels.column("prob_low_pct", lang), "%", labels.meaning("prob_low_pct", lang),
     )  # fmt: skip
-    facts = dict(book[about].values)
+    facts = dict(book[sheets[3]].values)
     assert facts[labels.attribute("attribution", lang)] == "x" * 900
     assert facts[labels.attribute("licence", lang)] == "CC BY 4.0"
-    assert facts[labels.attribute("synthetic", lang)] == labels.text("no", lang)
-    (row,) = [cell.row for cell in book[about]["B"] if cell.value == "x" * 900]
-    assert book[about].row_dimensions[row].height == 15 * 9  # 900 characters in a column of 110
+    assert facts[labels.attribute("synthetic", lang)] == language.of(lang).gettext("no")
+    (row,) = [cell.row for cell in book[sheets[3]]["B"] if cell.value == "x" * 900]
+    assert book[sheets[3]].row_dimensions[row].height == 15 * 9  # 900 characters in a column of 110
 
 
 def test_parts_and_official_estimates_in_portuguese(tmp_path):

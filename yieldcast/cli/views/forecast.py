@@ -11,16 +11,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from yieldcast import language
 from yieldcast.evaluation import skill
 from yieldcast.evaluation.skill import CLIMATOLOGY, FORECAST_MODEL
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.reporting import labels
 
 _ENDS = QUANTILES.index(0.05), QUANTILES.index(0.5), QUANTILES.index(0.95)
-_HEADS = {
-    "en": ("median", "90 % interval", "five-year mean", "planted ha", "observed %"),
-    "pt": ("mediana", "intervalo de 90 %", "média de cinco anos", "área plantada ha", "observado %"),
-}
 _WORDS = (
     "lead: months before the end of harvest. *: lowest at that lead. "
     "worst year: the harvest year whose 90 % intervals covered the fewest yields."
@@ -32,15 +29,20 @@ def forecast_view(forecast: xr.Dataset, lang: str) -> Group:
 
     Args:
         forecast: a forecast that passes `yieldcast.forecasting.table.check_forecast`.
-        lang: en or pt.
+        lang: language.
     """
-    table = Table(title=Text(labels.title(forecast.attrs, lang)), title_justify="left", box=box.SIMPLE_HEAD)
+    words = language.of(lang)
+    title = labels.title(labels.facts(forecast), lang)
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("kg/ha")
-    for head in _HEADS[lang]:
+    for head in (
+        words.gettext("median"), words.gettext("{share} interval", share=words.percent(0.9)),
+        words.gettext("five-year mean"), words.gettext("planted ha"), words.gettext("observed %"),
+    ):  # fmt: skip
         table.add_column(head, justify="right")
 
-    def number(value: Any, digits: int = 0) -> str:
-        return labels.number(float(value), digits, lang)
+    def number(value: Any) -> str:
+        return words.number(float(value))
 
     for k, name in enumerate(forecast["aggregate"].values.tolist()):
         low, median, high = (forecast["aggregate_yield_kg_ha"].values[k, i] for i in _ENDS)

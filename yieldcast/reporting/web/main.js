@@ -167,7 +167,7 @@ function render() {
       el(
         "footer",
         { class: "wide quiet" },
-        `${ABOUT.made_with} · ${ABOUT.licence} · ${t("This file holds everything it shows and opens no connection.")}`,
+        `${ABOUT.made_with} · ${word("licence", ABOUT.licence)} · ${t("This file holds everything it shows and opens no connection.")}`,
       ),
     );
   choose(state.chosen, { fromAddress: true });
@@ -195,6 +195,7 @@ const probe = el("canvas", { width: 1, height: 1 }).getContext("2d", { willReadF
 // For tests and debugging, see README.md.
 window.yieldcastReport = {
   polygons: SHAPES.length,
+  codes: SHAPES.map((shape) => shape.code),
   get drawn() {
     return map?.drawn ?? 0;
   },

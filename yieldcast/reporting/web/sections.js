@@ -1,6 +1,6 @@
 // Sections of the page other than map and tables: header, headline, legend, season, method.
 const cropName = () => capital(word("crop", ABOUT.crop));
-const season = () => `${ABOUT.harvest_year - 1}/${String(ABOUT.harvest_year).slice(2)}`;
+const scenarioYears = () => word("scenario_years", ABOUT.scenario_years);
 const isSynthetic = () => Number(ABOUT.synthetic) !== 0;
 
 function header(setLanguage) {
@@ -25,28 +25,28 @@ function header(setLanguage) {
     ["map", t("Map")],
     ["parts", t("Parts")],
     ["states", t("Tables")],
-    ["progress", t("Season")],
-    ["skill", t("Skill")],
+    ["progress", t("Season so far")],
+    ["skill", t("Skill so far")],
     ["method", t("Method")],
   ];
   const about = [
     word("country", ABOUT.country),
-    t("season (safra) {season}", { season: season() }),
+    t("season (safra) {season}", { season: DATA.season }),
     t("weather known to {month}", { month: date(ABOUT.weather_known_to) }),
   ];
   return [
     el("a", { class: "skip", href: "#headline" }, t("Skip to the numbers")),
-    isSynthetic()
-      ? el(
-          "p",
-          { class: "synthetic", role: "note" },
-          t("Synthetic data. Every number below is made up to show or test the report: no real harvest is forecast."),
-        )
-      : "",
-    ...DATA.notices[language.tag].map((text) => el("p", { class: "synthetic", role: "note" }, text)),
     el(
       "header",
       {},
+      isSynthetic()
+        ? el(
+            "p",
+            { class: "synthetic", role: "note" },
+            t("Synthetic data. Every number below is made up to show or test the report: no real harvest is forecast."),
+          )
+        : "",
+      DATA.notices[language.tag].map((text) => el("p", { class: "synthetic", role: "note" }, text)),
       el(
         "div",
         { class: "wide top" },
@@ -77,7 +77,7 @@ function headline() {
     el(
       "div",
       { class: `card ${kind}` },
-      el("h3", {}, label),
+      el("h2", {}, label),
       el("p", { class: "value" }, value),
       el("p", { class: "quiet" }, note),
     );
@@ -169,7 +169,7 @@ function seasonSection() {
     share: percent(COUNTRY.share),
     rest: percent(1 - COUNTRY.share),
     scenarios: word("scenarios", ABOUT.scenarios),
-    years: ABOUT.scenario_years,
+    years: scenarioYears(),
   };
   return [
     el(
@@ -198,24 +198,20 @@ function parsed(text) {
     return null;
   }
 }
-const pairs = (value) =>
-  Object.entries(value)
-    .map(([key, one]) => `${key}: ${typeof one === "object" ? JSON.stringify(one) : one}`)
-    .join("; ");
 
+// How the quantiles were calibrated, in one sentence; the numbers are in forecast.nc.
 function calibration() {
-  const value = parsed(ABOUT.calibration);
-  if (!value) return ABOUT.calibration || "–";
-  const { years, ...rest } = value;
-  const sentence = Array.isArray(years)
-    ? t("on forecasts recomputed for whole harvest years: {years}", { years: yearSpan(years) })
-    : "";
-  return [sentence, pairs(rest)].filter(Boolean).join("; ") || "–";
-}
-
-function inputs() {
-  const value = parsed(ABOUT.inputs);
-  return (value ? pairs(value) : ABOUT.inputs) || "–";
+  const { years, record_years: record } = parsed(ABOUT.calibration) ?? {};
+  if (!Array.isArray(years)) return parsed(ABOUT.calibration) ? "–" : ABOUT.calibration || "–";
+  const span = yearSpan(years);
+  const filling = { years: span, record };
+  if (!record) return tn("on {n} harvest left out: {years}", "on {n} harvests left out: {years}", years.length, filling);
+  return tn(
+    "on {n} harvest left out ({years}) and a record of {record} years",
+    "on {n} harvests left out ({years}) and a record of {record} years",
+    years.length,
+    filling,
+  );
 }
 
 const meanings = () => [
@@ -258,15 +254,14 @@ function methodSection() {
     [t("Lead"), `${number(ABOUT.lead_months)} (${t("months to harvest")})`],
     [t("Newest public harvest"), ABOUT.last_public_harvest_year],
     [t("Previous bulletin"), hasPrevious ? date(DATA.previous) : "–"],
-    [t("Weather scenarios"), `${word("scenarios", ABOUT.scenarios)} (${ABOUT.scenario_years})`],
+    [t("Weather scenarios"), `${word("scenarios", ABOUT.scenarios)} (${scenarioYears()})`],
     [t("Ensemble members"), number(ABOUT.members)],
     [t("Trained on harvests"), ABOUT.train_years],
     [t("Run"), `${ABOUT.run} (${ABOUT.run_id})`],
     [t("Calibration"), calibration()],
-    [t("Made from"), inputs()],
     [t("Made with"), ABOUT.made_with],
-    [t("Licence"), ABOUT.licence],
-    [t("Data and attribution"), ABOUT.attribution],
+    [t("Licence"), word("licence", ABOUT.licence)],
+    [t("Data and attribution"), word("attribution", ABOUT.attribution)],
   ];
   return el(
     "div",

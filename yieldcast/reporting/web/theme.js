@@ -56,5 +56,9 @@ function startTheme() {
   const stored = storedTheme();
   setTheme(Object.hasOwn(MAP_INKS, stored ?? "") ? stored : systemTheme());
   systemDark.addEventListener("change", () => storedTheme() ?? setTheme(systemTheme()));
-  onPaper.addEventListener("change", () => setTheme(theme));
+  // At once: no picture is drawn later while the page is printed.
+  onPaper.addEventListener("change", () => {
+    setTheme(theme);
+    map?.draw();
+  });
 }

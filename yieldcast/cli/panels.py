@@ -1,0 +1,43 @@
+"""Help in panels: commands by their purpose, and options that belong together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand, TyperOption
+
+# Panels of the commands, in the order of the help.
+START, DATA, MODELS, FORECASTS = "Start here", "Data", "Training and skill", "Forecasts"
+
+_BY_PANEL = {
+    "What it works on": (
+        "store", "state", "calendar", "months", "crop", "crops", "harvest_year", "as_of", "train_years",
+        "test_years", "leads", "dates",
+        "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale",
+    ),
+    "Files to import": (
+        "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
+        "weather_grid", "country",
+    ),
+    "Settings of the run": ("config", "preset", "seeds", "no_noise"),
+    "Sources": (
+        "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
+    ),
+    "Output": ("out", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare"),
+    "How it runs": (
+        "strategy", "block", "workers", "dask", "offline", "strict", "tries", "retry_wait", "patience",
+        "partial", "replace", "live", "accept_licences",
+    ),
+}  # fmt: skip
+_PANELS = {name: panel for panel, names in _BY_PANEL.items() for name in names}
+
+
+class Command(TyperCommand):
+    """A command whose options are shown in panels, by their names."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for option in self.params:
+            if isinstance(option, TyperOption):
+                name = option.opts[0].lstrip("-").replace("-", "_")
+                option.rich_help_panel = _PANELS.get(name, option.rich_help_panel)

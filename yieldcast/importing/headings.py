@@ -1,0 +1,104 @@
+"""What the heading of a column says: quantity and unit, in English or Portuguese, in any case."""
+
+from __future__ import annotations
+
+import re
+
+from calendars import names
+from yieldcast import variables
+from yieldcast.errors import SchemaError
+from yieldcast.importing import units
+from yieldcast.variables import QUANTITIES, Column, Kind, Quantity
+
+# Names of columns without a unit, by `key`. The first name wins where a file has several.
+LATITUDE = ("latitude_deg", "lat", "latitude", "latitude_decimal")
+LONGITUDE = ("longitude_deg", "lon", "longitude", "long", "lng", "longitude_decimal")
+NAME = ("name", "nome", "nm_mun", "nm_municip", "nome_municipio", "municipio", "nm_municipio", "name_muni",
+        "municipality_name", "nome_do_municipio")  # fmt: skip
+STATE = ("state", "uf", "province", "sigla_uf", "sg_uf", "estado", "abbrev_state", "nm_uf", "cd_uf",
+         "unidade_da_federacao")  # fmt: skip
+CROP = ("crop", "cultura", "produto", "lavoura", "product", "produto_das_lavouras_temporarias",
+        "produto_das_lavouras_permanentes", "produto_das_lavouras_temporarias_e_permanentes")  # fmt: skip
+YEAR = ("harvest_year", "year", "ano", "safra", "ano_safra", "season", "ano_agricola")
+VALUE = ("valor", "value")
+VARIABLE = ("variavel", "variable")
+MEASURE = ("unidade_de_medida", "unidade", "measure")
+UNIT = ("unit", *STATE)
+REFERENCE = ("reference", "estimate_month", "survey")
+PUBLIC = ("public_from", "published")
+ROLES = frozenset(
+    (*LATITUDE, *LONGITUDE, *NAME, *UNIT, *CROP, *YEAR, *VALUE, *VARIABLE, *MEASURE, *REFERENCE, *PUBLIC)
+)
+_IN_BRACKETS = re.compile(r"(?P<words>.*?)\s*[(\[](?P<unit>[^()\[\]]+)[)\]]\s*")
+_OF_CROPS = ("sack", "bushel")  # dimensions of units whose weight depends on the crop
+
+
+def key(name: str) -> str:
+    """A heading in lower case without accents, its words joined by underscores: ``Cód. Município`` becomes
+    ``cod_municipio``."""
+    return names.plain(name).replace(" ", "_")
+
+
+def column_of(name: str, kind: Kind) -> Column | None:
+    """What a heading says; None where it names no quantity, or one in a unit that is not understood.
+
+    Args:
+        name: ``yield_kg_ha``, ``yield_sc_ha``, ``Área colhida (Hectares)``, ``Clay_pct_0-30cm``.
+        kind: the table.
+
+    Raises:
+        SchemaError: a quantity without its unit, or in a unit of another dimension.
+    """
+    if kind not in ("yields", "soil"):
+        return variables.resolve(name)
+    for heading in dict.fromkeys((name, key(name))):
+        try:
+            if (found := variables.resolve(heading)) is not None:
+                return found
+        except SchemaError:
+            if heading.startswith(tuple(q.base for q in QUANTITIES.values() if q.kind == kind)):
+                raise
+    quantity, unit = _parts(name) if kind == "yields" else (None, "")
+    if quantity is None:
+        return None
+    if not unit:
+        raise SchemaError(
+            f"column {name!r}: expected a unit in its name, received none",
+            f"Rename it {quantity.name}, if {quantity.units} is its unit.",
+        )
+    try:
+        dimensions = dict(units.parse(unit).powers)
+    except SchemaError:
+        return None
+    factor = units.conversion(unit, quantity.units, crop="soybean").factor
+    of_crop = any(dimension in dimensions for dimension in _OF_CROPS)
+    return Column(quantity, 1.0, unit=unit) if of_crop else Column(quantity, factor)
+
+
+def reason(name: str) -> str:
+    """Why the unit in a heading of yields is not understood; empty for other headings."""
+    quantity, unit = _parts(name)
+    try:
+        if quantity is not None:
+            units.parse(unit)
+    except SchemaError as error:
+        return f"{name}: {error}"
+    return ""
+
+
+def _parts(name: str) -> tuple[Quantity | None, str]:
+    """Quantity of yields and unit of a heading."""
+    if found := _IN_BRACKETS.fullmatch(name):
+        return _quantity(found["words"]), found["unit"]
+    words = names.plain(name).split()
+    for count in range(len(words), 0, -1):
+        quantity = _quantity(" ".join(words[:count]))
+        if quantity is not None:
+            rest = "_".join(words[count:])
+            return quantity, units.of_suffix(rest) if rest else ""
+    return None, ""
+
+
+def _quantity(words: str) -> Quantity | None:
+    base = names.quantity(words)
+    return next((q for q in QUANTITIES.values() if q.kind == "yields" and q.base == base), None)
