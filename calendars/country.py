@@ -22,17 +22,17 @@ Names = Mapping[str, str]
 """A text by language, ISO 639-1 (``en``, ``pt``)."""
 FILE = "country.toml"
 DEFAULT = "brazil"
+SKELETON = Path(__file__).with_name("skeleton")
 LEVELS = ("municipality", "state", "region")
-TABLES = ("weather", "yields", "estimates")
+TABLES = ("weather", "yields")
 WGS84 = 4326  # EPSG code
 _FILE_KEYS = ("calendar", "second_crops")
 _KEYS = (
-    "name", "names", "languages", *_FILE_KEYS, "epsg", "codes", "levels", "sources", "publication", "states",
-    "crops",
+    "name", "names", *_FILE_KEYS, "epsg", "codes", "levels", "publication", "states",
 )  # fmt: skip
 _SECOND_CROPS = ("crop", "state", "planting_start", "planting_end", "share")
 _SEE = "See docs/how_to/add_a_country.md, which explains every key."
-_KINDS: Mapping[type, str] = {str: "a text", dict: "a table", list: "a list", int: "a whole number"}
+_KINDS: Mapping[type, str] = {str: "a text", dict: "a table", int: "a whole number"}
 _T = TypeVar("_T")
 
 
@@ -91,31 +91,25 @@ class Country:
     Args:
         name: in English; empty if unknown.
         names: by language.
-        languages: of its readers, the first is the default.
         epsg: coordinate reference of its boundaries, an EPSG code.
         code_name: what readers call the code of a place, by language.
         code_digits: digits of every code; None if codes are any text.
         state_digits: first digits of a code that are the number of the state, 0 if none.
         levels: words for a place, a state and a larger region (`LEVELS`), by language.
-        sources: short names of the statistics by table, yields and estimates.
         publication: delays by table, of `TABLES`.
         states: by code.
-        crops: names by language, by crop.
         files: the text of ``country.toml`` and of the files that it names, to make the same country again.
     """
 
     name: str = ""
     names: Names = field(default_factory=dict)
-    languages: tuple[str, ...] = ("en",)
     epsg: int = WGS84
     code_name: Names = field(default_factory=lambda: {"en": "code", "pt": "código"})
     code_digits: int | None = None
     state_digits: int = 0
     levels: Mapping[str, Names] = field(default_factory=dict)
-    sources: Mapping[str, str] = field(default_factory=dict)
     publication: Mapping[str, Delay] = field(default_factory=dict)
     states: Mapping[str, State] = field(default_factory=dict)
-    crops: Mapping[str, Names] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -134,10 +128,6 @@ class Country:
     def second_crops(self, crop: str) -> dict[str, SecondCrop]:
         """Second crops by state; empty for a crop that is sown once a season."""
         return {one.state: one for one in self._second_crops if one.crop == crop}
-
-    def source(self, table: str) -> str:
-        """Short name of the statistics of a table; "the yields" where the country has none."""
-        return self.sources.get(table, f"the {table}")
 
     def fits(self, codes: Iterable[str], states: Iterable[str]) -> bool:
         """Whether every place has a state of this country and a code by its scheme.
@@ -216,6 +206,11 @@ def built_in(name: str) -> Country:
     return read(folder / name / FILE)
 
 
+def skeleton() -> Country:
+    """The made-up country of counties that `yieldcast new-country` writes."""
+    return read(SKELETON / FILE)
+
+
 def default() -> Country:
     """The country of tables that were fetched, and of stores made before a store said its country."""
     return built_in(DEFAULT)
@@ -254,7 +249,6 @@ def parse(files: Mapping[str, str], source: str = FILE) -> Country:
     _only(content, _KEYS, source, "")
     codes = _get(content, "codes", dict, {}, source)
     _only(codes, ("name", "digits", "state_digits"), source, "codes.")
-    crops = _get(content, "crops", dict, {}, source)
     publication = _table(content, "publication", TABLES, source)
     if "yields" not in publication:
         raise CalendarError(
@@ -269,18 +263,15 @@ def parse(files: Mapping[str, str], source: str = FILE) -> Country:
     known = Country(
         name=name,
         names=_names(content, "names", source) or {"en": name},
-        languages=tuple(_get(content, "languages", list, ["en"], source)),
         epsg=_whole(content, "epsg", source, WGS84),
         code_name=_names(codes, "name", source) or Country().code_name,
         code_digits=_whole(codes, "digits", source, None),
         state_digits=_whole(codes, "state_digits", source, 0) or 0,
         levels={level: _names(_table(content, "levels", LEVELS, source), level, source) for level in LEVELS},
-        sources=_names(content, "sources", source),
         publication={
             table: _delay(delay, f"{source}: publication.{table}") for table, delay in publication.items()
         },
         states=_states(content, source),
-        crops={crop: _names(crops, crop, source) for crop in crops},
         files=dict(files),
     )
     _ = known.calendar, known.second_crops("")  # malformed files are found now, not at their first use

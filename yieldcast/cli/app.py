@@ -100,7 +100,7 @@ def demo(
 @app.command(cls=Command, rich_help_panel=DATA)
 def calendar(
     crop: Annotated[str, typer.Argument(help="corn, cotton, rice, soybean, sugarcane, or one of your own.")],
-    state: Annotated[str, typer.Option(help="State (UF), or a region of your own calendar.")],
+    state: Annotated[str, typer.Option(help="State, or a region of your own calendar.")],
     harvest_year: HarvestYearOption,
     file: Annotated[Path | None, typer.Option("--calendar", metavar="CSV", help="Your own calendar.")] = None,
     months: Annotated[
@@ -239,6 +239,26 @@ def import_tables(
         raise typer.Exit(SchemaError.exit_code if found.faults else 0)
     out.print(import_view(found.log, written.fingerprints))
     out.print(f"store written: {store}")
+
+
+@app.command("new-country", cls=Command, rich_help_panel=DATA)
+def new_country(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder, or one without these files.")],
+) -> None:
+    """Write the files of a made-up country, to be changed to those of yours.
+
+    They are country.toml (names, states, codes, days of publication, all explained), calendar.csv, examples
+    of places, yields and soil, and a README with the commands that follow.
+
+    Example:
+
+        yieldcast new-country norland
+    """
+    from yieldcast.operations.new_country import write_skeleton
+
+    for path in write_skeleton(folder):
+        console().print(f"written: {path}")
+    console().print(f"next: change them, then: yieldcast import --country {folder / 'country.toml'} ...")
 
 
 @app.command(cls=Command, rich_help_panel=DATA)

@@ -38,7 +38,7 @@ StoreOption = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folde
 CropOption = Annotated[str, typer.Option("--crop", help="Crop, e.g. soybean or soja.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory made by yieldcast train.")]
 HarvestYearOption = Annotated[
-    int, typer.Option("--harvest-year", min=1800, max=2200, help="Harvest year; 2018 is safra 2017/18.")
+    int, typer.Option("--harvest-year", min=1800, max=2200, help="Harvest year; 2018 is the season 2017/18.")
 ]
 MethodOption = Annotated[
     Method,

@@ -57,7 +57,7 @@ SeasonOption = Annotated[
         "--harvest-year",
         min=1800,
         max=2200,
-        help="Harvest year to forecast, 2018 is safra 2017/18; default: follows from --as-of.",
+        help="Harvest year to forecast, 2018 is the season 2017/18; default: follows from --as-of.",
     ),
 ]
 AsOfOption = Annotated[

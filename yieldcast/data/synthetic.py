@@ -18,6 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from calendars import Calendar, DayMonth, Row, brazil
+from calendars.country import skeleton
 from yieldcast.data.files import atomic_write, netcdf_content
 from yieldcast.data.schema import set_units
 from yieldcast.data.store import Tables
@@ -47,7 +48,9 @@ _BRAZIL = (
     (51, "MT", -16.5, -10.0, -59.5, -52.0, 11), (52, "GO", -19.0, -13.5, -52.5, -47.5, 9))  # fmt: skip
 _FOREIGN = ((61, "AR-B", -38.0, -34.5, -63.0, -58.5, 1), (71, "AR-X", -34.5, -30.5, -65.0, -62.5, 1))
 _EDGE_DEG = 0.5  # width of the margin beyond the outermost places, in the mesh
-_REGION = ("", "Norte", "Nordeste", "Sudeste", "Sul", "Centro-Oeste", "Pampa", "Sierras")  # by first digit
+_NORTHERN = ((81, "NO", 42.0, 47.0, -97.0, -90.0, 6), (91, "SO", 37.0, 42.0, -95.0, -86.0, 5))
+_REGION = ("", "Norte", "Nordeste", "Sudeste", "Sul", "Centro-Oeste", "Pampa", "Sierras",
+           "Plains", "Hills")  # by first digit  # fmt: skip
 _FOREIGN_CALENDAR = """region,crop,planting_start,planting_end,harvest_start,harvest_end,months
 AR-B,soybean,15/10,31/12,20/03,31/05,8
 AR-X,soybean,20/10,31/12,25/03,31/05,8
@@ -91,6 +94,27 @@ def foreign(seed: int = 1, municipalities: int = 30, harvest_years: int = 8) -> 
     row = np.arange(1, municipalities + 1, dtype=np.int32)
     static, weather, yields = (table.assign_coords(municipality=row) for table in tables)
     return Tables(static.assign(code=("municipality", codes)), weather, yields), _FOREIGN_CALENDAR
+
+
+def northern(seed: int = 1, municipalities: int = 30, harvest_years: int = 10) -> Tables:
+    """A synthetic country of counties in the northern hemisphere, harvest years from 2010.
+
+    It is the country of `calendars.country.skeleton`: codes of five digits, states NO and SO, corn and
+    soybean from May to October.
+
+    Args:
+        seed, municipalities, harvest_years: as for `country`.
+    """
+    years, crops = np.arange(2010, 2010 + harvest_years, dtype=np.int16), ("corn", "soybean")
+    calendar = _calendar(skeleton().files["calendar.csv"])
+    tables = _simulate(seed, municipalities, years, crops, _NORTHERN, calendar)
+    # 8190001 becomes 81001, as counties are numbered
+    code = tables.static["municipality"].values
+    county = (code // 100_000 * 1000 + code % 10_000).astype(np.int32)
+    static, weather, yields = (table.assign_coords(municipality=county) for table in tables)
+    names = ("municipality", np.array([f"Synthetic county {number}" for number in county]))
+    static = static.assign(code=("municipality", county.astype(str)), name=names)
+    return Tables(static, weather, yields)
 
 
 def response(
@@ -286,6 +310,8 @@ def _weather(seed: int, static: xr.Dataset, time: Months) -> xr.Dataset:
     climate = 125.0 * (1.0 + np.clip(1.25 - 1.1 * south, 0.1, 0.95) * np.cos((month - peak) * np.pi / 6))
     rain = climate * np.maximum(0.0, 1.0 - 1.0 / 54.0 + rain_z / 54.0**0.5) ** 3
     warmth = 27.0 - 8.0 * south + (0.6 + 5.0 * south) * np.cos(month * np.pi / 6)
+    north = np.where(latitude > 5.0, np.clip(latitude / 33.0, 0.0, 1.2) ** 2, 0.0)
+    warmth -= north * (8.0 + 5.0 * np.cos(month * np.pi / 6))
     mean = warmth + 0.9 * warm_z - 0.5 * rain_z
     span = np.clip(7.5 + 5.0 * np.clip(1.0 - climate / 125.0, 0.0, 1.0) - 0.8 * rain_z, 3.0, 18.0)
     values = zip(WEATHER, (mean + span / 2, mean - span / 2, rain), strict=True)

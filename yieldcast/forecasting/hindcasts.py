@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[[int, int], None]
-CACHE_FILES = 24  # of a run: two years of monthly bulletins; about 2 MB each for soybean in Brazil
+CACHE_FILES = 24  # of a run: two years of monthly bulletins; about 2 MB each for 2,000 places
 CACHE_FORMAT = 1
 
 

@@ -11,7 +11,7 @@ from yieldcast.importing.columns import ImportLog
 from yieldcast.importing.numbers import Exact
 from yieldcast.importing.reading import Row
 
-_MOST_CELLS = 8_000_000
+_MOST_CELLS = 2_000_000
 
 
 def read_sheet(path: Path, where: str, report: ImportLog, table: str) -> list[Row]:

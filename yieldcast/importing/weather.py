@@ -230,7 +230,7 @@ def _table(
         data[name] = (("municipality", "time"), full)
     coords = {"municipality": codes.municipality, "time": months.astype("datetime64[ns]")}
     report.read.append((TABLE, f"months from {months[0]} to {months[-1]}", len(months)))
-    report.read.append((TABLE, "places with weather", len(rows)))
+    report.read.append((TABLE, "places in the file", len(rows)))
     for name, values in monthly.items():
         empty = int(np.isnan(values).sum())
         if empty:

@@ -105,7 +105,7 @@ _NAMES = {
     "code": ColumnLabel(
         "",
         message("Municipality code"),
-        message("IBGE's code of seven digits"),
+        message("its code in the statistics"),
     ),
     "name": ColumnLabel("", message("Municipality"), message("its name")),
     "level": ColumnLabel("", message("Level"), message("country or state")),

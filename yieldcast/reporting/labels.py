@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from calendars import country as countries
 from calendars import names
 from yieldcast import language
-from yieldcast.forecasting.table import ALL_MUNICIPALITIES
+from yieldcast.forecasting.table import ALL_MUNICIPALITIES, COUNTRY_FILE
 from yieldcast.language import message
 from yieldcast.reporting.column_labels import COLUMNS, PART_LABELS, ColumnLabel
 
@@ -32,7 +33,7 @@ _MODELS: Mapping[str, str] = {
     "boosted_history_public": message("boosted trees with yield history"),
     "climatology": message("climatology: own past yields"),
 }
-_COUNTRIES: Mapping[str, str] = {"Brazil": message("Brazil"), "": message("All")}
+_ALL = message("All")  # in place of the name of a country that is not known
 _LEVELS: Mapping[str, str] = {"country": message("country"), "state": message("state")}
 # The attributes of a forecast, in the order in which readers see them
 ATTRIBUTES: Mapping[str, str] = {
@@ -101,8 +102,11 @@ def model(name: str, lang: str) -> str:
 
 
 def country(name: str, lang: str) -> str:
-    """Name of a country; an unknown country is returned unchanged."""
-    return language.of(lang).gettext(_COUNTRIES.get(name, name))
+    """Name of a country; that of the default one in the language, any other as its country.toml has it."""
+    words, known = language.of(lang), countries.default()
+    if not name:
+        return words.gettext(_ALL)
+    return countries.said(known.names, words.locale.language, name) if name == known.name else name
 
 
 def level(name: str, lang: str) -> str:
@@ -120,7 +124,7 @@ def aggregate(name: str, lang: str, of: str) -> str:
     """
     if name != ALL_MUNICIPALITIES:
         return name
-    return country(of if of == "Brazil" else "", lang)
+    return country(of, lang)
 
 
 def attribute(name: str, lang: str) -> str:
@@ -213,5 +217,5 @@ def about(attrs: Mapping[str, Any], lang: str) -> list[tuple[str, str]]:
         "attribution": words.gettext(str(attrs["attribution"])),
     }
     known = {name: translated.get(name, str(attrs.get(name, "–"))) for name in ATTRIBUTES}
-    others = {str(name): str(value) for name, value in attrs.items() if name not in known}
+    others = {str(name): str(value) for name, value in attrs.items() if name not in {*known, COUNTRY_FILE}}
     return [(attribute(name, lang), value) for name, value in {**known, **others}.items()]

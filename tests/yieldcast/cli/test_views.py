@@ -31,7 +31,7 @@ def test_table_shows_every_number_in_its_section():
     assert row(text, "boosted_history") == ["0.640*", "11.1", "423*", "30", "0"]
     # no correlation where the line is constant; the smallest bias counts without its sign
     assert row(text, "boosted_history_public") == ["-", "12.0", "521", "8*", "0"]
-    order = [text.index(f"\n {name}") for name in ("Network", "No yield", "Hindsight", "Public")]
+    order = [text.index(f"\n {name}") for name in ("Network", "Weather, soil", "Hindsight", "Public")]
     assert order == sorted(order)
     assert order[1] < text.index("ridge  ") < order[2] < text.index("last_year ") < order[3]
     assert order[3] < text.index("last_public ")
@@ -40,7 +40,7 @@ def test_table_shows_every_number_in_its_section():
 def test_the_table_explains_its_sections():
     view = evaluation_table(synthetic_evaluation(), synthetic=False, notes=["12 rows [left] out"])
     text = " ".join(printed(view).split())
-    assert "PAM publishes it only in September or October of Y, so no forecaster has it before" in text
+    assert "Y-1, whether it was public on the date of the forecast or not" in text
     assert "Public baselines use only yields and weather that were public on the date of the forecast" in text
     assert "the value of its state or of the country is used instead" in text
     assert "12 rows [left] out" in text  # brackets are not read as markup

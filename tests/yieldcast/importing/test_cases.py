@@ -20,8 +20,8 @@ BASE = CASES / "base"
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not beside this checkout")
 
 # Codes of a file's places are right if this place has its value: the yield of its first year in kg/ha, the
-# rain of January 2010 in mm, the number of polygons, the state.
-PLACE, YIELD, RAIN, POLYGONS, STATE = 1100015, 2686.0, 210.22, 12, "RO"
+# rain of January 2010 in mm, the number of polygons, clay in percent, the state.
+PLACE, YIELD, RAIN, POLYGONS, CLAY, STATE = 1100015, 2686.0, 210.22, 12, 18.8, "RO"
 
 
 def refused(text):
@@ -36,6 +36,14 @@ def warned(text, value=None):
 
 # file -> what is right; with several, any of them
 RIGHT = {
+    "01/yields.csv": [2686.5],
+    "02/yields_b.csv": [YIELD, refused("'2.686' is 2.686 .* or 2686")],
+    "02/yields_c.csv": [YIELD, refused("'1.215' is 1.215 .* or 1215")],
+    "02/yields_sorriso.csv": [refused("'600.000' is 600 .* or 600000")],
+    "02/yields_sorriso_right.csv": [YIELD],
+    "03/yields.csv": [YIELD],
+    **{f"04/yields_{name}.csv": [YIELD] for name in ("footer", "labelrow", "sep", "title")},
+    "04/yields.csv": [3176.0],
     "05/yields.csv": [YIELD],
     "06/yields.csv": [YIELD],
     "06/all_yields.csv": [YIELD],
@@ -44,13 +52,35 @@ RIGHT = {
     "06/yields_sci.csv": [refused("lost digits")],
     "06/places.csv": [STATE],
     "06/all_places.csv": [STATE],
+    **{f"07/places_{name}.csv": [STATE] for name in (
+        "bom", "cp1252_ascii_head", "cr", "latin1", "mojibake", "utf16",
+    )},
     "08/places_fullstate.csv": [STATE],
     "08/places_lower.csv": [STATE],
     "08/places_ufcode.csv": [STATE],
+    "08/yields_soja.csv": [YIELD],
+    "08/yields_pt.csv": [YIELD],
+    "08/yields_basedosdados.csv": [refused("expected a unit in its name")],
     "09/places.csv": [refused("12 of 12 outside: 1100015.*exchanged")],
     "09/places_nosign.csv": [refused("12 of 12 outside: 1100015.*wrong sign")],
     "09/places_zero.csv": [warned("outside their polygons: 1100015")],
     "09/places_state_conflict.csv": [refused("begin with 51 are of MT.*4 such places")],
+    "10/yields_sc.csv": [2688.0],
+    "10/yields_bu.csv": [2683.32],
+    "10/yields_nounit.csv": [refused("expected a unit in its name")],
+    "10/yields_rend.csv": [refused("expected a unit in its name")],
+    "10/yields_sc_as_kg.csv": [refused("sacks of 60 kg")],
+    "11/yields.csv": [warned("2004/05 as 2005", YIELD), refused("2018 for the season 2017/18")],
+    "11/yields_both_years.csv": [YIELD],
+    "11/yields_date.csv": [YIELD],
+    "11/yields_float.csv": [YIELD],
+    "12/yields.csv": [refused("received -9999")],
+    "12/yields_e.csv": [YIELD],
+    "12/yields_nbsp.csv": [YIELD],
+    "12/yields_nd.csv": [YIELD],
+    "13/yields.csv": [refused("once, received code 1100015, crop soybean, year 2005")],
+    "14/yields.csv": [YIELD],
+    "16/yields.csv": [refused("received 1 others: '51'")],
     "20/weather.nc": [RAIN],
     "20/weather_end.nc": [RAIN],
     "20/weather_end_utc.nc": [refused("03:00.*time zone")],
@@ -119,6 +149,17 @@ RIGHT = {
     **{f"33/{name}.geojson": [POLYGONS] for name in ("gc", "hole", "island", "twoparts", "z")},
     "34/codes_swapped.geojson": [warned("outside their polygons: 1100015, 5107925", POLYGONS)],
     "34/east.geojson": [refused("12 of 12 outside: 1100015.*wrong sign")],
+    **{f"40/{name}.csv": [CLAY] for name in ("CLAY", "clay_gkg", "layer_dash")},
+    "40/half.csv": [warned("places without soil: 4105508", CLAY)],
+    "40/sumover.csv": [warned("add up to 140 %", 60.0)],
+    "40/mapped_clay.csv": [refused("0 to 100 %, received 188")],
+    "40/nodata.csv": [refused("received -32768")],
+    "40/nodata255.csv": [refused("received 255")],
+    "40/mapped_ph.csv": [refused("received 57")],
+    "40/nitrogen_cg.csv": [refused("received 130")],
+    "40/dup.csv": [refused("received code 1100015")],
+    "40/isric_names.csv": [refused("expected soil columns")],
+    "40/sl1.csv": [refused("expected soil columns")],
 }  # fmt: skip
 
 

@@ -70,7 +70,7 @@ def test_aggregates():
     assert labels.aggregate("all", "en", "Brazil") == "Brazil"
     assert labels.aggregate("all", "pt", "Brazil") == "Brasil"
     assert labels.aggregate("all", "pt", "") == "Total"
-    assert labels.aggregate("all", "en", "an embedded country") == "All"
+    assert labels.aggregate("all", "en", "Norland") == "Norland"
     assert labels.aggregate("MT", "pt", "Brazil") == "MT"
 
 

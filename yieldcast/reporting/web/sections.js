@@ -31,7 +31,7 @@ function header(setLanguage) {
   ];
   const about = [
     word("country", ABOUT.country),
-    t("season (safra) {season}", { season: DATA.season }),
+    t("season {season}", { season: DATA.season }),
     t("weather known to {month}", { month: date(ABOUT.weather_known_to) }),
   ];
   return [
