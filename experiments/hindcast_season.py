@@ -25,7 +25,7 @@ from yieldcast.config import read_settings
 from yieldcast.data.store import Store
 from yieldcast.evaluation.backtest import Backtest, ForecastCase, runs_of
 from yieldcast.evaluation.cases import DAY
-from yieldcast.forecasting.forecast import forecast
+from yieldcast.forecasting.forecast import ForecastPlan
 from yieldcast.operations.bulletins import Bulletin, write_bulletin
 from yieldcast.operations.job import read_skill
 
@@ -129,10 +129,12 @@ def main() -> None:
         skill: Any = read_skill(given.skill, given.crop)
         run_for = runs_of(test, lambda label: training_progress(settings.training.max_epochs, screen, label))
         for case in wanted(test, given.months):
-            table = forecast(run_for(case), store, case.harvest_year, case.as_of, given.scenarios)
+            plan = ForecastPlan(run_for(case), store, case.harvest_year, case.as_of, given.scenarios)
+            table = plan.forecast()
             bulletin = write_bulletin(
-                given.bulletins, table, mesh=store.mesh, lang=given.lang, skill=skill, notice=screen.print
-            )
+                given.bulletins, table, mesh=store.mesh, lang=given.lang, skill=skill, plan=plan,
+                notice=screen.print,
+            )  # fmt: skip
             lines.append(row(table, harvested))
             screen.print(", ".join(f"{head}: {cell}" for head, cell in zip(HEADS, lines[-1], strict=True)))
         mark = "synthetic-" if table.attrs["synthetic"] else ""
