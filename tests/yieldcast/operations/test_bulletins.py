@@ -71,7 +71,8 @@ def test_a_bulletin_holds_tables_report_changes_and_a_manifest_of_all(tmp_path, 
     assert bulletin.summary("pt") == ""
     read = bulletin.forecast()
     xr.testing.assert_equal(read.drop_vars("forecast_reference_time"), made)
-    assert made.attrs.items() <= read.attrs.items()
+    assert {**made.attrs, "title": read.attrs["title"]}.items() <= read.attrs.items()
+    assert "previsão" in read.attrs["title"]
 
 
 def test_the_same_forecast_is_not_written_again_and_another_gets_a_number(tmp_path):

@@ -40,7 +40,7 @@ def test_write_all(tmp_path, forecast, mesh):
     assert [file.name for file in files] == ALL_FILES
     assert sorted(p.name for p in (tmp_path / "new" / "folder").iterdir()) == sorted(ALL_FILES)
     (line,) = said
-    assert "1 of 4 municipalities" in line
+    assert "1 de 4 municípios" in line
     assert "5100002 Nazária" in line
     first = {file.name: file.read_bytes() for file in files}
     again = export.write_all(tmp_path / "again", forecast, mesh, "pt")
