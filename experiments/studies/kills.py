@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("", "experiments", "tests/data_fetchers", "tests/data_fetchers/helpers", "tests")
+FOLDERS = ("", "experiments", "tests/data_fetchers/helpers", "tests")
 sys.path += [str(ROOT / folder) for folder in FOLDERS]
 
-from conftest import SERVERS, Served  # type: ignore[import-not-found]  # noqa: E402
 from forked_commands import Commands  # type: ignore[import-not-found]  # noqa: E402
+from served import SERVERS, Served  # type: ignore[import-not-found]  # noqa: E402
 
 import results_file  # noqa: E402
 from yieldcast.data import synthetic  # noqa: E402

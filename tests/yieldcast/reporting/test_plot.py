@@ -322,7 +322,7 @@ def test_a_place_shows_public_and_later_yields_the_fan_and_the_baselines(country
     low, high = axes.get_ylim()
     assert low < quantiles[0.05] < quantiles[0.95] < high
     name = f"{row['name'].item()} ({row['state'].item()})"
-    assert figure.get_suptitle().startswith(f"{name}\nSYNTHETIC DATA: Soybean, harvest year 2018")
+    assert figure.get_suptitle().startswith(f"{name}\nSYNTHETIC DATA: Soybean, season 2017/18")
 
 
 def test_a_place_is_found_by_code_text_and_by_its_only_name(country):

@@ -317,7 +317,7 @@ def test_a_network_that_is_refused_leaves_a_folder_that_can_be_used(
     write(tmp_path, "refused_network")
     sys.modules.pop("refused_network")
     assert command(*asked) == 0
-    assert Run.open(tmp_path / "run").seeds() == [1]
+    assert Run.open(tmp_path / "run").seeds() == [1, 2]
     assert (tmp_path / "run" / "model.py").read_text() == CNN
 
 
