@@ -9,14 +9,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast import variables
+from yieldcast.language import sentence
 
 NAMED = 5  # places in one message
 
 
 def first_names(names: Sequence[object], between: str = ", ") -> str:
     """The first names, and how many more there are: "1100015, 1100023 and 7 more"."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return between.join(map(str, names[:NAMED])) + more
+    first = between.join(map(str, names[:NAMED]))
+    return sentence("{names} and {n} more", names=first, n=len(names) - NAMED) if names[NAMED:] else first
 
 
 def places_without(

@@ -16,6 +16,7 @@ from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.importing.headings import column_of, key
 from yieldcast.importing.numbers import numbers
 from yieldcast.importing.units import conversion
+from yieldcast.language import sentence
 from yieldcast.variables import Column, Kind
 
 Line = tuple[str, str, int]
@@ -38,7 +39,9 @@ class ImportLog:
     def extras(self, table: str, names: Sequence[str]) -> None:
         """Log columns that are not used."""
         if names:
-            self.read.append((table, f"columns not used: {', '.join(names)}", len(names)))
+            self.read.append(
+                (table, sentence("columns not used: {names}", names=", ".join(names)), len(names))
+            )
 
 
 def shown(names: Iterable[object], most: int = 12) -> str:

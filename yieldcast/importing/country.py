@@ -10,6 +10,7 @@ import xarray as xr
 from calendars import Country, country
 from yieldcast.errors import SchemaError
 from yieldcast.importing.columns import ImportLog, shown
+from yieldcast.language import message, sentence
 
 
 def country_of(static: xr.Dataset, given: str | None, report: ImportLog) -> tuple[Country, xr.Dataset]:
@@ -48,9 +49,9 @@ def country_of(static: xr.Dataset, given: str | None, report: ImportLog) -> tupl
             text = f"places whose code is not by the scheme of {found.name}, first {first}"
             report.warnings.append(("places", text, len(others)))
     if found.name:
-        report.read.append(("places", f"country: {found.name}", len(codes)))
+        report.read.append(("places", sentence("country: {name}", name=found.name), len(codes)))
     else:
-        text = "places of an unknown country, without a calendar: give --country country.toml"
+        text = message("places of an unknown country, without a calendar: give --country country.toml")
         report.warnings.append(("places", text, len(codes)))
     return found, static
 

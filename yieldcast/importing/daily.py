@@ -19,6 +19,7 @@ from yieldcast.importing.netcdf import open_netcdf
 from yieldcast.importing.plausible import check_plausible
 from yieldcast.importing.stamps import days_of, is_daily
 from yieldcast.importing.weather import place_codes, place_dim, refuse_repeated
+from yieldcast.language import message, sentence
 from yieldcast.variables import DAILY, QUANTITIES, WEATHER
 
 
@@ -97,18 +98,20 @@ def daily_from_days(
     kept = {name: values for name, values in fields.items() if name in QUANTITIES}
     table = daily_table(kept, days, unit, codes.municipality, place, attrs)
     first, last = days.min(), days.max()
-    report.read.append((TABLE, f"days from {first} to {last}", table.sizes["time"]))
-    report.read.append((TABLE, "units with daily weather", len(unit)))
+    report.read.append(
+        (TABLE, sentence("days from {first} to {last}", first=first, last=last), table.sizes["time"])
+    )
+    report.read.append((TABLE, message("units with daily weather"), len(unit)))
     absent = table.sizes["time"] - len(days)
     if absent:
-        report.warnings.append((TABLE, "days not in the file, set to missing", absent))
+        report.warnings.append((TABLE, message("days not in the file, set to missing"), absent))
     without = int((place < 0).sum())
     if without:
-        report.warnings.append((TABLE, "places without daily weather", without))
+        report.warnings.append((TABLE, message("places without daily weather"), without))
     for name in kept:
         missing = table[name].size - int(np.count_nonzero(~np.isnan(table[name].values)))
         if missing:
-            report.warnings.append((TABLE, f"missing days of units in {name}", missing))
+            report.warnings.append((TABLE, sentence("missing days of units in {name}", name=name), missing))
     return table
 
 
@@ -129,7 +132,9 @@ def _grouped(
             f"received {shown(names or list(frame))}",
             f"Add a column {dim} that names the unit of each place.",
         )
-    report.read.append(("places", f"{best} assigns the units of daily weather", counts[best]))
+    report.read.append(
+        ("places", sentence("{column} assigns the units of daily weather", column=best), counts[best])
+    )
     position = np.full(len(codes.municipality), -1)
     position[rows] = index.get_indexer(pd.Index(frame[best]))
     made = Codes(texts.tolist())  # units whose codes are texts are numbered as municipalities are

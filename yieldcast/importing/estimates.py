@@ -25,6 +25,7 @@ from yieldcast.importing.harvests import (
 )
 from yieldcast.importing.headings import CROP, PUBLIC, REFERENCE, UNIT, YEAR
 from yieldcast.importing.layout import read_frame
+from yieldcast.language import message, sentence
 from yieldcast.variables import QUANTITIES, Column
 
 # Names that a table may give to the whole country; a code of a state is never taken for it.
@@ -61,7 +62,7 @@ def read_estimates(
         for name, count in frame["source"].value_counts().sort_index().items():
             facts = {"file": str(path), "bytes": Path(path).stat().st_size}
             report.sources[f"{ESTIMATE_SOURCES}{name}"] = facts
-            report.read.append((TABLE, f"{name}: estimates", int(count)))
+            report.read.append((TABLE, sentence("{name}: estimates", name=name), int(count)))
         frames.append(frame)
     if not frames:
         raise SchemaError("expected a file of estimates, received none", "Give it with --estimates.")
@@ -70,7 +71,7 @@ def read_estimates(
     table = estimates_table(whole.drop_duplicates([*KEY, *values]))
     carried = int(table["carried_over"].values.sum())
     if carried:
-        report.read.append((TABLE, "equal to the estimate before, marked as carried over", carried))
+        report.read.append((TABLE, message("equal to the estimate before, marked as carried over"), carried))
     return table
 
 
@@ -159,14 +160,14 @@ def _values(
     if "area_ha" in others and not any(c.quantity is planted for c in columns.values()):
         others.remove("area_ha")
         columns["area_ha"] = Column(planted, 1.0)
-        report.read.append((TABLE, "area_ha taken as planted area", len(frame)))
+        report.read.append((TABLE, message("area_ha taken as planted area"), len(frame)))
     report.extras(TABLE, others)
     values = {}
     for name, column in columns.items():
         values[column.quantity.name] = measured_or_symbol(frame, name, column, file, crop, report, TABLE)
     area = values.get("area_harvested_ha", values.get("area_planted_ha"))
     if derive_yield(values, area, others, file):
-        report.read.append((TABLE, "yields computed as production / area", len(frame)))
+        report.read.append((TABLE, message("yields computed as production / area"), len(frame)))
     above = values["yield_kg_ha"] > 0
     check_magnitudes(values["yield_kg_ha"][above], crop[above], file, report, TABLE)
     return values

@@ -16,6 +16,7 @@ from yieldcast.importing.columns import ImportLog, shown
 from yieldcast.importing.netcdf import damaged, refuse_large
 from yieldcast.importing.stamps import lengths
 from yieldcast.importing.units import Conversion, conversion, of_suffix
+from yieldcast.language import sentence
 from yieldcast.variables import QUANTITIES, WEATHER, Quantity
 
 Fields = dict[str, NDArray[Any]]
@@ -203,7 +204,9 @@ def read_fields(
             dry = (values < 0) & (values >= _PACKING_mm * scale)
             if dry.any():
                 values = np.where(dry, values.dtype.type(0), values)
-                report.warnings.append((table, f"{one.name} between -0.01 and 0 set to 0", int(dry.sum())))
+                report.warnings.append(
+                    (table, sentence("{name} between -0.01 and 0 set to 0", name=one.name), int(dry.sum()))
+                )
         array = xr.DataArray(values, dims=tuple(labels), coords=labels, name=one.name)
         schema.refuse_outside(array, table, one.quantity, _hint(raw, values, one))
         arrays[key] = array
@@ -219,9 +222,26 @@ def _report_units(one: Found, interval: Interval, table: str, report: ImportLog)
         text = f"{one.name} has the attribute units {one.units}: this was used, not the unit in its name"
         report.warnings.append((table, text, 1))
     elif one.conversion[:2] != (1.0, 0.0) or (one.conversion.per == "day" and interval == "month"):
-        report.read.append((table, f"{one.name} converted from {one.units} to {one.quantity.units}", 1))
+        report.read.append(
+            (
+                table,
+                sentence(
+                    "{name} converted from {given} to {units}",
+                    name=one.name,
+                    given=one.units,
+                    units=one.quantity.units,
+                ),
+                1,
+            )
+        )
     elif not one.stated:
-        report.read.append((table, f"{one.name} without the attribute units: unit taken from its name", 1))
+        report.read.append(
+            (
+                table,
+                sentence("{name} without the attribute units: unit taken from its name", name=one.name),
+                1,
+            )
+        )
 
 
 def _numbers(array: xr.DataArray, dims: tuple[str, str], where: str, table: str) -> NDArray[Any]:

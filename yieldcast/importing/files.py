@@ -31,6 +31,7 @@ from yieldcast.importing.geometry import read_mesh
 from yieldcast.importing.grid import read_grid, split_role
 from yieldcast.importing.tables import read_places, read_soil, read_yields
 from yieldcast.importing.weather import UserWeather, read_weather
+from yieldcast.language import message, sentence
 
 # No fields lie beyond these latitudes (our choice: Tierra del Fuego and northern Norway are within).
 _SOUTHERNMOST_deg, _NORTHERNMOST_deg = -56.0, 72.0
@@ -177,7 +178,9 @@ def read_files(files: UserFiles, reader: Reader, keep_days: bool = True) -> User
     if (soil := files.soil) is not None:
         made.static = reader.read("soil", soil, lambda: _with_soil(static, soil, codes, log)) or static
     else:
-        log.warnings.append(("soil", "places without soil: no soil file was given", len(codes.index)))
+        log.warnings.append(
+            ("soil", message("places without soil: no soil file was given"), len(codes.index))
+        )
     if (mesh := files.mesh) is not None:
         made.mesh = reader.read("mesh", mesh, lambda: read_mesh(mesh, static, log))
     if (read := _weather(files, static, codes, made.mesh, reader)) is not None:
@@ -220,12 +223,18 @@ def _report_odd_positions(static: xr.Dataset, log: ImportLog) -> None:
     latitude, longitude = static["latitude_deg"].values, static["longitude_deg"].values
     polar = (latitude < _SOUTHERNMOST_deg) | (latitude > _NORTHERNMOST_deg)
     for odd, text in (
-        ((latitude == 0) & (longitude == 0), "at latitude 0, longitude 0"),
-        (polar, "in polar latitudes: are latitude and longitude exchanged?"),
+        ((latitude == 0) & (longitude == 0), message("at latitude 0, longitude 0")),
+        (polar, message("in polar latitudes: are latitude and longitude exchanged?")),
     ):
         if odd.any():
             names = first_names(static["code"].values.astype(str)[odd].tolist())
-            log.warnings.append(("places", f"places {text} ({names})", int(odd.sum())))
+            log.warnings.append(
+                (
+                    "places",
+                    sentence("places {where} ({codes})", where=sentence(text), codes=names),
+                    int(odd.sum()),
+                )
+            )
 
 
 def _with_soil(static: xr.Dataset, file: Path, codes: Codes, log: ImportLog) -> xr.Dataset:
@@ -287,12 +296,20 @@ def _report_missing(made: UserTables, log: ImportLog) -> None:
         return
     log.places_without = places_without(made.static, made.weather, made.yields)
     for table, codes in log.places_without.items():
-        log.warnings.append((table, f"places without {table}: {first_names(codes)}", len(codes)))
+        log.warnings.append(
+            (
+                table,
+                sentence("places without {table}: {codes}", table=sentence(table), codes=first_names(codes)),
+                len(codes),
+            )
+        )
     if made.weather is not None and (gaps := places_with_gaps(made.static, made.weather)):
-        text = f"places without weather in some of the months: {first_names(gaps)}"
+        text = sentence("places without weather in some of the months: {codes}", codes=first_names(gaps))
         log.warnings.append(("weather", text, len(gaps)))
     crops = {} if made.yields is None else table_inventory("yields", made.yields)["crops"]
     for crop, have in crops.items():
         if years := have["missing_years"]:
-            text = f"{crop}: harvest years without a yield: {number_spans(years)}"
+            text = sentence(
+                "{crop}: harvest years without a yield: {years}", crop=crop, years=number_spans(years)
+            )
             log.warnings.append(("yields", text, len(years)))

@@ -17,6 +17,7 @@ from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.importing.codes import CODES, WEAK, Codes, code_text
 from yieldcast.importing.columns import ImportLog
 from yieldcast.importing.polygons import Polygons, as_geometry, cleaned, distance_deg, geometry_polygons
+from yieldcast.language import message, sentence
 
 TABLE = "mesh"
 _HINT = "Give a GeoJSON FeatureCollection of polygons with a property `code`, in degrees, longitude first."
@@ -180,17 +181,25 @@ def _report(
     codes: Codes,
     report: ImportLog,
 ) -> None:
-    report.read.append((TABLE, "places with boundaries", len(shapes)))
+    report.read.append((TABLE, message("places with boundaries"), len(shapes)))
     if others := int((rows < 0).sum()):
-        report.dropped.append((TABLE, "polygons of other places", others))
+        report.dropped.append((TABLE, message("polygons of other places"), others))
     several = Counter(rows[rows >= 0].tolist())
     if joined := [codes.index[row] for row in shapes if several[row] > 1]:
         text = f"places of several features, joined, first {joined[0]}"
         report.read.append((TABLE, text, len(joined)))
     for text, changed in sorted(changes.items()):
-        report.warnings.append((TABLE, f"places with {text}: {first_names(changed)}", len(changed)))
+        report.warnings.append(
+            (
+                TABLE,
+                sentence("places with {change}: {codes}", change=sentence(text), codes=first_names(changed)),
+                len(changed),
+            )
+        )
     if lost := [str(code) for row, code in enumerate(codes.index) if row not in shapes]:
-        report.warnings.append((TABLE, f"places without boundaries: {first_names(lost)}", len(lost)))
+        report.warnings.append(
+            (TABLE, sentence("places without boundaries: {codes}", codes=first_names(lost)), len(lost))
+        )
 
 
 def _compare_with_places(

@@ -13,6 +13,7 @@ from yieldcast.errors import SchemaError
 from yieldcast.importing.columns import ImportLog, measured, shown
 from yieldcast.importing.headings import reason
 from yieldcast.importing.numbers import numbers
+from yieldcast.language import sentence
 from yieldcast.variables import Column
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
@@ -37,7 +38,13 @@ def crops_of(texts: pd.Series[str], report: ImportLog, table: str) -> pd.Series[
     keys = {text: names.crop(text) or text.lower() for text in pd.unique(texts)}
     for text, count in texts.value_counts().sort_index().items():
         if keys[text] != str(text).lower():
-            report.read.append((table, f"crop {str(text)!r} read as {keys[text]}", int(count)))
+            report.read.append(
+                (
+                    table,
+                    sentence("crop {text} read as {crop}", text=repr(str(text)), crop=keys[text]),
+                    int(count),
+                )
+            )
     return texts.map(keys)
 
 
@@ -67,7 +74,9 @@ def years_of(
                 "Give the calendar year of the harvest.",
             )
         first = f"{texts.iloc[0]} as {seasons[0]}"
-        report.warnings.append((table, f"seasons read as the year of their harvest, {first}", len(texts)))
+        report.warnings.append(
+            (table, sentence("seasons read as the year of their harvest, {first}", first=first), len(texts))
+        )
         return seasons
     if texts.str.fullmatch(_NEW_YEARS_DAY).all():
         return np.array(texts.str[:4], dtype=np.int64)

@@ -16,6 +16,7 @@ from yieldcast.importing.columns import ImportLog, shown
 from yieldcast.importing.headings import ROLES, column_of, key
 from yieldcast.importing.numbers import MISSING, Exact
 from yieldcast.importing.reading import Row, read_rows
+from yieldcast.language import message, sentence
 from yieldcast.variables import Kind
 
 _KNOWN = ROLES | frozenset((*CODES, *WEAK))
@@ -63,7 +64,7 @@ def read_frame(path: Path, kind: Kind, table: str, report: ImportLog) -> pd.Data
         raise SchemaError(f"{where}: a header but no rows", "Is this the right file?")
     _refuse_uneven(rows, where)
     if kind == "yields" and (turned := pivot.turned(rows, titles, where)) is not None:
-        report.read.append((table, "turned to a row for each place and harvest year", len(turned)))
+        report.read.append((table, message("turned to a row for each place and harvest year"), len(turned)))
         return turned
     return _frame(rows, where, table, report)
 
@@ -104,7 +105,9 @@ def _header(rows: list[Row], named: Callable[[str], bool], where: str, table: st
                 "Remove it, or is the header further above with other names?",
             )
     if position:
-        report.read.append((table, f"lines above the header left out, first {rows[0].line}", position))
+        report.read.append(
+            (table, sentence("lines above the header left out, first {line}", line=rows[0].line), position)
+        )
     return position
 
 
@@ -152,7 +155,7 @@ def _frame(rows: list[Row], where: str, table: str, report: ImportLog) -> pd.Dat
     frame = cells.set_axis(names_, axis=1).drop(columns=[names_[k] for k in empty])
     again = frame.eq(frame.columns).all(axis=1)
     if again.any():
-        report.read.append((table, "repeated headers left out", int(again.sum())))
+        report.read.append((table, message("repeated headers left out"), int(again.sum())))
     frame = frame[~again]
     if _is_label_row(frame):
         said = shown([cell for cell in frame.iloc[0] if cell], 8)

@@ -18,6 +18,7 @@ from yieldcast.data.layout import one_version
 from yieldcast.errors import SchemaError
 from yieldcast.importing.codes import code_column
 from yieldcast.importing.columns import ImportLog, first_bytes, looks_like, shown
+from yieldcast.language import message, sentence
 
 _HDF5, _NETCDF_3, _ZIP = b"\x89HDF\r\n\x1a\n", (b"CDF\x01", b"CDF\x02"), b"PK\x03\x04"
 # Contents of a zip are unpacked in memory. Sizes that a file claims are checked before anything is read:
@@ -100,7 +101,9 @@ def open_all(path: Path, table: str, report: ImportLog) -> Iterator[list[Opened]
     with ExitStack() as stack:
         if start.startswith(_ZIP):
             opened = _from_zip(path, table, stack)
-            report.read.append((table, f"netCDF unpacked from a zip: {path.name}", len(opened)))
+            report.read.append(
+                (table, sentence("netCDF unpacked from a zip: {name}", name=path.name), len(opened))
+            )
         else:
             opened = [_opened(path, start, where, path.stat().st_size, stack)]
         yield [Opened(label, _laid_out(ds, table, label, report)) for label, ds in opened]
@@ -211,7 +214,11 @@ def _laid_out(ds: xr.Dataset, table: str, where: str, report: ImportLog) -> xr.D
     if single:
         ds = ds.isel(single, drop=True)
         report.read.append(
-            (table, f"dims with one value, left out: {', '.join(map(str, single))}", len(single))
+            (
+                table,
+                sentence("dims with one value, left out: {names}", names=", ".join(map(str, single))),
+                len(single),
+            )
         )
     if "expver" in ds.dims and "time" in ds.dims:
         try:
@@ -220,7 +227,7 @@ def _laid_out(ds: xr.Dataset, table: str, where: str, report: ImportLog) -> xr.D
             raise SchemaError(
                 f"{where}: expver: expected 1 and 5, received other values ({error})"
             ) from error
-        report.read.append((table, "preliminary and final values merged (expver)", 1))
+        report.read.append((table, message("preliminary and final values merged (expver)"), 1))
     return _with_codes(ds, where)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from yieldcast.errors import SchemaError
 from yieldcast.importing.columns import ImportLog
 from yieldcast.importing.fields import Values
+from yieldcast.language import message, sentence
 
 # Somewhere in any region with agriculture a year has rain of this size, and a mean temperature of this.
 YEAR_OF_RAIN_mm = (150.0, 6000.0)
@@ -62,7 +63,13 @@ def _check_rain(
             "attribute units confirms mm",
             "Set its attribute units: mm for sums, mm/day for means per day, m, kg m-2 s-1, ...",
         )
-    report.warnings.append((table, f"no place has a year of {limits} of rain: {received}", len(year_mm)))
+    report.warnings.append(
+        (
+            table,
+            sentence("no place has a year of {limits} of rain: {received}", limits=limits, received=received),
+            len(year_mm),
+        )
+    )
 
 
 def _warn(
@@ -77,7 +84,7 @@ def _warn(
     both = ~np.isnan(tmax) & ~np.isnan(tmin)
     if both.any() and (tmax[both] == tmin[both]).mean() > 0.99:
         report.warnings.append(
-            (table, "tmin and tmax are equal everywhere: one mean twice?", int(both.sum()))
+            (table, message("tmin and tmax are equal everywhere: one mean twice?"), int(both.sum()))
         )
     elif both.any() and float((tmax[both] - tmin[both]).mean()) < _LEAST_RANGE_degC:
         text = f"tmax is less than {_LEAST_RANGE_degC:g} degC above tmin in the mean: daily extremes?"
@@ -87,7 +94,9 @@ def _warn(
         if len(filled) > 1 and np.array_equal(
             filled, np.broadcast_to(filled[:1], filled.shape), equal_nan=True
         ):
-            report.warnings.append((table, f"{name} is the same in all places", len(filled)))
+            report.warnings.append(
+                (table, sentence("{name} is the same in all places", name=name), len(filled))
+            )
         if whole and len(filled) and np.nanmax(filled) == np.nanmin(filled):
             text = f"{name} has one single value, {np.nanmax(filled):g}"
             report.warnings.append((table, text, len(filled)))

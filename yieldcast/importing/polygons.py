@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yieldcast.data.boundaries import Rings, polygons_of
+from yieldcast.language import message
 
 Floats = NDArray[np.float64]
 Polygons = list[Rings]
@@ -69,7 +70,7 @@ def cleaned(polygons: Iterable[Rings]) -> Cleaned:
         for ring in polygon:
             closed = ring if np.array_equal(ring[0], ring[-1]) else np.concatenate([ring, ring[:1]])
             if closed is not ring:
-                changes.add("rings closed")
+                changes.add(message("rings closed"))
             _refuse_far(closed)
             if len(closed) >= 4 and _span(closed) > _NO_AREA_deg2:
                 rings.append(closed)
@@ -81,7 +82,7 @@ def cleaned(polygons: Iterable[Rings]) -> Cleaned:
         raise ValueError("expected an area, received only points on one line")
     parts, mended = _mended(list(kept.values()))
     if mended:
-        changes.add("crossing or overlapping sides mended")
+        changes.add(message("crossing or overlapping sides mended"))
     return Cleaned(parts, tuple(sorted(changes)))
 
 

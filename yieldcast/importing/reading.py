@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.importing.columns import ImportLog, first_bytes, looks_like
 from yieldcast.importing.numbers import Exact
+from yieldcast.language import message
 
 # Of a compressed file when it is unpacked. A CSV of this size needs some 900 MB of memory (measured); the XML
 # of a spreadsheet has more bytes for a cell, and its cells are counted.
@@ -143,7 +144,7 @@ def _decoded(content: bytes, where: str, table: str, report: ImportLog) -> str:
                 f"{where}: expected text in UTF-8 or Windows-1252, received {content[:24]!r}",
                 "Save it as CSV in UTF-8.",
             ) from error
-        report.read.append((table, "read as Windows-1252 (Latin-1), because it is not UTF-8", 1))
+        report.read.append((table, message("read as Windows-1252 (Latin-1), because it is not UTF-8"), 1))
     if not text.strip() or "\0" in text or text.lstrip().startswith("<"):
         kind = "nothing" if not text.strip() else looks_like(content[:64])
         raise SchemaError(

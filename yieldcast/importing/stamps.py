@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from yieldcast.errors import SchemaError
 from yieldcast.importing.columns import ImportLog
+from yieldcast.language import message
 
 Months: TypeAlias = NDArray[np.datetime64]
 Stamps: TypeAlias = NDArray[np.datetime64]
@@ -47,7 +48,9 @@ def days_of(raw: xr.Dataset, where: str, table: str, report: ImportLog) -> Stamp
         days = _from_bounds(stamps, *bounds, where)
         shifted = int((days.astype("datetime64[M]") != stamps.astype("datetime64[M]")).sum())
         if shifted:
-            report.read.append((table, "time from its bounds, which differ from its stamps", shifted))
+            report.read.append(
+                (table, message("time from its bounds, which differ from its stamps"), shifted)
+            )
     else:
         days = _from_stamps(stamps, raw, where, table, report)
     unique, counts = np.unique(days, return_counts=True)

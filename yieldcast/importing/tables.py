@@ -24,6 +24,7 @@ from yieldcast.importing.harvests import (
 )
 from yieldcast.importing.headings import CROP, LATITUDE, LONGITUDE, NAME, STATE, YEAR
 from yieldcast.importing.layout import read_frame
+from yieldcast.language import message, sentence
 from yieldcast.variables import QUANTITIES, YIELDS, Column
 
 # Clay, silt and sand are all of the fine earth; laboratories and maps round each of them.
@@ -74,7 +75,7 @@ def read_places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
             )
         data[known[0]] = values[order]
     report.extras("places", [c for c in frame.columns if c not in columns])
-    report.read.append(("places", "places", len(frame)))
+    report.read.append(("places", message("places"), len(frame)))
     arrays = {name: ("municipality", values) for name, values in data.items()}
     ds = xr.Dataset(arrays, coords={"municipality": codes.municipality})
     return schema.check_static(schema.set_units(ds)), codes
@@ -110,11 +111,11 @@ def read_yields(path: Path, codes: Codes, report: ImportLog, north: bool = False
     }
     report.extras("yields", extras)
     if derive_yield(values, values.get("area_harvested_ha"), extras, source):
-        report.read.append(("yields", "yields computed as production / harvested area", len(frame)))
+        report.read.append(("yields", message("yields computed as production / harvested area"), len(frame)))
     keep = _drop_without_yield(values["yield_kg_ha"], crop, report)
     warn_of_contradiction(values, report, "yields")
     check_magnitudes(values["yield_kg_ha"][keep], crop[keep], source, report, "yields")
-    report.read.append(("yields", "rows with a yield", int(keep.sum())))
+    report.read.append(("yields", message("rows with a yield"), int(keep.sum())))
     names, place_in_crops = np.unique(crop[keep].to_numpy(dtype=str), return_inverse=True)
     years = np.unique(year[keep]).astype(np.int16)
     cells = (place_in_crops, rows[keep], np.searchsorted(years, year[keep]))
@@ -159,7 +160,7 @@ def read_soil(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
         array[rows, layers.index(column.layer)] = measured(frame, name, column, source)
     _warn_of_soil({name: array for name, (_, array) in data.items()}, layers, codes, report)
     known = ~np.isnan(np.concatenate([array for _, array in data.values()], axis=1)).all(axis=1)
-    report.read.append(("soil", "places with soil", int(known.sum())))
+    report.read.append(("soil", message("places with soil"), int(known.sum())))
     return xr.Dataset(data, coords={"municipality": codes.municipality, "soil_layer": np.array(layers)})
 
 
@@ -194,10 +195,12 @@ def _depth(layer: str) -> tuple[int, ...]:
 def _drop_without_yield(
     yields: NDArray[np.float64], crop: pd.Series[str], report: ImportLog
 ) -> NDArray[np.bool_]:
-    reasons = {"no yield": np.isnan(yields), "a yield of zero": yields == 0}
+    reasons = {message("no yield"): np.isnan(yields), message("a yield of zero"): yields == 0}
     for reason, mask in reasons.items():
         for name, count in crop[mask].value_counts().sort_index().items():
-            report.dropped.append(("yields", f"{name}: {reason}", int(count)))
+            report.dropped.append(
+                ("yields", sentence("{crop}: {reason}", crop=name, reason=sentence(reason)), int(count))
+            )
     keep: NDArray[np.bool_] = yields > 0
     if not keep.any():
         raise SchemaError("yields: no row has a yield above zero", "Is this the right file and column?")

@@ -18,6 +18,7 @@ from yieldcast.importing.fields import Fields, Found, Interval, find, read_field
 from yieldcast.importing.netcdf import open_netcdf
 from yieldcast.importing.plausible import check_plausible
 from yieldcast.importing.stamps import Months, days_of, is_daily, lengths
+from yieldcast.language import message, sentence
 from yieldcast.variables import QUANTITIES, WEATHER
 
 TABLE = "weather"
@@ -172,7 +173,9 @@ def _from_months(time: Months, fields: Fields, report: ImportLog) -> tuple[Month
     absent = len(months) - len(stamps)
     if absent:
         first = np.setdiff1d(months, stamps)[0]
-        report.warnings.append((TABLE, f"months not in the file, set to missing, first {first}", absent))
+        report.warnings.append(
+            (TABLE, sentence("months not in the file, set to missing, first {month}", month=first), absent)
+        )
     out = {}
     for name, values in fields.items():
         out[name] = np.full((len(values), len(months)), np.nan, dtype=np.float32)
@@ -202,7 +205,7 @@ def _from_days(time: Months, fields: Fields, report: ImportLog) -> tuple[Months,
         for name, pair in pairs.items():
             days = degree_days.daily(full["tmax_degC"], full["tmin_degC"], *pair)
             out[name][block] = np.add.reduceat(days, starts, axis=1)
-    report.read.append((TABLE, "days turned into months", len(time)))
+    report.read.append((TABLE, message("days turned into months"), len(time)))
     broken = np.isnan(np.stack([out[name] for name in WEATHER])).any(axis=(0, 1))
     if broken.any():
         text = f"months with a missing day somewhere, set to missing there, first {months[broken][0]}"
@@ -229,10 +232,12 @@ def _table(
         full[rows] = values
         data[name] = (("municipality", "time"), full)
     coords = {"municipality": codes.municipality, "time": months.astype("datetime64[ns]")}
-    report.read.append((TABLE, f"months from {months[0]} to {months[-1]}", len(months)))
-    report.read.append((TABLE, "places in the file", len(rows)))
+    report.read.append(
+        (TABLE, sentence("months from {first} to {last}", first=months[0], last=months[-1]), len(months))
+    )
+    report.read.append((TABLE, message("places in the file"), len(rows)))
     for name, values in monthly.items():
         empty = int(np.isnan(values).sum())
         if empty:
-            report.warnings.append((TABLE, f"missing months of places in {name}", empty))
+            report.warnings.append((TABLE, sentence("missing months of places in {name}", name=name), empty))
     return schema.check_weather(schema.set_units(xr.Dataset(data, coords=coords)))

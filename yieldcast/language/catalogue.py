@@ -42,7 +42,7 @@ def sentence(text: str, /, **values: object) -> Sentence:
         text: English, a literal, so that `make messages` finds it.
         values: days, numbers, texts; a `Sentence` among them is translated too.
     """
-    made = Sentence(text.format(**values))
+    made = Sentence(_filled(text, values))
     made.template, made.values = text, values
     return made
 
@@ -69,19 +69,23 @@ class Language:
     def gettext(self, text: str, /, **values: object) -> str:
         """The translation of an English text, with values in place of its ``{name}``.
 
-        A text that the catalogue lacks stays English; a test keeps it complete.
+        A text that the catalogue lacks stays English; a test keeps it complete. A `sentence` among the values
+        is translated too, and a day is written as the language does.
         """
-        return _filled(self._translations.gettext(text) if text else "", values)
+        return self._filled(self._translations.gettext(text) if text else "", values)
 
     def pgettext(self, context: str, text: str, /, **values: object) -> str:
         """As `gettext`, for a short text whose translation depends on where it stands."""
-        return _filled(self._translations.pgettext(context, text), values)
+        return self._filled(self._translations.pgettext(context, text), values)
 
     def said(self, text: str) -> str:
         """A `sentence` or a fixed text in this language; any other text unchanged."""
         if not isinstance(text, Sentence):
             return self.gettext(text)
-        return self.gettext(text.template, **{name: self._value(one) for name, one in text.values.items()})
+        return self.gettext(text.template, **text.values)
+
+    def _filled(self, text: str, values: Mapping[str, object]) -> str:
+        return _filled(text, {name: self._value(one) for name, one in values.items()})
 
     def _value(self, value: object) -> object:
         if isinstance(value, dt.date):
@@ -90,7 +94,9 @@ class Language:
 
     def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
         """As `gettext`, in the singular or plural that `count` (0 or more) asks for; ``{n}`` is the count."""
-        return _filled(self._translations.ngettext(one, many, count), {"n": self.number(count), **values})
+        return self._filled(
+            self._translations.ngettext(one, many, count), {"n": self.number(count), **values}
+        )
 
     def plural_form(self, count: int) -> int:
         """Which plural form of a text a count (0 or more) takes, from 0."""
@@ -219,7 +225,7 @@ def _read(tag: str) -> Language:
     return Language(tag, Locale.parse(folder), read_po(StringIO(text), locale=folder, abort_invalid=True))
 
 
-def _filled(text: str, values: dict[str, object]) -> str:
+def _filled(text: str, values: Mapping[str, object]) -> str:
     return text.format(**values) if values else text
 
 

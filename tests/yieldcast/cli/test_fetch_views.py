@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 from types import SimpleNamespace
 
 from rich.console import Console
 
 from yieldcast.cli.progress import fetch_progress
 from yieldcast.cli.views.store import import_view, status_view
+from yieldcast.data.missing import first_names
 from yieldcast.data.store import Store
 from yieldcast.importing.columns import ImportLog
+from yieldcast.language import sentence
 
 
 def test_the_status_of_a_store_shows_missing_tables_and_all_sources(tmp_path, small):
@@ -55,11 +58,18 @@ def test_the_status_of_a_store_in_portuguese(tmp_path, small):
 
 
 def test_an_import_in_portuguese():
-    log = ImportLog(read=[("places", "places", 5570)], warnings=[("weather", "a remark", 1234)])
+    codes = first_names([f"{code}" for code in range(1100015, 1100035)])
+    gaps = sentence("places without {table}: {codes}", table=sentence("weather"), codes=codes)
+    log = ImportLog(
+        read=[("places", "places", 5570)], warnings=[("weather", "a remark", 1234), ("weather", gaps, 20)]
+    )
+    log.extras("places", ["uf2", "x"])
     screen = Console(width=200, record=True, file=io.StringIO())
     screen.print(import_view(log, {"weather": "abcdef"}, "pt"))
     text = screen.export_text()
     assert "5.570" in text
-    assert "1 AVISO" in text
+    assert "2 AVISOS" in text
+    assert "colunas não usadas: uf2, x" in text
+    assert re.search("municípios sem dados de meteorologia: 1100015, .* e mais [0-9]+ ", text)
     assert "! meteorologia: a remark (1.234)" in text
     assert "nada foi descartado" in text

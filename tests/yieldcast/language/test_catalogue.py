@@ -3,6 +3,7 @@
 import ast
 import datetime as dt
 import math
+import pickle
 import string
 from pathlib import Path
 
@@ -69,6 +70,8 @@ def test_a_sentence_is_english_until_it_is_said_in_a_language():
     assert made == "bulletin: States"
     assert language.of("pt").said(made) == "boletim: UF"
     assert language.of("en").said(made) == made
+    assert pickle.loads(pickle.dumps(made)).values == made.values
+    assert language.of("pt").gettext("bulletin: {path}", path=language.sentence("States")) == "boletim: UF"
     dated = language.sentence("no such text {day}", day=dt.date(2017, 9, 5))
     assert (dated, language.of("pt").said(dated)) == ("no such text 2017-09-05", "no such text 05/09/2017")
     assert language.of("pt").said("text of a file: {a}") == "text of a file: {a}"
