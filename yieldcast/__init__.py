@@ -25,6 +25,8 @@ _HOME = {
     "evaluate_run": "yieldcast.evaluation.evaluate",
     "Forecast": "yieldcast.forecasting.table",
     "forecast": "yieldcast.forecasting.forecast",
+    "training_progress": "yieldcast.cli.progress",
+    "counting_progress": "yieldcast.cli.progress",
     "YieldcastError": "yieldcast.errors",
 }
 _MODULES = {"plot": "yieldcast.reporting.plot"}

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from yieldcast.cli.terminal import console
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -53,15 +55,16 @@ class TimeLeft:
 
 @contextmanager
 def training_progress(
-    max_epochs: int, screen: Console, label: str = "training"
+    max_epochs: int, screen: Console | None = None, label: str = "training"
 ) -> Iterator[Callable[[Epoch], None]]:
     """A bar over members: how many are being trained, epoch and best validation loss of one, time left.
 
     Args:
         max_epochs: maximum number of epochs of a member.
-        screen: where to draw.
+        screen: where to draw; None is the terminal, or the cell of a notebook.
         label: name of what is trained.
     """
+    screen = screen or console()
     columns = (
         TextColumn(label), BarColumn(8), MofNCompleteColumn(),
         TextColumn("{task.fields[now]}"), TextColumn("left {task.fields[left]}"),
@@ -77,7 +80,7 @@ def training_progress(
             best = f"epoch {event.epoch} best {event.best_loss:.4f}"
             now = f"{len(left[0].running)} run, {best}"
             bar.update(task, total=event.members, advance=int(event.finished), now=now, left=clock(seconds))
-            if event.finished and not screen.is_terminal:
+            if event.finished and not (screen.is_terminal or screen.is_jupyter):
                 screen.print(f"{label}, member done: seed {event.seed} {best}, left {clock(seconds)}")
 
         try:
@@ -87,15 +90,15 @@ def training_progress(
 
 
 @contextmanager
-def counting_progress(label: str, screen: Console) -> Iterator[Callable[[int, int], None]]:
+def counting_progress(label: str, screen: Console | None = None) -> Iterator[Callable[[int, int], None]]:
     """A bar that is updated with (done, total).
 
     Args:
         label: name of what is counted.
-        screen: where to draw.
+        screen: where to draw; None is the terminal, or the cell of a notebook.
     """
     with Progress(
-        TextColumn(label), BarColumn(20), MofNCompleteColumn(), console=screen, transient=True
+        TextColumn(label), BarColumn(20), MofNCompleteColumn(), console=screen or console(), transient=True
     ) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
