@@ -14,10 +14,8 @@ PACKAGES = ("yieldcast", "data_fetchers", "calendars")
 # Files whose tests depend on the present day, by what they call.
 CLOCK_USERS = (
     "tests/yieldcast/operations/test_bulletins.py",
-    "tests/yieldcast/data/test_estimates.py",
     "tests/yieldcast/data/test_store_update.py",
     "tests/data_fetchers/test_conab.py",
-    "tests/data_fetchers/engine/test_cache.py",
 )
 
 

@@ -218,6 +218,13 @@ class Settings(_Section):
         defaults = {"model": ModelSettings().model_dump(), "forecast": ForecastSettings().model_dump()}
         return _without_defaults(handler(self), defaults)
 
+    @property
+    def optional_tables(self) -> tuple[str, ...]:
+        """Optional tables of a store that forecasts with these settings are made from."""
+        posterior = self.forecast.method == "posterior"
+        days = posterior or bool(self.data.daily_inputs)
+        return (*(("estimates",) if posterior else ()), *(("daily",) if days else ()))
+
     def for_country(self, of: Country) -> Settings:
         """These settings with what the country of a store says, see `DataSettings.for_country`."""
         data = self.data.for_country(of)

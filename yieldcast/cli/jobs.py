@@ -119,7 +119,7 @@ def preseason(
     from yieldcast.data.store import Store
     from yieldcast.features.season_dates import calendar_for
     from yieldcast.forecasting.freshness import freshness
-    from yieldcast.operations.job import Job, optional_tables, read_skill
+    from yieldcast.operations.job import Job, read_skill
     from yieldcast.operations.run_selection import season_ahead, trained_run
 
     folder, date, opened = _bulletins_folder(bulletins, issues), _date(as_of), Store.open(store)
@@ -134,7 +134,7 @@ def preseason(
 
     def run_for(store: Store) -> Run:
         if not allow_stale:  # before the training
-            freshness(store, store.tables, crop, harvest_year, date, calendar, publication).check()
+            freshness(store, store.tables, crop, harvest_year, date, calendar, settings).check()
         with training_progress(settings.training.max_epochs, screen) as progress:
             return trained_run(
                 runs, store, crop, date, seeds, settings,
@@ -143,7 +143,7 @@ def preseason(
 
     job = Job(
         store, folder, crop, harvest_year, date, scenarios.value, lang,
-        read_skill(skill, crop), strict, optional_tables(settings), allow_stale,
+        read_skill(skill, crop), strict, settings.optional_tables, allow_stale,
     )  # fmt: skip
     _carry_out(job, run_for, publication, offline)
 
@@ -178,7 +178,7 @@ def inseason(
         yieldcast job inseason --store STORE --crop soybean --bulletins BULLETINS --runs RUNS
     """
     from yieldcast.data.store import Store
-    from yieldcast.operations.job import Job, optional_tables, read_skill
+    from yieldcast.operations.job import Job, read_skill
     from yieldcast.operations.run_selection import season_under_way, suitable_run
 
     folder, date, opened = _bulletins_folder(bulletins, issues), _date(as_of), Store.open(store)
@@ -189,7 +189,7 @@ def inseason(
         harvest_year = season_under_way(opened, run.calendar(), crop, date, publication)
     job = Job(
         store, folder, crop, harvest_year, date, scenarios.value, lang,
-        read_skill(skill, crop), strict, optional_tables(run.settings), allow_stale,
+        read_skill(skill, crop), strict, run.settings.optional_tables, allow_stale,
     )  # fmt: skip
     _carry_out(job, lambda store: run, publication, offline)
 

@@ -150,7 +150,7 @@ class ForecastPlan:
         seasonal = store.seasonal if scenarios == "seasonal" and "seasonal" in store else None
         self.tables: Tables = network_tables(store, run.settings.data)
         self.freshness = freshness(
-            store, self.tables, run.identity.crop, harvest_year, as_of, run.calendar(), self.publication
+            store, self.tables, run.identity.crop, harvest_year, as_of, run.calendar(), run.settings
         )
         if not allow_stale:
             self.freshness.check()

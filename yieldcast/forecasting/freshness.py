@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from calendars import Calendar, CalendarError
+from yieldcast.config import Settings
 from yieldcast.data.store import Store, Tables
 from yieldcast.data.summary import number_spans
 from yieldcast.errors import MissingDataError
@@ -114,7 +115,7 @@ def freshness(
     harvest_year: int,
     as_of: dt.date,
     calendar: Calendar,
-    publication: Publication,
+    settings: Settings,
 ) -> Freshness:
     """What a store lacks for a forecast.
 
@@ -122,12 +123,13 @@ def freshness(
     windows.
 
     Args:
-        store: its daily table counts where it has one.
+        store: its daily table counts where it has one and the settings read it.
         tables: places, monthly weather and yields.
         crop, harvest_year, as_of: of the forecast.
         calendar: gives the windows of the season.
-        publication: when yields and weather become public.
+        settings: say when yields and weather become public, and which tables are read.
     """
+    publication = settings.data.publication()
     public_to = publication.last_public_harvest_year(as_of)
     years = _years_with_yields(tables.yields, crop)
     wanted = min(public_to, harvest_year - 1)
@@ -136,7 +138,7 @@ def freshness(
     months = _public_months(tables, crop, harvest_year, as_of, calendar, publication)
     gaps, behind = _gaps(_months_with_weather(tables.weather), months)
     daily_gaps: tuple[str, ...] = ()
-    if "daily" in store:
+    if "daily" in store and "daily" in settings.optional_tables:
         newest = _newest_day(store.daily)
         late = months[months > newest] if newest is not None else months[:0]
         daily_gaps, behind = tuple(map(str, late)), max(behind, len(late))

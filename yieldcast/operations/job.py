@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yieldcast import language
-from yieldcast.config import Settings
 from yieldcast.data.files import exclusive_lock, make_folder
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError, YieldcastError
@@ -42,7 +41,7 @@ class Job:
         lang: language of the tables, the report and the summary.
         skill: rows of ``yieldcast backtest --json``, shown in the report.
         strict: make no forecast when something could not be fetched.
-        optional: optional tables of the store that are fetched too, see `optional_tables`.
+        optional: optional tables of the store that are fetched too, see `Settings.optional_tables`.
         allow_stale: forecast also from a store that is far behind what was public.
     """
 
@@ -166,13 +165,6 @@ def hindcast_notes(plan: ForecastPlan) -> list[str]:
             date=plan.as_of,
         )
     ]
-
-
-def optional_tables(settings: Settings) -> tuple[str, ...]:
-    """Optional tables of a store that forecasts with these settings are made from."""
-    posterior = settings.forecast.method == "posterior"
-    days = posterior or bool(settings.data.daily_inputs)
-    return (*(("estimates",) if posterior else ()), *(("daily",) if days else ()))
 
 
 def read_skill(path: Path | None, crop: str) -> list[dict[str, Any]]:

@@ -147,7 +147,7 @@ def test_one_target_at_a_time_gives_the_same_tables(services, tmp_path):
     for what, more in (
         ("soil", COARSE), ("yields", ("--years", "2014")), ("weather", ("--years", "2014")),
         ("weather", ("--years", "2013")), ("yields", ("--years", "2013")), ("places", ()),
-        ("seasonal", ("--starts", "2018-01")), ("surveys", ()),
+        ("seasonal", ("--starts", "2018-01")), ("surveys", ()), ("estimates", ("--years", YEARS)),
     ):  # fmt: skip
         _fetch(apart, what, *more)
     assert _tables(apart) == _tables(together)
@@ -756,7 +756,7 @@ def test_from_fetch_all_to_train_and_evaluate(services, tmp_path):
     run, scores = tmp_path / "run", tmp_path / "scores.json"
     _run(
         "train", "--store", store, "--crop", "soybean", "--train-years", "2010:2015", "--seeds", "2",
-        "--config", config, "--out", run,
+        "--config", config, "--preset", "paper", "--out", run,
     )  # fmt: skip
     _run("evaluate", run, "--store", store, "--test-years", "2016", "--json", scores)
     rows = json.loads(scores.read_text(encoding="utf-8"))

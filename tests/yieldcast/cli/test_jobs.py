@@ -24,7 +24,7 @@ from yieldcast.data.files import exclusive_lock
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError
 from yieldcast.operations.bulletins import list_bulletins, newest
-from yieldcast.operations.job import Job, optional_tables
+from yieldcast.operations.job import Job
 from yieldcast.publication import Publication
 from yieldcast.training.run_directory import Run
 
@@ -315,7 +315,7 @@ FETCHED = {"weather": {"source": "era5", "where": "centroid"}, "yields": {"sourc
 
 
 def job_of(store, method="posterior", harvest_year=2016, crop="soybean"):
-    optional = optional_tables(Settings(forecast=ForecastSettings(method=method)))
+    optional = Settings(forecast=ForecastSettings(method=method)).optional_tables
     return Job(store, store / "bulletins", crop, harvest_year, dt.date(2015, 9, 15), optional=optional)
 
 
@@ -344,7 +344,7 @@ def test_a_job_by_the_posterior_method_also_asks_for_estimates_and_days(store, t
 def test_a_run_with_inputs_from_days_has_them_fetched_by_any_method():
     inputs = DataSettings(daily_inputs=("dry_days",))
     by_network = Settings(data=inputs, forecast=ForecastSettings(method="network"))
-    assert optional_tables(by_network) == ("daily",)
+    assert by_network.optional_tables == ("daily",)
 
 
 @pytest.mark.slow
@@ -380,7 +380,11 @@ def test_what_became_public_is_fetched_and_forecast_from(place, services):
         "CDSAPI_URL": f"{services['cds'].url}/api", "CDSAPI_KEY": "secret-token-123",
     }  # fmt: skip
     place.store = place.folder / "store"
-    for what, years in (("yields", "2008:2010"), ("weather", "2007:2011")):
+    # by months: the method "posterior" and preliminary weather have something new on every day
+    final = "[data]\nweather_delay_months = 3\nweather_delay_days = 0\n"
+    by_network = '[forecast]\nmethod = "network"\n'
+    (place.folder / "tiny.toml").write_text(SETTINGS + final + by_network)
+    for what, years in (("yields", "2006:2010"), ("weather", "2007:2011")):
         fetch = [
             "fetch",
             what,
@@ -400,7 +404,7 @@ def test_what_became_public_is_fetched_and_forecast_from(place, services):
     # PAM of 2011 is out since October 2012, and weather to July
     out, err = place.run("preseason", "2012-11-10", env=env)
     opened = Store.open(place.store)
-    assert opened.yields["harvest_year"].values.tolist() == [2008, 2009, 2010, 2011]
+    assert opened.yields["harvest_year"].values.tolist() == [2006, 2007, 2008, 2009, 2010, 2011]
     assert int(opened.weather["time"].dt.year.max()) == 2012
     first = newest(place.bulletins, "soybean", 2013)
     assert str(first.path) in out
@@ -417,7 +421,7 @@ def test_what_became_public_is_fetched_and_forecast_from(place, services):
     out, err = place.run("inseason", "2013-01-10", "--harvest-year", "2013", env=refused)
     assert "another-token" not in out + err
     assert "The fetch was incomplete: the CDS does not know the key" in out
-    assert "weather of August 2012 to September 2012" in out
+    assert "weather of August to September 2012" in out
     second = newest(place.bulletins, "soybean", 2013)
     assert (second.name, len(second.manifest["notes"])) == ("2013-01-10", 1)
     # nothing new is here now: the scheduler must hear that something is missing

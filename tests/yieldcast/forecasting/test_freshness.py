@@ -5,13 +5,13 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from yieldcast.config import DataSettings
+from yieldcast.config import DataSettings, Settings
 from yieldcast.data.store import Tables
 from yieldcast.errors import MissingDataError
 from yieldcast.forecasting.freshness import described, freshness, month_spans
 from yieldcast.reporting.notices import notices
 
-ERA5T = DataSettings(weather_delay_months=0, weather_delay_days=5).publication()
+ERA5T = Settings(data=DataSettings(weather_delay_months=0, weather_delay_days=5))
 
 
 @pytest.fixture

@@ -163,7 +163,7 @@ def test_the_whole_country_takes_seconds(tmp_path, brazil_files):
     files = export.write_all(tmp_path, ds, brazil_files / "municipalities.geojson", "pt", notice=said.append)
     took = time.perf_counter() - start
     assert [file.name for file in files] == ALL_FILES
-    assert "6 of 5570 municipalities have no boundary" in said[0]
+    assert "6 de 5570 municípios não têm limites" in said[0]
     frame = geopandas.read_file(tmp_path / "forecast.gpkg", layer="municipalities")
     assert (len(frame), int(frame.geometry.isna().sum())) == (5570, 6)
     assert frame.geometry.dropna().is_valid.mean() > 0.99
