@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from calendars import Row
 from yieldcast import language
-
-if TYPE_CHECKING:
-    from calendars import Row
 
 
 def calendar_lines(row: Row, window: Sequence[str], state: str, lang: str) -> list[str]:
