@@ -1,4 +1,5 @@
-"""The command line: its root, `main`, and the commands demo, calendar, import, status, train, evaluate.
+"""The command line: its root, `main`, and the commands demo, calendar, import,
+new-country, status, train, evaluate.
 
 Heavy imports stay inside the commands, so that ``--help`` is fast.
 """
@@ -247,8 +248,8 @@ def new_country(
 ) -> None:
     """Write the files of a made-up country, to be changed to those of yours.
 
-    They are country.toml (names, states, codes, days of publication, all explained), calendar.csv, examples
-    of places, yields and soil, and a README with the commands that follow.
+    They are country.toml (names, states, codes, days of publication, all explained), calendar.csv, synthetic
+    places, yields, soil and weather, and a README with the commands that follow, which run as they are.
 
     Example:
 
