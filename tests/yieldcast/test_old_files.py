@@ -18,7 +18,7 @@ from yieldcast.data.boundaries import read_boundaries
 from yieldcast.data.files import file_facts, fingerprint
 from yieldcast.data.store import Store
 from yieldcast.evaluation.run_skill import hindcast_skill
-from yieldcast.forecasting.forecast import ForecastPlan, input_fingerprints
+from yieldcast.forecasting.forecast import ForecastPlan
 from yieldcast.operations.bulletins import Bulletin, list_bulletins, write_bulletin
 from yieldcast.operations.changes import compare
 from yieldcast.training.run_directory import Run
@@ -116,7 +116,7 @@ def test_the_changes_between_the_bulletins_are_those_of_the_file(bulletins):
 
 def test_the_inputs_of_a_forecast_have_the_same_fingerprints(store, run, bulletins):
     for one in bulletins:
-        found = input_fingerprints(run, store, HARVEST_YEAR, one.as_of, "climatology")
+        found = ForecastPlan(run, store, HARVEST_YEAR, one.as_of, "climatology").input_fingerprints
         assert found == one.input_fingerprints == json.loads(one.forecast().attrs["inputs"])
 
 

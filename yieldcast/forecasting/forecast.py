@@ -103,21 +103,6 @@ def forecast(
     return plan.forecast(progress, everywhere=everywhere, members=members)
 
 
-def input_fingerprints(
-    run: Run, store: Store, harvest_year: int, as_of: dt.date, scenarios: str, allow_stale: bool = False
-) -> dict[str, str]:
-    """Fingerprints of everything a forecast is made from; the same inputs give the same forecast.
-
-    Reads the tables only, neither TensorFlow nor the members. To make the forecast afterwards, use
-    `ForecastPlan`, which computes them once.
-
-    Raises:
-        LeakageError, MissingDataError, ConfigError: as `forecast`.
-    """
-    plan = ForecastPlan(run, store, harvest_year, as_of, scenarios, allow_stale=allow_stale)
-    return plan.input_fingerprints
-
-
 class ForecastPlan:
     """One forecast before it is computed: its tables, dates and settings, checked against leaks.
 
@@ -300,7 +285,10 @@ class ForecastPlan:
 
     @cached_property
     def input_fingerprints(self) -> dict[str, str]:
-        """See the function `input_fingerprints`."""
+        """Fingerprints of everything the forecast is made from; the same inputs give the same forecast.
+
+        From the tables only: neither TensorFlow nor the members are read.
+        """
         weather = known_weather(self.tables.weather, self.as_of, self.publication)
         known = weather["tmax_degC"].notnull().any("municipality").values
         yields = self.tables.yields.sel(crop=[self.run.identity.crop])

@@ -102,7 +102,7 @@ class Bulletin:
 
     @property
     def input_fingerprints(self) -> dict[str, str]:
-        """Fingerprints of what the forecast was made from, see `forecasting.forecast.input_fingerprints`."""
+        """Fingerprints of what the forecast was made from, see `ForecastPlan.input_fingerprints`."""
         return dict(self.manifest["inputs"])
 
     def verify(self, names: Sequence[str] = ()) -> None:

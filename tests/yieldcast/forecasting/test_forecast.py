@@ -17,7 +17,7 @@ from factories import constant_seasonal, synthetic_seasonal
 from yieldcast.cli import app
 from yieldcast.data.store import Store, Tables
 from yieldcast.errors import ConfigError, LeakageError, MissingDataError, RunError
-from yieldcast.forecasting.forecast import ForecastPlan, forecast, input_fingerprints
+from yieldcast.forecasting.forecast import ForecastPlan, forecast
 from yieldcast.forecasting.predictor import Ensemble
 from yieldcast.forecasting.table import check_forecast, read_forecast, write_forecast
 from yieldcast.publication import Publication, add_months
@@ -99,7 +99,7 @@ def test_law_nothing_published_after_as_of_changes_a_forecast(
     fresh = copied(forecast_run, tmp_path)  # hindcasts are made anew, from the changed tables
     found = forecast(fresh, other, 2015, date, members=members)
     xr.testing.assert_identical(found, forecasts[date])
-    assert input_fingerprints(fresh, other, 2015, date, "climatology") == json.loads(
+    assert ForecastPlan(fresh, other, 2015, date, "climatology").input_fingerprints == json.loads(
         forecasts[date].attrs["inputs"]
     )
 
@@ -360,9 +360,9 @@ def test_inputs_are_of_public_data_only(forecast_run, forecast_store, tmp_path):
 
     def given(**changes):
         folder = tmp_path / f"store{len(list(tmp_path.iterdir()))}"
-        return input_fingerprints(
+        return ForecastPlan(
             forecast_run, stored(folder, forecast_store, **changes), 2015, date, "climatology"
-        )
+        ).input_fingerprints
 
     whole = given()
     assert whole["weather_known_to"] == "2015-01"
@@ -389,7 +389,8 @@ def test_inputs_are_of_public_data_only(forecast_run, forecast_store, tmp_path):
         assert (found["yields"] != whole["yields"]) == differs
     assert given(static=revised("clay_pct", {"soil_layer": "0cm"}, 0.9))["places"] != whole["places"]
     # A month later one more is public, and the inputs say so.
-    later = input_fingerprints(forecast_run, forecast_store, 2015, dt.date(2015, 3, 20), "climatology")
+    plan = ForecastPlan(forecast_run, forecast_store, 2015, dt.date(2015, 3, 20), "climatology")
+    later = plan.input_fingerprints
     assert later["weather_known_to"] == "2015-02"
     assert later["weather"] != whole["weather"]
     assert add_months(date, 1) < dt.date(2015, 3, 20)
@@ -398,11 +399,11 @@ def test_inputs_are_of_public_data_only(forecast_run, forecast_store, tmp_path):
 _INPUTS = """
 import datetime as dt, json, sys
 from pathlib import Path
-from yieldcast.forecasting.forecast import input_fingerprints
+from yieldcast.forecasting.forecast import ForecastPlan
 from yieldcast.training.run_directory import Run
 from yieldcast.data.store import Store
 run, store = Run.open(Path(sys.argv[1])), Store.open(Path(sys.argv[2]))
-found = input_fingerprints(run, store, 2015, dt.date(2015, 2, 20), "climatology")
+found = ForecastPlan(run, store, 2015, dt.date(2015, 2, 20), "climatology").input_fingerprints
 print(json.dumps([found, [name for name in ("tensorflow", "keras") if name in sys.modules]]))
 """
 
@@ -427,7 +428,7 @@ def test_a_run_without_hindcasts_is_refused(forecast_run, forecast_store, member
 
 
 def test_leaks_and_unknown_scenarios_are_refused_before_anything_is_computed(forecast_run, forecast_store):
-    for make in (forecast, input_fingerprints):
+    for make in (forecast, ForecastPlan):
         with pytest.raises(ConfigError, match="unknown scenarios 'best'"):
             make(forecast_run, forecast_store, 2015, DATES[0], "best")
         with pytest.raises(LeakageError, match="which are not before 2013, the season to forecast"):
