@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from yieldcast.errors import MissingDataError, SchemaError
-from yieldcast.forecasting.risk import quantile_at
+from yieldcast.forecasting.distribution import quantile_at
 
 Floats = NDArray[np.float64]
 _LEVELS = (np.arange(99) + 1) / 100
@@ -88,7 +88,7 @@ def crps(quantiles: Floats, target: Floats) -> Floats:
     """Continuous ranked probability score (CRPS) of quantile forecasts.
 
     Computed as twice the mean pinball loss over the levels 1 to 99 % (Gneiting & Raftery 2007, JASA 102:359,
-    Section 4.2 and eq. 40 for one quantile); `risk.quantile_at` gives the quantiles at these levels.
+    Section 4.2 and eq. 40 for one quantile); `distribution.quantile_at` gives the quantiles at these levels.
 
     Args:
         quantiles: (row, quantile) at `QUANTILES`, kg/ha.

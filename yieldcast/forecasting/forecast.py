@@ -26,7 +26,7 @@ from yieldcast.features.daily_months import network_tables
 from yieldcast.features.official_estimates import Described
 from yieldcast.features.seasons import known_weather
 from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
-from yieldcast.forecasting import risk, season_hindcasts
+from yieldcast.forecasting import distribution, season_hindcasts
 from yieldcast.forecasting.aggregation import Aggregates, aggregate
 from yieldcast.forecasting.calibration import calibrate
 from yieldcast.forecasting.combination import Combiner
@@ -330,13 +330,13 @@ class ForecastPlan:
         """The checked table; `more` and `official` hold what only the method "posterior" gives."""
         placed = self.history.rows(raw, max(self.harvest_year - self.newest, 1))
         window = self.history.window(self.history.own, placed.municipality, placed.last_year, TREND_YEARS)
-        threshold = risk.low_threshold(window)
+        threshold = distribution.low_threshold(window)
         last, mean, trend = np.where(np.isfinite(raw.naive_kg_ha), raw.naive_kg_ha, np.nan)
         values = {
             "yield_kg_ha": quantiles,
             "yield_mean_kg_ha": np.maximum(raw.mean_kg_ha, 0.0),
             "observed_share": raw.observed_share,
-            "probability_low": risk.probability_below(quantiles, threshold),
+            "probability_low": distribution.probability_below(quantiles, threshold),
             "low_threshold_kg_ha": threshold,
             "area_planted_ha": area_ha,
             "last_public_kg_ha": last,

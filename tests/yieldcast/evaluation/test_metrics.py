@@ -14,7 +14,7 @@ from sklearn.metrics import mean_absolute_percentage_error, mean_pinball_loss, r
 
 from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.evaluation.metrics import covered_90, crps, reliability, score
-from yieldcast.forecasting.risk import probability_below, quantile_at
+from yieldcast.forecasting.distribution import probability_below, quantile_at
 from yieldcast.forecasting.table import QUANTILES
 
 Z = stats.norm.ppf(QUANTILES)

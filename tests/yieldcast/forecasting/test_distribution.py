@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from yieldcast.forecasting.risk import low_threshold, normal_score, probability_below, quantile_at
+from yieldcast.forecasting.distribution import low_threshold, normal_score, probability_below, quantile_at
 from yieldcast.forecasting.table import QUANTILES
 
 NAN = np.nan

@@ -1,4 +1,4 @@
-"""Risk of a low yield: the threshold of each municipality and its probability under a forecast."""
+"""The distribution of a forecast between and beyond its quantiles, and the threshold of a low yield."""
 
 from __future__ import annotations
 
