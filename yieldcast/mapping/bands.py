@@ -1,4 +1,4 @@
-"""Bands of a pixel series as the Presto encoder reads them: order, units, scale, and the groups of its tokens.
+"""Bands of a pixel series as the encoder Presto reads them: order, units, scale, groups that make tokens.
 
 Presto: Tseng, Cartuyvels, Zvonkov, Purohit, Rolnick and Kerner, "Lightweight, Pre-trained Transformers for
 Remote Sensing Timeseries", arXiv 2304.14065.
@@ -37,7 +37,10 @@ _REFLECTANCE = "reflectance x 10000"
 BANDS = (
     Band("VV", "dB", 25.0, 25.0),
     Band("VH", "dB", 25.0, 25.0),
-    *(Band(n, _REFLECTANCE, 0.0, 1e4) for n in ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")),
+    *(
+        Band(n, _REFLECTANCE, 0.0, 1e4)
+        for n in ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")
+    ),
     Band("temperature_2m", "K", -272.15, 35.0),
     Band("total_precipitation", "m", 0.0, 0.03),
     Band("elevation", "m", 0.0, 2000.0),
@@ -87,7 +90,9 @@ def normalise(raw: Floats, missing: NDArray[np.bool_]) -> tuple[Floats, NDArray[
     Returns:
         values, 0 where missing; and the mask, in which NDVI is missing where red or near infrared is.
     """
-    add, divide = (np.array([getattr(band, name) for band in BANDS], np.float32) for name in ("add", "divide"))
+    add, divide = (
+        np.array([getattr(band, name) for band in BANDS], np.float32) for name in ("add", "divide")
+    )
     mask = missing.copy()
     red, infrared, ndvi = (BAND_NAMES.index(name) for name in ("B4", "B8", "NDVI"))
     mask[..., ndvi] = mask[..., red] | mask[..., infrared]

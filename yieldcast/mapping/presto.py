@@ -1,14 +1,14 @@
 """Presto in Keras: an encoder of pixel series, and the decoder of its self-supervised training.
 
-Architecture: Tseng et al., arXiv 2304.14065, Section 3 and Appendix A, as checked against the published weights.
-Each group of bands of each step becomes a token of 128 numbers, to which fixed and learned encodings of month,
-channel and position are added. Masked tokens stay in the sequence, so that all series have one shape, but no
-token attends to them and no mean counts them: the result is that of a sequence without them.
+Architecture: Tseng et al., arXiv 2304.14065, Section 3 and Appendix A, as checked against the published
+weights. Each group of bands of each step becomes a token of 128 numbers, to which fixed and learned encodings
+of month, channel and position are added. Masked tokens stay in the sequence, so that all series have one
+shape, but no token attends to them and no mean counts them: the result is that of a sequence without them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -102,7 +102,7 @@ class _Encodings(layers.Layer):  # type: ignore[misc]
         super().__init__(**options)
         self.positions, self.widths = positions, (month_width, position_width)
 
-    def build(self, shape: Sequence[int | None] | None = None) -> None:  # noqa: D102
+    def build(self, shape: Sequence[int | None] | None = None) -> None:
         month, position = self.widths
         tables = {"month": month_table(month), "position": position_table(self.positions, position)}
         for name, table in tables.items():
@@ -117,9 +117,7 @@ class _Encodings(layers.Layer):  # type: ignore[misc]
         """(sample, token, 128) for the tokens of these groups; months are (sample, step)."""
         month = ops.take(self.month_table, months, axis=0)
         rows, steps = ops.shape(month)[0], ops.shape(month)[1]
-        position = ops.broadcast_to(
-            self.position_table[None, :steps], (rows, steps, self.widths[1])
-        )
+        position = ops.broadcast_to(self.position_table[None, :steps], (rows, steps, self.widths[1]))
         found = []
         for group in groups:
             wide = 1 if group == STATIC else steps
@@ -138,14 +136,15 @@ class PrestoEncoder(keras.Model):  # type: ignore[misc]
 
     Args:
         positions: most steps of a series; 24 in the published original, 72 in WorldCereal's version.
+        notes: where the weights come from and under which licence; kept in the saved file.
     """
 
-    def __init__(self, positions: int = POSITIONS, **options: Any) -> None:
+    def __init__(
+        self, positions: int = POSITIONS, notes: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self.positions = positions
-        self.patches = {
-            group.name: layers.Dense(WIDTH, name=group.name) for group in GROUPS if group.columns
-        }
+        self.positions, self.notes = positions, dict(notes or {})
+        self.patches = {group.name: layers.Dense(WIDTH, name=group.name) for group in GROUPS if group.columns}
         self.land_cover = layers.Embedding(NO_LAND_COVER + 1, WIDTH, name="land_cover")
         self.latlon = layers.Dense(WIDTH, name="latlon")
         self.channel = layers.Embedding(len(GROUPS), WIDTH // 4, name="channel")
@@ -154,7 +153,7 @@ class PrestoEncoder(keras.Model):  # type: ignore[misc]
         self.norm = layers.LayerNormalization(epsilon=EPSILON, name="norm")
 
     def get_config(self) -> dict[str, Any]:  # noqa: D102
-        return {**super().get_config(), "positions": self.positions}
+        return {**super().get_config(), "positions": self.positions, "notes": self.notes}
 
     def build(self, shape: Any = None) -> None:  # noqa: D102
         for group in GROUPS:
@@ -167,6 +166,12 @@ class PrestoEncoder(keras.Model):  # type: ignore[misc]
         for layer in (*self.blocks, self.norm):
             layer.build((None, None, WIDTH))
         self.built = True
+
+    def get_build_config(self) -> dict[str, Any]:  # noqa: D102
+        return {"positions": self.positions}  # Keras builds nothing from an empty one
+
+    def build_from_config(self, config: Mapping[str, Any]) -> None:  # noqa: D102
+        self.build()
 
     def tokens(self, inputs: Tensor, groups: Sequence[int] = ALL_GROUPS) -> tuple[Tensor, Tensor]:
         """The tokens before the first block, latitude and longitude in front, and which are known.
@@ -206,14 +211,13 @@ class PrestoEncoder(keras.Model):  # type: ignore[misc]
             tokens = block(tokens, bias)
         return tokens
 
-    def call(
-        self, inputs: Tensor, groups: Sequence[int] = ALL_GROUPS, pool: str = "global"
-    ) -> Tensor:
+    def call(self, inputs: Tensor, groups: Sequence[int] = ALL_GROUPS, pool: str = "global") -> Tensor:
         """Embeddings.
 
         Args:
             inputs: a dictionary of x (sample, step, band) normalised, mask (the same shape, 1 = missing),
-                dynamic_world (sample, step) classes, latlons (sample, 2) in degrees, month (sample, step) 0-11.
+                dynamic_world (sample, step) classes, latlons (sample, 2) in degrees, and month (sample, step)
+                0 to 11.
             groups: see `tokens`.
             pool: "global": (sample, 128), the mean of all known tokens. "time": (sample, step, 128), the mean
                 of the known tokens of each step, elevation and slope counted in every one, without place and
@@ -243,12 +247,14 @@ class PrestoDecoder(keras.Model):  # type: ignore[misc]
     """Encoded tokens back to bands: for self-supervised training, and to fill gaps.
 
     Args:
-        positions: see `PrestoEncoder`.
+        positions, notes: see `PrestoEncoder`.
     """
 
-    def __init__(self, positions: int = POSITIONS, **options: Any) -> None:
+    def __init__(
+        self, positions: int = POSITIONS, notes: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self.positions = positions
+        self.positions, self.notes = positions, dict(notes or {})
         self.embed = layers.Dense(WIDTH, name="embed")
         self.encodings = _Encodings(positions, WIDTH * 3 // 8, WIDTH * 3 // 8, name="encodings")
         self.blocks = [Block(name=f"block_{i}") for i in range(DEPTH)]
@@ -259,7 +265,7 @@ class PrestoDecoder(keras.Model):  # type: ignore[misc]
         }
 
     def get_config(self) -> dict[str, Any]:  # noqa: D102
-        return {**super().get_config(), "positions": self.positions}
+        return {**super().get_config(), "positions": self.positions, "notes": self.notes}
 
     def build(self, shape: Any = None) -> None:  # noqa: D102
         self.mask_token = self.add_weight(shape=(WIDTH,), initializer="zeros", name="mask_token")
@@ -267,6 +273,12 @@ class PrestoDecoder(keras.Model):  # type: ignore[misc]
         for layer in (self.embed, *self.blocks, self.norm, *self.heads.values()):
             layer.build((None, None, WIDTH))
         self.built = True
+
+    def get_build_config(self) -> dict[str, Any]:  # noqa: D102
+        return {"positions": self.positions}  # Keras builds nothing from an empty one
+
+    def build_from_config(self, config: Mapping[str, Any]) -> None:  # noqa: D102
+        self.build()
 
     def call(
         self, encoded: Tensor, known: Tensor, month: Tensor, channel_table: Tensor

@@ -47,12 +47,13 @@ def read_safetensors(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[s
     return arrays, notes
 
 
-def encoder_from(arrays: Arrays, where: str) -> PrestoEncoder:
+def encoder_from(arrays: Arrays, where: str, notes: Mapping[str, str] | None = None) -> PrestoEncoder:
     """An encoder with published weights.
 
     Args:
         arrays: by the published names.
         where: the file, for errors.
+        notes: origin and licence, kept in the encoder.
 
     Raises:
         SchemaError: a weight is missing, unknown, or has another shape.
@@ -60,8 +61,14 @@ def encoder_from(arrays: Arrays, where: str) -> PrestoEncoder:
     from yieldcast.mapping.presto import PrestoEncoder
 
     positions = arrays["pos_embed"].shape[1] if "pos_embed" in arrays else 0
-    encoder = PrestoEncoder(positions=positions)
+    encoder = PrestoEncoder(positions=positions, notes=notes)
     encoder.build()
+    _assign(names_of_encoder(encoder), arrays, where)
+    return encoder
+
+
+def names_of_encoder(encoder: PrestoEncoder) -> dict[str, tuple[Any, bool]]:
+    """Variables of an encoder by their published names, and whether they are published transposed."""
     names: dict[str, Any] = {}
     for group in GROUPS:
         if group.columns:
@@ -73,16 +80,15 @@ def encoder_from(arrays: Arrays, where: str) -> PrestoEncoder:
     names["pos_embed"] = (encoder.encodings.position_table, False)
     for i, block in enumerate(encoder.blocks):
         names |= _block(f"blocks.{i}", block)
-    _assign(names, arrays, where)
-    return encoder
+    return names
 
 
-def decoder_from(arrays: Arrays, where: str) -> PrestoDecoder:
+def decoder_from(arrays: Arrays, where: str, notes: Mapping[str, str] | None = None) -> PrestoDecoder:
     """A decoder with published weights; arguments and errors as `encoder_from`."""
     from yieldcast.mapping.presto import PrestoDecoder
 
     positions = arrays["pos_embed"].shape[1] if "pos_embed" in arrays else 0
-    decoder = PrestoDecoder(positions=positions)
+    decoder = PrestoDecoder(positions=positions, notes=notes)
     decoder.build()
     names = _dense("decoder_embed", decoder.embed) | _norm("decoder_norm", decoder.norm)
     for group in GROUPS:
@@ -96,6 +102,11 @@ def decoder_from(arrays: Arrays, where: str) -> PrestoDecoder:
     # the encoder's own table, stored again
     _assign(names, {n: v for n, v in arrays.items() if n != "channel_embeddings.weight"}, where)
     return decoder
+
+
+def is_decoder(arrays: Arrays) -> bool:
+    """Whether published weights are those of a decoder."""
+    return "mask_token" in arrays
 
 
 def _dense(name: str, layer: Any) -> dict[str, Any]:
@@ -121,8 +132,8 @@ def _assign(names: Mapping[str, Any], arrays: Arrays, where: str) -> None:
     missing, unknown = sorted(set(names) - set(arrays)), sorted(set(arrays) - set(names))
     if missing or unknown:
         raise SchemaError(
-            f"{where}: expected the {len(names)} weights of Presto; missing: {', '.join(missing[:5]) or 'none'}; "
-            f"unknown: {', '.join(unknown[:5]) or 'none'}",
+            f"{where}: expected the {len(names)} weights of Presto; "
+            f"missing: {', '.join(missing[:5]) or 'none'}; unknown: {', '.join(unknown[:5]) or 'none'}",
             _HINT,
         )
     for name, (variable, transposed) in names.items():
