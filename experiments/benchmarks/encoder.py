@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from results_file import heading, markdown_table, write
 from yieldcast.mapping.bands import BAND_NAMES, GROUPS
 from yieldcast.mapping.embedding import PixelInputs, pixel_inputs, program
+
+if TYPE_CHECKING:
+    from yieldcast.mapping.presto import PrestoEncoder
 
 MONTHLY_LIMIT_S, NDVI_LIMIT_S = 4.0, 1.0  # bounds of the project for 1,000 pixels
 ABSENT = ("B8A",)  # what series of the usual kind lack everywhere, beside land cover
@@ -46,7 +50,7 @@ def series(pixels: int, steps: int, absent: tuple[str, ...] = (), cover: bool = 
     return pixel_inputs(x, rng.uniform(-60, 60, (pixels, 2)), 0, mask, classes)
 
 
-def seconds(encoder: object, inputs: PixelInputs) -> float:
+def seconds(encoder: PrestoEncoder, inputs: PixelInputs) -> float:
     """CPU seconds for 1,000 series."""
     run = program(encoder, inputs.known_groups(), "global", compiled=True)
     batches = [batch for _, batch in inputs.batches()]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from yieldcast.data.files import atomic_write
 from yieldcast.errors import MissingDataError, SchemaError
@@ -74,9 +74,9 @@ class PixelInputs:
 
 
 def pixel_inputs(
-    x: NDArray[Any],
-    latlons: NDArray[Any],
-    month: NDArray[Any],
+    x: ArrayLike,
+    latlons: ArrayLike,
+    month: ArrayLike,
     mask: NDArray[Any] | None = None,
     dynamic_world: NDArray[Any] | None = None,
     where: str = "input",
@@ -115,13 +115,17 @@ def pixel_inputs(
         )
     if not np.isfinite(x[~missing]).all():
         raise SchemaError(f"{where}: expected finite values where mask is 0, received others", _HINT)
-    months = np.asarray(month)
-    if months.ndim == 2:
-        every = _whole(_shaped(months, (rows, steps), "month", where), MONTHS - 1, "month", where)
-        return PixelInputs(x, missing, cover, place, every)
-    first = np.full(rows, months) if months.ndim == 0 else _shaped(months, (rows,), "month", where)
-    every = _whole(first, MONTHS - 1, "month", where)[:, None] + np.arange(steps, dtype=np.int32)
-    return PixelInputs(x, missing, cover, place, every % MONTHS)
+    return PixelInputs(x, missing, cover, place, _months(month, rows, steps, where))
+
+
+def _months(month: ArrayLike, rows: int, steps: int, where: str) -> NDArray[np.int32]:
+    """(sample, step) months from those of the first step, or of every step."""
+    given = np.asarray(month)
+    if given.ndim == 2:
+        return _whole(_shaped(given, (rows, steps), "month", where), MONTHS - 1, "month", where)
+    first = np.full(rows, given) if given.ndim == 0 else _shaped(given, (rows,), "month", where)
+    every = _whole(first, MONTHS - 1, "month", where)[:, None] + np.arange(steps)
+    return (every % MONTHS).astype(np.int32)
 
 
 def read_inputs(path: Path) -> PixelInputs:
