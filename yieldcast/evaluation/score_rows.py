@@ -21,12 +21,12 @@ from yieldcast.data.files import atomic_write
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
 from yieldcast.evaluation.metrics import Floats
 from yieldcast.forecasting.table import QUANTILES
+from yieldcast.risk.classes import THREE, TWO
 
 KEYS = ("model", "crop", "municipality", "harvest_year", "as_of", "state")
 TRUTH, FORECAST = "yield_kg_ha", "forecast_kg_ha"
 QUANTILE_COLUMNS = tuple(f"q{100 * level:02.0f}" for level in QUANTILES)
 CLASS, PREDICTED = "class", "predicted_class"
-THREE, TWO = ("low", "medium", "high"), ("low", "not_low")
 PROBABILITIES = tuple(f"p_{name}" for name in THREE)
 _COLUMNS = (*KEYS, TRUTH, FORECAST, *QUANTILE_COLUMNS, CLASS, PREDICTED, *PROBABILITIES)
 # What a file may leave out, and what then stands there: one model, one crop, dates and states unknown.
@@ -50,7 +50,7 @@ class ScoredPlaces:
         as_of: (row,) datetime64[D] of the forecast, or one date for all rows.
         state: (row,) names.
         yield_kg_ha: (row,) harvested yields, kg/ha.
-        classes: (row,) positions in `class_names`; None without classes.
+        classes: (row,) positions in `class_names`, -1 unknown; None without classes.
         class_names: "low", "medium", "high"; or "low", "not_low".
     """
 
@@ -92,7 +92,8 @@ def score_table(places: ScoredPlaces, models: Mapping[str, Said]) -> pd.DataFram
     keys = {
         "crop": places.crop, "municipality": places.municipality, "harvest_year": places.harvest_year,
         "as_of": np.broadcast_to(places.as_of, count).astype("datetime64[D]").astype(str),
-        "state": places.state, TRUTH: places.yield_kg_ha, CLASS: _names(places.classes, places.class_names, count),
+        "state": places.state, TRUTH: places.yield_kg_ha,
+        CLASS: _names(places.classes, places.class_names, count),
     }  # fmt: skip
     parts = []
     for name, said in models.items():
@@ -104,7 +105,10 @@ def score_table(places: ScoredPlaces, models: Mapping[str, Said]) -> pd.DataFram
 
 
 def _names(classes: NDArray[Any] | None, names: tuple[str, ...], count: int) -> NDArray[Any]:
-    return np.full(count, "") if classes is None else np.array(names)[np.asarray(classes, dtype=int)]
+    if classes is None:
+        return np.full(count, "")
+    found: NDArray[Any] = np.array([*names, ""])[np.asarray(classes, dtype=int)]
+    return found  # -1 is unknown: the last, empty
 
 
 def _columns(names: Sequence[str], values: Floats | None) -> dict[str, Any]:
@@ -158,13 +162,15 @@ def read_rows(path: Path) -> pd.DataFrame:
     except (OSError, EOFError) as error:
         raise MissingDataError(f"cannot read {path}: {error}", "Give a .csv or .csv.gz file.") from error
     except UnicodeDecodeError as error:
-        raise SchemaError(
-            f"{path}: expected a CSV in UTF-8, received other bytes", "Save it again."
-        ) from error
+        raise SchemaError(f"{path}: expected a CSV in UTF-8, received other bytes", _HINT) from error
     try:
-        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+        table = pd.read_csv(io.StringIO(text), header=None, dtype=str, keep_default_na=False)
     except ValueError as error:  # of pandas' parser, empty files too
         raise SchemaError(f"{path}: expected a CSV of rows, received {error}", _HINT) from error
+    heads = table.iloc[0].str.strip().tolist()
+    if len(set(heads)) < len(heads):
+        raise SchemaError(f"{path}: expected different columns, received {', '.join(heads)}", _HINT)
+    table = table.iloc[1:].set_axis(heads, axis=1).reset_index(drop=True)
     return check_rows(table, str(path))
 
 
@@ -273,7 +279,7 @@ def _check_repeats(table: pd.DataFrame, name: str) -> None:
     if len(apart):
         place = " ".join(map(str, apart.index[0]))
         raise SchemaError(
-            f"{name}: expected one harvested yield of a place and year, received {apart['min'].iloc[0]:g} and "
+            f"{name}: expected one yield of a place and year, received {apart['min'].iloc[0]:g} and "
             f"{apart['max'].iloc[0]:g} kg/ha for {place} ({len(apart)} such places and years)",
             "All models must be scored against the same harvest.",
         )
