@@ -22,7 +22,7 @@ from yieldcast.data.store import Store, Tables
 from yieldcast.errors import ConfigError, MissingDataError, RunError
 from yieldcast.evaluation.backtest import Backtest, run_backtest, runs_of, write_results
 from yieldcast.evaluation.evaluate import evaluate_run
-from yieldcast.evaluation.score_rows import models_of, read_rows
+from yieldcast.evaluation.score_rows import models_of, read_rows, write_rows
 from yieldcast.features import season_dates
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.operations.job import read_skill
@@ -204,7 +204,13 @@ def test_what_is_written_is_what_was_found(done, tmp_path):
 
 
 def test_every_row_of_the_forecast_and_the_baselines_is_kept(done, tmp_path):
-    table = read_rows(write_results(done[1], tmp_path)[-1])
+    file = write_results(done[1], tmp_path)[-1]
+    table = read_rows(file)
+    write_rows(file, [table.assign(crop="corn"), table.assign(yield_kg_ha=1.0)])
+    write_results(done[1], tmp_path)  # rows of another crop are kept, its own are replaced
+    both = read_rows(file)
+    assert both["crop"].value_counts().to_dict() == {"corn": len(table), "soybean": len(table)}
+    table = both[both["crop"] == "soybean"]
     assert list(models_of(table)) == MODELS
     for row in done[1].rows:
         date = {6: AHEAD, 0: AFTER}[row["lead_months"]]
