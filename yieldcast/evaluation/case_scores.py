@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from yieldcast.data.files import atomic_text, fingerprint, make_folder
 from yieldcast.data.store import TABLES, Store
-from yieldcast.errors import MissingDataError
+from yieldcast.errors import MissingDataError, YieldcastError
 from yieldcast.evaluation import metrics, skill
 from yieldcast.evaluation.accuracy import Harvest, Prediction, accuracy_rows, state_values
 from yieldcast.evaluation.case_forecasts import (
@@ -28,7 +28,7 @@ from yieldcast.evaluation.case_forecasts import (
 )
 from yieldcast.evaluation.cases import Backtest, ForecastCase
 from yieldcast.evaluation.public_lines import OFFICIAL, has_estimates, line_baselines
-from yieldcast.evaluation.score_rows import Said, ScoredPlaces, score_table, write_rows
+from yieldcast.evaluation.score_rows import Said, ScoredPlaces, read_rows, score_table, write_rows
 from yieldcast.evaluation.skill import CLIMATOLOGY, FORECAST_MODEL
 from yieldcast.features import season_dates, yield_history
 from yieldcast.features.daily_months import network_tables
@@ -167,9 +167,9 @@ class CaseScorer:
         row_file = file.with_suffix(".csv.gz")
         try:
             kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            if row_file.exists():  # a folder of an earlier version has no rows: they are computed again
-                return {**kept, ROW_FILE: row_file}
-        except (OSError, ValueError):  # no such file, or a damaged one
+            read_rows(row_file)
+            return {**kept, ROW_FILE: row_file}
+        except (OSError, ValueError, YieldcastError):  # no such file (no rows of an earlier version), damaged
             pass
         scores, rows = self._compute(case, run, plan)
         make_folder(file.parent)

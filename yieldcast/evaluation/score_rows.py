@@ -232,7 +232,7 @@ def _check_columns(table: pd.DataFrame, name: str) -> None:
 
 def _numbers(column: Any, what: str, name: str) -> Any:
     text = column.astype(str).str.strip()
-    empty = (text == "") | (text == "nan")
+    empty = column.isna() | (text == "")
     values = pd.to_numeric(text.where(~empty), errors="coerce").astype(np.float64)
     needed = what in ("municipality", "harvest_year")
     wrong = ~np.isfinite(values) & (~empty | needed)

@@ -376,8 +376,9 @@ def test_killed_halfway_it_goes_on(again, done):
     assert files.items() <= state(again, "scores").items()  # the first was not made again
 
 
-def test_a_damaged_score_is_made_again(again, done):
-    (file,) = (again.folder / "scores").glob("soybean-2015-2014-12-15-*")
+@pytest.mark.parametrize("kind", ["json", "csv.gz"])
+def test_a_damaged_score_is_made_again(again, done, kind):
+    (file,) = (again.folder / "scores").glob(f"soybean-2015-2014-12-15-*.{kind}")
     whole = file.read_bytes()
     file.write_bytes(whole[:100])
     assert run_backtest(again) == done[1]
