@@ -68,13 +68,18 @@ def read_source(text: str, scored: RunRows | None = None) -> Source:
         ConfigError: a run directory without store and years, several files, or a model that is not there.
     """
     path, wanted = split_model(text)
-    if path.is_dir() and (path / RUN_FILE).exists():
+    if is_run(path):
         table, synthetic = _of_run(path, scored)
     else:
         file = _file_in(path) if path.is_dir() else path
         table, synthetic = read_rows(file), file.name.startswith("synthetic-")
     model = _model(models_of(table), wanted, text)
     return Source(path, model, table[table["model"] == model].reset_index(drop=True), synthetic)
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is a run directory."""
+    return (path / RUN_FILE).is_file()
 
 
 def split_model(text: str) -> tuple[Path, str]:
