@@ -26,8 +26,9 @@ def class_probabilities(quantiles: Floats, borders: Floats) -> Floats:
     below = [np.zeros(len(quantiles))]
     below += [probability_below(quantiles, border) for border in borders.T]
     found = np.diff(np.stack([*below, np.ones(len(quantiles))]), axis=0).T
-    known = np.isfinite(quantiles).all(axis=1) & np.isfinite(borders).all(axis=1)
-    return np.where(known[:, None], np.maximum(found, 0.0), np.nan)
+    known: NDArray[np.bool_] = np.isfinite(quantiles).all(axis=1) & np.isfinite(borders).all(axis=1)
+    result: Floats = np.where(known[:, None], np.maximum(found, 0.0), np.nan)
+    return result
 
 
 def shown_classes(probabilities: Floats) -> NDArray[np.int8]:

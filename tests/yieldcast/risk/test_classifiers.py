@@ -82,14 +82,17 @@ def test_probabilities_follow_the_shares_of_the_classes(signal) -> None:
 
 
 def test_choice_is_nested_in_the_folds() -> None:
-    """On pure noise a choice made on all rows scores well in folds; the nested choice does not."""
-    random = np.random.default_rng(4)
-    rows, classes = feature_rows(random.normal(size=(36, 40))), (np.arange(36) // 6 % 2).astype(np.int8)
-    nested = fit_classifiers(rows, classes, ["logistic"], QUICK, count=2)["logistic"]
+    """On noise a choice made on all rows, as in the paper, scores well in folds; the nested one does not.
+
+    Signs, because mutual information then is a linear relation, which a logistic regression can use.
+    """
+    values = np.sign(np.random.default_rng(1).normal(size=(40, 40)))
+    rows, classes = feature_rows(values), (np.arange(40) // 6 % 2).astype(np.int8)
+    settings = SearchSettings(draws=1, folds=3, features=5)
+    nested = fit_classifiers(rows, classes, ["logistic"], settings, count=2)["logistic"]
     outside = rows.choose(np.isin(rows.names, nested.chosen))
-    leaky = fit_classifiers(outside, classes, ["logistic"], QUICK, count=2)["logistic"]
-    assert nested.score < 0.55
-    assert leaky.score > nested.score + 0.1
+    leaky = fit_classifiers(outside, classes, ["logistic"], settings, count=2)["logistic"]
+    assert nested.score < 0.5 < leaky.score - 0.05
 
 
 def test_later_rows_do_not_move_a_classifier(signal, logistic) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -68,6 +68,7 @@ def expected(rows: np.ndarray, classes: np.ndarray) -> float:
     return float((2 * (shown * rows).sum(axis=0) / (rows.sum(axis=0) + shown.sum(axis=0))).mean())
 
 
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 500))
 def test_shown_classes_expect_more_than_the_most_probable(seed: int) -> None:
     rows = np.random.default_rng(seed).dirichlet([2.0, 2.0, 2.0], size=5)
