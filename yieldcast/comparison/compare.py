@@ -117,7 +117,7 @@ def compare(a: Source, b: Source, by: Block = "year", seed: int = 0) -> Comparis
     results = [_result(metric, pair, seed) for metric in metrics]
     if by not in results[0].differences:
         raise MissingDataError(
-            "--by region needs the states of all rows", "Add the column state, or leave it."
+            "--by region needs the states of all rows", "Add the column state to the file."
         )
     deciding = next((k for k, one in enumerate(metrics) if (one.a != one.b).any()), None)
     at = deciding or 0

@@ -50,7 +50,7 @@ def test_what_cannot_be_compared_is_refused(call, tmp_path):
     (tmp_path / "old" / "backtest.json").write_text("[]")
     refused(call("compare", one, tmp_path / "old"), 3, "earlier version", "same yieldcast backtest")
     write_rows(one, [rows.assign(state="")])
-    refused(call("compare", one, one, "--by", "region"), 3, "state of every row")
+    refused(call("compare", one, one, "--by", "region"), 3, "states of all rows")
 
 
 def test_a_run_directory_needs_a_store_and_years(call, forecast_run, tmp_path):
