@@ -10,7 +10,8 @@ from yieldcast.config import FORECAST_SETTINGS
 from yieldcast.data import synthetic
 from yieldcast.data.store import Tables
 from yieldcast.forecasting.combination import Combiner
-from yieldcast.forecasting.evidence import crop_evidence, last_known_day
+from yieldcast.features.seasons import last_known_day
+from yieldcast.forecasting.evidence import crop_evidence
 from yieldcast.forecasting.hindcasts import RawForecasts
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.publication import Publication, same_day
