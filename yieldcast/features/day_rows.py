@@ -83,9 +83,10 @@ def rows_for(
     values = np.hstack([columns for columns, _ in parts])
     names = tuple(feature for _, features in parts for feature in features)
     unknown, constant = _unused(values)
+    latitude, longitude = (store.static[f"{name}_deg"].values for name in ("latitude", "longitude"))
     made = FeatureRows(
         values, names, maker.codes, rows.harvest_year, maker.states, rows.cutoff, maker.yields(),
-        *(store.static[name].values[rows.place] for name in ("latitude_deg", "longitude_deg")),
+        latitude[rows.place], longitude[rows.place],
         left_out={
             **removed,
             "features unknown in all rows": int(unknown.sum()),
@@ -136,7 +137,8 @@ def _rows(
         places = np.flatnonzero(np.isin(codes, municipalities))
     place, year = np.repeat(places, len(years)), np.tile(years, len(places))
     cutoff = days_of_years(year, as_of, season)
-    return _Rows(place, year, _centres(store, calendar, crop, place, year), cutoff)
+    sowing = _centres(store, calendar, crop, place, year) if len(place) else cutoff
+    return _Rows(place, year, sowing, cutoff)
 
 
 def _grown(store: Store, crop: str, newest: int) -> NDArray[np.intp]:
@@ -203,7 +205,7 @@ class _Maker:
         rows = (self.rows.place, self.rows.harvest_year, self.rows.cutoff)
         values = month_windows.month_values(
             self.store.tables, self.calendar, self.crop, self.settings.data, rows,
-            np.datetime64(self.as_of, "D"),
+            self.as_of,
         )  # fmt: skip
         features = month_windows.features(self.calendar.steps(self.crop))
         return values, features
@@ -261,8 +263,7 @@ class _Maker:
 def _unused(values: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(feature,) those unknown in all rows, and those with one value wherever they are known."""
     known = np.isfinite(values)
-    unknown = ~known.any(axis=0)
+    unknown = np.asarray(~known.any(axis=0))
     low = np.where(known, values, np.inf).min(axis=0)
     high = np.where(known, values, -np.inf).max(axis=0)
-    constant = low == high
-    return unknown, constant
+    return unknown, np.asarray(low == high)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -19,6 +20,7 @@ from yieldcast.language import message
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+_Number = TypeVar("_Number", np.float64, np.int64)
 
 # Daily maximum above which a day counts as hot. Yields fall above 29 degC (corn), 30 (soybean) and 32
 # (cotton): Schlenker & Roberts 2009, doi:10.1073/pnas.0906865106. Wheat sets no grain above 31 at anthesis
@@ -190,13 +192,13 @@ def _of_block(sums: _Sums, stages: Stages | None, unit: Ints, sowing: Ints, last
     for length in CUTOFF_DAYS:
         columns.extend(sums.window(unit, last + 1 - length, last + 1))
     bounds = stage_bounds(stages) if stages else (0,) * (len(STAGE_TEXTS) + 1)
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         over = (sowing != _NO_DAY) & (sowing + end <= last + 1) & (stages is not None)
         values = sums.window(unit, np.where(over, sowing + begin, 0), np.where(over, sowing + end, 0))
         columns.extend(np.where(over, one, np.nan) for one in values)
     enough = (sowing != _NO_DAY) & (last + 1 - sowing >= SHORTEST_days)
-    begin, end = np.where(enough, sowing, 0), np.where(enough, last + 1, 0)
-    columns.extend(np.where(enough, one, np.nan) for one in sums.mean_days(unit, begin, end))
+    means = sums.mean_days(unit, np.where(enough, sowing, 0), np.where(enough, last + 1, 0))
+    columns.extend(np.where(enough, one, np.nan) for one in means)
     return np.stack(columns, axis=1)
 
 
@@ -251,7 +253,7 @@ class _Sums:
         return longest
 
 
-def _running(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _running(values: NDArray[_Number]) -> NDArray[_Number]:
     """(unit, day + 1) sums of the days before each day."""
     return np.concatenate([np.zeros((len(values), 1), values.dtype), values.cumsum(axis=1)], axis=1)
 

@@ -43,9 +43,7 @@ class FieldSeasons:
 
     def take(self, rows: NDArray[np.bool_]) -> FieldSeasons:
         """Some of the seasons."""
-        return FieldSeasons(
-            self.place[rows], self.harvest_year[rows], self.sowing[rows], self.harvest[rows]
-        )
+        return FieldSeasons(self.place[rows], self.harvest_year[rows], self.sowing[rows], self.harvest[rows])
 
     def known(self, as_of: dt.date) -> FieldSeasons:
         """The seasons with the dates that had come on a day; later ones are NaT."""

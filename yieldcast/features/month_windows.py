@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,7 +52,7 @@ def month_values(
     crop: str,
     settings: DataSettings,
     rows: tuple[NDArray[np.intp], NDArray[np.int16], NDArray[np.datetime64]],
-    as_of: np.datetime64,
+    as_of: dt.date,
 ) -> Floats:
     """(row, feature) values of `features` of all months of the window, NaN where not public on the row's day.
 
@@ -59,14 +61,14 @@ def month_values(
     Args:
         tables, calendar, crop, settings: as for `yieldcast.features.source.build_samples`.
         rows: positions in the table of places, harvest years and datetime64[D] of each row.
-        as_of: datetime64[D]; what was published later is not read.
+        as_of: day of the forecast; what was published later is not read.
     """
     place, years, day = rows
     publication = settings.publication()
     weather, name = with_degree_days(tables.weather, *limits(crop, settings.degree_days))
-    weather = seasons.known_weather(weather[[*WEATHER, name]], as_of.item(), publication)
+    weather = seasons.known_weather(weather[[*WEATHER, name]], as_of, publication)
     season = seasons.cut_seasons(
-        weather, tables.static, calendar, crop, (), as_of=as_of.item(), publication=publication,
+        weather, tables.static, calendar, crop, (), as_of=as_of, publication=publication,
         pairs=(place, years),
     ).isel(step=slice(0, len(ORDINALS)))  # fmt: skip
     months = season["month"].values.astype("datetime64[M]")
@@ -78,4 +80,3 @@ def month_values(
     codes, names = season["municipality"].values, (*WEATHER, name)
     normal = month_normals(seasons.climatology(weather), codes, months, names)
     return np.stack([values, values - normal], axis=2).reshape(len(values), -1)
-

@@ -23,6 +23,7 @@ LONGEST_days = 540  # of a season that is read, sugarcane included
 INTEGRAL_days, SLOPE_days = 60, 30
 # The maximum is that of the season only once the curve has fallen for this many days.
 PAST_PEAK_days = 10
+_DECIMALS = 6  # the length of the longest season of a block moves the fifteenth
 _BLOCK = 2048  # seasons at a time: 540 days of one index are then 9 MB
 
 _SINCE_SOWING = message("from sowing to the last clear observation")
@@ -38,7 +39,8 @@ _STATISTICS = (  # end of the name, unit, window, meaning by index
     ("integral_60d_days", "days", _LAST_60, (message("Integral of NDVI"), message("Integral of EVI"))),
     ("peak_days", "days", _AFTER_SOWING, (message("Day of maximum NDVI"), message("Day of maximum EVI"))),
     ("rise_per_day", "1/day", _STEEPEST, (message("Rise of NDVI"), message("Rise of EVI"))),
-    ("change_per_day", "1/day", _LAST_30, (message("Latest change of NDVI"), message("Latest change of EVI"))),
+    ("change_per_day", "1/day", _LAST_30,
+     (message("Latest change of NDVI"), message("Latest change of EVI"))),
 )  # fmt: skip
 
 
@@ -149,9 +151,7 @@ def _pairs(seen: _Observations, seasons: Seasons) -> tuple[NDArray[np.intp], NDA
     return row[public], observation[public]
 
 
-def _of_index(
-    values: Floats, row: NDArray[np.intp], day: NDArray[np.int64], rows: int, least: int
-) -> Floats:
+def _of_index(values: Floats, row: NDArray[np.intp], day: NDArray[np.int64], rows: int, least: int) -> Floats:
     """(row, statistic) of one index, NaN for rows with fewer than `least` values.
 
     Args:
@@ -174,7 +174,7 @@ def _of_index(
     observed = np.zeros(weights.shape)
     weights[row, day], observed[row, day] = 1.0, values
     curve = np.clip(smooth(observed[enough], weights[enough]), -1.0, 1.0)
-    result[enough] = _describe(curve, first[enough], last[enough])
+    result[enough] = np.round(_describe(curve, first[enough], last[enough]), _DECIMALS)
     return result
 
 

@@ -20,7 +20,9 @@ def dense(values, weights, smoothness):
 def series(count=5, days=90, gap=8, seed=3):
     rng = np.random.default_rng(seed)
     weights = (rng.random((count, days)) < 1 / gap).astype(float)
-    values = np.where(weights > 0, 0.5 + 0.4 * np.sin(np.arange(days) / 20) + rng.normal(0, 0.05, (count, days)), np.nan)
+    values = np.where(
+        weights > 0, 0.5 + 0.4 * np.sin(np.arange(days) / 20) + rng.normal(0, 0.05, (count, days)), np.nan
+    )
     return values, weights
 
 
@@ -34,9 +36,13 @@ def test_each_curve_solves_its_equation():
 
 def test_a_hand_worked_curve():
     # y = (0, ., 2), lambda 1: the line 0, 1, 2 has no second difference and no error
-    np.testing.assert_allclose(smooth(np.array([[0, 9, 2.0]]), np.array([[1.0, 0, 1]]), 1.0), [[0, 1, 2]], atol=1e-12)
+    np.testing.assert_allclose(
+        smooth(np.array([[0, 9, 2.0]]), np.array([[1.0, 0, 1]]), 1.0), [[0, 1, 2]], atol=1e-12
+    )
     # y = (1, 0, 0), all known: z = y - lambda u (1, -2, 1), u the second difference of z: u = 1 / (1 + 6)
-    np.testing.assert_allclose(smooth(np.array([[1.0, 0, 0]]), np.ones((1, 3)), 1.0), [[6 / 7, 2 / 7, -1 / 7]])
+    np.testing.assert_allclose(
+        smooth(np.array([[1.0, 0, 0]]), np.ones((1, 3)), 1.0), [[6 / 7, 2 / 7, -1 / 7]]
+    )
 
 
 def test_days_without_weight_leave_every_bit_as_it_is():
@@ -46,7 +52,9 @@ def test_days_without_weight_leave_every_bit_as_it_is():
     later[:, 60:] = np.random.default_rng(1).normal(50, 9, later[:, 60:].shape)
     assert np.array_equal(smooth(values, weights), smooth(later, weights))
     # the line after the last observation costs nothing: the same curve as without these days
-    np.testing.assert_allclose(smooth(values, weights)[:, :60], smooth(values[:, :60], weights[:, :60]), atol=1e-7)
+    np.testing.assert_allclose(
+        smooth(values, weights)[:, :60], smooth(values[:, :60], weights[:, :60]), atol=1e-7
+    )
 
 
 def test_series_do_not_know_each_other():
