@@ -23,6 +23,7 @@ from yieldcast.features.source import static_matrix
 from yieldcast.features.sowing import first_centres, second_centres
 from yieldcast.features.unit_days import unit_mean
 from yieldcast.features.yield_history import PlaceYears, YieldHistory
+from yieldcast.language import message
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.datetime64]
@@ -89,8 +90,8 @@ def rows_for(
         latitude[rows.place], longitude[rows.place],
         left_out={
             **removed,
-            "features unknown in all rows": int(unknown.sum()),
-            "features with one value in all rows": int(constant.sum()),
+            message("features unknown in all rows"): int(unknown.sum()),
+            message("features with one value in all rows"): int(constant.sum()),
         },
     )  # fmt: skip
     return made.choose(~(unknown | constant))

@@ -86,7 +86,7 @@ def season_values(vegetation: xr.Dataset, seasons: Seasons, least: int) -> tuple
     row, observation = _pairs(seen, seasons)
     number = np.bincount(row, minlength=len(result))
     few = (number > 0) & (number < least)
-    removed["seasons with too few clear observations"] = int(few.sum())
+    removed[message("seasons with too few clear observations")] = int(few.sum())
     start = np.searchsorted(row, np.arange(len(result) + 1))  # pairs are sorted by row
     rows = np.flatnonzero(number >= least)
     for first in range(0, len(rows), _BLOCK):
@@ -119,9 +119,9 @@ def _clean(vegetation: xr.Dataset, last: np.datetime64) -> tuple[_Observations, 
     removed: Counter[str] = Counter()
     keep = public <= last
     steps = {
-        "observations that are not clear": vegetation["clear"].values == 0,
-        f"observations with an NDVI above {SATURATED_NDVI}": ndvi > SATURATED_NDVI,
-        "observations without a value of -1 to 1": ~((np.abs(ndvi) <= 1) | (np.abs(evi) <= 1)),
+        message("observations that are not clear"): vegetation["clear"].values == 0,
+        message("observations with an NDVI above 0.99"): ndvi > SATURATED_NDVI,
+        message("observations without a value of -1 to 1"): ~((np.abs(ndvi) <= 1) | (np.abs(evi) <= 1)),
     }
     for reason, bad in steps.items():
         removed[reason] = int((keep & bad).sum())
