@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yieldcast.cli import bulletins, encoder, fetch, forecast, jobs
+from yieldcast.cli import bulletins, compare, encoder, fetch, forecast, jobs
 from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
@@ -431,6 +431,7 @@ fetch.add_commands(app)
 forecast.add_commands(app)
 bulletins.add_commands(app)
 encoder.add_commands(app)
+compare.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 
 
