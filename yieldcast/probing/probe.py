@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,8 @@ def case_of_run(run: Run, store: Store, test_years: Sequence[int] = (), as_of: d
     Args:
         run: a trained run.
         store: tables.
-        test_years: later than the training years; the first one with yields when empty.
+        test_years: later than the training years; when empty the one under way on `as_of`, or the first one
+            before whose default date the yields of all training years were public.
         as_of: date of the forecast of the last test year; None: see `default_date`.
 
     Raises:
@@ -96,11 +97,12 @@ def case_of_run(run: Run, store: Store, test_years: Sequence[int] = (), as_of: d
         raise RunError(f"{run.path} has no finished member", "Start the same yieldcast train again.")
     identity = run.identity
     last = max(identity.train_years)
-    years = tuple(test_years) or _newer(store, identity.crop, last)[:1]
-    check_order(identity.train_years, years)
-    calendar = run.calendar()
-    case = Case(store, identity.crop, calendar, run.settings, identity.train_years, years, dt.date.min,
-                identity.static_names)  # fmt: skip
+    case = Case(store, identity.crop, run.calendar(), run.settings, identity.train_years,
+                tuple(sorted(set(test_years))), dt.date.min, identity.static_names)  # fmt: skip
+    if not test_years:
+        later = [replace(case, test_years=(year,)) for year in _newer(store, identity.crop, last)]
+        case = _under_way(later, as_of) if as_of else _first_public(later)
+    check_order(identity.train_years, case.test_years)
     return _dated(case, as_of)
 
 
@@ -113,16 +115,20 @@ def case_of_settings(
         store: tables.
         crop: crop of its yields.
         settings: for its country.
-        test_years: harvest years; the newest one with yields when empty.
+        test_years: harvest years; when empty the one under way on `as_of`, or the newest one with yields.
         as_of: date of the forecast of the last test year; None: see `default_date`.
 
     Raises:
         MissingDataError: no yields, or fewer than two years may teach.
     """
-    years = tuple(sorted(set(test_years))) or _newer(store, crop, 0)[-1:]
+    years = tuple(sorted(set(test_years)))
     calendar = calendar_for(settings.data, store.static, store.country)
     calendar.steps(crop)
-    case = _dated(Case(store, crop, calendar, settings, (), years, dt.date.min), as_of)
+    case = Case(store, crop, calendar, settings, (), years, dt.date.min)
+    if not years:
+        every = [replace(case, test_years=(year,)) for year in _newer(store, crop, 0)]
+        case = _under_way(every, as_of) if as_of else every[-1]
+    case, years = _dated(case, as_of), case.test_years
     first = case.date(min(years))
     known = trainable_years(store.tables, crop, first, settings.data, store.country)
     train = tuple(year for year in known if year < min(years))
@@ -140,6 +146,19 @@ def default_date(case: Case) -> dt.date:
     end = main_window(case.calendar, case.crop, case.store.tables, year, year - 1)[1]
     last_day: dt.date = ((end + 1).astype("datetime64[D]") - 1).item()
     return last_day - dt.timedelta(days=DAYS_BEFORE_END)
+
+
+def _under_way(cases: Sequence[Case], as_of: dt.date) -> Case:
+    """The first of cases of one test year each whose season had not ended on a date, else the last."""
+    days = dt.timedelta(days=DAYS_BEFORE_END)
+    return next((one for one in cases if default_date(one) + days >= as_of), cases[-1])
+
+
+def _first_public(cases: Sequence[Case]) -> Case:
+    """The first of cases of one test year each whose training years were all public, else the first."""
+    public = cases[0].settings.data.publication().last_public_harvest_year
+    last = max(cases[0].train_years)
+    return next((one for one in cases if public(default_date(one)) >= last), cases[0])
 
 
 def _dated(case: Case, as_of: dt.date | None) -> Case:

@@ -243,7 +243,9 @@ def changed_future(store: Store, settings: Settings, date: dt.date) -> Store:
     table = optional_table(store, "vegetation")
     if table is not None:
         from_day = table["public_from" if "public_from" in table else "date"].values
-        changed["vegetation"] = _changed(table, str(table["date"].dims[0]), from_day.astype("datetime64[D]") > day)
+        changed["vegetation"] = _changed(
+            table, str(table["date"].dims[0]), from_day.astype("datetime64[D]") > day
+        )
     other = copy.copy(store)
     other.__dict__.update(changed)
     return other

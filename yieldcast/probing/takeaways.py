@@ -99,7 +99,7 @@ def shuffled_weather(pipeline: Pipeline, seed: int = 0) -> Line:
     limit = max(without, upper(noise, float(noise.mean()), ahead=True))
     detail = sentence(
         "weather of other rows, mean of {n} draws: no better than without weather (skill {skill}) or with "
-        "noise in its place", n=DRAWS, skill=f"{without:.3f}",
+        "noise in its place", n=DRAWS, skill=round(without, 3),
     )  # fmt: skip
     return measured(SHUFFLED_WEATHER, float(shuffled.mean()), "at most", limit, "skill", detail)
 

@@ -94,6 +94,8 @@ def test_years_that_cannot_be_probed_are_refused(forecast_store):
 def test_a_run_is_tested_on_later_years_only(forecast_run, forecast_store):
     from yieldcast.probing.probe import case_of_run
 
-    assert case_of_run(forecast_run, forecast_store).test_years == (2014,)
+    # Yields of 2013 came out in September 2014: the season of 2015 is the first that they may teach.
+    assert case_of_run(forecast_run, forecast_store).test_years == (2015,)
+    assert case_of_run(forecast_run, forecast_store, as_of=dt.date(2016, 1, 9)).test_years == (2016,)
     with pytest.raises(LeakageError):
         case_of_run(forecast_run, forecast_store, (2013,))
