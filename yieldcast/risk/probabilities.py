@@ -26,8 +26,8 @@ def class_probabilities(quantiles: Floats, borders: Floats) -> Floats:
     below = [np.zeros(len(quantiles))]
     below += [probability_below(quantiles, border) for border in borders.T]
     found = np.diff(np.stack([*below, np.ones(len(quantiles))]), axis=0).T
-    known: NDArray[np.bool_] = np.isfinite(quantiles).all(axis=1) & np.isfinite(borders).all(axis=1)
-    result: Floats = np.where(known[:, None], np.maximum(found, 0.0), np.nan)
+    known = np.isfinite(np.hstack([quantiles, borders])).all(axis=1, keepdims=True)
+    result: Floats = np.where(known, np.maximum(found, 0.0), np.nan)
     return result
 
 
