@@ -14,11 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-<<<<<<< HEAD
-from yieldcast.cli import bulletins, fetch, forecast, jobs, probe
-=======
-from yieldcast.cli import bulletins, compare, fetch, forecast, jobs
->>>>>>> main
+from yieldcast.cli import bulletins, compare, fetch, forecast, jobs, probe
 from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
@@ -434,11 +430,8 @@ def evaluate(
 fetch.add_commands(app)
 forecast.add_commands(app)
 bulletins.add_commands(app)
-<<<<<<< HEAD
-probe.add_commands(app)
-=======
 compare.add_commands(app)
->>>>>>> main
+probe.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 
 
