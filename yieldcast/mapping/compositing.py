@@ -41,7 +41,7 @@ def combined(values: Floats, step: Ints, count: int, kind: Kind, least: Ints | N
         made = grouped.sum().where(grouped.count().ge(need, axis=0))
     else:
         made = grouped.mean() if kind in ("radar", "temperature") else grouped.median()
-    result = made.reindex(range(count)).to_numpy(np.float32).T
+    result: Floats = made.reindex(range(count)).to_numpy(np.float32).T
     return (10 * np.log10(result)).astype(np.float32) if kind == "radar" else result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,21 +110,22 @@ def merge_rare(
     """
     if least < 1:
         raise ConfigError(f"expected at least 1 sample for each class, received {least}")
-    made, merged, before = labels.astype(object), {}, Counter(filter(None, labels.tolist()))
-    for name, count in sorted(before.items()):
-        if count < least:
-            target = (parents or {}).get(name) or into
-            made[labels == name] = target
-            merged[name] = (target, count)
-    after = Counter(filter(None, made.tolist()))
-    for name in {target for target, _ in merged.values()} - {""}:
-        if after[name] < least:  # the parent is rare too
-            target = into if name != into and after.get(into, 0) + after[name] >= least else ""
-            made[made == name] = target
-            merged |= {k: (target, n) for k, (t, n) in merged.items() if t == name}
-            if name in before and name not in merged:
-                merged[name] = (target, before[name])
-    texts = made.astype(str)
+    before = Counter(filter(None, labels.tolist()))
+    target = {name: name for name in before}
+
+    def send_rare(where_to: Callable[[str], str]) -> None:
+        sizes: Counter[str] = Counter()
+        for name, count in before.items():
+            sizes[target[name]] += count
+        for name, now in target.items():
+            if now and sizes[now] < least:
+                target[name] = where_to(now)
+
+    send_rare(lambda name: (parents or {}).get(name) or into)
+    send_rare(lambda name: into)  # a parent that is rare too
+    send_rare(lambda name: "")  # a rest that is rare too
+    texts = np.array([target.get(one, "") for one in labels.tolist()], dtype=str)
+    merged = {name: (target[name], before[name]) for name in sorted(before) if target[name] != name}
     return Merging(texts, dict(sorted(Counter(filter(None, texts.tolist())).items())), merged)
 
 

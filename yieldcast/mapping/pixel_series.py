@@ -101,9 +101,9 @@ def check_series(series: xr.Dataset, where: str = "pixel series") -> xr.Dataset:
     """The same Dataset, if it keeps the contract of this module.
 
     Raises:
-        SchemaError: other variables, dims, bands or their order; impossible values (most often of
-            another scale); one step; samples of one date; seasons that start in different months; an id twice; one place
-            under several locations.
+        SchemaError: other variables, dims, bands or their order; impossible values (most often of another
+            scale); one step; samples of one date; seasons that start in different months; an id twice; one
+            place under several locations.
     """
     for name, dims in _DIMS.items():
         if name not in series or series[name].dims != dims:

@@ -61,9 +61,10 @@ def _of_modis(bands: dict[str, Floats], rule: ModisRule) -> dict[str, Floats]:
     red, infrared, blue, middle = (bands.get(name, missing) for name in MODIS)
     if rule == "mask":
         return {"B8": infrared}
+    green, short = ((a + b) / np.float32(2) for a, b in ((blue, red), (infrared, middle)))
     return {
-        "B2": blue, "B3": (blue + red) / 2, "B4": red, "B8": infrared, "B8A": infrared,
-        "B11": (infrared + middle) / 2, "B12": middle,
+        "B2": blue, "B3": green, "B4": red, "B8": infrared, "B8A": infrared,
+        "B11": short, "B12": middle,
     }  # fmt: skip
 
 

@@ -155,6 +155,7 @@ def series_of(
     """
     frame = frame.reset_index(drop=True)
     steps, ignored = _step_columns(frame, where)
+    read: _Wide | _Dated
     if steps:
         read = _Wide(frame, steps, settings, where)
     elif "date" in frame.columns:
@@ -165,13 +166,13 @@ def series_of(
             f"Bands are {', '.join(BAND_OF)}; for example NDVI_00, NDVI_01.",
         )
     latitude, longitude = (_numbers(read.frame, role, where) for role in ("latitude", "longitude"))
-    series = create(
-        read.bands, read.month, latitude, longitude, read.frame[_column(read.frame, "sample", where)].to_numpy(), read.step, read.static,
-        label=_texts(read.frame, settings.label, where),
-        location=_texts(read.frame, _find(frame, "location"), where),
-        group=_texts(read.frame, settings.group or _find(frame, "group"), where),
-        season=_texts(read.frame, settings.season or _find(frame, "season"), where),
-    )  # fmt: skip
+    columns = {
+        "label": settings.label, "location": _find(frame, "location"),
+        "group": settings.group or _find(frame, "group"), "season": settings.season or _find(frame, "season"),
+    }  # fmt: skip
+    texts = {name: _texts(read.frame, column, where) for name, column in columns.items()}
+    ids = read.frame[_column(read.frame, "sample", where)].to_numpy()
+    series = create(read.bands, read.month, latitude, longitude, ids, read.step, read.static, **texts)
     if settings.months and series.attrs["step"] != "month":
         series = to_months(series)
     used = {column for columns in steps.values() for column in columns}
@@ -305,7 +306,8 @@ def _values(frame: pd.DataFrame, columns: list[str], where: str) -> Floats:
         raise SchemaError(f"{where}: expected numbers in column {wrong[0]}, received texts")
     values = table.to_numpy(np.float64, na_value=np.nan, copy=True)
     values[~np.isfinite(values) | np.isin(values, NO_DATA)] = np.nan
-    return values.astype(np.float32)
+    made: Floats = values.astype(np.float32)
+    return made
 
 
 def _static_values(frame: pd.DataFrame, where: str) -> dict[str, Floats]:
@@ -329,7 +331,7 @@ def _axis(
     if step == "ten-days":
         tens = (months - 1) * TENS + np.minimum((days - 1) // 10, TENS - 1)
         return step, (tens[:, None] + steps) // TENS % 12
-    position, rest = np.divmod(starts.dt.dayofyear.to_numpy(np.int64) - 1, _MODIS_DAYS)
+    position, rest = np.divmod(starts.dt.day_of_year.to_numpy(np.int64) - 1, _MODIS_DAYS)
     if rest.any():
         raise SchemaError(
             f"{where}: expected 16-day steps that start on the days 1, 17, ..., 353 of a year, received "
@@ -380,8 +382,8 @@ def _spacing(frame: pd.DataFrame, starts: pd.Series, count: int, where: str) -> 
             if ((days >= low) & (days <= high)).all():
                 return step
         raise SchemaError(
-            f"{where}: expected steps of ten days, 16 days or a month in all series, received "
-            f"{np.nanmin(days):.1f} to {np.nanmax(days):.1f} days ({count} steps from start_date to end_date)",
+            f"{where}: expected steps of ten days, 16 days or a month, received "
+            f"{np.nanmin(days):.1f} to {np.nanmax(days):.1f} days for {count} steps",
             "Seasons of different lengths cannot be mixed; or say the step with --step.",
         )
     if "start_month" in frame:
@@ -420,7 +422,7 @@ def _numbers(frame: pd.DataFrame, role: str, where: str) -> Any:
     return pd.to_numeric(frame[_column(frame, role, where)], errors="coerce").to_numpy(np.float64)
 
 
-def _texts(frame: pd.DataFrame, column: str | None, where: str) -> NDArray[Any] | None:
+def _texts(frame: pd.DataFrame, column: str | None, where: str) -> NDArray[np.str_] | None:
     """A column as texts, empty where missing."""
     if column is None:
         return None
@@ -429,4 +431,5 @@ def _texts(frame: pd.DataFrame, column: str | None, where: str) -> NDArray[Any] 
             f"{where}: no column {column}", f"Columns: {', '.join(map(str, frame.columns[:30]))}."
         )
     texts = frame[column].astype("string").fillna("").str.strip()
-    return texts.to_numpy(dtype=object).astype(str)
+    made: NDArray[np.str_] = texts.to_numpy(dtype=object).astype(str)
+    return made
