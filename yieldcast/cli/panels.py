@@ -14,6 +14,7 @@ _BY_PANEL = {
         "store", "state", "calendar", "months", "crop", "crops", "harvest_year", "as_of", "train_years",
         "test_years", "leads", "dates",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
+        "threshold", "classes", "cost_miss", "cost_alarm", "source",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
@@ -26,7 +27,7 @@ _BY_PANEL = {
     "Output": ("out", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare"),
     "How it runs": (
         "strategy", "block", "workers", "dask", "offline", "strict", "tries", "retry_wait", "patience",
-        "partial", "replace", "live", "accept_licences",
+        "partial", "replace", "live", "accept_licences", "draws", "search_rows",
     ),
 }  # fmt: skip
 _PANELS = {name: panel for panel, names in _BY_PANEL.items() for name in names}

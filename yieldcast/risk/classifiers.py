@@ -58,6 +58,9 @@ class SearchSettings:
             raise ConfigError(f"search of classifiers: expected by season or region, received {self.by!r}")
 
 
+AS_THE_PAPER = SearchSettings()
+
+
 @dataclass(frozen=True)
 class Classifier:
     """A trained classifier.
@@ -136,7 +139,7 @@ def fit_classifiers(
     rows: FeatureRows,
     classes: NDArray[np.int8],
     names: Sequence[str] = (*CLASSIFIERS, DUMMY),
-    settings: SearchSettings = SearchSettings(),
+    settings: SearchSettings = AS_THE_PAPER,
     progress: Progress = _ignore,
     *,
     count: int,

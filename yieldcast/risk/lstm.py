@@ -67,7 +67,7 @@ class LstmClassifier:
 
     def classes(self, samples: SampleSet) -> NDArray[np.int8]:
         """(sample,) the class with the largest output."""
-        return self.balanced(samples).argmax(axis=1).astype(np.int8)
+        return np.asarray(self.balanced(samples).argmax(axis=1), dtype=np.int8)
 
     def probabilities(self, samples: SampleSet) -> Floats:
         """(sample, class) probabilities, each row adding up to 1."""
@@ -100,14 +100,15 @@ def samples_as_known(
         weather, names = source.season(place, seasons, day)
         unknown = np.full(len(place), np.nan, dtype=np.float32)
         rows = source.samples(weather, names, place, unknown, day, None)
-        parts.append(rows.take(np.isfinite(rows.dynamic).all(axis=(1, 2))))
+        parts.append(rows.take(np.flatnonzero(np.isfinite(rows.dynamic).all(axis=(1, 2)))))
     return _joined(parts)
 
 
 def _joined(parts: Sequence[SampleSet]) -> SampleSet:
     first = parts[0]
     arrays = [name for name, value in vars(first).items() if isinstance(value, np.ndarray)]
-    return replace(first, **{name: np.concatenate([getattr(one, name) for one in parts]) for name in arrays})
+    joined: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in parts]) for name in arrays}
+    return replace(first, **joined)
 
 
 def fit_lstm(
