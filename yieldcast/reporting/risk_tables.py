@@ -30,6 +30,7 @@ RULES: Mapping[str, str] = {
     "municipality": message("thirds of each municipality's ten newest public yields"),
     "threshold": message("break-even yield"),
 }
+SOURCES: Mapping[str, str] = {"forecast": message("forecast"), "classifier": message("classifier")}
 _MEDIAN = QUANTILES.index(0.50)
 
 
@@ -117,11 +118,12 @@ def title(risk: Risk, forecast: xr.Dataset, lang: str) -> str:
 def facts(risk: Risk, lang: str) -> dict[str, str]:
     """What a reader must know of the numbers: heading -> text."""
     words = language.of(lang)
+    sources = [words.gettext(SOURCES[name]) for name in risk.sources]
     borders = [words.number(border) for border in risk.rule.borders_kg_ha]
     shown = {
         words.gettext("Classes"): words.gettext(RULES[risk.rule.rule]),
         words.gettext("Harvest years of the classes"): labels.years_in_words(risk.rule.train_years, lang),
-        words.gettext("Source of the probabilities"): ", ".join(risk.sources),
+        words.gettext("Source of the probabilities"): ", ".join(sources),
         words.gettext("Cost of a missed low yield"): _number(risk.costs.miss, words),
         words.gettext("Cost of a false alarm"): _number(risk.costs.alarm, words),
         words.gettext("Flag from p_low"): _number(risk.costs.threshold, words),

@@ -132,16 +132,17 @@ def fit_lstm(
     Raises:
         SchemaError: a class without rows, or one season only.
     """
-    import keras
-
-    from yieldcast.models.dual_path import build_classifier, model_inputs
-    from yieldcast.models.scaling import Scaling
-
     known = classes >= 0
     samples, classes = samples.take(known), classes[known]
     check_classes(classes, count)
     shares = np.bincount(classes, minlength=count) / len(classes)
     year = _left_out(samples.harvest_year, classes, count)
+
+    import keras
+
+    from yieldcast.models.dual_path import build_classifier, model_inputs
+    from yieldcast.models.scaling import Scaling
+
     held = samples.harvest_year == year
     fitted = samples.take(~held)
     size = settings.units
