@@ -13,7 +13,8 @@ from typing import Literal
 
 from yieldcast.errors import SchemaError
 
-Kind = Literal["weather", "daily", "yields", "place", "soil"]  # daily: in tables of daily weather only
+# daily: in tables of daily weather only
+Kind = Literal["weather", "daily", "yields", "place", "soil", "vegetation"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ _ALL = (
     Quantity("dewpoint", "degC", "degC", -90, 45, "daily", "Dew point"),
     Quantity("radiation", "MJ_m2", "MJ/m2", 0, 50, "daily", "Global radiation", factors=_POWER),
     Quantity("wind", "m_s", "m/s", 0, 120, "daily", "Wind speed at 2 m"),
+    Quantity("ndvi", "", "1", -1, 1, "vegetation", "NDVI"),
+    Quantity("evi", "", "1", -1, 1, "vegetation", "EVI"),
     Quantity("yield", "kg_ha", "kg/ha", 0, 500_000, "yields", "Yield", factors={"t_ha": 1000.0}),
     Quantity("area_harvested", "ha", "ha", 0, 1e8, "yields", "Harvested area", factors=_AREA),
     Quantity("area_planted", "ha", "ha", 0, 1e8, "yields", "Planted area", factors=_AREA),

@@ -16,12 +16,13 @@ def table_inventory(table: str, ds: xr.Dataset) -> dict[str, Any]:
     """Sizes, spans and gaps of one table.
 
     Args:
-        table: static, weather, yields, seasonal, estimates or daily.
+        table: one of `yieldcast.data.store.TABLES`.
         ds: its contents.
     """
     describe = {
         "static": _static, "weather": _weather, "yields": _yields, "seasonal": _seasonal,
-        "estimates": _estimates, "daily": _daily,
+        "estimates": _estimates, "daily": _daily, "field_seasons": _field_seasons,
+        "vegetation": _vegetation, "season_vegetation": _season_vegetation,
     }  # fmt: skip
     return describe[table](ds)
 
@@ -134,4 +135,48 @@ def _daily(ds: xr.Dataset) -> dict[str, Any]:
         "missing_cells": max(
             cells - int(np.count_nonzero(~np.isnan(ds[name].values))) for name in variables.WEATHER
         ),
+    }
+
+
+def _field_seasons(ds: xr.Dataset) -> dict[str, Any]:
+    names = ("municipality", "crop", "harvest_year")
+    frame = pd.DataFrame({name: ds[name].values for name in names})
+    crops = {
+        str(crop): {
+            "seasons": len(rows),
+            "fields": int(rows["municipality"].nunique()),
+            "first_harvest_year": int(rows["harvest_year"].min()),
+            "last_harvest_year": int(rows["harvest_year"].max()),
+        }
+        for crop, rows in frame.groupby("crop")
+    }
+    return {
+        "seasons": len(frame),
+        "fields": int(frame["municipality"].nunique()),
+        "crops": crops,
+        "without_sowing_date": int(np.isnat(ds["sowing_date"].values).sum()),
+        "without_harvest_date": int(np.isnat(ds["harvest_date"].values).sum()),
+    }
+
+
+def _vegetation(ds: xr.Dataset) -> dict[str, Any]:
+    days = ds["date"].values.astype("datetime64[D]")
+    return {
+        "observations": ds.sizes["observation"],
+        "municipalities": len(np.unique(ds["municipality"].values)),
+        "first_day": str(days.min()),
+        "last_day": str(days.max()),
+        "variables": [name for name in ("ndvi", "evi") if name in ds],
+        "not_clear": int((ds["clear"].values == 0).sum()),
+    }
+
+
+def _season_vegetation(ds: xr.Dataset) -> dict[str, Any]:
+    names, years = ds["summary"].values.astype(str).tolist(), ds["harvest_year"].values.tolist()
+    return {
+        "municipalities": ds.sizes["municipality"],
+        "first_harvest_year": years[0],
+        "last_harvest_year": years[-1],
+        "variables": names,
+        "missing_cells": sum(int(np.isnan(ds[name].values).sum()) for name in names),
     }

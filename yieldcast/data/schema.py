@@ -19,6 +19,7 @@ from yieldcast.errors import SchemaError
 from yieldcast.variables import Quantity
 
 PLACE_TEXTS = ("code", "name", "state", "region")
+PART_OF = "part_of"  # optional text of places that are fields: code of the municipality
 TMIN_ABOVE_TMAX_degC = 0.01  # allowed, for the rounding of float32 and of packed files
 _REIMPORT = "Correct the source and run the import again."
 _REFETCH = "Make the table again: `yieldcast fetch seasonal`."
@@ -77,7 +78,8 @@ def check_static(ds: xr.Dataset) -> xr.Dataset:
 
     Args:
         ds: dim municipality (int32, sorted), optional dim soil_layer (text); texts code, name, state
-            (not empty) and region; latitude_deg, longitude_deg (float64, no NaN); soil variables of
+            (not empty) and region, and optionally part_of (of fields: code of the municipality of each, empty
+            where it is not known); latitude_deg, longitude_deg (float64, no NaN); soil variables of
             `variables.SOIL` (municipality, soil_layer), float32, NaN where missing.
 
     Raises:
@@ -85,10 +87,10 @@ def check_static(ds: xr.Dataset) -> xr.Dataset:
     """
     table = "static"
     _check_municipalities(ds, table)
-    check_names(ds, table, (*PLACE_TEXTS, "latitude_deg", "longitude_deg"), variables.SOIL)
+    check_names(ds, table, (*PLACE_TEXTS, "latitude_deg", "longitude_deg"), (*variables.SOIL, PART_OF))
     if "soil_layer" in ds.dims:
         check_coordinate(ds, table, "soil_layer", "text")
-    for name in PLACE_TEXTS:
+    for name in (*PLACE_TEXTS, *([PART_OF] if PART_OF in ds else [])):
         check_array(ds, table, name, ("municipality",), "text")
     for name in ("latitude_deg", "longitude_deg"):
         check_array(ds, table, name, ("municipality",), "float64")

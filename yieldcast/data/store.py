@@ -25,6 +25,7 @@ from yieldcast import clock
 from yieldcast.data import inventory, schema
 from yieldcast.data.daily import check_daily
 from yieldcast.data.estimates import COUNTRY, check_estimates, known_units, merge_estimates
+from yieldcast.data.field_seasons import check_field_seasons
 from yieldcast.data.files import (
     atomic_text,
     exclusive_lock,
@@ -36,6 +37,7 @@ from yieldcast.data.files import (
     write_netcdf,
 )
 from yieldcast.data.summary import store_summary, summary_html, summary_text
+from yieldcast.data.vegetation import check_season_vegetation, check_vegetation
 from yieldcast.errors import MissingDataError, SchemaError
 
 _FORMAT = 1
@@ -50,6 +52,9 @@ _CHECKS = {
     "seasonal": schema.check_seasonal,
     "estimates": check_estimates,
     "daily": check_daily,
+    "field_seasons": check_field_seasons,
+    "vegetation": check_vegetation,
+    "season_vegetation": check_season_vegetation,
 }
 TABLES = tuple(_CHECKS)
 _TABLE_FILE = re.compile(rf"({'|'.join(TABLES)})-[0-9a-f]{{12}}\.nc|mesh-[0-9a-f]{{12}}\.geojson")
@@ -60,6 +65,9 @@ _GET = {
     "seasonal": "Get it: `yieldcast fetch seasonal --starts ...`.",
     "estimates": "Get them: `yieldcast fetch estimates --years ...` or `yieldcast import --estimates FILE`.",
     "daily": "Get it: `yieldcast fetch weather --daily ...` or `yieldcast import --daily-weather FILE`.",
+    "field_seasons": "Get them: `yieldcast import --fields FILE ...`.",
+    "vegetation": "Get it: `yieldcast import --vegetation FILE`.",
+    "season_vegetation": "Get it: `yieldcast import --vegetation FILE` with summaries of seasons.",
 }
 
 
@@ -185,7 +193,7 @@ class Store:
             tables: static, weather, yields; weather and yields may hold fewer municipalities than static.
             sources: origin of the tables, JSON values; shown by `status`.
             mesh: boundaries of the municipalities (see `yieldcast.data.boundaries`), a GeoJSON text, or None.
-            optional: other tables, of seasonal, estimates and daily.
+            optional: other tables, such as seasonal, estimates and daily.
             country: of the places; None for the default one.
 
         Raises:
@@ -210,7 +218,7 @@ class Store:
 
         Args:
             path: the folder, made if it does not exist.
-            tables: of static, weather, yields, seasonal, estimates, daily.
+            tables: of `TABLES`.
             sources: their origin, merged into the sources of the other tables.
             mesh: boundaries of the municipalities, a GeoJSON text; None keeps those of the store.
             drop: names of tables, and of entries of the sources, to remove.
@@ -333,6 +341,21 @@ class Store:
     def daily(self) -> xr.Dataset:
         """Daily weather of units, see `yieldcast.data.daily`."""
         return check_daily(self._load("daily"))
+
+    @cached_property
+    def field_seasons(self) -> xr.Dataset:
+        """Crops of fields with their days of sowing and harvest, see `yieldcast.data.field_seasons`."""
+        return check_field_seasons(self._load("field_seasons"))
+
+    @cached_property
+    def vegetation(self) -> xr.Dataset:
+        """Observations of vegetation indices, see `yieldcast.data.vegetation`."""
+        return check_vegetation(self._load("vegetation"))
+
+    @cached_property
+    def season_vegetation(self) -> xr.Dataset:
+        """Vegetation indices summarised over seasons, see `yieldcast.data.vegetation`."""
+        return check_season_vegetation(self._load("season_vegetation"))
 
     @property
     def mesh(self) -> Path | None:

@@ -15,7 +15,10 @@ from yieldcast.data.files import open_hdf5
 from yieldcast.data.inventory import table_inventory
 
 Rows = list[tuple[str, str]]
-OPTIONAL_TABLES = ("seasonal", "estimates", "daily")  # a store can train and forecast without them
+# A store can train and forecast without these. The last three are named only where they are: most stores have
+# no fields and no vegetation.
+OPTIONAL_TABLES = ("seasonal", "estimates", "daily", "field_seasons", "vegetation", "season_vegetation")
+_RARE_TABLES = OPTIONAL_TABLES[3:]
 
 # Colours are inherited and the lines are grey, so that light and dark notebooks can both show the table.
 _CELL = "text-align: left; vertical-align: top; padding: 0.15em 0.8em 0.15em 0; color: inherit;"
@@ -110,7 +113,11 @@ def store_summary(path: Path, manifest: Mapping[str, Any], loaded: Mapping[str, 
             synthetic.add(bool(ds.attrs.get("synthetic", 0)))
             return f"{_TABLES[table][1](ds)}\nfingerprint {str(entry['fingerprint'])[:12]}"
 
-    lines = [(label, or_fault(partial(shown, table))) for table, (label, _) in _TABLES.items()]
+    lines = [
+        (label, or_fault(partial(shown, table)))
+        for table, (label, _) in _TABLES.items()
+        if table not in _RARE_TABLES or table in manifest["tables"]
+    ]
     sources = or_fault(lambda: "\n".join(_source(*one) for one in manifest["sources"].items()))
     return f"Store {path}{' (SYNTHETIC DATA)' if True in synthetic else ''}", [
         ("written", str(manifest.get("written"))),
@@ -183,6 +190,30 @@ def _daily(ds: xr.Dataset) -> str:
     return f"{len(days):,} days, {days[0]} to {days[-1]}, {ds.sizes['unit']:,} units\n{', '.join(names)}"
 
 
+def _field_seasons(ds: xr.Dataset) -> str:
+    return "\n".join(
+        f"{crop}: {have['seasons']:,} seasons of {have['fields']:,} fields, harvest years "
+        f"{have['first_harvest_year']}-{have['last_harvest_year']}"
+        for crop, have in table_inventory("field_seasons", ds)["crops"].items()
+    )
+
+
+def _vegetation(ds: xr.Dataset) -> str:
+    have = table_inventory("vegetation", ds)
+    return (
+        f"{have['observations']:,} observations of {', '.join(have['variables'])}, {have['first_day']} to "
+        f"{have['last_day']}, {have['municipalities']:,} places"
+    )
+
+
+def _season_vegetation(ds: xr.Dataset) -> str:
+    have = table_inventory("season_vegetation", ds)
+    return (
+        f"{have['municipalities']:,} places, harvest years {have['first_harvest_year']}-"
+        f"{have['last_harvest_year']}\n{', '.join(have['variables'])}"
+    )
+
+
 _TABLES: Mapping[str, tuple[str, Callable[[xr.Dataset], str]]] = {
     "static": ("places", _places),
     "weather": ("weather", _weather),
@@ -190,4 +221,7 @@ _TABLES: Mapping[str, tuple[str, Callable[[xr.Dataset], str]]] = {
     "seasonal": ("seasonal", _seasonal),
     "estimates": ("estimates", _estimates),
     "daily": ("daily weather", _daily),
+    "field_seasons": ("field seasons", _field_seasons),
+    "vegetation": ("vegetation", _vegetation),
+    "season_vegetation": ("vegetation of seasons", _season_vegetation),
 }

@@ -28,6 +28,9 @@ _TABLES = {  # of an import, and of a store
     "seasonal": message("seasonal"),
     "estimates": message("estimates"),
     "daily": message("daily weather"),
+    "field_seasons": message("field seasons"),
+    "vegetation": message("vegetation"),
+    "season_vegetation": message("vegetation of seasons"),
 }
 
 
@@ -259,6 +262,49 @@ def _daily_gaps(daily: Mapping[str, Any], words: Language) -> list[str]:
     ]
 
 
+def _field_seasons(seasons: Mapping[str, Any], words: Language) -> str:
+    text = message("{crop}: {n} seasons of {fields} fields, harvest years {years}")
+    return "; ".join(
+        words.gettext(
+            text, crop=crop_name(crop, words), n=words.number(have["seasons"]),
+            fields=words.number(have["fields"]), years=_years(have),
+        )
+        for crop, have in seasons["crops"].items()
+    )  # fmt: skip
+
+
+def _field_seasons_gaps(seasons: Mapping[str, Any], words: Language) -> list[str]:
+    return [
+        _count(seasons["without_sowing_date"], message("{n} without a sowing date"), words),
+        _count(seasons["without_harvest_date"], message("{n} without a harvest date"), words),
+    ]
+
+
+def _vegetation(vegetation: Mapping[str, Any], words: Language) -> str:
+    return words.gettext(
+        "{first} to {last}, {n} observations of {places} places: {names}",
+        first=_day(vegetation["first_day"], words), last=_day(vegetation["last_day"], words),
+        n=words.number(vegetation["observations"]), places=words.number(vegetation["municipalities"]),
+        names=", ".join(vegetation["variables"]),
+    )  # fmt: skip
+
+
+def _vegetation_gaps(vegetation: Mapping[str, Any], words: Language) -> list[str]:
+    return [_count(vegetation["not_clear"], message("{n} not clear"), words)]
+
+
+def _season_vegetation(seasons: Mapping[str, Any], words: Language) -> str:
+    return words.gettext(
+        "{n} places, harvest years {years}: {names}",
+        n=words.number(seasons["municipalities"]), years=_years(seasons),
+        names=", ".join(seasons["variables"]),
+    )  # fmt: skip
+
+
+def _season_vegetation_gaps(seasons: Mapping[str, Any], words: Language) -> list[str]:
+    return [_count(seasons["missing_cells"], message("{n} cells missing"), words)]
+
+
 def _count(number: int, text: str, words: Language) -> str:
     return words.gettext(text, n=words.number(number)) if number else ""
 
@@ -289,4 +335,12 @@ _ROWS: Mapping[str, tuple[str, str, _Describe, _Gaps]] = {
     "seasonal": ("seasonal", _TABLES["seasonal"], _seasonal, _no_gaps),
     "estimates": ("estimates", _TABLES["estimates"], _estimates, _estimates_gaps),
     "daily": ("weather", _TABLES["daily"], _daily, _daily_gaps),
+    "field_seasons": ("", _TABLES["field_seasons"], _field_seasons, _field_seasons_gaps),
+    "vegetation": ("", _TABLES["vegetation"], _vegetation, _vegetation_gaps),
+    "season_vegetation": (
+        "",
+        _TABLES["season_vegetation"],
+        _season_vegetation,
+        _season_vegetation_gaps,
+    ),
 }
