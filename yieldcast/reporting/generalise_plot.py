@@ -105,8 +105,9 @@ def _draw_bars(axes: Axes, documents: Sequence[Document], words: Language) -> No
 
 
 def _name(one: Document, words: Language) -> str:
+    more = words.said(HELD[one["hold_out"]]) if one["hold_out"] else one["as_of"]
     protocol = words.said(PROTOCOLS[one["protocol"]])
-    return f"{protocol}\n{words.said(HELD[one['hold_out']])}" if one["hold_out"] else protocol
+    return f"{protocol}\n{more}" if more else protocol
 
 
 def _draw_curves(axes: Axes, documents: Sequence[Document], words: Language) -> None:

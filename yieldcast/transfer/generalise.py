@@ -174,7 +174,8 @@ def _own_record(study: Study, found: Sequence[Prediction]) -> list[Prediction]:
     values = study.rows.mean_5y_public_kg_ha[rows]
     if study.protocol == "few-shot" or not np.isfinite(values).all():
         return []
-    return [Prediction("in_domain", OWN_RECORD, "", None, 0, rows, values, 0)]
+    training: Training = "out_of_domain" if outside else "in_domain"
+    return [Prediction(training, OWN_RECORD, "", None, 0, rows, values, 0)]
 
 
 def domain_names(study: Study, found: Sequence[Prediction]) -> list[str]:

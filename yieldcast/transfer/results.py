@@ -50,11 +50,12 @@ class TransferResult:
 
     @property
     def name(self) -> str:
-        """How the names of the files begin: synthetic or not, crop, protocol, what was held out."""
+        """How the names of the files begin: synthetic or not, crop, protocol, what was held out, date."""
         study = self.study
         held = f"-{study.hold_out}" if study.protocol in ("geographic", "few-shot") else ""
         mark = "synthetic-" if study.rows.synthetic else ""
-        return f"{mark}{study.rows.crop}-{study.protocol}{held}"
+        day = f"-{study.rows.day}" if study.rows.day else ""
+        return f"{mark}{study.rows.crop}-{study.protocol}{held}{day}"
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the predictions, for `json.dumps(..., allow_nan=False)`."""
@@ -64,8 +65,8 @@ class TransferResult:
             "protocol": study.protocol,
             "hold_out": study.hold_out if study.protocol in ("geographic", "few-shot") else None,
             "test_years": list(study.test_years),
-            "dated": study.rows.dated,
-            "forecast": study.protocol == "temporal" and study.rows.dated,
+            "as_of": study.rows.day,
+            "forecast": study.protocol == "temporal" and study.rows.day is not None,
             "synthetic": study.rows.synthetic,
             "notes": list(self.notes),
             "gaps": to_json(self.gaps),
@@ -102,7 +103,7 @@ def _notes(study: Study, found: Sequence[Prediction]) -> list[str]:
                 "its date. In domain is not a forecast: random folds, later harvest years among them."
             )
         )
-    if not rows.dated:
+    if rows.day is None:
         notes.append(
             message(
                 "Inputs are the weather of the whole season window, part of which is published after it "

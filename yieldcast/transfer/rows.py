@@ -45,7 +45,7 @@ class TransferRows:
         mean_5y_public_kg_ha: (row,) mean of the place's own public yields of five years; NaN if unknown.
         keys: (row, key) numbers of square, block and weather series.
         domain: (row,) name of the domain that a row is held out with.
-        dated: whether weather published after `as_of` was left out.
+        day: month and day on which the inputs of every season were known, MM-DD; None for the whole window.
         synthetic: whether the data are.
         left_out: rows with a yield whose weather is incomplete.
     """
@@ -58,7 +58,7 @@ class TransferRows:
     mean_5y_public_kg_ha: Floats
     keys: NDArray[np.int64]
     domain: NDArray[np.str_]
-    dated: bool
+    day: str | None
     synthetic: bool
     left_out: int
 
@@ -127,9 +127,10 @@ def transfer_rows(
         )
     samples = SampleSet.join(parts)
     keys, domain = _place_labels(store, tables, samples, hold_out, block_deg, zones)
+    day = f"{as_of[0]:02d}-{as_of[1]:02d}" if as_of else None
     return TransferRows(
         samples, calendar, crop, np.concatenate(dates).astype("datetime64[D]"), np.concatenate(newest),
-        np.concatenate(means), keys, domain, as_of is not None, is_synthetic(tables), left_out,
+        np.concatenate(means), keys, domain, day, is_synthetic(tables), left_out,
     )  # fmt: skip
 
 

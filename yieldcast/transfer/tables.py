@@ -13,14 +13,14 @@ from yieldcast.transfer.scores import ALL, CurvePoint, Gap, TransferScore
 PROTOCOLS = {
     "random": sentence("random folds"),
     "temporal": sentence("forward years"),
-    "geographic": sentence("places held out"),
+    "geographic": sentence("held-out places"),
     "few-shot": sentence("few local rows"),
 }
 HELD = {
-    "state": sentence("by state"),
-    "region": sentence("by region"),
-    "climate-zone": sentence("by climate zone"),
-    "block": sentence("by block"),
+    "state": sentence("one state at a time"),
+    "region": sentence("one region at a time"),
+    "climate-zone": sentence("one climate zone at a time"),
+    "block": sentence("blocks in five groups"),
 }
 MODEL, DOMAIN, ROWS = message("model"), message("held out"), message("rows")
 
@@ -48,7 +48,7 @@ def title(result: TransferResult, what: str, name: Callable[[str], str] = str) -
     about = {"crop": name(study.rows.crop), "years": number_spans(study.test_years), "what": what}
     if study.protocol in ("geographic", "few-shot"):
         return sentence(
-            "{crop} {years}, {protocol} {held}: {what}",
+            "{crop} {years}, {protocol}, {held}: {what}",
             protocol=protocol,
             held=HELD[study.hold_out],
             **about,
@@ -65,13 +65,8 @@ def _models(result: TransferResult, words: Language, name: Callable[[str], str])
         return ScoreTable(
             title(result, sentence("RMSE in kg/ha; not a forecast"), name), (MODEL, *inside), tuple(plain)
         )
-    heads = (
-        MODEL,
-        *(sentence("in domain {score}", score=score) for score in ("RMSE", "r")),
-        *(sentence("out of domain {score}", score=score) for score in ("RMSE", "r")),
-        message("skill"),
-        message("gap"),
-    )
+    heads = (MODEL, message("in\nRMSE"), message("in\nr"), message("out\nRMSE"), message("out\nr"))
+    heads = (*heads, message("skill"), message("gap"))
     lines = [
         (
             one.model, *_numbers(one.inside, words)[:2], *_numbers(one.outside, words),
@@ -79,7 +74,7 @@ def _models(result: TransferResult, words: Language, name: Callable[[str], str])
         )
         for one in mine
     ]  # fmt: skip
-    return ScoreTable(title(result, sentence("RMSE and gap in kg/ha"), name), heads, tuple(lines))
+    return ScoreTable(title(result, sentence("in and out of domain, kg/ha"), name), heads, tuple(lines))
 
 
 def _domains(result: TransferResult, words: Language, name: Callable[[str], str]) -> ScoreTable:
