@@ -58,7 +58,7 @@ def results(given: argparse.Namespace) -> Iterator[TransferResult]:
             models = learners(names, rows, settings, range(1, given.seeds + 1), given.folder)
             years = tuple(years_to_test(rows, parse_years(given.test_years, "--test-years")))
             result = run_study(Study(rows, protocol, hold_out, models, years), given.folder, progress)
-            print(f"{result.name}: {len(result.found)} fits")
+            print(f"{result.name}: {len(result.found)} fits", flush=True)
             yield result
 
 
@@ -73,13 +73,15 @@ def document(given: argparse.Namespace, found: Sequence[TransferResult]) -> list
     parts = heading("Transfer: places and years that a model has not seen", *given.command)
     parts += [given.note.read_text(encoding="utf-8").strip(), "![RMSE by protocol](generalise.png)"]
     parts.append("\n".join(f"- {text}" for text in (SKILL, GAP, OOD)))
-    english = language.of("en")
+    english, said = language.of("en"), set[str]()
     for result in found:
         for one in transfer_tables(result, english):
             heads = [" ".join(head.split()) for head in one.heads]
             day = f", known on {result.study.rows.day}" if result.study.rows.day else ""
             parts += [f"## {one.title}{day}", markdown_table(heads, one.lines)]
-        parts.append("\n".join(f"- {note}" for note in result.notes))
+        new = [note for note in result.notes if note not in said]
+        said |= set(new)
+        parts += ["\n".join(f"- {note}" for note in new)] if new else []
     return parts
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yieldcast.cli import bulletins, fetch, forecast, generalise, jobs
+from yieldcast.cli import bulletins, compare, fetch, forecast, generalise, jobs
 from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
@@ -471,6 +471,7 @@ def evaluate(
 fetch.add_commands(app)
 forecast.add_commands(app)
 bulletins.add_commands(app)
+compare.add_commands(app)
 generalise.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 

@@ -42,18 +42,18 @@ def generalise_figure(documents: Sequence[Document], lang: str = "en") -> Figure
     ]
     if not panels:
         raise MissingDataError("expected scores to draw, received none", "Test more rows.")
-    figure = new_figure((4.8 * min(len(panels), 2), 3.8 * -(-len(panels) // 2)))
-    columns = min(len(panels), 2)
-    grid = figure.subplots(-(-len(panels) // columns), columns, squeeze=False).ravel()
-    for axes, (crop, kind, own) in zip(grid, panels, strict=False):
+    figure = new_figure((8.0, 3.4 * len(panels) + 0.8))
+    grid = figure.subplots(len(panels), 1, squeeze=False).ravel()
+    for axes, (crop, kind, own) in zip(grid, panels, strict=True):
         (_draw_curves if kind == "curve" else _draw_bars)(axes, own, words)
         axes.set_title(labels.crop(crop, words.tag), fontsize=9, parse_math=False)
-    for axes in grid[len(panels) :]:
-        axes.set_visible(False)
+        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     synthetic = any(one["synthetic"] for one in documents)
     text = message("Transfer (synthetic data)") if synthetic else message("Transfer")
     put_title(figure, words.gettext(text))
-    put_footer(figure, [words.said(note) for note in dict.fromkeys(n for d in documents for n in d["notes"])])
+    # the first two notes say whether it is a forecast and what is known on its date
+    notes = dict.fromkeys(note for one in documents for note in one["notes"][:2])
+    put_footer(figure, [words.said(note) for note in notes])
     return figure
 
 
@@ -65,10 +65,13 @@ def write_figure(path: Path, documents: Sequence[Document], lang: str = "en") ->
         documents, lang: see `generalise_figure`.
     """
     figure = generalise_figure(documents, lang)
+    from matplotlib import rc_context
+
     form = path.suffix.removeprefix(".")
-    # no date and no software: the same scores give the same file
+    # no date, no software, no random names of parts: the same scores give the same file
     about = {"Date": None} if form == "svg" else {"Software": None}
-    atomic_write(path, lambda temporary: figure.savefig(temporary, format=form, metadata=about))
+    with rc_context({"svg.hashsalt": "yieldcast"}):
+        atomic_write(path, lambda temporary: figure.savefig(temporary, format=form, metadata=about))
     return path
 
 
@@ -101,7 +104,6 @@ def _draw_bars(axes: Axes, documents: Sequence[Document], words: Language) -> No
     axes.set_xticks(range(len(documents)), names, fontsize=7)
     axes.set_ylabel(words.gettext(RMSE))
     axes.plot([], [], color="black", linewidth=1.5, label=words.gettext(message("in domain")))
-    axes.legend(fontsize=6, ncols=2)
 
 
 def _name(one: Document, words: Language) -> str:
@@ -130,4 +132,3 @@ def _draw_curves(axes: Axes, documents: Sequence[Document], words: Language) -> 
     axes.minorticks_off()
     axes.set(xlabel=words.gettext(message("local rows (k)")), ylabel=words.gettext(RMSE))
     axes.plot([], [], color="0.3", linestyle="--", label=words.gettext(message("local rows alone")))
-    axes.legend(fontsize=6, ncols=2)

@@ -134,13 +134,17 @@ def _shared(study: Study) -> str:
 
 
 def _short_domains(study: Study, found: Sequence[Prediction]) -> list[str]:
-    """Domains with too few local rows for some k."""
-    notes: list[str] = []
-    for name in generalise.domain_names(study, found):
-        lost = sorted(set(study.ks) - {one.k for one in found if one.domain == name})
-        if lost:
-            ks = ", ".join(map(str, lost))
-            notes.append(sentence("{domain} has too few local rows for k = {k}.", domain=name, k=ks))
+    """Domains with too few local rows for some k, and those that are pooled."""
+    names = generalise.domain_names(study, found)
+    lost = {name: sorted(set(study.ks) - {one.k for one in found if one.domain == name}) for name in names}
+    notes: list[str] = [
+        sentence("{domain} has too few local rows for k = {k}.", domain=name, k=", ".join(map(str, ks)))
+        for name, ks in lost.items()
+        if ks
+    ]
+    if notes:
+        whole = ", ".join(name for name, ks in lost.items() if not ks) or "-"
+        notes.append(sentence("Rows of all are those of: {domains}.", domains=whole))
     return notes
 
 

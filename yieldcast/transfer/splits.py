@@ -17,6 +17,7 @@ from yieldcast.errors import ConfigError, SchemaError
 
 Ints = NDArray[np.intp]
 Labels = NDArray[Any]
+TESTED_SHARE = 1 / 3  # of the blocks of a domain, with few local rows (our choice: most regions keep 900)
 FOLDS = 5  # of random splits: each tests 20 % of the rows (Butsko et al., Section 3.4)
 
 
@@ -130,13 +131,13 @@ def few_shot_splits(
 ) -> list[Split]:
     """Splits with k rows of the domain beside those from outside (Chang et al., Section 4.3).
 
-    Half of the blocks of a domain are tested, the same for every k and draw; local rows are drawn from places
-    that share no key with a tested one. The draws of a domain are nested: the first 10 rows of a draw are
-    among its first 100. A k that is larger than the number of such rows gives no split.
+    A third of the blocks of a domain is tested, the same for every k and draw; local rows are drawn from
+    places that share no key with a tested one. The draws of a domain are nested: the first 10 rows of a draw
+    are among its first 100. A k that is larger than the number of such rows gives no split.
 
     Args:
         domain, keys, tested: as for `geographic_splits`.
-        block: (row,) blocks of which half are tested.
+        block: (row,) blocks of which a third is tested.
         ks: numbers of local rows, 0 or more.
         draws: draws of each k above 0.
         seed: of blocks and draws.
@@ -157,7 +158,7 @@ def few_shot_splits(
         rng = np.random.default_rng([seed, number])
         mine = domain == name
         own = rng.permutation(np.unique(block[mine]))
-        held = mine & np.isin(block, own[: len(own) // 2])
+        held = mine & np.isin(block, own[: max(round(TESTED_SHARE * len(own)), 1)])
         test = np.flatnonzero(held & tested)
         pool = np.flatnonzero(mine & ~held & ~sharing(keys, held))
         train = np.flatnonzero(~mine & ~sharing(keys, mine))
