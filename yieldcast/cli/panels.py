@@ -14,7 +14,7 @@ _BY_PANEL = {
         "store", "state", "calendar", "months", "crop", "crops", "harvest_year", "as_of", "train_years",
         "test_years", "leads", "dates",
         "hold_out", "k", "draws", "block_degrees", "zones",
-        "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale",
+        "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
