@@ -65,8 +65,8 @@ def _models(result: TransferResult, words: Language, name: Callable[[str], str])
         return ScoreTable(
             title(result, sentence("RMSE in kg/ha; not a forecast"), name), (MODEL, *inside), tuple(plain)
         )
-    heads = (MODEL, message("in\nRMSE"), message("in\nr"), message("out\nRMSE"), message("out\nr"))
-    heads = (*heads, message("skill"), message("gap"))
+    scores = (message("in\nRMSE"), message("in\nr"), message("out\nRMSE"), message("out\nr"))
+    heads = (MODEL, *scores, message("skill"), message("gap"))
     lines = [
         (
             one.model, *_numbers(one.inside, words)[:2], *_numbers(one.outside, words),
