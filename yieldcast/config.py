@@ -204,19 +204,33 @@ class ForecastSettings(_Section):
     method: Literal["network", "posterior"] = "network"
 
 
+class RiskSettings(_Section):
+    """Features of classifiers: the day up to which they are known (`features.day_rows`)."""
+
+    # Fields with known dates: "before_harvest" cuts `days_before_harvest` days before the harvest (Xavier et
+    # al. 2026, Section 2.3: 30), "after_sowing" cuts `days_after_sowing` days after sowing, which does not
+    # depend on the harvest date. Both never after the day of the forecast.
+    cutoff: Literal["before_harvest", "after_sowing"] = "before_harvest"
+    days_before_harvest: Annotated[int, Field(ge=0, le=365)] = 30
+    days_after_sowing: Annotated[int, Field(ge=1, le=730)] = 90
+    # A season with fewer clear observations has no features of vegetation.
+    vegetation_observations: Annotated[int, Field(ge=3)] = 5
+
+
 class Settings(_Section):
-    """All settings of a run: the sections network, training, data, model and forecast of the TOML file."""
+    """All settings of a run: sections network, training, data, model, forecast and risk of the TOML file."""
 
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
     forecast: ForecastSettings = ForecastSettings()
+    risk: RiskSettings = RiskSettings()
 
     @model_serializer(mode="wrap")
     def _without_default_sections(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        defaults = {"model": ModelSettings().model_dump(), "forecast": ForecastSettings().model_dump()}
-        return _without_defaults(handler(self), defaults)
+        younger = {"model": ModelSettings(), "forecast": ForecastSettings(), "risk": RiskSettings()}
+        return _without_defaults(handler(self), {name: one.model_dump() for name, one in younger.items()})
 
     @property
     def optional_tables(self) -> tuple[str, ...]:

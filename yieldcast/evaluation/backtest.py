@@ -14,17 +14,22 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from yieldcast.data.files import atomic_text, make_folder
 from yieldcast.data.store import is_synthetic
+from yieldcast.errors import YieldcastError
 from yieldcast.evaluation.accuracy import merged
-from yieldcast.evaluation.case_scores import CaseScorer, Training
+from yieldcast.evaluation.case_scores import ROW_FILE, CaseScorer, Training
 from yieldcast.evaluation.cases import Backtest, ForecastCase
+from yieldcast.evaluation.score_rows import read_rows, write_rows
 from yieldcast.evaluation.workers import scores_by_workers
 from yieldcast.training.run_directory import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Progress = Callable[[int, int], None]
 __all__ = [
@@ -46,6 +51,7 @@ class BacktestResult:
         accuracy: one per case, level and model, with the keys `accuracy.KEYS`.
         synthetic: True if the data are synthetic.
         protocol: of the backtest.
+        row_files: one per case, of `score_rows`: what the forecast and every baseline said of every row.
     """
 
     rows: list[dict[str, Any]]
@@ -54,6 +60,7 @@ class BacktestResult:
     accuracy: list[dict[str, Any]]
     synthetic: bool
     protocol: str = "forward"
+    row_files: tuple[Path, ...] = field(default=(), compare=False)
 
 
 def run_backtest(
@@ -95,8 +102,9 @@ def run_backtest(
         for part in ("rows", "by_state", "reliability", "accuracy")
     )
     return BacktestResult(
-        rows, by_state, reliability, accuracy, is_synthetic(test.store.tables), test.protocol
-    )
+        rows, by_state, reliability, accuracy, is_synthetic(test.store.tables), test.protocol,
+        tuple(one[ROW_FILE] for one in scored),
+    )  # fmt: skip
 
 
 def runs_of(
@@ -118,6 +126,7 @@ def table_csv(rows: Sequence[dict[str, Any]]) -> str:
 def write_results(result: BacktestResult, folder: Path, file: Path | None = None) -> list[Path]:
     """Write the scores into the folder of the backtest: rows as JSON, states and reliability as CSV.
 
+    ``rows.csv.gz`` has what every model said of every place, see `score_rows`; it keeps other crops too.
     ``accuracy.json`` keeps the rows of other crops and protocols that it holds already.
 
     Args:
@@ -141,7 +150,19 @@ def write_results(result: BacktestResult, folder: Path, file: Path | None = None
     files[accuracy] = json.dumps(rows, indent=1, allow_nan=False) + "\n"
     for path, content in files.items():
         atomic_text(path, content)
-    return list(files)
+    row_file = folder / f"{mark}rows.csv.gz"
+    new = [read_rows(one) for one in result.row_files]
+    write_rows(row_file, [*_other_crops(row_file, new), *new])
+    return [*files, row_file]
+
+
+def _other_crops(file: Path, new: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Rows of the file whose crop has no new ones; none where it is not there or damaged."""
+    try:
+        kept = read_rows(file)
+    except YieldcastError:
+        return []
+    return [kept[~kept["crop"].isin({crop for table in new for crop in table["crop"].unique()})]]
 
 
 def file_mark(result: BacktestResult) -> str:

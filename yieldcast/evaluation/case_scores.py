@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from yieldcast.data.files import atomic_text, fingerprint, make_folder
 from yieldcast.data.store import TABLES, Store
-from yieldcast.errors import MissingDataError
+from yieldcast.errors import MissingDataError, YieldcastError
 from yieldcast.evaluation import metrics, skill
 from yieldcast.evaluation.accuracy import Harvest, Prediction, accuracy_rows, state_values
 from yieldcast.evaluation.case_forecasts import (
@@ -28,6 +28,7 @@ from yieldcast.evaluation.case_forecasts import (
 )
 from yieldcast.evaluation.cases import Backtest, ForecastCase
 from yieldcast.evaluation.public_lines import OFFICIAL, has_estimates, line_baselines
+from yieldcast.evaluation.score_rows import Said, ScoredPlaces, read_rows, score_table, write_rows
 from yieldcast.evaluation.skill import CLIMATOLOGY, FORECAST_MODEL
 from yieldcast.features import season_dates, yield_history
 from yieldcast.features.daily_months import network_tables
@@ -46,10 +47,13 @@ from yieldcast.training.pipeline import train_run
 from yieldcast.training.run_directory import Run
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from yieldcast.forecasting.predictor import Ensemble
     from yieldcast.training.trainer import Epoch
 
 SCORES_FORMAT = 3
+ROW_FILE = "row_file"  # key of the scores of a case
 OFFICIAL_ESTIMATE = "official_estimate"
 # Gives, for the label of a training, a context that shows its epochs.
 Training = Callable[[str], AbstractContextManager[Callable[["Epoch"], None]]]
@@ -141,6 +145,9 @@ class CaseScorer:
         Args:
             case: the forecast.
             run: of the case, if it was trained already.
+
+        Returns:
+            lists of scores by the names of `BacktestResult`, and `ROW_FILE`, the path of the rows.
         """
         test = self.test
         if test.seeds and run is None:
@@ -157,15 +164,18 @@ class CaseScorer:
                 allow_stale=True,
             )
         file = test.folder / "scores" / f"{self._stem(case)}-{self._mark(case, run, plan)}.json"
+        row_file = file.with_suffix(".csv.gz")
         try:
             kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            return kept
-        except (OSError, ValueError):  # no such file, or a damaged one
+            read_rows(row_file)
+            return {**kept, ROW_FILE: row_file}
+        except (OSError, ValueError, YieldcastError):  # no such file (no rows of an earlier version), damaged
             pass
-        scores = self._compute(case, run, plan)
+        scores, rows = self._compute(case, run, plan)
         make_folder(file.parent)
+        write_rows(row_file, [rows])
         atomic_text(file, json.dumps(scores, indent=1, allow_nan=False))
-        return scores
+        return {**scores, ROW_FILE: row_file}
 
     def _stem(self, case: ForecastCase) -> str:
         left_out = "" if self.forward else "left-out-"
@@ -187,7 +197,10 @@ class CaseScorer:
         store = self.test.store
         return {table: fingerprint(getattr(store, table)) for table in TABLES if table in store}
 
-    def _compute(self, case: ForecastCase, run: Run | None, plan: ForecastPlan | None) -> dict[str, Any]:
+    def _compute(
+        self, case: ForecastCase, run: Run | None, plan: ForecastPlan | None
+    ) -> tuple[dict[str, Any], pd.DataFrame]:
+        """Scores of the case, and what every model said of every row that they rest on."""
         place = self._asked(case)
         harvest = self._harvest(case)
         baselines, past = self._baselines(case, place)
@@ -207,7 +220,23 @@ class CaseScorer:
             "crop": self.crop, "protocol": self.test.protocol, "as_of": case.as_of.isoformat(),
             "harvest_year": case.harvest_year,
         }  # fmt: skip
-        return {**scores, "accuracy": accuracy_rows(about, everything, harvest)}
+        scores["accuracy"] = accuracy_rows(about, everything, harvest)
+        return scores, self._score_rows(case, predictions, harvest.yields, rows)
+
+    def _score_rows(
+        self, case: ForecastCase, predictions: dict[str, Prediction], truth: npt.NDArray[np.float64],
+        rows: npt.NDArray[np.bool_],
+    ) -> pd.DataFrame:  # fmt: skip
+        """What the forecast and every baseline said of the rows that are scored."""
+        years = np.full(int(rows.sum()), case.harvest_year)
+        states = self.tables.static["state"].values.astype(str)[rows]
+        day = np.datetime64(case.as_of)
+        places = ScoredPlaces(self.crop, self.codes[rows], years, day, states, truth[rows])
+        said = {
+            name: Said(np.asarray(one.municipality)[rows], quantiles_of(one, rows))
+            for name, one in predictions.items()
+        }
+        return score_table(places, said)
 
     # --- rows ---
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,8 @@ from yieldcast.data.files import atomic_text
 from yieldcast.data.store import Store, is_synthetic
 from yieldcast.errors import RunError
 from yieldcast.evaluation.public_lines import line_baselines
-from yieldcast.evaluation.scores import Evaluation, evaluate, evaluate_years
+from yieldcast.evaluation.score_rows import Said, ScoredPlaces, score_table, write_rows
+from yieldcast.evaluation.scores import ENSEMBLE, Evaluation, evaluate, evaluate_years
 from yieldcast.features import splits, yield_history
 from yieldcast.features.daily_months import network_tables
 from yieldcast.features.samples import SampleSet
@@ -24,6 +26,9 @@ from yieldcast.forecasting.evidence import evidence_of
 from yieldcast.language import message, sentence
 from yieldcast.models.baselines import Baseline, all_baselines
 from yieldcast.training.run_directory import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ def evaluate_run(
 
 
 def write_scores(result: EvaluationResult, run: Run, file: Path | None = None) -> list[Path]:
-    """Write the scores as JSON, and those of every member as CSV, into the run directory.
+    """Write the scores as JSON, those of every member as CSV, and every row into the run directory.
 
     Args:
         result: of `evaluate_run`.
@@ -137,7 +142,21 @@ def write_scores(result: EvaluationResult, run: Run, file: Path | None = None) -
     files = {**({file: text} if file else {}), **{run.path / name: content for name, content in own.items()}}
     for path, content in files.items():
         atomic_text(path, content)
-    return list(files)
+    row_file = run.path / f"{stem}-rows.csv.gz"
+    write_rows(row_file, [score_rows_of(result)])
+    return [*files, row_file]
+
+
+def score_rows_of(result: EvaluationResult) -> pd.DataFrame:
+    """Rows of the ensemble mean and of the baselines; a row's date is that of its public baselines."""
+    rows = result.rows
+    days = rows.window_end if result.as_of is None else np.datetime64(result.as_of)
+    places = ScoredPlaces(
+        result.scores.crop, rows.municipality, rows.harvest_year, days, rows.state,
+        rows.target_kg_ha.astype(np.float64),
+    )  # fmt: skip
+    said = {name: Said(one.prediction) for name, one in result.baselines.items()}
+    return score_table(places, {ENSEMBLE: Said(result.members.mean(axis=0, dtype=np.float64)), **said})
 
 
 def _predictions(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -45,6 +46,7 @@ class FeatureRows:
         cutoff: (row,) datetime64[D], the last day from which a value may come.
         yield_kg_ha: (row,) float64; NaN where it is not known.
         latitude_deg, longitude_deg: (row,) float64.
+        left_out: what is not in the rows, counted by reason: observations, seasons and features.
     """
 
     values: NDArray[np.float64]
@@ -56,6 +58,7 @@ class FeatureRows:
     yield_kg_ha: NDArray[np.float64]
     latitude_deg: NDArray[np.float64]
     longitude_deg: NDArray[np.float64]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows, names = len(self.values), self.names

@@ -8,14 +8,14 @@ yields.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
 
 from calendars import Calendar
 from yieldcast.errors import MissingDataError
-from yieldcast.publication import Publication
+from yieldcast.publication import Publication, add_months
 
 
 def known_weather(weather: xr.Dataset, as_of: dt.date | None, publication: Publication) -> xr.Dataset:
@@ -46,6 +46,28 @@ def is_public(months: np.ndarray, as_of: dt.date | None, publication: Publicatio
         "datetime64[D]"
     ) + publication.weather_days
     return np.asarray(first_days <= np.datetime64(as_of, "D"))
+
+
+def last_known_day(publication: Publication, daily: bool) -> Callable[[dt.date], np.datetime64]:
+    """(date) -> last day whose weather was public.
+
+    Whole months count by the publication rule. Daily weather is public day by day where months need no delay
+    (ERA5T: five days).
+
+    Args:
+        publication: the delays.
+        daily: whether the table is daily.
+    """
+
+    def last_day(as_of: dt.date) -> np.datetime64:
+        if daily and publication.weather_months == 0:
+            return np.datetime64(as_of - dt.timedelta(days=publication.weather_days + 1))
+        month = as_of.replace(day=1)
+        while publication.weather_public(month) > as_of:
+            month = add_months(month, -1)
+        return np.datetime64(add_months(month, 1) - dt.timedelta(days=1))
+
+    return last_day
 
 
 def climatology(known: xr.Dataset) -> xr.Dataset:

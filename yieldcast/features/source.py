@@ -233,7 +233,7 @@ class Source:
             as_of, static_names: as for `build_samples`.
         """
         soil = [name for name in static_names if name not in yield_history.NAMES] if static_names else None
-        static, chosen = _static_matrix(self.tables.static, place, soil)
+        static, chosen = static_matrix(self.tables.static, place, soil)
         rows = SampleSet(
             season["weather"].values, static, target, season["municipality"].values,
             season["harvest_year"].values, season["state"].values,
@@ -333,7 +333,7 @@ def _check_every_year(
     )
 
 
-def _static_matrix(
+def static_matrix(
     static: xr.Dataset, place: npt.NDArray[np.intp], wanted: Sequence[str] | None
 ) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
     """Soil properties by layer, then latitude and longitude: (sample, feature) and their names.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -93,12 +95,27 @@ def normals(
         season: its coordinate `variable` gives names and order.
         summed: the variable to accumulate.
     """
+    names = [str(name) for name in season["variable"].values]
+    values = month_normals(climate, municipality, months, names)
+    accumulate_in_place(values, names.index(summed))
+    return values.astype(np.float32)
+
+
+def month_normals(
+    climate: xr.Dataset, municipality: np.ndarray, months: np.ndarray, names: Sequence[str]
+) -> np.ndarray:
+    """Climatology of months, (sample, step, variable); NaN where unknown.
+
+    Args:
+        climate: from `seasons.climatology`.
+        municipality: (sample,) codes.
+        months: (sample, step) datetime64.
+        names: variables of `climate`, in the order wanted.
+    """
     row, found = find(climate["municipality"].values, municipality)
     month = months.astype("datetime64[M]").astype(np.int64) % 12  # months since January 1970
-    names = [str(name) for name in season["variable"].values]
     values = np.stack([climate[name].values[row[:, None], month] for name in names], axis=-1)
-    accumulate_in_place(values, names.index(summed))
-    return np.where(found[:, None, None], values, np.nan).astype(np.float32)
+    return np.where(found[:, None, None], values, np.nan)
 
 
 def accumulate(season: xr.Dataset, name: str) -> xr.Dataset:

@@ -26,6 +26,7 @@ NAMES = (
     "last_public_kg_ha", "mean_5y_public_kg_ha", "trend_10y_public_kg_ha", "public_years", "public_sd_kg_ha",
     "state_last_public_kg_ha", "state_mean_5y_public_kg_ha", "state_trend_10y_public_kg_ha", HISTORY_BASELINE,
 )  # fmt: skip
+_REPLACED = NAMES[:3]  # by those of the state or the nation where the municipality has none
 # Forecasts are made from three months before the first planting on (our choice): by then inputs are bought
 # and harvests sold ahead.
 PRESEASON_MONTHS = 3
@@ -238,9 +239,9 @@ def matrix(history: YieldHistory, rows: HasPlaceAndYear, lags: Ints | int) -> Fl
     Raises:
         MissingDataError: no yield at all was public.
     """
-    placed = history.rows(rows, lags)
-    values, _ = history.naive(placed, np.full(len(rows.harvest_year), np.nan))
-    if not np.isfinite(values).all():
+    values = columns(history, rows, lags)
+    if not np.isfinite(values[:, : len(_REPLACED)]).all():
+        placed = history.rows(rows, lags)
         oldest = placed.last_year.argmin()
         year, lag_years = int(rows.harvest_year[oldest]), int(placed.lag[oldest])
         raise MissingDataError(
@@ -249,6 +250,13 @@ def matrix(history: YieldHistory, rows: HasPlaceAndYear, lags: Ints | int) -> Fl
             f"Add earlier yields (yieldcast fetch yields --years ...), begin with harvest year "
             f"{history.first_year + lag_years}, or set data.yield_history = false.",
         )
+    return values
+
+
+def columns(history: YieldHistory, rows: HasPlaceAndYear, lags: Ints | int) -> Floats:
+    """As `matrix`, with NaN where no yield at all was public."""
+    placed = history.rows(rows, lags)
+    values, _ = history.naive(placed, np.full(len(rows.harvest_year), np.nan))
     own = history.window(history.own, placed.municipality, placed.last_year, TREND_YEARS)
     variance, count = window_variance(own)
     sd = np.where(count > 2, np.sqrt(variance), np.nan)

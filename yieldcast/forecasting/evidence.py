@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from calendars import Calendar, CalendarError, Country, country
+from calendars import Calendar, Country, country
 from calendars.country import SecondCrop
 from calendars.stages import has_stages, stages
 from yieldcast.config import Settings
 from yieldcast.data.store import Store, Tables
 from yieldcast.features.evapotranspiration import extraterrestrial_radiation, reference
 from yieldcast.features.official_estimates import OfficialEstimates
+from yieldcast.features.seasons import last_known_day
+from yieldcast.features.sowing import first_centres, second_centres
+from yieldcast.features.unit_days import unit_mean
 from yieldcast.features.water_balance import (
     DailyWeather,
     SeasonWater,
     WaterBalance,
     capacity_mm,
-    sowing_centre,
 )
 from yieldcast.forecasting.expected import CropEvidence, MonthlyWeather, WeatherUnits, one_of_each
 from yieldcast.models.level_trend import Places
-from yieldcast.publication import Publication, add_months
 
 Floats = NDArray[np.float64]
 SHOWER_DAYS = 5  # monthly rain falls on every fifth day where no daily weather is at hand
@@ -76,28 +76,6 @@ def evidence_of(store: Store, crop: str, calendar: Calendar, settings: Settings)
     return crop_evidence(store.tables, crop, calendar, settings, estimates, daily, store.country)
 
 
-def last_known_day(publication: Publication, daily: bool) -> Callable[[dt.date], np.datetime64]:
-    """(date) -> last day whose weather was public.
-
-    Whole months count by the publication rule. Daily weather is public day by day where months need no delay
-    (ERA5T: five days).
-
-    Args:
-        publication: the delays.
-        daily: whether the table is daily.
-    """
-
-    def last_day(as_of: dt.date) -> np.datetime64:
-        if daily and publication.weather_months == 0:
-            return np.datetime64(as_of - dt.timedelta(days=publication.weather_days + 1))
-        month = as_of.replace(day=1)
-        while publication.weather_public(month) > as_of:
-            month = add_months(month, -1)
-        return np.datetime64(add_months(month, 1) - dt.timedelta(days=1))
-
-    return last_day
-
-
 def _yields(tables: Tables, crop: str) -> tuple[Floats, Floats, int]:
     """(municipality, year) yields and areas over consecutive years, and the first year."""
     table = tables.yields.sel(crop=crop)
@@ -136,18 +114,18 @@ class _Seasons:
         weather, self.unit = _units(tables, daily)
         count = weather.sizes["unit"]
         self.state = places.state[one_of_each(self.unit)]
-        latitude = _unit_mean(places.latitude_deg, self.unit, count)
+        latitude = unit_mean(places.latitude_deg, self.unit, count)
         time = weather["time"].values.astype("datetime64[D]")
         self.weather = _daily_weather(weather, latitude, time)
         crop_stages = stages(crop)
-        clay = _unit_mean(_clay(tables.static), self.unit, count)
+        clay = unit_mean(_clay(tables.static), self.unit, count)
         self.balance = WaterBalance(crop_stages, capacity_mm(clay, crop_stages))
         self.years = range(int(str(time[0])[:4]), int(str(time[-1])[:4]) + 3)
         names = states[self.state].astype(str)
-        self.centres = [_first_centres(calendar, crop, names, self.years)]
+        self.centres = [first_centres(calendar, crop, names, self.years)]
         share = np.array([second[name].share if name in second else 0.0 for name in names])
         if share.any():
-            self.centres.append(_second_centres(second, names, self.years, self.centres[0]))
+            self.centres.append(second_centres(second, names, self.years, self.centres[0]))
             self.share = np.stack((1.0 - share, share), axis=1)
         else:
             self.share = np.ones((count, 1))
@@ -210,14 +188,6 @@ def _daily_weather(weather: xr.Dataset, latitude: Floats, time: NDArray[np.datet
     return DailyWeather(time[0], et0, rain, *warmth)
 
 
-def _unit_mean(values: Floats, unit: NDArray[np.int64], count: int) -> Floats:
-    """(unit,) mean over the municipalities of each unit; NaN where none has a value."""
-    used = np.isfinite(values) & (unit >= 0)
-    total = np.bincount(unit[used], values[used], minlength=count)
-    number = np.bincount(unit[used], minlength=count)
-    return np.where(number > 0, total / np.where(number > 0, number, 1), np.nan)
-
-
 def _clay(static: xr.Dataset) -> Floats:
     """(municipality,) clay of the soil, mean over the layers, %; NaN where unknown."""
     if "clay_pct" not in static:
@@ -247,64 +217,3 @@ def _layer_mean(layers: xr.DataArray) -> Floats:
     known = np.isfinite(values)
     total = np.where(known, values, 0.0).sum(axis=1)
     return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
-
-
-class _Centres(dict[int, NDArray[np.datetime64]]):
-    """Harvest year -> (unit,) middle of the planting window.
-
-    Args:
-        years: known from the beginning.
-        find: of any year; others are found when they are asked for, as for a store that ends years before.
-    """
-
-    def __init__(self, years: Sequence[int], find: Callable[[int], NDArray[np.datetime64]]) -> None:
-        super().__init__((year, find(year)) for year in years)
-        self._find = find
-
-    def __missing__(self, year: int) -> NDArray[np.datetime64]:
-        self[year] = self._find(year)
-        return self[year]
-
-
-def _first_centres(calendar: Calendar, crop: str, names: NDArray[np.str_], years: Sequence[int]) -> _Centres:
-    """Of the first crop; a state without a row takes the commonest one."""
-    rows = {}
-    for name in np.unique(names):
-        try:
-            row = calendar.row(crop, str(name))
-        except CalendarError:
-            continue
-        rows[str(name)] = (row.planting_start, row.planting_end)
-
-    def find(year: int) -> NDArray[np.datetime64]:
-        centres = np.empty(len(names), dtype="datetime64[D]")
-        known = {
-            name: sowing_centre(start, end, calendar.starts(crop, [name], np.array([year]))[0])
-            for name, (start, end) in rows.items()
-        }
-        otherwise = (
-            np.sort(list(known.values()))[len(known) // 2] if known else np.datetime64(f"{year - 1}-11-01")
-        )
-        for name in np.unique(names):
-            centres[names == name] = known.get(str(name), otherwise)
-        return centres
-
-    return _Centres(years, find)
-
-
-def _second_centres(
-    second: Mapping[str, SecondCrop],
-    names: NDArray[np.str_],
-    years: Sequence[int],
-    first: _Centres,
-) -> _Centres:
-    """Of the second crop; states without one keep the first's dates (their share is 0)."""
-
-    def find(year: int) -> NDArray[np.datetime64]:
-        centres = first[year].copy()
-        for name, one in second.items():
-            window = one.planting_start, one.planting_end
-            centres[names == name] = sowing_centre(*window, np.datetime64(f"{year}-01", "M"))
-        return centres
-
-    return _Centres(years, find)

@@ -24,13 +24,13 @@ from yieldcast.errors import MissingDataError
 from yieldcast.features import season_dates
 from yieldcast.features.daily_months import network_tables
 from yieldcast.features.official_estimates import Described
-from yieldcast.features.seasons import known_weather
+from yieldcast.features.seasons import known_weather, last_known_day
 from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
 from yieldcast.forecasting import distribution, season_hindcasts
 from yieldcast.forecasting.aggregation import Aggregates, aggregate
 from yieldcast.forecasting.calibration import calibrate
 from yieldcast.forecasting.combination import Combiner
-from yieldcast.forecasting.evidence import evidence_of, last_known_day
+from yieldcast.forecasting.evidence import evidence_of
 from yieldcast.forecasting.expected import CropEvidence
 from yieldcast.forecasting.freshness import freshness
 from yieldcast.forecasting.hindcasts import (

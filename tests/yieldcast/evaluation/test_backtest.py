@@ -22,6 +22,7 @@ from yieldcast.data.store import Store, Tables
 from yieldcast.errors import ConfigError, MissingDataError, RunError
 from yieldcast.evaluation.backtest import Backtest, run_backtest, runs_of, write_results
 from yieldcast.evaluation.evaluate import evaluate_run
+from yieldcast.evaluation.score_rows import models_of, read_rows, write_rows
 from yieldcast.features import season_dates
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.operations.job import read_skill
@@ -188,7 +189,7 @@ def test_what_is_written_is_what_was_found(done, tmp_path):
     paths = write_results(done[1], tmp_path, tmp_path / "skill.json")
     assert [p.name for p in paths] == [
         "skill.json", "synthetic-backtest.json", "synthetic-by-state.csv", "synthetic-reliability.csv",
-        "synthetic-accuracy.json",
+        "synthetic-accuracy.json", "synthetic-rows.csv.gz",
     ]  # fmt: skip
     assert json.loads(paths[0].read_text()) == json.loads(paths[1].read_text()) == done[1].rows
     with open(paths[2], newline="") as file:
@@ -198,8 +199,39 @@ def test_what_is_written_is_what_was_found(done, tmp_path):
     assert {row["coverage90"] for row in states if row["model"] in BASELINES} == {""}
     real = write_results(replace(done[1], synthetic=False), tmp_path)
     assert [p.name for p in real] == [
-        "backtest.json", "by-state.csv", "reliability.csv", "accuracy.json",
+        "backtest.json", "by-state.csv", "reliability.csv", "accuracy.json", "rows.csv.gz",
     ]  # fmt: skip
+
+
+def test_every_row_of_the_forecast_and_the_baselines_is_kept(done, tmp_path):
+    file = write_results(done[1], tmp_path)[-1]
+    table = read_rows(file)
+    write_rows(file, [table.assign(crop="corn"), table.assign(yield_kg_ha=1.0)])
+    write_results(done[1], tmp_path)  # rows of another crop are kept, its own are replaced
+    both = read_rows(file)
+    assert both["crop"].value_counts().to_dict() == {"corn": len(table), "soybean": len(table)}
+    table = both[both["crop"] == "soybean"]
+    assert list(models_of(table)) == MODELS
+    for row in done[1].rows:
+        date = {6: AHEAD, 0: AFTER}[row["lead_months"]]
+        mine = table[(table["model"] == row["model"]) & (table["as_of"] == str(date))]
+        assert (len(mine), set(mine["crop"]), set(mine["harvest_year"])) == (row["n"], {"soybean"}, {2015})
+        error = mine["forecast_kg_ha"] - mine["yield_kg_ha"]
+        assert math.sqrt((error**2).mean()) == pytest.approx(row["rmse_kg_ha"], abs=0.02)
+        inside = (mine["yield_kg_ha"] >= mine["q05"]) & (mine["yield_kg_ha"] <= mine["q95"])
+        if row["coverage90"] is not None:
+            assert inside.mean() == pytest.approx(row["coverage90"], abs=1 / row["n"])
+
+
+def test_a_folder_without_rows_gets_them_by_the_same_command(again):
+    parts = sorted((again.folder / "scores").glob("*.csv.gz"))
+    before = [part.read_bytes() for part in parts]
+    assert len(before) == 2
+    for part in parts:  # as a folder of an earlier version
+        part.unlink()
+    found = run_backtest(again)
+    assert [part.read_bytes() for part in parts] == before
+    assert sorted(found.row_files) == parts
 
 
 def test_dates_and_leads_by_hand(done, calendar):
@@ -310,7 +342,7 @@ def test_a_changed_truth_is_scored_anew_and_moves_no_forecast(again, tables, don
         assert more["rmse_kg_ha"] != pytest.approx(row["rmse_kg_ha"], rel=1e-3)
     after = state(again, "scores", "runs")
     assert {name: after[name] for name in files} == files  # nothing trained, no score overwritten
-    assert len(list((again.folder / "scores").iterdir())) == 4
+    assert len(list((again.folder / "scores").glob("*.json"))) == 4
 
 
 # --- what is kept -----------------------------------------------------------------------------------------
@@ -336,7 +368,7 @@ def test_killed_halfway_it_goes_on(again, done):
     forget(again)
     with pytest.raises(KeyboardInterrupt):
         run_backtest(again, progress=kill)
-    (first,) = (again.folder / "scores").iterdir()
+    (first,) = (again.folder / "scores").glob("*.json")
     assert "soybean-2015-2014-12-15-" in first.name
     files, told = state(again, "scores"), []
     assert run_backtest(again, progress=lambda *at: told.append(at)) == done[1]
@@ -344,8 +376,9 @@ def test_killed_halfway_it_goes_on(again, done):
     assert files.items() <= state(again, "scores").items()  # the first was not made again
 
 
-def test_a_damaged_score_is_made_again(again, done):
-    (file,) = (again.folder / "scores").glob("soybean-2015-2014-12-15-*")
+@pytest.mark.parametrize("kind", ["json", "csv.gz"])
+def test_a_damaged_score_is_made_again(again, done, kind):
+    (file,) = (again.folder / "scores").glob(f"soybean-2015-2014-12-15-*.{kind}")
     whole = file.read_bytes()
     file.write_bytes(whole[:100])
     assert run_backtest(again) == done[1]

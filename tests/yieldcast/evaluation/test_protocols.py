@@ -226,6 +226,7 @@ def test_leave_year_out_learns_from_later_years_and_says_so(forward, left_out, t
     assert files == [
         "synthetic-leave-year-out-backtest.json", "synthetic-leave-year-out-by-state.csv",
         "synthetic-leave-year-out-reliability.csv", "synthetic-accuracy.json",
+        "synthetic-leave-year-out-rows.csv.gz",
     ]  # fmt: skip
     # the rows of both protocols are in one file, each once
     for result in (forward[1], left_out[1]):

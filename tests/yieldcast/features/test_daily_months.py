@@ -14,7 +14,6 @@ from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, MissingDataError
 from yieldcast.features.daily_months import (
     NAMES,
-    actual_evapotranspiration,
     months_of_days,
     network_tables,
     with_daily_months,
@@ -26,6 +25,7 @@ from yieldcast.features.evapotranspiration import (
     radiation_from_temperature,
 )
 from yieldcast.features.source import build_samples
+from yieldcast.features.unit_days import actual_evapotranspiration
 from yieldcast.forecasting.evidence import days_of_months
 
 LATITUDE = np.array([-12.0])

@@ -9,8 +9,9 @@ import xarray as xr
 from yieldcast.config import FORECAST_SETTINGS
 from yieldcast.data import synthetic
 from yieldcast.data.store import Tables
+from yieldcast.features.seasons import last_known_day
 from yieldcast.forecasting.combination import Combiner
-from yieldcast.forecasting.evidence import crop_evidence, last_known_day
+from yieldcast.forecasting.evidence import crop_evidence
 from yieldcast.forecasting.hindcasts import RawForecasts
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.publication import Publication, same_day
