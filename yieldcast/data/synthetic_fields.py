@@ -12,6 +12,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -163,7 +164,7 @@ def write_field_files(folder: Path, made: FieldData) -> dict[str, Path]:
         table = file.removesuffix(".csv")
         frame: pd.DataFrame = getattr(made, table)
         written[table] = folder / file
-        atomic_write(folder / file, lambda part, frame=frame: frame.to_csv(part, index=False))
+        atomic_write(folder / file, partial(frame.to_csv, index=False))
     return written
 
 

@@ -260,11 +260,13 @@ def _read(store: Path, files: UserFiles, reader: Reader) -> UserTables:
     others = (files.yields, files.weather, files.grid, files.soil, files.mesh, files.country)
     if not added or any(others) or files.drop_outliers:
         given = "none" if not any(whole) else "only some"
+        needed = "--places, --yields and --weather"
+        if files.fields is not None:
+            needed = "--fields, --yields and --daily-weather (or --weather)"
         raise ConfigError(
-            f"import needs --places, --yields and --weather (or --fields, --yields and --daily-weather); "
-            f"{given} of them were given",
-            "Give all three (--weather-grid may stand for --weather); --estimates, --daily-weather and "
-            "--vegetation can be added alone to an existing store.",
+            f"import needs {needed}; {given} of them were given",
+            "Give all three (--weather-grid may stand for --weather, --fields for --places); --estimates, "
+            "--daily-weather and --vegetation can be added alone to an existing store.",
         )
     static = Store.open(store, damaged=True).static
     return UserTables(optional=_optional(files, static, reader))

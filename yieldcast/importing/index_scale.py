@@ -57,10 +57,11 @@ def unscaled(
     factor = _factor(known[~np.isnan(known)], heading, source)
     if factor != 1.0:
         text = message("{heading} multiplied by {factor}")
-        report.read.append((table, sentence(text, heading=heading, factor=f"{factor:g}"), len(values)))
+        times = format(factor, "g")
+        report.read.append((table, sentence(text, heading=heading, factor=times), len(values)))
     if marks.any():
         text = message("{heading}: marks of missing values, such as {mark}")
-        line = sentence(text, heading=heading, mark=f"{values[marks][0]:g}")
+        line = sentence(text, heading=heading, mark=format(values[marks][0], "g"))
         report.read.append((table, line, int(marks.sum())))
     known = known * factor
     outside = np.abs(known) > 1.0

@@ -277,7 +277,7 @@ def _public_days(
         rule = _PUBLIC_NORTH if north else _PUBLIC_SOUTH.get(stage, _PUBLIC_SEASON_SOUTH)
         after, month, day = rule
         made[name] = np.array([f"{year + after}-{month:02d}-{day:02d}" for year in years], "datetime64[D]")
-    days = ", ".join(f"{name} {made[name][-1]}" for name in sorted(made))
+    listed = ", ".join(f"{name} {made[name][-1]}" for name in sorted(made))
     text = message("no column public_from: summaries may be used from days of our rule on: {days}")
-    report.warnings.append((SEASON_TABLE, sentence(text, days=days), len(made)))
+    report.warnings.append((SEASON_TABLE, sentence(text, days=listed), len(made)))
     return made
