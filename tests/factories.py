@@ -11,6 +11,7 @@ import xarray as xr
 from rich.console import Console
 
 from yieldcast.evaluation.metrics import Score
+from yieldcast.evaluation.score_rows import Said, ScoredPlaces, check_rows, score_table
 from yieldcast.evaluation.scores import BaselineScore, Evaluation
 from yieldcast.forecasting.table import ALL_MUNICIPALITIES, assemble
 
@@ -277,3 +278,23 @@ def synthetic_skill(leads=(6, 3, 0), years=(2014, 2015), scale=1.0, states=()):
                         }
                     )  # fmt: skip
     return rows
+
+
+def score_rows(model, seed, years=range(2014, 2019), places=24, scale=300.0, classes=False):
+    """Checked rows of scores of one model in two states; yields are those of every seed, errors its own."""
+    count = len(list(years)) * places
+    truth = np.random.default_rng(0).normal(3000, 500, count)
+    random = np.random.default_rng([seed, 1])
+    point = truth + random.normal(0, scale, count)
+    known = np.digitize(truth, (2700, 3300)) if classes else None
+    said = Said(
+        point,
+        np.maximum(point[:, None] + scale * _Z, 0),
+        np.digitize(point, (2700, 3300)) if classes else None,
+    )
+    codes = np.tile(np.arange(places) + 5100000, len(list(years)))
+    rows = ScoredPlaces(
+        "soybean", codes, np.repeat(list(years), places), np.datetime64("2013-02-15"),
+        np.where(codes % 2, "MT", "GO"), truth, known,
+    )  # fmt: skip
+    return check_rows(score_table(rows, {model: said}), model)
