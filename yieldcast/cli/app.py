@@ -188,10 +188,35 @@ def import_tables(
     daily_weather: Annotated[
         Path | None,
         typer.Option(
-            metavar="NC",
-            help="netCDF (municipality, time) of days; or of units X, time, with --places and its column X.",
+            metavar="NC|CSV",
+            help="netCDF (municipality, time) of days, or CSV with a row for each code and date; or of units "
+            "X that the column X of --places or --fields names.",
         ),
     ] = None,
+    fields: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Instead of --places: fields, a row for each season: id, lat, lon, crop, harvest_year, "
+            "sowing_date, harvest_date, municipality. The monthly weather is then made of --daily-weather.",
+        ),
+    ] = None,
+    vegetation: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="CSV[.gz]",
+            help="NDVI or EVI: code, date, ndvi, quality flag; or summaries: code, year, ndvi_max, ... May "
+            "be given twice, once for each kind.",
+        ),
+    ] = None,
+    drop_outliers: Annotated[
+        bool,
+        typer.Option(
+            "--drop-outliers",
+            help="Leave out yields outside of 1.5 times the interquartile range of their crop and year. "
+            "Without it they are counted (of fields) and kept: a failed field is no error.",
+        ),
+    ] = False,
     check: Annotated[
         bool,
         typer.Option(
@@ -210,8 +235,8 @@ def import_tables(
 
     Columns may come in any order and other columns are ignored; units are read from column names
     (yield_kg_ha or yield_t_ha, tmax_degC, precipitation_mm, clay_pct_0_30cm). If anything is wrong nothing
-    is written, and an earlier store stays unchanged. Estimates and daily weather can also be added to an
-    existing store by themselves.
+    is written, and an earlier store stays unchanged. Estimates, daily weather and vegetation can also be
+    added to an existing store by themselves.
 
     Example:
 
@@ -220,6 +245,9 @@ def import_tables(
         yieldcast import --store STORE --places places.csv --yields yields.csv --weather-grid era5.zip
 
         yieldcast import --store STORE --estimates lspa_2018.csv
+
+        yieldcast import --store STORE --fields fields.csv --yields yields.csv --daily-weather days.csv \\
+                         --vegetation ndvi.csv
     """
     from yieldcast import language
     from yieldcast.cli.views.store import check_view, import_view
@@ -229,7 +257,7 @@ def import_tables(
     check_json_folder(file)
     files = UserFiles(
         places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather,
-        country, tuple(weather_grid or ()),
+        country, tuple(weather_grid or ()), fields, tuple(vegetation or ()), drop_outliers,
     )  # fmt: skip
     out, words = console(), language.of(lang)
     with out.status(words.gettext("reading and checking tables")):

@@ -18,7 +18,7 @@ _BY_PANEL = {
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
-        "weather_grid", "country",
+        "weather_grid", "country", "fields", "vegetation", "drop_outliers",
     ),
     "Settings of the run": ("config", "preset", "seeds", "no_noise", "from", "freeze", "models"),
     "Sources": (
