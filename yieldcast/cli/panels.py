@@ -13,7 +13,7 @@ _BY_PANEL = {
     "What it works on": (
         "store", "state", "calendar", "months", "crop", "crops", "harvest_year", "as_of", "train_years",
         "test_years", "leads", "dates",
-        "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale",
+        "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
