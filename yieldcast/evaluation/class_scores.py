@@ -39,7 +39,7 @@ from yieldcast.evaluation.score_rows import (
 )
 from yieldcast.evaluation.skill import CLIMATOLOGY, FORECAST_MODEL
 from yieldcast.features.day_rows import rows_for
-from yieldcast.features.feature_rows import FeatureRows
+from yieldcast.features.feature_rows import FeatureRows, Group
 from yieldcast.features.season_dates import calendar_for
 from yieldcast.forecasting.leakage import trainable_years
 from yieldcast.risk.classes import TWO, ClassRule, RuleName, class_rule
@@ -83,6 +83,9 @@ class ClassTest:
         threshold_kg_ha: break-even yield, for the rule "threshold".
         classifiers: names; none for the forecast beside dummy and climatology only.
         search: of the classifiers.
+        municipalities: codes to teach and score with; empty for all.
+        without: groups of features that no classifier gets.
+        train_rows: most training rows of the classifiers, drawn at random; None for all.
     """
 
     store: Store
@@ -95,6 +98,9 @@ class ClassTest:
     threshold_kg_ha: float | None = None
     classifiers: tuple[str, ...] = CLASSIFIERS
     search: SearchSettings = field(default_factory=SearchSettings)
+    municipalities: tuple[int, ...] = ()
+    without: tuple[Group, ...] = ()
+    train_rows: int | None = None
 
     @cached_property
     def store_mark(self) -> dict[str, str]:
@@ -130,7 +136,8 @@ def _mark(test: ClassTest, case: Case) -> str:
     """Fingerprint of everything that the rows of a case are made from."""
     marks = [
         FORMAT, dict(test.marks(*case)), test.store_mark, test.settings.model_dump_json(), test.rule,
-        test.threshold_kg_ha, test.classifiers, asdict(test.search),
+        test.threshold_kg_ha, test.classifiers, asdict(test.search), test.municipalities, test.without,
+        test.train_rows,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(marks, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -150,7 +157,10 @@ class _Case:
         rows = rows_for(
             self.test.store, self.calendar, self.test.crop, [*self.years, self.harvest_year],
             self.test.settings, as_of=self.date, season=self.harvest_year,
+            municipalities=self.test.municipalities or None,
         ).with_yield()  # fmt: skip
+        for group in self.test.without:
+            rows = rows.without_group(group)
         train = rows.take(np.isin(rows.harvest_year, self.years))
         rule = class_rule(
             train.yield_kg_ha, train.municipality, train.harvest_year, self.test.rule,
@@ -190,7 +200,10 @@ class _Case:
     def _classifiers(
         self, train: FeatureRows, taught: NDArray[np.int8], scored: FeatureRows, count: int
     ) -> dict[str, Said]:
-        names = (*self.test.classifiers, DUMMY)
+        names, most = (*self.test.classifiers, DUMMY), self.test.train_rows
+        if most is not None and most < len(train):
+            drawn = np.random.default_rng(self.test.search.seed).choice(len(train), most, replace=False)
+            train, taught = train.take(np.sort(drawn)), taught[np.sort(drawn)]
         fitted = fit_classifiers(train, taught, names, self.test.search, count=count)
         return {
             name: Said(classes=one.classes(scored), probabilities=one.probabilities(scored))
