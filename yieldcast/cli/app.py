@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yieldcast.cli import bulletins, compare, evaluate, fetch, forecast, jobs, probe
+from yieldcast.cli import bulletins, compare, encoder, evaluate, fetch, forecast, jobs, probe
 from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
@@ -387,6 +387,7 @@ evaluate.add_commands(app)
 fetch.add_commands(app)
 forecast.add_commands(app)
 bulletins.add_commands(app)
+encoder.add_commands(app)
 compare.add_commands(app)
 probe.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
