@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yieldcast.cli import bulletins, compare, encoder, fetch, forecast, jobs, probe
+from yieldcast.cli import bulletins, compare, encoder, explain, fetch, forecast, jobs, probe
 from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
@@ -432,6 +432,7 @@ forecast.add_commands(app)
 bulletins.add_commands(app)
 encoder.add_commands(app)
 compare.add_commands(app)
+explain.add_commands(app)
 probe.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 

@@ -13,13 +13,14 @@ _BY_PANEL = {
     "What it works on": (
         "store", "state", "calendar", "months", "crop", "crops", "harvest_year", "as_of", "train_years",
         "test_years", "leads", "dates",
-        "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
+        "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale",
+        "features", "place", "by",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
         "weather_grid", "country",
     ),
-    "Settings of the run": ("config", "preset", "seeds", "no_noise"),
+    "Settings of the run": ("run", "config", "preset", "seeds", "no_noise"),
     "Sources": (
         "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
     ),

@@ -283,7 +283,8 @@ class _Place:
                 return expected.water_so_far, expected.departure
             index = np.zeros(len(steps.slope))
             index[units] = steps.index(units, end, end)
-            return tuple(steps.season.to_municipalities(one) for one in (steps.slope * index, index))  # type: ignore[return-value]
+            of_places = steps.season.to_municipalities
+            return of_places(steps.slope * index), of_places(index)
 
         for month, end in zip(months, ends[1:], strict=True):
             after = at(end)
@@ -297,7 +298,8 @@ class _Place:
                 for k, name in enumerate(MONTHLY):
                     if name in chosen:
                         factors[step, k] = 1.0
-                return float(trees.under(*(now if WATER in chosen else before), factors)[row])
+                effect, index = now if WATER in chosen else before
+                return float(trees.under(effect, index, factors)[row])
 
             for name, value in shapley((*monthly, WATER), told).items():
                 yield Contribution("trees", name, month, value)

@@ -55,7 +55,9 @@ class WaterSteps:
     @cached_property
     def first_day(self) -> np.datetime64:
         """The first day of the season's balance in any unit."""
-        return min(one.centres[self.harvest_year].min() for one in self.season.seasons) - SPIN_UP_DAYS
+        centres = np.concatenate([one.centres[self.harvest_year] for one in self.season.seasons])
+        first: np.datetime64 = centres.min() - np.timedelta64(SPIN_UP_DAYS, "D")
+        return first
 
     def index(self, units: NDArray[np.intp], rain_to: np.datetime64, demand_to: np.datetime64) -> Floats:
         """(unit,) departure of the water index with rain and evaporative demand known to a day.
