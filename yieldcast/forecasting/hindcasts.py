@@ -29,6 +29,7 @@ from yieldcast.errors import MissingDataError, RunError
 from yieldcast.features import yield_history
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.source import Source
+from yieldcast.features.splits import held_year
 from yieldcast.forecasting.scenarios import Scenarios, build_scenarios
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.forecasting.year_effects import yield_sd
@@ -223,8 +224,6 @@ def hindcasts(
     Raises:
         RunError: no member of the run left out a year, or fewer than `least` were left out.
     """
-    from yieldcast.features.splits import held_year
-
     run = forecaster.run
     if run.settings.training.validation != "each_year":
         raise RunError(
@@ -232,11 +231,15 @@ def hindcasts(
             'Train with [training] validation = "each_year", as yieldcast train --preset forecast does.',
         )
     years = run.identity.train_years
-    held = np.array([held_year(years, seed) for seed in members.seeds])
+    held = np.array([_left_out_year(run, seed) for seed in members.seeds])
     years_left_out = [year for year in years if (held == year).any()]
     if len(years_left_out) < least:
+        started = (
+            "" if run.identity.origin is None else "; years that the run it started from knew do not count"
+        )
         raise RunError(
-            f"{run.path} has hindcasts of {len(years_left_out)} harvest year ({len(members.seeds)} members)",
+            f"{run.path} has hindcasts of {len(years_left_out)} harvest year ({len(members.seeds)} members)"
+            f"{started}",
             f"Train at least {len(years)} seeds: each leaves out one of {len(years)} years.",
         )
     parts, season = [], date or forecaster.as_of
@@ -245,6 +248,12 @@ def hindcasts(
         parts.append(forecaster.hindcast(chosen, year, same_day(season, year - harvest_year)))
         progress(done, len(years_left_out))
     return RawForecasts.join(parts)
+
+
+def _left_out_year(run: Run, seed: int) -> int:
+    """The harvest year that a member has never seen; -1 where it was started from one that has seen it."""
+    year, origin = held_year(run.identity.train_years, seed), run.identity.origin
+    return -1 if origin is not None and year in origin.years_seen(seed) else year
 
 
 def cached_hindcasts(
