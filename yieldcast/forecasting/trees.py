@@ -85,7 +85,7 @@ class Trees:
         """How many months of the season the trees see."""
         year = self.protocol.harvest_year
         seasons, places = (one.inputs(year).shape[1] for one in (self.of_seasons, self.of_places))
-        return int(seasons - places) // self.evidence.monthly.values.shape[2]
+        return (int(seasons) - int(places)) // int(self.evidence.monthly.values.shape[2])
 
     def _learners(self, year: int) -> list[_Learner]:
         """The learners that tell of a year."""

@@ -62,6 +62,7 @@ def sentence_of(explanation: Explanation, name: str, lang: str = "en") -> str:
         if abs(value) >= LEAST_KG_HA
     ]  # fmt: skip
     if not told:
-        return f"{text} {words.gettext('No month of known weather moves it.')}"
+        nothing = words.gettext("No month of known weather moves it.")
+        return f"{text} {nothing}"
     listed = "; ".join(told)
     return f"{text} {listed[:1].upper()}{listed[1:]}."
