@@ -14,12 +14,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yieldcast.cli import bulletins, compare, encoder, explain, fetch, forecast, generalise, jobs, probe
+from yieldcast.cli import (
+    bulletins,
+    compare,
+    encoder,
+    evaluate,
+    explain,
+    fetch,
+    forecast,
+    generalise,
+    jobs,
+    probe,
+)
 from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
-    JsonOption,
-    RunArgument,
     ScreenLanguageOption,
     StoreOption,
     check_json_folder,
@@ -454,48 +463,7 @@ def _years_to_train(
     return years
 
 
-@app.command(cls=Command, rich_help_panel=MODELS)
-def evaluate(
-    run: RunArgument,
-    store: StoreOption,
-    test_years: Annotated[str, typer.Option(help="Harvest years to score, all after the training years.")],
-    file: JsonOption = None,
-    as_of: Annotated[
-        str | None,
-        typer.Option(
-            metavar="YYYY-MM-DD",
-            help="Date that limits public yields and weather; default: the end of each row's window for "
-            "the public baselines, and no limit on the weather of the window.",
-        ),
-    ] = None,
-    lang: ScreenLanguageOption = "en",
-) -> None:
-    """Score a run and the baselines on the same rows.
-
-    Example:
-
-        yieldcast evaluate RUN --store STORE --test-years 2018
-    """
-    from yieldcast import language
-    from yieldcast.cli.progress import counting_progress
-    from yieldcast.cli.views.scores import evaluation_table, years_table
-    from yieldcast.data.store import Store
-    from yieldcast.evaluation.evaluate import evaluate_run, write_scores
-    from yieldcast.training.run_directory import Run
-
-    check_json_folder(file)
-    years, date, screen = parse_years(test_years, "--test-years"), parse_date(as_of, "--as-of"), console()
-    opened, trained, words = Store.open(store), Run.open(run), language.of(lang)
-    load_tensorflow()
-    with counting_progress(words.gettext("scoring members"), screen) as progress:
-        result = evaluate_run(trained, opened, years, date, progress)
-    screen.print(evaluation_table(result.scores, result.synthetic, result.notes, lang))
-    if len(result.scores.test_years) > 1:
-        screen.print(years_table(result.by_year(), result.synthetic, lang))
-    for path in write_scores(result, trained, file):
-        screen.print(words.gettext("written: {path}", path=path))
-
-
+evaluate.add_commands(app)
 fetch.add_commands(app)
 forecast.add_commands(app)
 bulletins.add_commands(app)
