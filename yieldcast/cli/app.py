@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yieldcast.cli import bulletins, compare, encoder, evaluate, fetch, forecast, generalise, jobs, probe, risk
+from yieldcast.cli import (, bulletins, compare, encoder, evaluate, fetch, forecast, generalise, jobs, probe, risk
 from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
@@ -458,6 +458,7 @@ forecast.add_commands(app)
 bulletins.add_commands(app)
 encoder.add_commands(app)
 compare.add_commands(app)
+explain.add_commands(app)
 generalise.add_commands(app)
 probe.add_commands(app)
 risk.add_commands(app)
