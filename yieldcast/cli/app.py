@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yieldcast.cli import (, bulletins, compare, encoder, evaluate, fetch, forecast, generalise, jobs, probe, risk
+from yieldcast.cli import (
+    bulletins,
+    compare,
+    encoder,
+    evaluate,
+    explain,
+    fetch,
+    forecast,
+    generalise,
+    jobs,
+    probe,
+    risk,
+)
 from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,

@@ -15,11 +15,8 @@ _BY_PANEL = {
         "test_years", "leads", "dates",
         "hold_out", "k", "draws", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
-<<<<<<< HEAD
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
-=======
         "place", "by",
->>>>>>> main
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
