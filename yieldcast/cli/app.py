@@ -17,6 +17,7 @@ import typer
 from yieldcast.cli import (
     bulletins,
     compare,
+    crop_type,
     encoder,
     evaluate,
     explain,
@@ -469,6 +470,7 @@ fetch.add_commands(app)
 forecast.add_commands(app)
 bulletins.add_commands(app)
 encoder.add_commands(app)
+crop_type.add_commands(app)
 compare.add_commands(app)
 explain.add_commands(app)
 generalise.add_commands(app)

@@ -31,6 +31,15 @@ class Legend:
     classes: Mapping[str, str]
     parents: Mapping[str, str]
 
+    @property
+    def coarser(self) -> dict[str, str]:
+        """Class -> coarser class; a class with several has none."""
+        found: dict[str, set[str]] = {}
+        for code, name in self.classes.items():
+            if name and self.parents.get(code):
+                found.setdefault(name, set()).add(self.parents[code])
+        return {name: next(iter(several)) for name, several in found.items() if len(several) == 1}
+
     def of(self, codes: Texts, where: str = "table") -> Texts:
         """(sample,) classes, empty where the legend has none.
 

@@ -1,0 +1,201 @@
+"""Crop types from pixel series: a head on a frozen encoder, beside boosted trees on the raw series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from yieldcast.errors import SchemaError
+from yieldcast.mapping.crop_type_scores import CropTypeScores, crop_type_scores, standard_error
+from yieldcast.mapping.embedding import Pool, embed
+from yieldcast.mapping.heads import (
+    Floats,
+    HeadName,
+    Ints,
+    calibrated,
+    fit_heads,
+    out_of_fold,
+    probabilities,
+    spatial_folds,
+    temperature,
+)
+from yieldcast.mapping.presto_inputs import ModisRule, presto_inputs, raw_columns
+
+if TYPE_CHECKING:
+    from yieldcast.mapping.presto import PrestoEncoder
+
+Progress = Callable[[int, int], None]
+FoldUnit = Literal["location", "group"]
+RAW = "raw"
+RAW_HEAD: HeadName = "boosted"
+
+
+def _ignore(done: int, total: int) -> None:
+    """Ignore progress."""
+
+
+@dataclass(frozen=True)
+class CropTypeSettings:
+    """How a crop-type classifier is trained; everything that predictions need too.
+
+    Args:
+        head: see `heads.make_head`.
+        pool: one embedding of a series ("global") or one for each step ("time").
+        location: whether the encoder sees latitude and longitude.
+        modis: see `presto_inputs.presto_inputs`.
+        seeds: heads whose probabilities are averaged.
+        folds: what no fold divides.
+    """
+
+    head: HeadName = "linear"
+    pool: Pool = "time"
+    location: bool = False
+    modis: ModisRule = "fill"
+    seeds: int = 1
+    folds: FoldUnit = "location"
+
+
+@dataclass(frozen=True)
+class SeriesKind:
+    """What series of a classifier look like; others cannot be classified by it."""
+
+    step: str
+    bands: tuple[str, ...]
+    months: tuple[int, ...]
+
+    @classmethod
+    def of(cls, series: xr.Dataset) -> SeriesKind:
+        """Of checked series."""
+        return cls(
+            str(series.attrs["step"]), tuple(series["band"].values.tolist()),
+            tuple(series["month"].values[0].tolist()),
+        )  # fmt: skip
+
+    def check(self, other: SeriesKind, where: str) -> None:
+        """Refuse series of another kind.
+
+        Raises:
+            SchemaError: other steps, months (mixed seasons) or bands.
+        """
+        if (self.step, self.months) != (other.step, other.months):
+            wanted, got = (
+                f"{len(k.months)} steps ({k.step}) from month {k.months[0] + 1}" for k in (self, other)
+            )
+            raise SchemaError(
+                f"{where}: mixed seasons: expected series of {wanted}, as in the training, received {got}",
+                "Cut the series to the same months, or train again.",
+            )
+        if self.bands != other.bands:
+            raise SchemaError(
+                f"{where}: expected the bands of the training, {', '.join(self.bands)}, received "
+                f"{', '.join(other.bands)}",
+                "Add empty columns for bands that were not seen, or train again.",
+            )
+
+
+@dataclass(frozen=True)
+class CropTypeModel:
+    """A trained classifier and what it was trained on.
+
+    Args:
+        settings: of the training.
+        kind: of the series.
+        classes: names, sorted.
+        inputs: (sample, column) of the head; `raw` those of the raw series.
+        truth: (sample,) positions in `classes`.
+        scores: model -> scores on left-out places, of "head" and "raw".
+        heat: temperature of the probabilities, see `heads.temperature`.
+        heads: trained, one for each seed.
+    """
+
+    settings: CropTypeSettings
+    kind: SeriesKind
+    classes: tuple[str, ...]
+    inputs: NDArray[np.float32]
+    truth: Ints
+    scores: dict[str, CropTypeScores]
+    heat: float
+    heads: list[Any] = field(repr=False)
+
+    def predict(self, inputs: NDArray[np.float32]) -> Floats:
+        """(sample, class) calibrated probabilities of inputs made by `head_inputs`."""
+        return calibrated(probabilities(self.heads, inputs, len(self.classes)), self.heat)
+
+    @property
+    def raw_is_better(self) -> bool:
+        """Whether trees on the raw series score higher by more than a standard error."""
+        head, raw = self.scores["head"], self.scores.get(RAW)
+        if raw is None:
+            return False
+        return raw.macro_f1 - head.macro_f1 > standard_error(head.macro_f1, head.samples)
+
+
+def head_inputs(
+    series: xr.Dataset,
+    settings: CropTypeSettings,
+    encoder: PrestoEncoder | None,
+    progress: Progress = _ignore,
+) -> NDArray[np.float32]:
+    """(sample, column) inputs of the head: embeddings, or without an encoder the series themselves.
+
+    Raises:
+        SchemaError: more steps than the encoder can tell apart.
+    """
+    if encoder is None:
+        return raw_columns(series)[0]
+    inputs = presto_inputs(series, location=settings.location, modis=settings.modis)
+    made = embed(encoder, inputs, settings.pool, progress)
+    return made.reshape(len(made), -1)
+
+
+def train(
+    series: xr.Dataset,
+    settings: CropTypeSettings,
+    encoder: PrestoEncoder | None,
+    progress: Progress = _ignore,
+) -> CropTypeModel:
+    """Train a head on labelled series, and score it and trees on the raw series on left-out places.
+
+    Args:
+        series: see `pixel_series`; those without a label are left out.
+        settings: of the training.
+        encoder: frozen; None for a head on the raw series.
+        progress: called with the number of series that are embedded and of all.
+
+    Raises:
+        SchemaError: fewer than two classes, a class that lies in one place only, or as `head_inputs`.
+    """
+    series = series.isel(sample=np.flatnonzero(series["label"].values != ""))
+    classes, truth = np.unique(series["label"].values, return_inverse=True)
+    if len(classes) < 2:
+        raise SchemaError(
+            f"expected labels of two classes or more, received {', '.join(classes) or 'none'}",
+            "Give samples of what is not the crop too.",
+        )
+    units = series[settings.folds].values
+    names = [str(one) for one in classes]
+    _refuse_single_places(units, truth, names, settings.folds)
+    folds = spatial_folds(truth, units)
+    inputs = head_inputs(series, settings, encoder, progress)
+    held = out_of_fold(settings.head, inputs, truth, folds, len(classes), settings.seeds)
+    heat = temperature(held, truth)
+    scores = {"head": crop_type_scores(calibrated(held, heat), truth, names)}
+    if encoder is not None or settings.head != RAW_HEAD:
+        raw = out_of_fold(RAW_HEAD, raw_columns(series)[0], truth, folds, len(classes))
+        scores[RAW] = crop_type_scores(calibrated(raw, temperature(raw, truth)), truth, names)
+    heads = fit_heads(settings.head, inputs, truth, settings.seeds)
+    return CropTypeModel(settings, SeriesKind.of(series), tuple(names), inputs, truth, scores, heat, heads)
+
+
+def _refuse_single_places(units: NDArray[Any], truth: Ints, classes: Sequence[str], unit: FoldUnit) -> None:
+    single = [name for k, name in enumerate(classes) if len(np.unique(units[truth == k])) < 2]
+    if single:
+        raise SchemaError(
+            f"expected each class in two {unit}s or more, received one {unit} only for {', '.join(single)}",
+            "Give more samples, merge the class (a larger --least), or choose --folds location.",
+        )

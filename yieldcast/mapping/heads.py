@@ -1,0 +1,174 @@
+"""Heads: classifiers of crop types on embeddings or on raw series, and calibrated probabilities."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yieldcast.errors import ConfigError, SchemaError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+HeadName = Literal["linear", "mlp", "boosted"]
+HEADS: tuple[HeadName, ...] = ("linear", "mlp", "boosted")
+# Inverse strength of the ridge penalty: stronger where one series has over a thousand columns (found on the
+# shared samples; 0.003 to 0.1 differ by less than a standard error).
+_FEW_C, _MANY_C, _MANY = 0.1, 0.01, 512
+_SMALLEST = 1e-7  # probability, before its logarithm
+
+
+def make_head(name: HeadName, columns: int, seed: int) -> Any:
+    """A head that is not trained: fills gaps with medians, scales, classifies with equal weight of classes.
+
+    Args:
+        name: linear (logistic regression), mlp (64 hidden units, early stopping) or boosted (trees).
+        columns: of the inputs.
+        seed: of the random draws of mlp and boosted.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    fill = SimpleImputer(strategy="median", keep_empty_features=True)
+    if name == "linear":
+        c = _MANY_C if columns > _MANY else _FEW_C
+        model: Any = LogisticRegression(C=c, class_weight="balanced", max_iter=1000)
+        return make_pipeline(fill, StandardScaler(), model)
+    if name == "mlp":
+        model = MLPClassifier((64,), alpha=1.0, early_stopping=True, max_iter=300, random_state=seed)
+        return make_pipeline(fill, StandardScaler(), model)
+    if name == "boosted":
+        model = HistGradientBoostingClassifier(
+            max_iter=100, max_depth=4, min_samples_leaf=10, max_features=0.3, class_weight="balanced",
+            early_stopping=False, random_state=seed,
+        )  # fmt: skip
+        return make_pipeline(fill, model)
+    raise ConfigError(f"expected a head of {', '.join(HEADS)}, received {name}")
+
+
+def fit_head(name: HeadName, inputs: NDArray[Any], classes: Ints, seed: int = 0) -> Any:
+    """A trained head.
+
+    Args:
+        name: see `make_head`.
+        inputs: (sample, column), NaN where missing.
+        classes: (sample,) 0 to the number of classes less 1, each at least once.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+
+    head = make_head(name, inputs.shape[1], seed)
+    weights = {}
+    if name == "mlp":  # it has no class weights
+        share = np.bincount(classes)[classes]
+        weights = {"mlpclassifier__sample_weight": len(classes) / (len(np.unique(classes)) * share)}
+    with one_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return head.fit(inputs, classes, **weights)
+
+
+def probabilities(heads: list[Any], inputs: NDArray[Any], count: int) -> Floats:
+    """(sample, class) mean of the heads, one for each seed; 0 for a class that a head has not seen."""
+    total = np.zeros((len(inputs), count))
+    with one_thread():
+        for head in heads:
+            total[:, head.classes_] += head.predict_proba(inputs)
+    mean: Floats = total / len(heads)
+    return mean
+
+
+def spatial_folds(classes: Ints, units: NDArray[Any], folds: int = 5, seed: int = 0) -> Ints:
+    """(sample,) number of the fold of each sample; no unit (place, region) is in two of them.
+
+    Raises:
+        SchemaError: fewer than two units, or a class that one fold has alone.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    _, codes = np.unique(units, return_inverse=True)
+    count = min(folds, int(codes.max()) + 1)
+    if count < 2:
+        raise SchemaError(
+            f"expected samples of two places or groups or more, received {int(codes.max()) + 1}",
+            "Folds leave whole places (or groups) out; give more of them.",
+        )
+    found = np.empty(len(classes), np.int64)
+    split = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        for k, (_, test) in enumerate(split.split(codes, classes, codes)):
+            found[test] = k
+    return found
+
+
+def out_of_fold(
+    name: HeadName, inputs: NDArray[Any], classes: Ints, folds: Ints, count: int, seeds: int = 1
+) -> Floats:
+    """(sample, class) probabilities by heads that were trained on the other folds.
+
+    Args:
+        name, inputs, classes: see `fit_head`.
+        folds: (sample,) number of the fold.
+        count: of classes.
+        seeds: heads whose probabilities are averaged; one is enough for linear, which draws nothing.
+    """
+    made = np.zeros((len(classes), count))
+    for fold in np.unique(folds):
+        test = folds == fold
+        heads = [fit_head(name, inputs[~test], classes[~test], seed) for seed in range(_draws(name, seeds))]
+        made[test] = probabilities(heads, inputs[test], count)
+    return made
+
+
+def fit_heads(name: HeadName, inputs: NDArray[Any], classes: Ints, seeds: int) -> list[Any]:
+    """Heads of all seeds, trained on all samples."""
+    return [fit_head(name, inputs, classes, seed) for seed in range(_draws(name, seeds))]
+
+
+def _draws(name: HeadName, seeds: int) -> int:
+    return 1 if name == "linear" else seeds
+
+
+def temperature(probability: Floats, classes: Ints) -> float:
+    """The number by which logits are divided so that held-out probabilities tell the truth best.
+
+    Guo, Pleiss, Sun & Weinberger 2017, "On Calibration of Modern Neural Networks", ICML, Section 4.2. The
+    order of the classes, and with it every predicted class, stays.
+
+    Args:
+        probability: (sample, class), out of fold.
+        classes: (sample,).
+    """
+    from scipy.optimize import minimize_scalar
+
+    rows = np.arange(len(classes))
+
+    def loss(log_t: float) -> float:
+        made = calibrated(probability, float(np.exp(log_t)))
+        return float(-np.log(np.maximum(made[rows, classes], _SMALLEST)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.1), np.log(10.0)), method="bounded").x))
+
+
+def calibrated(probability: Floats, heat: float) -> Floats:
+    """Probabilities with their logits divided by a temperature."""
+    logits = np.log(np.maximum(probability, _SMALLEST)) / heat
+    made = np.exp(logits - logits.max(axis=1, keepdims=True))
+    result: Floats = made / made.sum(axis=1, keepdims=True)
+    return result
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for trees and matrices: small tables are faster so, and results do not depend on load."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
