@@ -202,8 +202,8 @@ def document(result: dict[str, Any]) -> list[str]:
     parts = heading("Crop types from pixel series, frozen encoder")
     parts.append(
         f"Encoder: Presto, {result['licence']}. Macro-F1 of left-out folds; A: France 2023, Sentinel "
-        "with weather, 4 classes; D: Mato Grosso, MODIS; E: Uzbekistan, Landsat NDVI. The head on embeddings is logistic "
-        "regression with equal weight of classes; gaps of the raw series are filled in time. "
+        "with weather, 4 classes; D: Mato Grosso, MODIS; E: Uzbekistan, Landsat NDVI. The head on embeddings is "
+        "logistic regression with equal weight of classes; gaps of the raw series are filled in time. "
         f"Everything took {result['seconds']} s."
     )
     rows = []
@@ -233,7 +233,8 @@ def said(result: dict[str, Any]) -> list[str]:
             verdict = "better than" if frozen > raw else "WORSE than"
         lines.append(
             f"{name}: the encoder (time-pooled, no location) is {verdict} trees on the raw series: "
-            f"{frozen:.3f} against {raw:.3f} (standard error about {error:.3f}). Best with the encoder: {best(of_task)[0]}."
+            f"{frozen:.3f} against {raw:.3f} (standard error about {error:.3f}). "
+            f"Best with the encoder: {best(of_task)[0]}."
         )
     lines.append(
         f"Random weights are {result['random_below']:.3f} below the published ones on A "
