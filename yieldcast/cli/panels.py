@@ -13,13 +13,15 @@ _BY_PANEL = {
     "What it works on": (
         "store", "state", "calendar", "months", "crop", "crops", "harvest_year", "as_of", "train_years",
         "test_years", "leads", "dates",
+        "hold_out", "k", "draws", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
+        "place", "by",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
-        "weather_grid", "country",
+        "weather_grid", "country", "fields", "vegetation", "drop_outliers",
     ),
-    "Settings of the run": ("config", "preset", "seeds", "no_noise"),
+    "Settings of the run": ("run", "config", "preset", "seeds", "no_noise", "from", "freeze", "models"),
     "Sources": (
         "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
     ),
