@@ -87,9 +87,9 @@ def evaluate(
 ) -> None:
     """Score a run and what it must beat on the same rows.
 
-    With --task risk each harvest year is forecast forward: the borders of the classes and the classifiers
-    know the harvest years that were public on the date. Dates that were scored are kept in the run: a call
-    that was stopped is continued by the same command.
+    With --task risk each harvest year is forecast forward, as known on its date; the borders of the classes
+    and the classifiers are taught by the training years of the run. Dates that were scored are kept in the
+    run: a call that was stopped is continued by the same command.
 
     Example:
 

@@ -86,6 +86,7 @@ class ClassTest:
         municipalities: codes to teach and score with; empty for all.
         without: groups of features that no classifier gets.
         train_rows: most training rows of the classifiers, drawn at random; None for all.
+        train_years: harvest years that teach, as those of a run; None for all that were public on the date.
     """
 
     store: Store
@@ -101,6 +102,7 @@ class ClassTest:
     municipalities: tuple[int, ...] = ()
     without: tuple[Group, ...] = ()
     train_rows: int | None = None
+    train_years: tuple[int, ...] | None = None
 
     @cached_property
     def store_mark(self) -> dict[str, str]:
@@ -137,7 +139,7 @@ def _mark(test: ClassTest, case: Case) -> str:
     marks = [
         FORMAT, dict(test.marks(*case)), test.store_mark, test.settings.model_dump_json(), test.rule,
         test.threshold_kg_ha, test.classifiers, asdict(test.search), test.municipalities, test.without,
-        test.train_rows,
+        test.train_rows, *(test.train_years or ()),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(marks, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -149,7 +151,8 @@ class _Case:
         self.test, self.harvest_year, self.date = test, harvest_year, date
         store, data = test.store, test.settings.data
         public = trainable_years(store.tables, test.crop, date, data, store.country)
-        self.years = tuple(year for year in public if year < harvest_year)
+        wanted = public if test.train_years is None else test.train_years
+        self.years = tuple(year for year in public if year < harvest_year and year in wanted)
         self.calendar = calendar_for(data, store.static, store.country)
 
     def table(self) -> pd.DataFrame:

@@ -70,7 +70,7 @@ def class_test(
     classifiers: tuple[str, ...],
     search: SearchSettings,
 ) -> ClassTest:
-    """The test of a run's classes: terciles of the training years, or a break-even yield.
+    """The test of a run's classes: terciles of its training years, or a break-even yield.
 
     Args:
         run: whose members left out harvest years (the preset forecast).
@@ -83,6 +83,7 @@ def class_test(
     return ClassTest(
         store, run.identity.crop, run.settings.for_country(store.country), made.spread, made.marks,
         run.path / FOLDER, rule, threshold_kg_ha, classifiers, search,
+        train_years=run.identity.train_years,
     )  # fmt: skip
 
 
