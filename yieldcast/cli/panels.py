@@ -15,12 +15,13 @@ _BY_PANEL = {
         "test_years", "leads", "dates",
         "hold_out", "k", "draws", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
+        "place", "by",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
         "weather_grid", "country", "fields", "vegetation", "drop_outliers",
     ),
-    "Settings of the run": ("config", "preset", "seeds", "no_noise", "from", "freeze", "models"),
+    "Settings of the run": ("run", "config", "preset", "seeds", "no_noise", "from", "freeze", "models"),
     "Sources": (
         "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
     ),
