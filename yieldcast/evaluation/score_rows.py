@@ -335,6 +335,8 @@ class Pair:
 def pair_rows(a: pd.DataFrame, b: pd.DataFrame, names: tuple[str, str] = ("A", "B")) -> Pair:
     """Match the rows of two models by crop, place, harvest year and date.
 
+    A file that says no crop, or no dates at all, is matched without them where that leaves no doubt.
+
     Args:
         a, b: rows of one model each, of `check_rows`.
         names: of the two, for errors.
@@ -342,11 +344,20 @@ def pair_rows(a: pd.DataFrame, b: pd.DataFrame, names: tuple[str, str] = ("A", "
     Raises:
         ConfigError: different crops.
         MissingDataError: no common rows.
-        SchemaError: different yields, classes or states for the same row.
+        SchemaError: different yields, classes or states for the same row, or several rows of a place and year
+            where only one file says their dates.
     """
     _check_crops(a, b, names)
-    place_a = pd.Index(pd.MultiIndex.from_frame(a[list(SAME_ROW)]))
-    place_b = pd.Index(pd.MultiIndex.from_frame(b[list(SAME_ROW)]))
+    keys = [key for key in SAME_ROW if not ((a[key] == "").all() or (b[key] == "").all())]
+    for table, name in ((a, names[0]), (b, names[1])):
+        if table.duplicated(keys).any():
+            twice = _row(table[table.duplicated(keys)].iloc[0], SAME_ROW)
+            raise SchemaError(
+                f"expected one row of each place and year, received several in {name}, of which the other "
+                f"file says neither crop nor date: {twice}",
+                "Add the columns crop and as_of (YYYY-MM-DD) to both files.",
+            )
+    place_a, place_b = (pd.MultiIndex.from_frame(table[keys]) for table in (a, b))
     at = place_b.get_indexer(place_a)
     common = at >= 0
     if not common.any():
@@ -362,7 +373,7 @@ def pair_rows(a: pd.DataFrame, b: pd.DataFrame, names: tuple[str, str] = ("A", "
 
 def _check_crops(a: pd.DataFrame, b: pd.DataFrame, names: tuple[str, str]) -> None:
     ours, theirs = set(a["crop"]), set(b["crop"])
-    if not ours & theirs:
+    if not ours & theirs and {""} not in (ours, theirs):
         raise ConfigError(
             f"expected one crop, received {names[0]} of {_listed(ours)} and {names[1]} of {_listed(theirs)}",
             "Compare two models of the same crop.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
@@ -115,6 +116,15 @@ def test_pairs_are_the_common_rows_in_one_order(table):
     assert pair.a["municipality"].tolist() == pair.b["municipality"].tolist() == [12, 13]
     assert pair.b["forecast_kg_ha"].tolist() == [2.0, 3.0]
     assert (pair.only_a, pair.only_b) == (1, 0)
+
+
+def test_a_file_without_crop_and_dates_pairs_where_that_leaves_no_doubt(table):
+    ours = table[table["model"] == "ours"]
+    bare = table[table["model"] == "line"].assign(crop="", as_of="")
+    assert len(pair_rows(ours, bare).a) == len(pair_rows(bare, ours).a) == 3
+    both = pd.concat([ours, ours.assign(as_of="2015-04-15")])
+    with pytest.raises(SchemaError, match="several in A"):
+        pair_rows(both, bare)
 
 
 @pytest.mark.parametrize(
