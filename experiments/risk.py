@@ -269,6 +269,14 @@ def main() -> None:
         f"on {given.search_rows:,} of them (the paper's has 30 draws and 5 folds). Borders of the classes "
         "and climatology rest on all rows."
     )
+    parts.append(
+        "Classes are the terciles of the yields of the harvest years with weather that were public on the "
+        "date (2010 to the year before last). Yields grew, so fewer than a third of the later ones are low. "
+        "`forecast` takes P(low) and the classes from the distribution of the yield. `reliability` and "
+        "`resolution` are parts of the Brier score; `recall_at_rate` is the share of the low yields that are "
+        "flagged where at most 20 % of the others are. Classifiers see the features of the same day of each "
+        "training season."
+    )
     content: dict[str, Any] = {}
     for crop in rows["crop"].unique():
         mine = rows[rows["crop"] == crop]
