@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from yieldcast.config import Settings
 from yieldcast.data.files import atomic_text
 from yieldcast.data.inventory import yields_of
@@ -124,13 +126,16 @@ def case_of_settings(
     years = tuple(sorted(set(test_years)))
     calendar = calendar_for(settings.data, store.static, store.country)
     calendar.steps(crop)
-    case = Case(store, crop, calendar, settings, (), years, dt.date.min)
+    case = Case(store, crop, calendar, settings, (), years, dt.date.min, by_days=_by_days(store))
     if not years:
         every = [replace(case, test_years=(year,)) for year in _newer(store, crop, 0)]
         case = _under_way(every, as_of) if as_of else every[-1]
     case, years = _dated(case, as_of), case.test_years
     first = case.date(min(years))
-    known = trainable_years(store.tables, crop, first, settings.data, store.country)
+    known = (
+        _public_years(case, first) if case.by_days
+        else trainable_years(store.tables, crop, first, settings.data, store.country)
+    )  # fmt: skip
     train = tuple(year for year in known if year < min(years))
     if len(train) < 2:
         raise MissingDataError(
@@ -141,11 +146,29 @@ def case_of_settings(
 
 
 def default_date(case: Case) -> dt.date:
-    """30 days before the end of the season of the last test year."""
+    """30 days before the end of the season of the last test year; of fields, before the middle harvest."""
     year = max(case.test_years)
+    if "field_seasons" in case.store:
+        dates = case.store.field_seasons["harvest_date"].values.astype("datetime64[D]")
+        mine = (case.store.field_seasons["harvest_year"].values == year) & ~np.isnat(dates)
+        mine &= case.store.field_seasons["crop"].values.astype(str) == case.crop
+        if mine.any():
+            middle: dt.date = np.sort(dates[mine])[mine.sum() // 2].item()
+            return middle - dt.timedelta(days=DAYS_BEFORE_END)
     end = main_window(case.calendar, case.crop, case.store.tables, year, year - 1)[1]
     last_day: dt.date = ((end + 1).astype("datetime64[D]") - 1).item()
     return last_day - dt.timedelta(days=DAYS_BEFORE_END)
+
+
+def _by_days(store: Store) -> bool:
+    """Whether a store has what only rows of days use: fields with dates, or vegetation."""
+    return any(name in store for name in ("field_seasons", "vegetation", "season_vegetation"))
+
+
+def _public_years(case: Case, date: dt.date) -> tuple[int, ...]:
+    """Harvest years with yields that were public on a date."""
+    newest = case.settings.data.publication().last_public_harvest_year(date)
+    return tuple(year for year in _newer(case.store, case.crop, 0) if year <= newest)
 
 
 def _under_way(cases: Sequence[Case], as_of: dt.date) -> Case:
