@@ -33,10 +33,12 @@ from yieldcast.evaluation.skill import (
 )
 from yieldcast.forecasting.public_past import PublicYields
 from yieldcast.forecasting.table import ATTRIBUTES, QUANTILES, check_forecast, production_t
+from yieldcast.forecasting.water_steps import WaterMonths
 from yieldcast.reporting import html_map, labels
 from yieldcast.reporting.html_language import page_languages
 from yieldcast.reporting.html_parts import part_columns
 from yieldcast.reporting.html_past import bulletin_columns, past_columns
+from yieldcast.reporting.html_water import water_columns
 from yieldcast.reporting.notices import notices, public_skill
 from yieldcast.reporting.place_names import country_of
 
@@ -71,6 +73,7 @@ def write(
     earlier: Sequence[xr.Dataset] = (),
     past: PublicYields | None = None,
     skill: Sequence[Mapping[str, Any]] = (),
+    water: WaterMonths | None = None,
     lang: str = "en",
 ) -> Path:
     """Write the report of a forecast; the file is written completely or not at all.
@@ -83,6 +86,7 @@ def write(
             the last one.
         past: public yields, see `forecasting.public_past`; None leaves them out.
         skill: rows of ``yieldcast backtest --json`` or of `evaluation.run_skill`; may be empty.
+        water: what each month's water added, see `forecasting.water_steps`; None leaves it out.
         lang: language in which the page opens; the page holds every language that there is.
 
     Returns:
@@ -94,7 +98,7 @@ def write(
         SchemaError: the forecast, the mesh or a skill row is not valid.
     """
     opened = language.of(lang)
-    data = {**contents(forecast, earlier, past, skill), "lang": opened.tag}
+    data = {**contents(forecast, earlier, past, skill, water), "lang": opened.tag}
     data["mesh"] = html_map.encode(mesh) if mesh is not None else None
     atomic_text(path, _page(data))
     return path
@@ -105,6 +109,7 @@ def contents(
     earlier: Sequence[xr.Dataset] = (),
     past: PublicYields | None = None,
     skill: Sequence[Mapping[str, Any]] = (),
+    water: WaterMonths | None = None,
 ) -> dict[str, Any]:
     """Every number and text of the report as plain values for JSON; arguments and errors as for `write`.
 
@@ -129,6 +134,7 @@ def contents(
         "languages": page_languages(forecast, (str(row["model"]) for row in pooled)),
         "previous": str(previous.attrs["as_of"]) if previous is not None else None,
         "past": past_columns(forecast, past),
+        "water": water_columns(forecast, water),
         "bulletins": bulletin_columns(forecast, earlier),
         "skill": {
             "rows": pooled,

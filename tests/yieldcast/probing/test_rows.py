@@ -3,10 +3,15 @@ import datetime as dt
 import numpy as np
 import pytest
 
+from tests.yieldcast.probing.conftest import with_column
 from yieldcast.config import FORECAST_SETTINGS, Settings
+from yieldcast.data.store import Store
+from yieldcast.data.synthetic_fields import field_data, field_tables
 from yieldcast.errors import LeakageError, MissingDataError
+from yieldcast.probing.pipeline import Pipeline, Ridge
 from yieldcast.probing.probe import case_of_settings
-from yieldcast.probing.rows import Case, changed_future, later_weather
+from yieldcast.probing.rows import Case, changed_future, harvest_days, later_weather
+from yieldcast.probing.suspects import harvest_proxy
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +87,29 @@ def test_later_weather_is_that_of_the_months_after_the_cutoff(case, rows):
     assert later.values[one, later.names.index("precipitation_mm, 1 months later")] == pytest.approx(
         wanted, abs=1e-3
     )
+
+
+@pytest.fixture(scope="module")
+def fields(tmp_path_factory):
+    """Three seasons of twelve fields; a field is harvested later where it yields more."""
+    tables, optional = field_tables(field_data(fields=12, seasons=5))
+    return Store.write(tmp_path_factory.mktemp("fields"), tables, {}, optional=optional)
+
+
+def test_fields_are_probed_with_rows_of_days_up_to_their_cutoffs(fields):
+    case = case_of_settings(fields, "soybean", FORECAST_SETTINGS)
+    rows = case.rows()
+    assert {"weather", "vegetation", "place", "history"} <= {feature.group for feature in rows.features}
+    day = harvest_days(case, rows)
+    first = (rows.harvest_year.astype(int) - 1970).astype("datetime64[Y]").astype("datetime64[D]")
+    assert (rows.cutoff.astype("datetime64[D]") <= np.datetime64(case.as_of)).all()
+    assert (day > (rows.cutoff - first).astype(int)).all()  # cut before the harvest
+    again = case.after_changes(max(case.test_years)).rows()
+    assert again.names == rows.names
+    np.testing.assert_array_equal(again.values, rows.values)
+    planted = Pipeline(with_column(rows, "x7", day * 2.0 + 1.0), case.test_years, Ridge())
+    assert harvest_proxy(planted, day).verdict == "failed"
+    assert harvest_proxy(planted.with_rows(rows), day).verdict == "passed"
 
 
 def test_years_that_cannot_be_probed_are_refused(forecast_store):
