@@ -71,8 +71,8 @@ def forecast(
         bool,
         typer.Option(
             "--explain",
-            help="The report also shows what the water of each month added to each place; it takes seconds with "
-            "regional weather, up to a minute with that of 5,570 municipalities.",
+            help="The report also shows what the water of each month added to each place; it takes seconds "
+            "with regional weather, up to a minute with that of 5,570 municipalities.",
         ),
     ] = False,
     allow_stale: StaleOption = False,
