@@ -21,7 +21,7 @@ from yieldcast.features.feature_rows import FeatureRows
 from yieldcast.features.season_dates import calendar_for, main_window
 from yieldcast.features.splits import check_order
 from yieldcast.forecasting.leakage import trainable_years
-from yieldcast.language import Sentence
+from yieldcast.language import Sentence, sentence
 from yieldcast.probing import changes, suspects, takeaways
 from yieldcast.probing.given import GivenFeatures
 from yieldcast.probing.importance import (
@@ -38,6 +38,7 @@ from yieldcast.probing.lines import Line
 from yieldcast.probing.members import Members, future_of_members, members_of, scaling_of_members
 from yieldcast.probing.pipeline import Floats, Learner, Pipeline, Ridge, skill
 from yieldcast.probing.rows import Case, harvest_days, later_weather
+from yieldcast.publication import Publication
 from yieldcast.training.run_directory import Run
 
 DAYS_BEFORE_END = 30  # of the default date before the end of the season (Xavier et al. 2026, Section 2.3)
@@ -227,14 +228,42 @@ def probe(
 
     pipeline = Pipeline(joined(own), case.test_years)
     names = given.names if given else ()
+    early = early_yields(case)
     network = members_of(run) if run else None
-    return probe_pipeline(
+    report = probe_pipeline(
         pipeline, (Ridge(),), about=_about(case, own, names), given=names,
         rebuild=lambda year: joined(case.after_changes(year).rows()), harvest_day=harvest_days(case, own),
         later=later_weather(case, own) if given else None,
         members=_member_probes(case, run, network, own) if run and network else (), progress=progress,
         network=network, network_rows=own,
     )  # fmt: skip
+    return replace(report, warnings=(*report.warnings, *early))
+
+
+def early_yields(case: Case) -> list[Sentence]:
+    """A warning where the settings take yields for public before the country releases them."""
+    released = case.store.country.publication.get("yields")
+    if released is None:
+        return []
+    years = range(min(case.train_years), max(case.test_years) + 1)
+    rule = Publication(
+        yields_months=released.months, yields_days=released.days, releases=dict(released.released)
+    )
+    own = case.settings.data.publication()
+    delay = Publication(yields_months=released.months, yields_days=released.days)
+    early = [
+        year for year in years
+        if own.yields_public(year) < min(rule.yields_public(year), delay.yields_public(year))
+    ]  # fmt: skip
+    if not early:
+        return []
+    return [
+        sentence(
+            "the settings take yields of {year} for public on {own}, which the country's statistics release "
+            "on {released}", year=early[-1], own=own.yields_public(early[-1]),
+            released=rule.yields_public(early[-1]),
+        )
+    ]  # fmt: skip
 
 
 def probe_pipeline(

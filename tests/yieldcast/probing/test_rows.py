@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from yieldcast.data.store import Store
 from yieldcast.data.synthetic_fields import field_data, field_tables
 from yieldcast.errors import LeakageError, MissingDataError
 from yieldcast.probing.pipeline import Pipeline, Ridge
-from yieldcast.probing.probe import case_of_settings
+from yieldcast.probing.probe import case_of_settings, early_yields
 from yieldcast.probing.rows import Case, changed_future, harvest_days, later_weather
 from yieldcast.probing.suspects import harvest_proxy
 
@@ -117,6 +118,14 @@ def test_years_that_cannot_be_probed_are_refused(forecast_store):
         case_of_settings(forecast_store, "soybean", Settings(), (2006,), dt.date(2008, 1, 1))
     with pytest.raises(MissingDataError, match="no yields of 'corn'"):
         case_of_settings(forecast_store, "corn", FORECAST_SETTINGS)
+
+
+def test_yields_taken_for_public_too_early_are_a_warning(case):
+    assert early_yields(case) == []
+    data = case.settings.data.model_copy(update={"yields_delay_months": 0, "yield_releases": "rule"})
+    early = replace(case, settings=case.settings.model_copy(update={"data": data}))
+    (text,) = early_yields(early)
+    assert str(text).startswith("the settings take yields of 2016 for public on 2017-01-01")
 
 
 def test_a_run_is_tested_on_later_years_only(forecast_run, forecast_store):
