@@ -288,7 +288,7 @@ def probe_pipeline(
         about: what the report says of it.
         given: names of features from a user's table.
         rebuild: see `changes.future`.
-        harvest_day: see `suspects.harvest_proxy`.
+        harvest_day: days to the harvest, see `suspects.harvest_proxy`.
         later: see `suspects.tells_later`.
         members: further probes, of the members of a run.
         network, network_rows: members of a run, as a further model, and the rows that they take.

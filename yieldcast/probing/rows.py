@@ -202,18 +202,23 @@ def optional_table(store: Store, name: str) -> xr.Dataset | None:
 
 
 def harvest_days(case: Case, rows: FeatureRows) -> Floats | None:
-    """(row,) day of harvest, from the first of January of the harvest year; None without dates."""
+    """(row, 2) day of harvest from the first of January of the harvest year, and from sowing; None without
+    dates."""
     table = optional_table(case.store, "field_seasons")
     if table is None:
         return None
     table = table.isel(season=table["crop"].values.astype(str) == case.crop)
     first = (table["harvest_year"].values.astype(np.int64) - 1970).astype("datetime64[Y]")
     day = table["harvest_date"].values.astype("datetime64[D]") - first.astype("datetime64[D]")
-    number = np.where(np.isnat(day), np.nan, day.astype(np.float64))
+    sowing = table["harvest_date"].values - table["sowing_date"].values
+    number = np.stack([
+        np.where(np.isnat(one), np.nan, one.astype(np.float64))
+        for one in (day, sowing.astype("timedelta64[D]"))
+    ], axis=1)  # fmt: skip
     keys = zip(table["municipality"].values.tolist(), table["harvest_year"].values.tolist(), strict=True)
     known = dict(zip(keys, number.tolist(), strict=True))
     wanted = zip(rows.municipality.tolist(), rows.harvest_year.tolist(), strict=True)
-    return np.array([known.get(key, np.nan) for key in wanted])
+    return np.array([known.get(key, [np.nan, np.nan]) for key in wanted])
 
 
 def later_weather(case: Case, rows: FeatureRows) -> Later | None:

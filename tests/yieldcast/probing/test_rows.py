@@ -104,12 +104,16 @@ def test_fields_are_probed_with_rows_of_days_up_to_their_cutoffs(fields):
     day = harvest_days(case, rows)
     first = (rows.harvest_year.astype(int) - 1970).astype("datetime64[Y]").astype("datetime64[D]")
     assert (rows.cutoff.astype("datetime64[D]") <= np.datetime64(case.as_of)).all()
-    assert (day > (rows.cutoff - first).astype(int)).all()  # cut before the harvest
+    assert (day[:, 0] > (rows.cutoff - first).astype(int)).all()  # cut before the harvest
     again = case.after_changes(max(case.test_years)).rows()
     assert again.names == rows.names
     np.testing.assert_array_equal(again.values, rows.values)
-    planted = Pipeline(with_column(rows, "x7", day * 2.0 + 1.0), case.test_years, Ridge())
-    assert harvest_proxy(planted, day).verdict == "failed"
+    planted = Pipeline(rows, case.test_years, Ridge())
+    for column in (
+        day[:, 0] * 2.0 + 1.0,
+        day[:, 1] - 30.0,
+    ):  # day of the year, days from sowing to the cut-off
+        assert harvest_proxy(planted.with_rows(with_column(rows, "x7", column)), day).verdict == "failed"
     assert harvest_proxy(planted.with_rows(rows), day).verdict == "passed"
 
 
