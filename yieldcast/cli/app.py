@@ -25,6 +25,7 @@ from yieldcast.cli import (
     generalise,
     jobs,
     probe,
+    risk,
 )
 from yieldcast.cli.arguments import (
     CropOption,
@@ -472,6 +473,7 @@ compare.add_commands(app)
 explain.add_commands(app)
 generalise.add_commands(app)
 probe.add_commands(app)
+risk.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 
 

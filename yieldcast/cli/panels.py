@@ -15,6 +15,7 @@ _BY_PANEL = {
         "test_years", "leads", "dates",
         "hold_out", "k", "draws", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
+        "threshold", "classes", "cost_miss", "cost_alarm", "source",
         "place", "by",
     ),
     "Files to import": (
@@ -25,10 +26,10 @@ _BY_PANEL = {
     "Sources": (
         "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
     ),
-    "Output": ("out", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare"),
+    "Output": ("out", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare", "explain"),
     "How it runs": (
         "strategy", "block", "workers", "dask", "offline", "strict", "tries", "retry_wait", "patience",
-        "partial", "replace", "live", "accept_licences",
+        "partial", "replace", "live", "accept_licences", "draws", "search_rows",
     ),
 }  # fmt: skip
 _PANELS = {name: panel for panel, names in _BY_PANEL.items() for name in names}
