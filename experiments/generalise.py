@@ -112,7 +112,9 @@ def main() -> None:
     found = list(results(given))
     documents: list[dict[str, Any]] = [result.to_json() for result in found]
     make_folder(given.write)
-    lines = ",\n".join(json.dumps(one, allow_nan=False, ensure_ascii=False) for one in documents)
+    # of few local rows the means over draws are in "curve"
+    short = [{**one, "scores": []} if one["curve"] else one for one in documents]
+    lines = ",\n".join(json.dumps(one, allow_nan=False, ensure_ascii=False) for one in short)
     atomic_text(given.write / "generalise.json", f"[\n{lines}\n]\n")
     write_figure(given.write / "generalise.png", documents)
     print(f"written: {write(given.write / 'generalise.md', document(given, found))}")

@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yieldcast.cli import bulletins, compare, encoder, evaluate, fetch, forecast, generalise, jobs, probe
+from yieldcast.cli import (
+    bulletins,
+    compare,
+    encoder,
+    evaluate,
+    explain,
+    fetch,
+    forecast,
+    generalise,
+    jobs,
+    probe,
+    risk,
+)
 from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
@@ -478,8 +490,10 @@ forecast.add_commands(app)
 bulletins.add_commands(app)
 encoder.add_commands(app)
 compare.add_commands(app)
+explain.add_commands(app)
 generalise.add_commands(app)
 probe.add_commands(app)
+risk.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 
 

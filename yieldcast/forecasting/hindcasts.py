@@ -138,7 +138,7 @@ class Forecaster:
         rows = self.source.to_forecast(harvest_year, municipalities, self.as_of, names)
         scenarios, usable = build_scenarios(self.source, rows, self.as_of, self.method, self.seasonal)
         rows = rows.take(usable)
-        return self._raw_forecasts(members, rows, scenarios, self.as_of, progress), scenarios
+        return self.raw_forecasts(members, rows, scenarios, self.as_of, progress), scenarios
 
     def hindcast(self, members: Ensemble, year: int, season_as_of: dt.date) -> RawForecasts:
         """Forecast a training year with members that were not trained on it.
@@ -156,7 +156,7 @@ class Forecaster:
         # The seasonal forecasts of the store start after the training years: past years are used instead.
         method = "climatology" if self.method == "seasonal" else self.method
         scenarios, usable = build_scenarios(self.source, rows, self.as_of, method, season_as_of=season_as_of)
-        return self._raw_forecasts(members, rows.take(usable), scenarios, season_as_of)
+        return self.raw_forecasts(members, rows.take(usable), scenarios, season_as_of)
 
     def left_out(
         self, members: Ensemble, harvest_year: int, municipalities: npt.NDArray[np.int32], date: dt.date
@@ -173,12 +173,21 @@ class Forecaster:
         """
         rows = self.source.to_forecast(harvest_year, municipalities, date, self.run.identity.static_names)
         scenarios, usable = build_scenarios(self.source, rows, self.as_of, self.method, season_as_of=date)
-        return self._raw_forecasts(members, rows.take(usable), scenarios, date)
+        return self.raw_forecasts(members, rows.take(usable), scenarios, date)
 
-    def _raw_forecasts(
+    def raw_forecasts(
         self, members: Ensemble, rows: SampleSet, scenarios: Scenarios, date: dt.date,
         progress: Progress = ignore_progress,
     ) -> RawForecasts:  # fmt: skip
+        """Forecast rows with their scenarios.
+
+        Args:
+            members: of the run.
+            rows: usable samples of one harvest year.
+            scenarios: of the same rows.
+            date: of the forecast; gives the public yields.
+            progress: called with the number of members done and of all members.
+        """
         yields = members.predict(scenarios.weather, rows.static, progress).reshape(-1, len(rows))
         history = self.source.history
         lags = yield_history.lag(rows, rows.window_end, self.run.settings.data.publication(), date)

@@ -116,11 +116,14 @@ class Case:
         samples = self.samples()
         places = self.store.static
         at = np.searchsorted(places["municipality"].values, samples.municipality)
+        latitude, longitude = (
+            places[name].values[at].astype(np.float64) for name in ("latitude_deg", "longitude_deg")
+        )
         cutoff = np.array([self.date(int(year)) for year in samples.harvest_year], dtype="datetime64[D]")
         return FeatureRows(
             samples.flat().astype(np.float64), features_of(samples), samples.municipality,
             samples.harvest_year, samples.state, cutoff, samples.target_kg_ha.astype(np.float64),
-            places["latitude_deg"].values[at], places["longitude_deg"].values[at],
+            latitude, longitude,
         )  # fmt: skip
 
     def with_training(self, years: tuple[int, ...]) -> Case:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,13 +108,14 @@ def _draw_bars(axes: Axes, documents: Sequence[Document], words: Language) -> No
 
 
 def _name(one: Document, words: Language) -> str:
-    more = words.said(HELD[one["hold_out"]]) if one["hold_out"] else one["as_of"]
-    protocol = words.said(PROTOCOLS[one["protocol"]])
-    return f"{protocol}\n{more}" if more else protocol
+    name = words.said(HELD[one["hold_out"]] if one["hold_out"] else PROTOCOLS[one["protocol"]])
+    return "\n".join([*textwrap.wrap(name, 14), *([one["as_of"]] if one["as_of"] else [])])
 
 
 def _draw_curves(axes: Axes, documents: Sequence[Document], words: Language) -> None:
     """RMSE over the number of local rows: out of domain plus k (solid), and k alone (dashed)."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
     points = [row for one in documents for row in one["curve"] if row["domain"] == ALL]
     for m, model in enumerate(dict.fromkeys(row["model"] for row in points)):
         colour, marker = MODEL_STYLES[m % len(MODEL_STYLES)]
@@ -129,6 +131,9 @@ def _draw_curves(axes: Axes, documents: Sequence[Document], words: Language) -> 
     ks = sorted({row["k"] for row in points})
     axes.set_xscale("symlog", linthresh=max(min((k for k in ks if k), default=1), 1))
     axes.set_xticks(ks, [str(k) for k in ks])
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.number(value)))
     axes.minorticks_off()
     axes.set(xlabel=words.gettext(message("local rows (k)")), ylabel=words.gettext(RMSE))
     axes.plot([], [], color="0.3", linestyle="--", label=words.gettext(message("local rows alone")))
