@@ -1,4 +1,4 @@
-"""The four files of fields into a store: the tables as made directly; faults are refused, nothing is written."""
+"""The four files of fields into a store: the tables as made directly; faults are refused, none is written."""
 
 from __future__ import annotations
 
