@@ -69,20 +69,22 @@ def class_test(
     threshold_kg_ha: float | None = None,
     classifiers: tuple[str, ...],
     search: SearchSettings,
+    lstm: bool = False,
 ) -> ClassTest:
-    """The test of a run's classes: terciles of the training years, or a break-even yield.
+    """The test of a run's classes: terciles of its training years, or a break-even yield.
 
     Args:
         run: whose members left out harvest years (the preset forecast).
         store: tables.
         threshold_kg_ha: break-even yield; None for terciles.
-        classifiers, search: see `class_scores.ClassTest`.
+        classifiers, search, lstm: see `class_scores.ClassTest`.
     """
     rule: RuleName = "terciles" if threshold_kg_ha is None else "threshold"
     made = _Forecasts(run, store)
     return ClassTest(
         store, run.identity.crop, run.settings.for_country(store.country), made.spread, made.marks,
         run.path / FOLDER, rule, threshold_kg_ha, classifiers, search,
+        lstm=lstm, train_years=run.identity.train_years,
     )  # fmt: skip
 
 

@@ -173,3 +173,12 @@ def test_days_come_in_the_order_of_the_season():
     found = scores_of(pd.concat([rows.assign(as_of="2014-01-15"), other]))
     assert list(dict.fromkeys(row["day"] for row in found)) == ["10-15", "01-15"]
     assert "brier" not in found[0]  # no probabilities
+
+
+@pytest.mark.slow
+def test_the_keras_classifier_is_scored_on_the_same_rows(store, tmp_path):
+    rows = case_rows(class_test(store, tmp_path, classifiers=(), lstm=True), (2015, DATE))
+    assert list(dict.fromkeys(rows["model"])) == ["forecast", "dummy", "lstm", "climatology"]
+    lstm = rows[rows["model"] == "lstm"]
+    assert lstm["predicted_class"].isin(["low", "medium", "high"]).all()
+    assert lstm[["p_low", "p_medium", "p_high"]].sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
