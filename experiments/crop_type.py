@@ -202,8 +202,8 @@ def document(result: dict[str, Any]) -> list[str]:
     parts = heading("Crop types from pixel series, frozen encoder")
     parts.append(
         f"Encoder: Presto, {result['licence']}. Macro-F1 of left-out folds; A: France 2023, Sentinel "
-        "with weather, 4 classes; D: Mato Grosso, MODIS; E: Uzbekistan, Landsat NDVI. The head on embeddings is "
-        "logistic regression with equal weight of classes; gaps of the raw series are filled in time. "
+        "with weather, 4 classes; D: Mato Grosso, MODIS; E: Uzbekistan, Landsat NDVI. The head on embeddings "
+        "is logistic regression with equal weight of classes; gaps of the raw series are filled in time. "
         f"Everything took {result['seconds']} s."
     )
     rows = []
