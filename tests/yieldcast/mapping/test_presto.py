@@ -200,3 +200,36 @@ def test_refused_inputs(change, says):
     pixel_inputs(**good)
     with pytest.raises(SchemaError, match=says):
         pixel_inputs(**{**good, **change})
+
+
+def test_inputs_of_heads_and_the_weights_of_a_run(encoder, tmp_path):
+    """Without the location, places change nothing; a run takes the weights of its training only."""
+    from yieldcast.errors import ConfigError
+    from yieldcast.mapping.crop_type import CropTypeSettings, head_inputs, train
+    from yieldcast.mapping.crop_type_run import open_run, weights_mark, write_run
+    from yieldcast.mapping.pixel_series import create
+
+    ndvi = np.random.default_rng(6).uniform(0.2, 0.5, (12, 4)).astype(np.float32)
+    ndvi[::2, 1] += 0.4
+    month, ids = np.broadcast_to(np.arange(4), ndvi.shape), [f"s{i}" for i in range(12)]
+    labels = ["soybean", "pasture"] * 6
+    here, there = (
+        create({"NDVI": ndvi}, month, np.arange(12.0) + move, np.zeros(12), ids, "month", label=labels)
+        for move in (0, 30)
+    )
+    settings = CropTypeSettings()
+    made = head_inputs(here, settings, encoder)
+    assert made.shape == (12, 4 * 128)
+    np.testing.assert_array_equal(made, head_inputs(there, settings, encoder))
+    located = CropTypeSettings(location=True, pool="global")
+    assert not np.allclose(
+        head_inputs(here, located, encoder), head_inputs(there, located, encoder), atol=1e-3
+    )
+
+    model = train(here, settings, encoder)
+    write_run(tmp_path / "run", model, {"encoder": {"weights_sha256": weights_mark(encoder)}})
+    opened = open_run(tmp_path / "run")
+    opened.check_encoder(encoder)
+    np.testing.assert_allclose(opened.model.predict(made), model.predict(made), atol=1e-6)
+    with pytest.raises(ConfigError, match="encoder of the training"):
+        opened.check_encoder(None)
