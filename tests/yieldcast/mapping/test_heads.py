@@ -62,8 +62,8 @@ def test_left_out_samples_teach_nothing(blobs):
 def test_temperature_is_found_again():
     """Classes drawn from known probabilities, which are then shown three times too sure."""
     rng = np.random.default_rng(1)
-    true = calibrated(rng.dirichlet([5, 5, 5], 4000), 1.5)
-    classes = (rng.random(4000)[:, None] > true.cumsum(axis=1)).sum(axis=1)
+    true = calibrated(rng.dirichlet([2, 2, 2], 20000), 1.5)
+    classes = (rng.random(20000)[:, None] > true.cumsum(axis=1)).sum(axis=1)
     too_sure = calibrated(true, 1 / 3)
     assert temperature(too_sure, classes) == pytest.approx(3, rel=0.1)
     np.testing.assert_allclose(calibrated(too_sure, 3.0), true, atol=1e-4)
