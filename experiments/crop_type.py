@@ -170,13 +170,14 @@ def run(folder: Path, weights: Path) -> dict[str, Any]:
     keras.utils.set_random_seed(1)
     random = PrestoEncoder()
     random.build()
-    began, scores, tasks = time.perf_counter(), {}, read_tasks(folder)
+    began, tasks = time.perf_counter(), read_tasks(folder)
+    scores: dict[str, dict[str, Any]] = {}
     cached: dict[str, dict[str, tuple[Array, str]]] = {}
     for name, key, split in PLAN:
         task = tasks[key]
         if key not in cached:
             cached[key] = inputs_of(task, encoder, random if key == "A" else None)
-        of_task = {}
+        of_task: dict[str, Any] = {}
         for model, (inputs, head) in cached[key].items():
             macro, samples, classes = split(task, inputs, head)
             of_task[model] = {"macro_f1": macro, "samples": samples, "f1": classes}
