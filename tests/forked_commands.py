@@ -6,6 +6,7 @@ interpreter for every command would mostly test the interpreter.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import runpy
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -140,7 +142,12 @@ if __name__ == "__main__":
     from data_fetchers.cds.client import Cds
     from data_fetchers.fetching import fetch, plans  # noqa: F401
     from yieldcast import clock
+    from yieldcast.cli import progress  # noqa: F401
+    from yieldcast.cli.views import fetch as shown_fetch  # noqa: F401
 
+    for module in ("dask.array", "ecmwf.datastores", "h5netcdf", "pint"):  # imported at first use
+        with suppress(ImportError):
+            importlib.import_module(module)
     now = datetime.fromisoformat(os.environ["TEST_NOW"])
     clock.now = lambda: now
     Cds.__init__.__defaults__ = ("", 6 * 3600.0, 0.2, 0.02, 3 * 10**9)
