@@ -108,8 +108,18 @@ def check_json_folder(file: Path | None) -> None:
     Raises:
         MissingDataError: the folder does not exist.
     """
-    if file and not file.parent.is_dir():
-        raise MissingDataError(f"--json: no folder {file.parent}", "Make it first, or give another path.")
+    if file:
+        check_folder_of(file, "--json")
+
+
+def check_folder_of(file: Path, option: str) -> None:
+    """Refuse a file to write whose folder does not exist, before the long work starts.
+
+    Raises:
+        MissingDataError: the folder does not exist.
+    """
+    if not file.parent.is_dir():
+        raise MissingDataError(f"{option}: no folder {file.parent}", "Make it first, or give another path.")
 
 
 def parse_years(text: str, option: str) -> list[int]:

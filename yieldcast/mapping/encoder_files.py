@@ -1,0 +1,83 @@
+"""Encoder files: published weights converted once, read again, always with their origin and licence."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from yieldcast.data.files import atomic_write
+from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.mapping import published
+
+if TYPE_CHECKING:
+    from yieldcast.mapping.presto import PrestoDecoder, PrestoEncoder
+
+PUBLISHED = ".safetensors"
+_UNKNOWN = "unknown"
+_HINT = "Convert published weights with: yieldcast encoder import FILE.safetensors"
+
+
+def convert(path: Path, out: Path) -> PrestoEncoder | PrestoDecoder:
+    """Published weights, of an encoder or a decoder, to a Keras file.
+
+    Args:
+        path: safetensors.
+        out: ends with .keras; an earlier file is replaced.
+
+    Returns:
+        what was written; its ``notes`` have origin, licence and SHA-256 of the published file.
+
+    Raises:
+        MissingDataError, ConfigError, SchemaError: as `published.read_safetensors` and `encoder_from`, or the
+            disk refuses; nothing is written.
+    """
+    made: PrestoEncoder | PrestoDecoder = _from_published(path, decoder_too=True)
+    atomic_write(out, lambda temporary: made.save(temporary))
+    return made
+
+
+def load_encoder(path: Path) -> PrestoEncoder:
+    """The encoder of a file.
+
+    Args:
+        path: a Keras file of `convert`, or published weights (safetensors).
+
+    Raises:
+        MissingDataError: no such file.
+        SchemaError: not an encoder of Presto.
+    """
+    if path.suffix == PUBLISHED:
+        encoder: PrestoEncoder = _from_published(path)
+        return encoder
+    if not path.is_file():
+        raise MissingDataError(f"no encoder {path}", _HINT)
+    import keras
+
+    from yieldcast.mapping.presto import PrestoEncoder
+
+    try:
+        found: Any = keras.models.load_model(path, compile=False)
+    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise SchemaError(f"{path}: not an encoder file: {str(error).splitlines()[0]}", _HINT) from None
+    if not isinstance(found, PrestoEncoder):
+        raise SchemaError(f"{path}: expected an encoder of Presto, received {type(found).__name__}", _HINT)
+    return found
+
+
+def licence(encoder: PrestoEncoder | PrestoDecoder) -> str:
+    """One line for readers: the licence and the origin of the weights."""
+    notes = encoder.notes
+    return f"licence {notes.get('licence', _UNKNOWN)}, from {notes.get('source', _UNKNOWN)}"
+
+
+def _from_published(path: Path, decoder_too: bool = False) -> Any:
+    arrays, notes = published.read_safetensors(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    notes = {"licence": _UNKNOWN, "source": _UNKNOWN, **notes, "file": path.name, "file_sha256": digest}
+    if published.is_decoder(arrays):
+        if not decoder_too:
+            raise SchemaError(f"{path}: expected an encoder, received a decoder", _HINT)
+        return published.decoder_from(arrays, str(path), notes)
+    return published.encoder_from(arrays, str(path), notes)
