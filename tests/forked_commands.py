@@ -98,7 +98,7 @@ class Commands:
             self.process.stdin.write(json.dumps(task) + "\n")
             self.process.stdin.flush()
             code = int(self.process.stdout.readline())
-            return Ended(code, *(Path(file).read_text(encoding="utf-8") for file in shown))
+            return Ended(code, *(Path(file).read_text(encoding="utf-8", errors="replace") for file in shown))
 
 
 def _killed(task: dict[str, Any]) -> int:
