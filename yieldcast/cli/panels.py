@@ -26,7 +26,7 @@ _BY_PANEL = {
     "Sources": (
         "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
     ),
-    "Output": ("out", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare"),
+    "Output": ("out", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare", "explain"),
     "How it runs": (
         "strategy", "block", "workers", "dask", "offline", "strict", "tries", "retry_wait", "patience",
         "partial", "replace", "live", "accept_licences", "draws", "search_rows",
