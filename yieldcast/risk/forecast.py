@@ -19,7 +19,13 @@ from yieldcast.forecasting.forecast import ForecastPlan
 from yieldcast.forecasting.hindcasts import Progress, ignore_progress
 from yieldcast.forecasting.table import Forecast
 from yieldcast.risk.classes import ClassRule, RuleName, class_rule
-from yieldcast.risk.classifiers import AS_THE_PAPER, Classifier, SearchSettings, fit_classifiers
+from yieldcast.risk.classifiers import (
+    AS_THE_PAPER,
+    Classifier,
+    SearchSettings,
+    check_features,
+    fit_classifiers,
+)
 from yieldcast.risk.decisions import EQUAL_COSTS, Costs
 from yieldcast.risk.probabilities import class_probabilities, shown_classes
 from yieldcast.risk.search_spaces import CLASSIFIERS
@@ -174,7 +180,7 @@ def classify_season(
 
     Raises:
         MissingDataError: no row of the season.
-        SchemaError: a class without rows, or one season only.
+        SchemaError: a class without rows, one season only, or a feature with one value other than 0.
     """
     target = rows.take(rows.harvest_year == season)
     if not len(target):
@@ -183,7 +189,8 @@ def classify_season(
             "Import the places and weather of the season, or choose another harvest year.",
         )
     years = [year for year in rule.train_years if year < season]
-    train = rows.take(np.isin(rows.harvest_year, years)).with_yield()
+    train = check_features(rows.take(np.isin(rows.harvest_year, years)).with_yield())
+    target = target.choose(np.isin(target.names, train.names))
     classes = rule.classes(train.yield_kg_ha, train.municipality)
     found = fit_classifiers(train, classes, names, settings, progress, count=len(rule.names))
     best = max(found.values(), key=lambda one: one.score)
