@@ -22,7 +22,13 @@ _BY_PANEL = {
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
         "weather_grid", "country", "fields", "vegetation", "drop_outliers",
     ),
-    "Settings of the run": ("run", "config", "preset", "seeds", "no_noise", "from", "freeze", "models"),
+    "Series and classes": (
+        "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",
+    ),
+    "Settings of the run": (
+        "encoder", "weights", "mode", "head", "pool", "location", "modis", "folds", "run",
+        "config", "preset", "seeds", "no_noise", "from", "freeze", "models",
+    ),
     "Sources": (
         "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
     ),
