@@ -207,8 +207,8 @@ def test_every_command_and_option_in_the_docs_exists():
     seen = 0
     for page in PAGES:
         text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-        for call in re.findall(r"\byieldcast ((?:[a-z]+ ?){1,2}[^`\n|]*)", text):
-            words = re.match(r"[a-z]+(?: [a-z]+)?", call)[0].split()
+        for call in re.findall(r"\byieldcast ((?:[a-z][a-z-]* ?){1,2}[^`\n|]*)", text):
+            words = re.match(r"[a-z-]+(?: [a-z-]+)?", call)[0].split()
             command = next((c for c in (" ".join(words), words[0]) if c in known), None)
             if command is None:  # prose: "yieldcast fetches yields"
                 assert not _OPTION.search(call), f"{name(page)}: yieldcast {call}"
