@@ -14,7 +14,7 @@ from yieldcast.data.store import Store
 from yieldcast.errors import MissingDataError
 from yieldcast.features.day_rows import rows_for
 from yieldcast.features.feature_rows import FeatureRows
-from yieldcast.features.yield_history import TREND_YEARS
+from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
 from yieldcast.forecasting.forecast import ForecastPlan
 from yieldcast.forecasting.hindcasts import Progress, ignore_progress
 from yieldcast.forecasting.table import Forecast
@@ -123,10 +123,26 @@ def rule_of(
     Raises:
         ConfigError, SchemaError: as `class_rule`.
     """
-    history = plan.history
-    years = np.array(plan.run.identity.train_years)
+    return history_rule(
+        plan.history, plan.run.identity.train_years, plan.newest, rule, threshold_kg_ha=threshold_kg_ha
+    )
+
+
+def history_rule(
+    history: YieldHistory, train_years: Sequence[int], newest: int, rule: RuleName = "terciles", *,
+    threshold_kg_ha: float | None = None,
+) -> ClassRule:  # fmt: skip
+    """Borders of classes from a record of yields; see `rule_of`.
+
+    Args:
+        history: of the crop.
+        train_years: harvest years that teach, all public.
+        newest: newest harvest year that was public.
+        rule, threshold_kg_ha: see `class_rule`.
+    """
+    years = np.array(train_years)
     if rule == "municipality":
-        years = np.arange(plan.newest + 1 - TREND_YEARS, plan.newest + 1)
+        years = np.arange(newest + 1 - TREND_YEARS, newest + 1)
     years = years[(years >= history.first_year) & (years < history.first_year + history.own.shape[1])]
     yields = history.own[:, years - history.first_year]
     return class_rule(
