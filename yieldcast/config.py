@@ -207,10 +207,11 @@ class ForecastSettings(_Section):
 class RiskSettings(_Section):
     """Features of classifiers: the day up to which they are known (`features.day_rows`)."""
 
-    # Fields with known dates: "before_harvest" cuts `days_before_harvest` days before the harvest (Xavier et
-    # al. 2026, Section 2.3: 30), "after_sowing" cuts `days_after_sowing` days after sowing, which does not
-    # depend on the harvest date. Both never after the day of the forecast.
-    cutoff: Literal["before_harvest", "after_sowing"] = "before_harvest"
+    # Fields with known dates: "before_expected_harvest" cuts `days_before_harvest` days before the harvest
+    # that the sowing date lets expect (Xavier et al. 2026, Section 2.3: 30), "before_harvest" before that of
+    # the field itself, whose date the features then tell, "after_sowing" cuts `days_after_sowing` days after
+    # sowing. None cuts after the day of the forecast.
+    cutoff: Literal["before_expected_harvest", "before_harvest", "after_sowing"] = "before_expected_harvest"
     days_before_harvest: Annotated[int, Field(ge=0, le=365)] = 30
     days_after_sowing: Annotated[int, Field(ge=1, le=730)] = 90
     # A season with fewer clear observations has no features of vegetation.

@@ -14,12 +14,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yieldcast.cli import bulletins, compare, encoder, fetch, forecast, jobs, probe
+from yieldcast.cli import (
+    bulletins,
+    compare,
+    encoder,
+    evaluate,
+    explain,
+    fetch,
+    forecast,
+    generalise,
+    jobs,
+    probe,
+    risk,
+)
 from yieldcast.cli.arguments import (
     CropOption,
     HarvestYearOption,
-    JsonOption,
-    RunArgument,
     ScreenLanguageOption,
     StoreOption,
     check_json_folder,
@@ -56,6 +66,9 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
+
+
+SEEDS = 30  # members of a training that says nothing else
 
 
 class Preset(StrEnum):
@@ -185,10 +198,35 @@ def import_tables(
     daily_weather: Annotated[
         Path | None,
         typer.Option(
-            metavar="NC",
-            help="netCDF (municipality, time) of days; or of units X, time, with --places and its column X.",
+            metavar="NC|CSV",
+            help="netCDF (municipality, time) of days, or CSV with a row for each code and date; or of units "
+            "X that the column X of --places or --fields names.",
         ),
     ] = None,
+    fields: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Instead of --places: fields, a row for each season: id, lat, lon, crop, harvest_year, "
+            "sowing_date, harvest_date, municipality. The monthly weather is then made of --daily-weather.",
+        ),
+    ] = None,
+    vegetation: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="CSV[.gz]",
+            help="NDVI or EVI: code, date, ndvi, quality flag; or summaries: code, year, ndvi_max, ... May "
+            "be given twice, once for each kind.",
+        ),
+    ] = None,
+    drop_outliers: Annotated[
+        bool,
+        typer.Option(
+            "--drop-outliers",
+            help="Leave out yields outside of 1.5 times the interquartile range of their crop and year. "
+            "Without it they are counted (of fields) and kept: a failed field is no error.",
+        ),
+    ] = False,
     check: Annotated[
         bool,
         typer.Option(
@@ -207,8 +245,8 @@ def import_tables(
 
     Columns may come in any order and other columns are ignored; units are read from column names
     (yield_kg_ha or yield_t_ha, tmax_degC, precipitation_mm, clay_pct_0_30cm). If anything is wrong nothing
-    is written, and an earlier store stays unchanged. Estimates and daily weather can also be added to an
-    existing store by themselves.
+    is written, and an earlier store stays unchanged. Estimates, daily weather and vegetation can also be
+    added to an existing store by themselves.
 
     Example:
 
@@ -217,6 +255,9 @@ def import_tables(
         yieldcast import --store STORE --places places.csv --yields yields.csv --weather-grid era5.zip
 
         yieldcast import --store STORE --estimates lspa_2018.csv
+
+        yieldcast import --store STORE --fields fields.csv --yields yields.csv --daily-weather days.csv \\
+                         --vegetation ndvi.csv
     """
     from yieldcast import language
     from yieldcast.cli.views.store import check_view, import_view
@@ -226,7 +267,7 @@ def import_tables(
     check_json_folder(file)
     files = UserFiles(
         places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather,
-        country, tuple(weather_grid or ()),
+        country, tuple(weather_grid or ()), fields, tuple(vegetation or ()), drop_outliers,
     )  # fmt: skip
     out, words = console(), language.of(lang)
     with out.status(words.gettext("reading and checking tables")):
@@ -291,7 +332,14 @@ def train(
             help="Instead of --train-years: all harvest years whose yields and weather were public then.",
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=999, help="Members: seeds 1 to N.")] = 30,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=999,
+            help="Members: seeds 1 to N; default 30, with --from as many as that run has.",
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(metavar="TOML", help="Settings file; its keys have precedence over the preset's."),
@@ -312,6 +360,23 @@ def train(
         int | None,
         typer.Option(min=1, help="Members per compiled block; default: by device."),
     ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Train the members of this run further, on other places or another crop; each starts from "
+            "the one of the same seed. Without --config the settings are those of this run.",
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PARTS",
+            help="With --from: parts of the network whose weights stay as they are: weather, static or "
+            "weather,static.",
+        ),
+    ] = None,
     lang: ScreenLanguageOption = "en",
 ) -> None:
     """Train the dual-path network: one member per seed, many at the same time.
@@ -324,30 +389,44 @@ def train(
         yieldcast train --store STORE --crop soybean --train-years 2011:2016 --out RUN
 
         yieldcast train --store STORE --crop soybean --as-of 2017-10-15 --out RUN
+
+        yieldcast train --store OTHER --crop corn --train-years 2011:2016 --from RUN --out TUNED
     """
     from yieldcast import language
     from yieldcast.cli.progress import training_progress
     from yieldcast.config import read_settings
     from yieldcast.data.store import Store
     from yieldcast.reporting import labels
+    from yieldcast.training.fine_tuning import check_source, parse_parts, settings_from
     from yieldcast.training.pipeline import check_members, check_training, train_run
+    from yieldcast.training.run_directory import Run
 
     opened, screen, words = Store.open(store), console(), language.of(lang)
-    settings = read_settings(config, preset.value).for_country(opened.country)
+    started = Run.open(source) if source else None
+    parts = parse_parts(freeze)
+    if parts and started is None:
+        raise ConfigError("--freeze needs --from", "Give the run to start from, or leave --freeze out.")
+    settings = read_settings(config, preset.value)
+    if started is not None and config is None:
+        settings = settings_from(started)
+    settings = settings.for_country(opened.country)
+    count = seeds or (len(started.seeds()) if started else 0) or SEEDS
     if no_noise:
         network = settings.network.model_copy(update={"noise": 0.0})
         settings = settings.model_copy(update={"network": network})
     crop = crop_key(crop, opened.yields["crop"].values.tolist())
     years = _years_to_train(opened, crop, train_years, as_of, settings, words)
-    check_members(settings, years, range(1, seeds + 1))
+    check_members(settings, years, range(1, count + 1))
+    if started is not None:
+        check_source(started, settings, range(1, count + 1))
     check_training(opened, crop, settings, out)
     load_tensorflow()
     with training_progress(settings.training.max_epochs, screen) as progress:
         run = train_run(
-            opened, crop, years, range(1, seeds + 1), out, settings,
+            opened, crop, years, range(1, count + 1), out, settings,
             config_text=config.read_text(encoding="utf-8") if config else "",
             strategy=strategy, block=block, progress=progress,
-            notice=lambda text: screen.print(words.said(text)),
+            notice=lambda text: screen.print(words.said(text)), source=started, frozen=parts,
         )  # fmt: skip
     verb = "forecast" if settings.training.validation == "each_year" else "evaluate"
     made = message("{n} members of {crop} in {out}; next: {command}")
@@ -385,54 +464,16 @@ def _years_to_train(
     return years
 
 
-@app.command(cls=Command, rich_help_panel=MODELS)
-def evaluate(
-    run: RunArgument,
-    store: StoreOption,
-    test_years: Annotated[str, typer.Option(help="Harvest years to score, all after the training years.")],
-    file: JsonOption = None,
-    as_of: Annotated[
-        str | None,
-        typer.Option(
-            metavar="YYYY-MM-DD",
-            help="Date that limits public yields and weather; default: the end of each row's window for "
-            "the public baselines, and no limit on the weather of the window.",
-        ),
-    ] = None,
-    lang: ScreenLanguageOption = "en",
-) -> None:
-    """Score a run and the baselines on the same rows.
-
-    Example:
-
-        yieldcast evaluate RUN --store STORE --test-years 2018
-    """
-    from yieldcast import language
-    from yieldcast.cli.progress import counting_progress
-    from yieldcast.cli.views.scores import evaluation_table, years_table
-    from yieldcast.data.store import Store
-    from yieldcast.evaluation.evaluate import evaluate_run, write_scores
-    from yieldcast.training.run_directory import Run
-
-    check_json_folder(file)
-    years, date, screen = parse_years(test_years, "--test-years"), parse_date(as_of, "--as-of"), console()
-    opened, trained, words = Store.open(store), Run.open(run), language.of(lang)
-    load_tensorflow()
-    with counting_progress(words.gettext("scoring members"), screen) as progress:
-        result = evaluate_run(trained, opened, years, date, progress)
-    screen.print(evaluation_table(result.scores, result.synthetic, result.notes, lang))
-    if len(result.scores.test_years) > 1:
-        screen.print(years_table(result.by_year(), result.synthetic, lang))
-    for path in write_scores(result, trained, file):
-        screen.print(words.gettext("written: {path}", path=path))
-
-
+evaluate.add_commands(app)
 fetch.add_commands(app)
 forecast.add_commands(app)
 bulletins.add_commands(app)
 encoder.add_commands(app)
 compare.add_commands(app)
+explain.add_commands(app)
+generalise.add_commands(app)
 probe.add_commands(app)
+risk.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 
 

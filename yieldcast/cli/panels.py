@@ -13,20 +13,23 @@ _BY_PANEL = {
     "What it works on": (
         "store", "state", "calendar", "months", "crop", "crops", "harvest_year", "as_of", "train_years",
         "test_years", "leads", "dates",
+        "hold_out", "k", "draws", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
+        "threshold", "classes", "cost_miss", "cost_alarm", "source",
+        "place", "by",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
-        "weather_grid", "country",
+        "weather_grid", "country", "fields", "vegetation", "drop_outliers",
     ),
-    "Settings of the run": ("config", "preset", "seeds", "no_noise"),
+    "Settings of the run": ("run", "config", "preset", "seeds", "no_noise", "from", "freeze", "models"),
     "Sources": (
         "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
     ),
     "Output": ("out", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare"),
     "How it runs": (
         "strategy", "block", "workers", "dask", "offline", "strict", "tries", "retry_wait", "patience",
-        "partial", "replace", "live", "accept_licences",
+        "partial", "replace", "live", "accept_licences", "draws", "search_rows",
     ),
 }  # fmt: skip
 _PANELS = {name: panel for panel, names in _BY_PANEL.items() for name in names}

@@ -178,8 +178,8 @@ class Warnings:
     Args:
         roc_area: area under the ROC curve, 0.5 without skill.
         pr_area: average precision; the frequency of the event without skill.
-        recall: share of the low yields that are flagged at the lowest threshold whose false alarms are at
-            most `false_alarm_rate` of the yields that were not low.
+        recall_at_rate: share of the low yields that are flagged at the lowest threshold whose false alarms
+            are at most `false_alarm_rate` of the yields that were not low.
         false_alarm_rate: asked for.
         threshold: that P(low); None where no threshold keeps the rate, so that nothing is flagged.
         roc: (false-alarm rate, recall) points.
@@ -188,7 +188,7 @@ class Warnings:
 
     roc_area: float | None
     pr_area: float | None
-    recall: float | None
+    recall_at_rate: float | None
     false_alarm_rate: float
     threshold: float | None
     roc: tuple[tuple[float, float], ...]

@@ -79,14 +79,15 @@ def evaluate_run(
         progress: called with the number of members scored and of all members.
 
     Raises:
-        LeakageError: a training year is not before every test year.
+        LeakageError: a training year, also of the run that it was started from, is not before every test
+            year.
         MissingDataError: the store has no yields or weather of a test year.
         RunError: no finished member.
     """
     seeds, identity, settings = run.seeds(), run.identity, run.settings.data
     if not seeds:
         raise RunError(f"{run.path} has no finished member", "Start the same yieldcast train again.")
-    splits.check_order(identity.train_years, test_years)
+    splits.check_order(identity.all_years, test_years)
     tables, calendar = network_tables(store, run.settings.data), run.calendar()
     names = identity.static_names
     rows, dropped = build_samples(

@@ -27,6 +27,7 @@ from yieldcast.language import message
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.datetime64]
+_CYCLE_days = 120  # of a crop whose stages are not known: that of soybean
 _Columns = tuple[Floats, tuple[Feature, ...]]
 
 
@@ -120,18 +121,17 @@ def _rows(
     years = np.unique(np.asarray(harvest_years, dtype=np.int16))
     codes = store.static["municipality"].values
     if "field_seasons" in store:
-        fields = FieldSeasons.of(store.field_seasons, crop)
+        fields = FieldSeasons.of(store.field_seasons, crop).known(as_of)
         if len(fields.place):
-            wanted = np.isin(fields.harvest_year, np.append(years, season))
-            if municipalities is not None:
-                wanted &= np.isin(fields.place, municipalities)
-            known = fields.take(wanted).known(as_of)
-            cutoff = cutoffs(known, settings.risk, as_of, season)
+            cycle = stages(crop).cycle_days if has_stages(crop) else _CYCLE_days
+            cutoff = cutoffs(fields, settings.risk, as_of, season, cycle)
             # sown later than the cut-off, as a season that has not begun: unknown there
-            sowing = np.where(known.sowing <= cutoff, known.sowing, np.datetime64("NaT", "D"))
-            mine = np.isin(known.harvest_year, years)
-            place = np.searchsorted(codes, known.place)
-            return _Rows(place[mine], known.harvest_year[mine], sowing[mine], cutoff[mine])
+            sowing = np.where(fields.sowing <= cutoff, fields.sowing, np.datetime64("NaT", "D"))
+            mine = np.isin(fields.harvest_year, years)
+            if municipalities is not None:
+                mine &= np.isin(fields.place, municipalities)
+            place = np.searchsorted(codes, fields.place)
+            return _Rows(place[mine], fields.harvest_year[mine], sowing[mine], cutoff[mine])
     if municipalities is None:
         places = _grown(store, crop, settings.data.publication().last_public_harvest_year(as_of))
     else:

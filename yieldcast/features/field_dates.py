@@ -41,10 +41,6 @@ class FieldSeasons:
         dates = (rows[name].values.astype("datetime64[D]") for name in ("sowing_date", "harvest_date"))
         return cls(rows["municipality"].values, rows["harvest_year"].values, *dates)
 
-    def take(self, rows: NDArray[np.bool_]) -> FieldSeasons:
-        """Some of the seasons."""
-        return FieldSeasons(self.place[rows], self.harvest_year[rows], self.sowing[rows], self.harvest[rows])
-
     def known(self, as_of: dt.date) -> FieldSeasons:
         """The seasons with the dates that had come on a day; later ones are NaT."""
         today = np.datetime64(as_of, "D")
@@ -67,24 +63,44 @@ def days_of_years(harvest_year: NDArray[np.integer], as_of: dt.date, season: int
     return days[row]
 
 
-def cutoffs(seasons: FieldSeasons, settings: RiskSettings, as_of: dt.date, season: int) -> Days:
+def expected_length(seasons: FieldSeasons, cycle_days: int) -> int:
+    """Days from sowing to the harvest to expect: the median of the seasons that are over.
+
+    Args:
+        seasons: as known on the day of the forecast.
+        cycle_days: taken where none is over.
+    """
+    lengths = (seasons.harvest - seasons.sowing).astype("timedelta64[D]")
+    over = lengths[~np.isnat(lengths)].astype(np.int64)
+    return int(np.median(over)) if len(over) else cycle_days
+
+
+def cutoffs(
+    seasons: FieldSeasons, settings: RiskSettings, as_of: dt.date, season: int, cycle_days: int
+) -> Days:
     """(row,) last day of which anything may be known, never after `as_of`.
 
-    By `RiskSettings.cutoff` it is some days before harvest, or some days after sowing. While the season of
-    the forecast is under way, its rows are cut at `as_of`, and those of earlier seasons when they were as old
-    as the middle one of its fields is on that day, so that a feature means the same in all of them.
+    By `RiskSettings.cutoff` it is some days before the expected or the actual harvest, or some days after
+    sowing. The harvest to expect is the median length of the seasons that are over after sowing, or the usual
+    cycle of the crop without one. No row is cut after its harvest. While the season of the forecast is under
+    way, its rows are cut at `as_of`, and those of earlier seasons when they were as old as the middle one of
+    its fields is on that day, so that a feature means the same in all of them.
 
     Args:
         seasons: as `FieldSeasons.known` on `as_of`.
         settings: which cut-off.
         as_of: day of the forecast.
         season: its harvest year.
+        cycle_days: usual length of a season of the crop.
     """
     today = np.datetime64(as_of, "D")
     if settings.cutoff == "before_harvest":
         end = seasons.harvest - settings.days_before_harvest
-    else:
+    elif settings.cutoff == "after_sowing":
         end = seasons.sowing + settings.days_after_sowing
+    else:
+        end = seasons.sowing + (expected_length(seasons, cycle_days) - settings.days_before_harvest)
+    end = np.where(end < seasons.harvest, end, np.where(np.isnat(seasons.harvest), end, seasons.harvest - 1))
     end = np.where(np.isnat(end), today, end)
     mine = seasons.harvest_year == season
     ages = (today - seasons.sowing[mine]).astype(np.float64)

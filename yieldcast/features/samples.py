@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from yieldcast.data.summary import number_spans, or_fault, some_names, summary_html, summary_text
+from yieldcast.errors import SchemaError
 from yieldcast.variables import SOIL
 
 
@@ -77,6 +79,20 @@ class SampleSet:
         values = ((f.name, getattr(self, f.name)) for f in fields(self))
         arrays: dict[str, Any] = {name: v[rows] for name, v in values if isinstance(v, np.ndarray)}
         return replace(self, **arrays)
+
+    @staticmethod
+    def join(parts: Sequence[SampleSet]) -> SampleSet:
+        """The rows of all parts, one part after the other.
+
+        Raises:
+            SchemaError: no parts, or parts with other inputs.
+        """
+        inputs = {(part.dynamic_names, part.static_names, part.dynamic.shape[1]) for part in parts}
+        if len(inputs) != 1:
+            raise SchemaError(f"expected parts with the same inputs, received {len(inputs)} kinds of inputs")
+        names = [f.name for f in fields(parts[0]) if isinstance(getattr(parts[0], f.name), np.ndarray)]
+        arrays: dict[str, Any] = {n: np.concatenate([getattr(part, n) for part in parts]) for n in names}
+        return replace(parts[0], **arrays)
 
     def flat(self) -> npt.NDArray[np.float32]:
         """All inputs in one matrix, (sample, step x variable + feature), for trees and ridge regression."""

@@ -103,3 +103,12 @@ def main_window(
     middle = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
     start = starts[order][min(middle, len(order) - 1)]
     return start, start + (calendar.steps(crop) - 1)
+
+
+def last_month(calendar: Calendar, crop: str, year: int, settings: DataSettings) -> dt.date:
+    """First day of the last month of weather used by a training whose last harvest year is `year`."""
+    states = np.array(sorted({region for c, region in calendar.rows if c == crop}))
+    ends = calendar.starts(crop, states, np.full(len(states), year)) + (calendar.steps(crop) - 1)
+    last: dt.date = ends.max().astype("datetime64[D]").item()
+    # Anomalies are departures from a climatology up to the end of that year, see `Source.climate`.
+    return max(last, dt.date(year, 12, 1)) if settings.weather_inputs == "anomalies" else last

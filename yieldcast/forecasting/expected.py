@@ -367,6 +367,32 @@ class CropEvidence:
             self.places.states, float(np.nanmean(newest)), float(np.sqrt(np.mean(noise**2))),
         )  # fmt: skip
 
+    def water_response(
+        self,
+        harvest_year: int,
+        as_of: dt.date,
+        units: WeatherUnits,
+        response_years: Sequence[int] | None = None,
+        donors: Sequence[int] | None = None,
+    ) -> tuple[WaterResponse, list[int], Floats] | None:
+        """The response to water, the seasons that finish the current one, and their mean index (unit,).
+
+        Args:
+            harvest_year, as_of, response_years, donors: as for `expected`.
+            units: the weather that they are taken from.
+
+        Returns:
+            None with too few seasons of weather.
+        """
+        first, last = self.first_year + RESPONSE_FROM, self.newest_public_year(harvest_year, as_of)
+        whole = units.whole_years(range(first, harvest_year) if donors is None else donors)
+        years = units.whole_years(range(first, last + 1) if response_years is None else response_years)
+        if len(whole) < LEAST_DONORS:
+            return None
+        climatology = units.climatology(whole)
+        response = self.response(units, years, climatology)
+        return None if response is None else (response, whole, climatology)
+
     # --- the forecast ---
 
     def expected(
@@ -406,6 +432,16 @@ class CropEvidence:
             found.level + found.recent[self.places.state],
         )  # fmt: skip
 
+    def under_usual_weather(self, expected: Expected) -> Expected:
+        """The same expected yields had the season's weather been usual so far, without trees."""
+        relative, size = relative_and_size(expected.level_trend, expected.area, self.places)
+        nothing = np.zeros(len(expected.level_trend))
+        posterior = replace(expected.posterior, weather=np.zeros(self.places.states))
+        return replace(
+            expected, water_so_far=nothing, weather_to_come=nothing, departure=nothing, trees=nothing,
+            share=self.sharing(expected.last_public_year).shares(relative, size), posterior=posterior,
+        )  # fmt: skip
+
     def official_factor(self, harvest_year: int, as_of: dt.date) -> Floats:
         """(municipality,) official estimate of the state over its mean of five years; 1 without.
 
@@ -430,20 +466,14 @@ class CropEvidence:
     ) -> _Water:
         """The effect of the season's water and of that of past seasons; arguments of `expected`."""
         last = self.newest_public_year(harvest_year, as_of)
-        nothing = _Water(np.zeros(len(self.yields)), np.zeros(len(self.yields)), None, None)
         season = self.units(self.known_day(as_of))
         units = record or (season if donors is None else self.all_units())
-        if season is None or units is None:
-            return nothing
-        first = self.first_year + RESPONSE_FROM
-        donors = units.whole_years(range(first, harvest_year) if donors is None else donors)
-        years = units.whole_years(range(first, last + 1) if response_years is None else response_years)
-        if len(donors) < LEAST_DONORS:
-            return nothing
-        climatology = units.climatology(donors)
-        response = self.response(units, years, climatology)
-        if response is None:
-            return nothing
+        found = None if units is None else self.water_response(
+            harvest_year, as_of, units, response_years, donors
+        )  # fmt: skip
+        if season is None or units is None or found is None:
+            return _Water(np.zeros(len(self.yields)), np.zeros(len(self.yields)), None, None)
+        response, donors, climatology = found
         slope = response.by_state[units.state]
         past = {year: slope * effect(units.index(year) - climatology) for year in donors}
         ways = season.finished(harvest_year, donors, units)

@@ -29,6 +29,7 @@ from yieldcast.errors import MissingDataError, RunError
 from yieldcast.features import yield_history
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.source import Source
+from yieldcast.features.splits import held_year
 from yieldcast.forecasting.scenarios import Scenarios, build_scenarios
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.forecasting.year_effects import yield_sd
@@ -137,7 +138,7 @@ class Forecaster:
         rows = self.source.to_forecast(harvest_year, municipalities, self.as_of, names)
         scenarios, usable = build_scenarios(self.source, rows, self.as_of, self.method, self.seasonal)
         rows = rows.take(usable)
-        return self._raw_forecasts(members, rows, scenarios, self.as_of, progress), scenarios
+        return self.raw_forecasts(members, rows, scenarios, self.as_of, progress), scenarios
 
     def hindcast(self, members: Ensemble, year: int, season_as_of: dt.date) -> RawForecasts:
         """Forecast a training year with members that were not trained on it.
@@ -155,7 +156,7 @@ class Forecaster:
         # The seasonal forecasts of the store start after the training years: past years are used instead.
         method = "climatology" if self.method == "seasonal" else self.method
         scenarios, usable = build_scenarios(self.source, rows, self.as_of, method, season_as_of=season_as_of)
-        return self._raw_forecasts(members, rows.take(usable), scenarios, season_as_of)
+        return self.raw_forecasts(members, rows.take(usable), scenarios, season_as_of)
 
     def left_out(
         self, members: Ensemble, harvest_year: int, municipalities: npt.NDArray[np.int32], date: dt.date
@@ -172,12 +173,21 @@ class Forecaster:
         """
         rows = self.source.to_forecast(harvest_year, municipalities, date, self.run.identity.static_names)
         scenarios, usable = build_scenarios(self.source, rows, self.as_of, self.method, season_as_of=date)
-        return self._raw_forecasts(members, rows.take(usable), scenarios, date)
+        return self.raw_forecasts(members, rows.take(usable), scenarios, date)
 
-    def _raw_forecasts(
+    def raw_forecasts(
         self, members: Ensemble, rows: SampleSet, scenarios: Scenarios, date: dt.date,
         progress: Progress = ignore_progress,
     ) -> RawForecasts:  # fmt: skip
+        """Forecast rows with their scenarios.
+
+        Args:
+            members: of the run.
+            rows: usable samples of one harvest year.
+            scenarios: of the same rows.
+            date: of the forecast; gives the public yields.
+            progress: called with the number of members done and of all members.
+        """
         yields = members.predict(scenarios.weather, rows.static, progress).reshape(-1, len(rows))
         history = self.source.history
         lags = yield_history.lag(rows, rows.window_end, self.run.settings.data.publication(), date)
@@ -214,8 +224,6 @@ def hindcasts(
     Raises:
         RunError: no member of the run left out a year, or fewer than `least` were left out.
     """
-    from yieldcast.features.splits import held_year
-
     run = forecaster.run
     if run.settings.training.validation != "each_year":
         raise RunError(
@@ -223,11 +231,15 @@ def hindcasts(
             'Train with [training] validation = "each_year", as yieldcast train --preset forecast does.',
         )
     years = run.identity.train_years
-    held = np.array([held_year(years, seed) for seed in members.seeds])
+    held = np.array([_left_out_year(run, seed) for seed in members.seeds])
     years_left_out = [year for year in years if (held == year).any()]
     if len(years_left_out) < least:
+        started = (
+            "" if run.identity.origin is None else "; years that the run it started from knew do not count"
+        )
         raise RunError(
-            f"{run.path} has hindcasts of {len(years_left_out)} harvest year ({len(members.seeds)} members)",
+            f"{run.path} has hindcasts of {len(years_left_out)} harvest year ({len(members.seeds)} members)"
+            f"{started}",
             f"Train at least {len(years)} seeds: each leaves out one of {len(years)} years.",
         )
     parts, season = [], date or forecaster.as_of
@@ -236,6 +248,12 @@ def hindcasts(
         parts.append(forecaster.hindcast(chosen, year, same_day(season, year - harvest_year)))
         progress(done, len(years_left_out))
     return RawForecasts.join(parts)
+
+
+def _left_out_year(run: Run, seed: int) -> int:
+    """The harvest year that a member has never seen; -1 where it was started from one that has seen it."""
+    year, origin = held_year(run.identity.train_years, seed), run.identity.origin
+    return -1 if origin is not None and year in origin.years_seen(seed) else year
 
 
 def cached_hindcasts(

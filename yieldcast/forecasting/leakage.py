@@ -6,13 +6,13 @@ import datetime as dt
 
 import numpy as np
 
-from calendars import Calendar, Country
+from calendars import Country
 from yieldcast.config import DataSettings
 from yieldcast.data.inventory import yields_of
 from yieldcast.data.store import Tables
 from yieldcast.errors import LeakageError, MissingDataError
 from yieldcast.features import yield_history
-from yieldcast.features.season_dates import calendar_for
+from yieldcast.features.season_dates import calendar_for, last_month
 from yieldcast.features.source import Source
 from yieldcast.training.run_directory import Run
 
@@ -32,8 +32,10 @@ def check_leaks(run: Run, harvest_year: int, as_of: dt.date) -> None:
 
     Raises:
         LeakageError: yields or weather of a training year were not public on `as_of`, or a training year is
-            not before `harvest_year`; the message lists the years.
+            not before `harvest_year`; the message lists the years. The same for the run that it was started
+            from, if any.
     """
+    _check_origin(run, harvest_year, as_of)
     publication, years = run.settings.data.publication(), run.identity.train_years
     newest = publication.last_public_harvest_year(as_of)
     ahead = [year for year in years if year >= harvest_year]
@@ -53,13 +55,37 @@ def check_leaks(run: Run, harvest_year: int, as_of: dt.date) -> None:
             f"{_delay_of_yields(run.settings.data)}: if your yields are public earlier, set it under [data] "
             "of the settings file, or [publication.yields] in country.toml, and train again.",
         )
-    last = _last_month(run.calendar(), run.identity.crop, max(years), run.settings.data)
+    last = last_month(run.calendar(), run.identity.crop, max(years), run.settings.data)
     public = publication.weather_public(last)
     if public > as_of:
         raise LeakageError(
             f"{run.path} was trained on weather up to {last:%Y-%m}, public on {public}, after {as_of}",
             "Use a run trained on earlier harvest years, or a later --as-of. If your weather is public "
             "earlier, set weather_delay_months and weather_delay_days under [data], and train again.",
+        )
+
+
+def _check_origin(run: Run, harvest_year: int, as_of: dt.date) -> None:
+    """Refuse a run whose weights were started from a run that knew more than was public on the date.
+
+    Raises:
+        LeakageError: see `check_leaks`.
+    """
+    origin = run.identity.origin
+    if origin is None:
+        return
+    started = f"{run.path} was started from run {origin.run_id}, which was trained on"
+    ahead = [year for year in sorted(origin.all_years) if year >= harvest_year]
+    if ahead:
+        raise LeakageError(
+            f"{started} harvest years {_listed(ahead)}, which are not before {harvest_year}, the season to "
+            "forecast",
+            f"Start from a run trained on harvest years before {harvest_year}.",
+        )
+    if dt.date.fromisoformat(origin.public_from) > as_of:
+        raise LeakageError(
+            f"{started} data that were public on {origin.public_from}, after {as_of}",
+            "Start from a run trained on earlier harvest years, or use a later --as-of.",
         )
 
 
@@ -83,23 +109,14 @@ def check_left_out(run: Run, harvest_year: int) -> None:
         harvest_year: the season to forecast.
 
     Raises:
-        LeakageError: the year is a training year.
+        LeakageError: the year is a training year of the run, or of the run that it was started from.
     """
-    if harvest_year in run.identity.train_years:
+    if harvest_year in run.identity.all_years:
         raise LeakageError(
             f"{run.path} was trained on harvest year {harvest_year}, which the leave-year-out protocol "
             "leaves out",
             f"Use a run trained on the other harvest years, without {harvest_year}.",
         )
-
-
-def _last_month(calendar: Calendar, crop: str, year: int, settings: DataSettings) -> dt.date:
-    """First day of the last month of weather used by a training whose last harvest year is `year`."""
-    states = np.array(sorted({region for c, region in calendar.rows if c == crop}))
-    ends = calendar.starts(crop, states, np.full(len(states), year)) + (calendar.steps(crop) - 1)
-    last: dt.date = ends.max().astype("datetime64[D]").item()
-    # Anomalies are departures from a climatology up to the end of that year, see `Source.climate`.
-    return max(last, dt.date(year, 12, 1)) if settings.weather_inputs == "anomalies" else last
 
 
 def other_years(
@@ -163,7 +180,7 @@ def trainable_years(
         lags = yield_history.possible_lags(calendar, crop, states, settings.publication())
         first = int(years[(table.fillna(0) > 0).any("municipality").values].min(initial=newest)) + max(lags)
     for year in years[(years <= newest) & (years >= first)]:
-        if settings.publication().weather_public(_last_month(calendar, crop, int(year), settings)) > as_of:
+        if settings.publication().weather_public(last_month(calendar, crop, int(year), settings)) > as_of:
             continue
         place = np.flatnonzero(np.nan_to_num(table.sel(harvest_year=year).values) > 0)
         if place.size:

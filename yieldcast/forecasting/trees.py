@@ -14,7 +14,7 @@ There is a share within states and one of the states' means, both strongly shrun
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,6 +27,8 @@ from yieldcast.models.trees import Predict, fit_trees
 
 Floats = NDArray[np.float64]
 
+# Columns of the water in `Trees._places`.
+INDEX_COLUMN, WATER_COLUMN = 6, 7
 LEAST_GAP = 2  # years between a year and those that teach its trees
 LEAST_YEARS = 2  # that teach
 # Shares of the trees' departures, chosen on soybean and corn with a year left out. That of states' means is
@@ -57,13 +59,43 @@ class Trees:
         self.of_seasons = self._season_learner()
         self.departures: dict[int, Floats] = {}
 
+    def under(self, water: Floats, index: Floats, months: NDArray[np.floating]) -> Floats:
+        """(municipality,) kg/ha of the trees' share in the harvest year if its weather were another.
+
+        Args:
+            water: (municipality,) kg/ha, effect of the water balance.
+            index: (municipality,) departure of the water index.
+            months: (month, variable) factors of the departures of the months known on the date, the variables
+                tmax, tmin and root of the rain; 0 is usual weather.
+        """
+        year = self.protocol.harvest_year
+        expected = replace(self.protocol.expected(year), water_so_far=water, departure=index)
+        found = []
+        for learner in self._learners(year):
+            inputs = learner.inputs(year).copy()
+            inputs[:, INDEX_COLUMN], inputs[:, WATER_COLUMN] = index, water
+            if learner is self.of_seasons and months.size:
+                inputs[:, inputs.shape[1] - months.size :] *= months.reshape(-1)
+            found.append(learner.departure(year, self.protocol, inputs, expected))
+        told = [values for values in found if values is not None]
+        return self._share_of(expected, np.mean(told, axis=0) if told else np.zeros(len(water)))
+
+    @property
+    def known_months(self) -> int:
+        """How many months of the season the trees see."""
+        year = self.protocol.harvest_year
+        seasons, places = (one.inputs(year).shape[1] for one in (self.of_seasons, self.of_places))
+        return (int(seasons) - int(places)) // int(self.evidence.monthly.values.shape[2])
+
+    def _learners(self, year: int) -> list[_Learner]:
+        """The learners that tell of a year."""
+        seasons = year == self.protocol.harvest_year or year in self.of_seasons.years
+        return [self.of_places, self.of_seasons] if seasons else [self.of_places]
+
     def departure(self, year: int) -> Floats:
         """(municipality,) kg/ha by which the trees of other years leave the expected yield of a year."""
         if year not in self.departures:
-            learners = [self.of_places]
-            if year == self.protocol.harvest_year or year in self.of_seasons.years:
-                learners.append(self.of_seasons)
-            found = [learner.departure(year, self.protocol) for learner in learners]
+            found = [learner.departure(year, self.protocol) for learner in self._learners(year)]
             told = [values for values in found if values is not None]
             nothing = np.zeros(len(self.evidence.yields))
             self.departures[year] = np.mean(told, axis=0) if told else nothing
@@ -100,10 +132,14 @@ class Trees:
 
     def add(self, year: int) -> Expected:
         """Expected yields of a year with the share of the trees in them."""
-        expected, departure = self.protocol.expected(year), self.departure(year)
+        expected = self.protocol.expected(year)
+        return expected.with_trees(self._share_of(expected, self.departure(year)), self.evidence.places)
+
+    def _share_of(self, expected: Expected, departure: Floats) -> Floats:
+        """(municipality,) kg/ha that is used of a departure."""
         places, shares = self.evidence.places, self.shares
         of_state = np.nan_to_num(state_mean(departure, expected.area, places))[places.state]
-        return expected.with_trees(shares.within * (departure - of_state) + shares.state * of_state, places)
+        return np.asarray(shares.within * (departure - of_state) + shares.state * of_state)
 
     # --- what the trees see ---
 
@@ -165,9 +201,18 @@ class _Learner:
         self._tables: dict[int, tuple[Floats, Floats]] = {}
         self._fitted: dict[tuple[int, ...], Predict | None] = {}
 
-    def departure(self, year: int, protocol: Protocol) -> Floats | None:
+    def departure(
+        self, year: int, protocol: Protocol, inputs: Floats | None = None, expected: Expected | None = None
+    ) -> Floats | None:
         """(municipality,) kg/ha from the expected yield, by the trees of years some years away; None
-        without."""
+        without.
+
+        Args:
+            year: harvest year.
+            protocol: of the date.
+            inputs: in place of those of the year.
+            expected: in place of the expected yield of the year.
+        """
         teachers = tuple(other for other in self.years if abs(other - year) >= LEAST_GAP)
         if len(teachers) < LEAST_YEARS:
             return None
@@ -177,8 +222,8 @@ class _Learner:
         predict = self._fitted[teachers]
         if predict is None:
             return None
-        told = predict(self.inputs(year))
-        return told if self.on_departures else told - protocol.expected(year).without_official
+        told = predict(self.inputs(year) if inputs is None else inputs)
+        return told if self.on_departures else told - (expected or protocol.expected(year)).without_official
 
     def _table(self, year: int, protocol: Protocol) -> tuple[Floats, Floats]:
         if year not in self._tables:

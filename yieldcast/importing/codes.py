@@ -20,6 +20,12 @@ CODES = (
     "codigo_municipio", "codigo_do_municipio", "municipio_codigo", "cod", "ibge", "geocod", "cd_geocodi",
     "codigo_ibge_do_municipio", "ibge_code", "geoid", "fips", "localidade_cod",
 )  # fmt: skip
+# Names of columns with the codes of fields, in tables of fields.
+FIELD_CODES = (
+    "field_id", "field", "field_code", "id_field", "talhao", "id_talhao", "talhao_id", "cod_talhao",
+    "codigo_talhao", "codigo_do_talhao", "talhao_codigo", "plot_id", "plot", "parcel_id", "parcel", "gleba",
+    "id_gleba", "cell_id", "grid_id", "parcela", "id_parcela", "place_id", "place",
+)  # fmt: skip
 # A code only where no column has one of the names above: it is often the number of a row.
 WEAK = ("id",)
 _INT32_MAX = np.iinfo(np.int32).max
@@ -52,26 +58,33 @@ def code_texts(values: Iterable[object]) -> NDArray[np.object_]:
     return np.array([code_text(value) for value in values], dtype=object)
 
 
-def code_column(columns: Iterable[str], source: str, needed: bool = True) -> str | None:
+def code_column(columns: Iterable[str], source: str, needed: bool = True, fields: bool = False) -> str | None:
     """The column of codes.
 
     Args:
         columns: names in the file.
         source: name of the file, for the error.
         needed: raise where there is none.
+        fields: the places are fields: one of `FIELD_CODES`, and ``id``, come before all other names.
 
     Raises:
         SchemaError: no such column although it is `needed`, or several.
     """
     names = list(columns)
+    if fields and (found := _of_fields(names, source)) is not None:
+        return found
     return pick(names, CODES, source, needed=False) or pick(
         names, (*CODES, *WEAK) if needed else WEAK, source, needed
     )
 
 
-def codes_of(frame: pd.DataFrame, source: str) -> tuple[str, NDArray[np.object_]]:
-    """Name and codes of the column of codes; SchemaError when a cell is empty."""
-    name = str(code_column(frame.columns, source))
+def _of_fields(names: list[str], source: str) -> str | None:
+    return pick(names, FIELD_CODES, source, needed=False) or pick(names, WEAK, source, needed=False)
+
+
+def codes_of(frame: pd.DataFrame, source: str, fields: bool = False) -> tuple[str, NDArray[np.object_]]:
+    """Name and codes of the column of codes, see `code_column`; SchemaError when a cell is empty."""
+    name = str(code_column(frame.columns, source, fields=fields))
     texts = code_texts(frame[name])
     empty = frame.index[texts == ""]
     if len(empty):

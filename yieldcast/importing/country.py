@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from calendars import Country, country
+from yieldcast.data.schema import PART_OF
 from yieldcast.errors import SchemaError
 from yieldcast.importing.columns import ImportLog, shown
 from yieldcast.language import message, sentence
@@ -17,7 +18,7 @@ def country_of(static: xr.Dataset, given: str | None, report: ImportLog) -> tupl
     """The country of the places, which the store then knows, and the places with the codes of its states.
 
     Args:
-        static: table of places.
+        static: table of places; of fields, `part_of` has the codes that count.
         given: a ``country.toml`` or its folder, the name of a country of `calendars.country`, or None. Then
             it is the default country if all codes and states are of its scheme, otherwise it is unknown:
             states of the same names may lie elsewhere.
@@ -31,7 +32,7 @@ def country_of(static: xr.Dataset, given: str | None, report: ImportLog) -> tupl
         SchemaError: a place has a state that the given country does not list, or some places have another
             state than their codes while most have that of the default country.
     """
-    codes = static["code"].values.astype(str).tolist()
+    codes = static[PART_OF if PART_OF in static else "code"].values.astype(str).tolist()
     if given is None:
         named = _with_codes(static, country.default())
         others = _others(country.default(), codes, named)
@@ -41,7 +42,7 @@ def country_of(static: xr.Dataset, given: str | None, report: ImportLog) -> tupl
             _refuse_few(country.default(), others, codes, named)
             found = country.UNKNOWN
     else:
-        found = country.read(Path(given)) if Path(given).exists() else _built_in(given)
+        found = stated_country(given)
         static = _with_codes(static, found)
         _refuse_other_states(static, found)
         if found.states and (others := _others(found, codes, static)):
@@ -56,10 +57,24 @@ def country_of(static: xr.Dataset, given: str | None, report: ImportLog) -> tupl
     return found, static
 
 
+def stated_country(given: str) -> Country:
+    """The country of a ``country.toml`` (or its folder), or a built-in one by its name."""
+    return country.read(Path(given)) if Path(given).exists() else _built_in(given)
+
+
 def _others(of: Country, codes: list[str], static: xr.Dataset) -> list[int]:
-    """Positions of the places whose code and state are not by the scheme of a country."""
+    """Positions of the places whose code and state are not by the scheme of a country.
+
+    Fields go by the codes of their municipalities; one without a code goes by its state if others have
+    codes.
+    """
     states = static["state"].values.tolist()
-    return [k for k, code in enumerate(codes) if not of.fits([code], [states[k]])]
+    if not any(codes):
+        return list(range(len(codes)))
+    return [
+        k for k, code in enumerate(codes)
+        if not (of.fits([code], [states[k]]) if code else states[k] in of.states)
+    ]  # fmt: skip
 
 
 def _refuse_few(of: Country, others: list[int], codes: list[str], static: xr.Dataset) -> None:

@@ -26,20 +26,29 @@ Interval = Literal["day", "month"]
 NAMES: Mapping[str, tuple[str, ...]] = {
     "tmax_degC": (
         "tmax", "tasmax", "t2m_max", "mx2t", "tx", "tmmx", "temperature_max", "max_temperature",
-        "maximum_temperature", "temperatura_maxima",
+        "maximum_temperature", "temperatura_maxima", "temp_max", "temp_maxima", "t_max",
     ),
     "tmin_degC": (
         "tmin", "tasmin", "t2m_min", "mn2t", "tn", "tmmn", "temperature_min", "min_temperature",
-        "minimum_temperature", "temperatura_minima",
+        "minimum_temperature", "temperatura_minima", "temp_min", "temp_minima", "t_min",
     ),
     "precipitation_mm": (
         "precipitation", "precip", "prectotcorr", "prectot", "pr", "prec", "prcp", "ppt", "tp", "rr", "rain",
         "rainfall", "total_precipitation", "chuva", "precipitacao",
     ),
-    "dewpoint_degC": ("dewpoint", "d2m", "t2mdew"),
-    "radiation_MJ_m2": ("radiation", "rsds", "ssrd", "allsky_sfc_sw_dwn"),
-    "wind_m_s": ("wind", "ws2m"),
+    "dewpoint_degC": ("dewpoint", "dew_point", "d2m", "t2mdew", "tdew", "tdps", "ponto_de_orvalho",
+    "orvalho"), "radiation_MJ_m2": (
+        "radiation", "rsds", "ssrd", "srad", "allsky_sfc_sw_dwn", "solar_radiation", "global_radiation",
+        "radiacao", "radiacao_solar", "radiacao_global",
+    ),
+    "wind_m_s": ("wind", "ws2m", "wind_speed", "vento"),
+    "relative_humidity_pct": (
+        "relative_humidity", "rh", "rh2m", "hurs", "rhmean", "humidity", "umidade_relativa", "umidade", "ur",
+    ),
 }  # fmt: skip
+# Read to compute the dew point, never stored.
+HUMIDITY = Quantity("relative_humidity", "pct", "%", 0, 105, "daily", "Relative humidity")
+_QUANTITIES = {**QUANTITIES, HUMIDITY.name: HUMIDITY}
 _ACCUMULATES = ("mm", "MJ_m2")
 _NO_UNITS = ("", "-", "none", "unknown", "n/a", "na", "unitless", "dimensionless")
 # Values that mark a missing one in other formats, when the attribute that says so is lost.
@@ -130,7 +139,7 @@ def _named(name: str, attrs: Mapping[str, Any], wanted: Collection[str], where: 
     stated = str(attrs.get("units", "")).strip()
     stated = "" if stated.lower() in _NO_UNITS else stated
     for key in wanted:
-        quantity = QUANTITIES[key]
+        quantity = _QUANTITIES[key]
         for base in NAMES[key]:
             if name.lower() == base:
                 if stated:

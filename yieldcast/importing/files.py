@@ -1,11 +1,12 @@
-"""A user's files into a store: all of its tables, or official estimates and daily weather beside those it
-has. The same reading serves the import, its check, and Python.
+"""A user's files into a store: all of its tables, or official estimates, daily weather and vegetation beside
+those it has. The same reading serves the import, its check, and Python.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -17,8 +18,11 @@ from calendars.country import UNKNOWN
 from yieldcast.data import schema
 from yieldcast.data.inventory import table_inventory
 from yieldcast.data.missing import first_names, places_with_gaps, places_without
+from yieldcast.data.schema import PART_OF
 from yieldcast.data.store import Store, Tables
 from yieldcast.data.summary import number_spans
+from yieldcast.data.vegetation import SEASON_TABLE as SEASON_VEGETATION
+from yieldcast.data.vegetation import TABLE as VEGETATION
 from yieldcast.errors import ConfigError
 from yieldcast.importing.check import Reader
 from yieldcast.importing.codes import Codes
@@ -26,11 +30,14 @@ from yieldcast.importing.columns import ImportLog
 from yieldcast.importing.country import country_of
 from yieldcast.importing.daily import daily_from_days, read_daily
 from yieldcast.importing.estimates import read_estimates
+from yieldcast.importing.field_places import check_seasons_of_yields, read_field_places
 from yieldcast.importing.fields import Fields
 from yieldcast.importing.geometry import read_mesh
 from yieldcast.importing.grid import read_grid, split_role
+from yieldcast.importing.outliers import check_outliers
 from yieldcast.importing.tables import read_places, read_soil, read_yields
-from yieldcast.importing.weather import UserWeather, read_weather
+from yieldcast.importing.vegetation import read_vegetation
+from yieldcast.importing.weather import UserWeather, months_of_days, read_weather
 from yieldcast.language import message, sentence
 
 # No fields lie beyond these latitudes (our choice: Tierra del Fuego and northern Norway are within).
@@ -51,6 +58,11 @@ class UserFiles:
         country: of the places, a ``country.toml`` or the name of a built-in country; see
             `yieldcast.importing.country.country_of`.
         grid: gridded weather instead of `weather`, see `yieldcast.importing.grid.read_grid`.
+        fields: fields instead of `places`, see `yieldcast.importing.field_places.read_field_places`.
+        vegetation: observations, summaries of seasons, or one file of each, see
+            `yieldcast.importing.vegetation.read_vegetation`.
+        drop_outliers: leave out yields that `yieldcast.importing.outliers` finds; of fields they are always
+            counted.
     """
 
     places: Path | None = None
@@ -63,6 +75,9 @@ class UserFiles:
     daily: Path | None = None
     country: str | None = None
     grid: tuple[str, ...] = ()
+    fields: Path | None = None
+    vegetation: tuple[Path, ...] = ()
+    drop_outliers: bool = False
 
 
 @dataclass
@@ -75,7 +90,7 @@ class UserTables:
         yields: of all crops.
         mesh: boundaries, a GeoJSON text.
         country: of the places.
-        optional: tables of estimates and daily weather.
+        optional: tables of estimates, daily weather, field seasons and vegetation.
     """
 
     static: xr.Dataset | None = None
@@ -98,8 +113,9 @@ def import_files(store: Path, files: UserFiles) -> tuple[Store, Reader]:
 
     Args:
         store: folder of the store.
-        files: places, yields and weather together replace the store; estimates and daily weather alone are
-            added to an existing one (with places only to say which unit of daily weather each lies in).
+        files: places (or fields), yields and weather (of fields also daily weather) together replace the
+            store; estimates, daily weather and vegetation alone are added to an existing one (with places or
+            fields only to say which unit of daily weather each lies in).
 
     Raises:
         ConfigError: another combination of files.
@@ -151,10 +167,10 @@ def read_tables(places: Path, yields: Path, weather: Path, soil: Path | None) ->
 
 
 def read_files(files: UserFiles, reader: Reader, keep_days: bool = True) -> UserTables:
-    """Read places and all files beside them.
+    """Read places or fields and all files beside them.
 
     Args:
-        files: with places.
+        files: with places or fields.
         reader: raises or keeps the errors, and gets the log.
         keep_days: make the table of daily weather where the weather file is daily.
     """
@@ -162,21 +178,20 @@ def read_files(files: UserFiles, reader: Reader, keep_days: bool = True) -> User
     others = {
         "yields": files.yields, "soil": files.soil, "weather": files.weather or files.grid,
         "mesh": files.mesh, "estimates": files.estimates, "daily": files.daily,
+        "vegetation": files.vegetation,
     }  # fmt: skip
-    places = files.places
-    found = (
-        None if places is None else reader.read("places", places, lambda: _places(places, files.country, log))
-    )
+    found = _located(files, made, reader)
     if found is None:
         reader.unchecked |= {table: "places" for table, file in others.items() if file}
         return made
-    static, codes, made.country = found
+    static, codes = found
+    of_fields, north = PART_OF in static, bool(static["latitude_deg"].median() > 0)
     made.static = static
     if (file := files.yields) is not None:
-        north = bool(static["latitude_deg"].median() > 0)
-        made.yields = reader.read("yields", file, lambda: read_yields(file, codes, log, north))
+        made.yields = reader.read("yields", file, partial(_yields, file, files, made, codes, log, north))
     if (soil := files.soil) is not None:
-        made.static = reader.read("soil", soil, lambda: _with_soil(static, soil, codes, log)) or static
+        soiled = reader.read("soil", soil, lambda: _with_soil(static, soil, codes, log))
+        made.static = soiled if soiled is not None else static
     else:
         log.warnings.append(
             ("soil", message("places without soil: no soil file was given"), len(codes.index))
@@ -188,23 +203,70 @@ def read_files(files: UserFiles, reader: Reader, keep_days: bool = True) -> User
         if keep_days and files.daily is None and read.fields is not None:
             made.optional["daily"] = _days(read, read.fields, codes, log)
     made.optional |= _optional(files, static, reader)
+    if of_fields and files.weather is None and not files.grid and (file := files.daily) is not None:
+        daily = made.optional.get("daily")
+        if daily is None:
+            reader.unchecked["weather"] = "daily"
+        else:
+            made.weather = reader.read("weather", file, lambda: months_of_days(daily, codes, log))
     _report_missing(made, log)
     return made
 
 
+def _located(files: UserFiles, made: UserTables, reader: Reader) -> tuple[xr.Dataset, Codes] | None:
+    """Places or fields with their codes; country and field seasons go into `made`. None where refused."""
+    log = reader.log
+    if (fields := files.fields) is not None:
+        read = reader.read("places", fields, lambda: _fields(fields, files.country, log))
+        if read is None:
+            return None
+        static, codes, made.country, made.optional["field_seasons"] = read
+        log.sources["field_seasons"] = log.sources["places"]
+        return static, codes
+    if (places := files.places) is None:
+        return None
+    found = reader.read("places", places, lambda: _places(places, files.country, log))
+    if found is None:
+        return None
+    static, codes, made.country = found
+    return static, codes
+
+
+def _yields(
+    file: Path, files: UserFiles, made: UserTables, codes: Codes, log: ImportLog, north: bool
+) -> xr.Dataset:
+    """Yields of the places; of fields compared with their seasons, and outliers counted or left out."""
+    seasons = made.optional.get("field_seasons")
+    yields = read_yields(file, codes, log, north, seasons is not None)
+    if seasons is not None:
+        check_seasons_of_yields(yields, seasons, str(file), log)
+    if seasons is not None or files.drop_outliers:
+        yields = check_outliers(yields, files.drop_outliers, log)
+    return yields
+
+
 def _read(store: Path, files: UserFiles, reader: Reader) -> UserTables:
-    if files.grid and files.weather is not None:
-        raise ConfigError("received --weather and --weather-grid", "Give one of them.")
-    whole = [files.places, files.yields, files.weather or files.grid or None]
+    for one, other, names in (
+        (files.grid, files.weather, "--weather and --weather-grid"),
+        (files.places, files.fields, "--places and --fields"),
+    ):
+        if one and other is not None:
+            raise ConfigError(f"received {names}", "Give one of them.")
+    weather = files.weather or files.grid or (files.daily if files.fields else None) or None
+    whole = [files.places or files.fields, files.yields, weather]
     if None not in whole:
         return read_files(files, reader)
-    added = files.estimates or files.daily
-    if not added or files.country is not None or any((files.yields, *whole[2:], files.soil, files.mesh)):
+    added = files.estimates or files.daily or files.vegetation
+    others = (files.yields, files.weather, files.grid, files.soil, files.mesh, files.country)
+    if not added or any(others) or files.drop_outliers:
         given = "none" if not any(whole) else "only some"
+        needed = "--places, --yields and --weather"
+        if files.fields is not None:
+            needed = "--fields, --yields and --daily-weather (or --weather)"
         raise ConfigError(
-            f"import needs --places, --yields and --weather; {given} of them were given",
-            "Give all three (--weather-grid may stand for --weather); --estimates and "
-            "--daily-weather can be added alone to an existing store.",
+            f"import needs {needed}; {given} of them were given",
+            "Give all three (--weather-grid may stand for --weather, --fields for --places); --estimates, "
+            "--daily-weather and --vegetation can be added alone to an existing store.",
         )
     static = Store.open(store, damaged=True).static
     return UserTables(optional=_optional(files, static, reader))
@@ -216,6 +278,14 @@ def _places(file: Path, given: str | None, log: ImportLog) -> tuple[xr.Dataset, 
     country, static = country_of(static, given, log)
     _report_odd_positions(static, log)
     return static, codes, country
+
+
+def _fields(file: Path, given: str | None, log: ImportLog) -> tuple[xr.Dataset, Codes, Country, xr.Dataset]:
+    """Fields as places, their codes, their country, and their seasons."""
+    read = read_field_places(file, given, log)
+    country, static = country_of(read.static, given, log)
+    _report_odd_positions(static, log)
+    return static, read.codes, country, read.seasons
 
 
 def _report_odd_positions(static: xr.Dataset, log: ImportLog) -> None:
@@ -238,7 +308,7 @@ def _report_odd_positions(static: xr.Dataset, log: ImportLog) -> None:
 
 
 def _with_soil(static: xr.Dataset, file: Path, codes: Codes, log: ImportLog) -> xr.Dataset:
-    return schema.check_static(schema.set_units(static.merge(read_soil(file, codes, log))))
+    return schema.check_static(schema.set_units(static.merge(read_soil(file, codes, log, PART_OF in static))))
 
 
 def _weather(
@@ -282,11 +352,32 @@ def _optional(files: UserFiles, static: xr.Dataset, reader: Reader) -> dict[str,
             lambda: read_estimates(files.estimates, states, reader.log, files.estimates_source),
             origin=False,  # each file and publisher has its own
         )
+    codes = Codes(static["code"].values.tolist())
     if (daily := files.daily) is not None:
-        codes = Codes(static["code"].values.tolist())
+        part_of = static[PART_OF].values.astype(str).tolist() if PART_OF in static else None
         made["daily"] = reader.read(
-            "daily", daily, lambda: read_daily(daily, codes, reader.log, files.places)
+            "daily",
+            daily,
+            lambda: read_daily(daily, codes, reader.log, files.places or files.fields, part_of),
         )
+    for file in files.vegetation:
+        north = bool(static["latitude_deg"].median() > 0)
+        read = reader.read(
+            VEGETATION,
+            file,
+            partial(read_vegetation, file, codes, reader.log, PART_OF in static, north),
+            origin=False,  # of one of two tables
+        )
+        if read is None:
+            continue
+        table = VEGETATION if "observation" in read.dims else SEASON_VEGETATION
+        if table in made:
+            raise ConfigError(
+                f"received two files of the same kind with --vegetation, the second {file}",
+                "Join them to one table.",
+            )
+        made[table] = read
+        reader.log.sources[table] = {"file": str(file), "bytes": file.stat().st_size}
     return {table: ds for table, ds in made.items() if ds is not None}
 
 

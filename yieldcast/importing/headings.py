@@ -26,9 +26,30 @@ MEASURE = ("unidade_de_medida", "unidade", "measure")
 UNIT = ("unit", *STATE)
 REFERENCE = ("reference", "estimate_month", "survey")
 PUBLIC = ("public_from", "published")
+SOWING = ("sowing_date", "sowing", "sown", "date_sown", "planting_date", "planting", "planted",
+          "seeding_date", "semeadura", "data_semeadura", "data_de_semeadura", "data_da_semeadura",
+          "plantio", "data_plantio", "data_de_plantio", "data_do_plantio")  # fmt: skip
+HARVEST = ("harvest_date", "harvest", "harvested", "date_harvested", "harvest_day", "colheita",
+           "data_colheita", "data_de_colheita", "data_da_colheita")  # fmt: skip
+# Of a field: the code of its municipality, and a column that may have the code or the name.
+MUNICIPALITY_CODE = ("municipality_code", "code_muni", "cd_mun", "codigo_ibge", "cod_ibge", "ibge",
+                     "ibge_code", "geocodigo", "geocode", "codigo_municipio", "cod_municipio", "cod_mun",
+                     "cd_municipio", "codigo_do_municipio", "codigo_ibge_do_municipio", "id_municipio",
+                     "fips", "geoid", "part_of")  # fmt: skip
+MUNICIPALITY = ("municipality", "municipio", "nome_municipio", "municipality_name", "district", "county")
+DATE = ("date", "day", "data", "dia", "time", "acquisition_date", "observation_date", "sensing_date",
+        "datetime", "data_da_imagem", "data_imagem")  # fmt: skip
+LAST_DAY = ("date_end", "end_date", "last_day", "date_to", "data_final", "data_fim")
+QUALITY = ("quality_flag", "quality", "flag", "qa", "qc", "clear", "is_clear", "clear_sky", "valid",
+           "is_valid", "good", "usable", "cloud", "cloudy", "clouds", "is_cloud", "cloud_mask",
+           "cloud_flag", "nuvem", "nuvens", "com_nuvem", "mascara_nuvem", "limpo", "valido", "qualidade",
+           "sinalizador", "fmask", "hls_fmask", "fmask_qa", "qa_fmask", "qa_pixel", "summaryqa",
+           "summary_qa", "pixel_reliability", "scl", "quality_class", "status")  # fmt: skip
+SENSOR = ("sensor", "satellite", "platform", "product", "satelite", "plataforma", "instrument")
 ROLES = frozenset(
-    (*LATITUDE, *LONGITUDE, *NAME, *UNIT, *CROP, *YEAR, *VALUE, *VARIABLE, *MEASURE, *REFERENCE, *PUBLIC)
-)
+    (*LATITUDE, *LONGITUDE, *NAME, *UNIT, *CROP, *YEAR, *VALUE, *VARIABLE, *MEASURE, *REFERENCE, *PUBLIC,
+     *SOWING, *HARVEST, *MUNICIPALITY_CODE, *MUNICIPALITY, *DATE, *LAST_DAY, *QUALITY)
+)  # fmt: skip
 _IN_BRACKETS = re.compile(r"(?P<words>.*?)\s*[(\[](?P<unit>[^()\[\]]+)[)\]]\s*")
 _OF_CROPS = ("sack", "bushel")  # dimensions of units whose weight depends on the crop
 
@@ -102,3 +123,11 @@ def _parts(name: str) -> tuple[Quantity | None, str]:
 def _quantity(words: str) -> Quantity | None:
     base = names.quantity(words)
     return next((q for q in QUANTITIES.values() if q.kind == "yields" and q.base == base), None)
+
+
+def split_unit(name: str) -> tuple[str, str]:
+    """Name and unit of a heading of weather: ``Temperatura máxima (°C)`` is ``temperatura_maxima``, ``°C``; a
+    heading without brackets stays as it is, its spaces as underscores, without a unit."""
+    if found := _IN_BRACKETS.fullmatch(name):
+        return key(found["words"]), found["unit"].strip()
+    return "_".join(names.plain(name).split()) if not name.isascii() else "_".join(name.split()), ""

@@ -11,7 +11,7 @@ import pandas as pd
 from calendars import names
 from yieldcast.errors import SchemaError
 from yieldcast.importing import pivot
-from yieldcast.importing.codes import CODES, WEAK
+from yieldcast.importing.codes import CODES, FIELD_CODES, WEAK
 from yieldcast.importing.columns import ImportLog, shown
 from yieldcast.importing.headings import ROLES, column_of, key
 from yieldcast.importing.numbers import MISSING, Exact
@@ -19,7 +19,7 @@ from yieldcast.importing.reading import Row, read_rows
 from yieldcast.language import message, sentence
 from yieldcast.variables import Kind
 
-_KNOWN = ROLES | frozenset((*CODES, *WEAK))
+_KNOWN = ROLES | frozenset((*CODES, *FIELD_CODES, *WEAK))
 _FIRST_ROWS = 30  # among which the header is looked for
 _AS_FORMULA = re.compile(r"""=\s*"(.*)\"""")  # as spreadsheets write a text
 # The first words below a table.

@@ -50,7 +50,7 @@ def read_places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
     """
     frame, source = read_frame(path, "place", "places", report), str(path)
     used, texts = codes_of(frame, source)
-    _refuse_twice(pd.DataFrame({"code": texts}, index=frame.index), source)
+    refuse_twice(pd.DataFrame({"code": texts}, index=frame.index), source)
     codes = Codes(texts.tolist())
     order = np.argsort(codes.rows(texts, source))
     data: dict[str, Any] = {"code": texts[order].astype(str)}
@@ -62,7 +62,7 @@ def read_places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
         if column is not None:
             columns.append(column)
             data[target] = frame[column].to_numpy(dtype=object)[order].astype(str)
-    _refuse_empty(frame, columns, "state", STATE, source)
+    refuse_empty(frame, columns, "state", STATE, source)
     for known in (LATITUDE, LONGITUDE):
         column = str(pick(frame.columns, known, source))
         columns.append(column)
@@ -81,7 +81,9 @@ def read_places(path: Path, report: ImportLog) -> tuple[xr.Dataset, Codes]:
     return schema.check_static(schema.set_units(ds)), codes
 
 
-def read_yields(path: Path, codes: Codes, report: ImportLog, north: bool = False) -> xr.Dataset:
+def read_yields(
+    path: Path, codes: Codes, report: ImportLog, north: bool = False, fields: bool = False
+) -> xr.Dataset:
     """The table of yields of all places.
 
     Args:
@@ -90,19 +92,20 @@ def read_yields(path: Path, codes: Codes, report: ImportLog, north: bool = False
         codes: the places.
         report: gets what was read and left out.
         north: whether they lie north of the equator, see `years_of`.
+        fields: whether the places are fields, see `codes.code_column`.
 
     Raises:
         MissingDataError, SchemaError: as `read_places`.
     """
     frame, source = read_frame(path, "yields", "yields", report), str(path)
-    used, texts = codes_of(frame, source)
+    used, texts = codes_of(frame, source, fields)
     rows = codes.rows(texts, source, report, "yields")
     crop_column, year_column = (str(pick(frame.columns, options, source)) for options in (CROP, YEAR))
     crop = crops_of(frame[crop_column], report, "yields")
-    _refuse_empty(frame, [crop_column], "crop", CROP, source)
+    refuse_empty(frame, [crop_column], "crop", CROP, source)
     year = years_of(frame, year_column, source, report, "yields", north)
     keys = pd.DataFrame({"code": codes.index[rows], "crop": crop.to_numpy(), "year": year}, index=frame.index)
-    _refuse_twice(keys, source)
+    refuse_twice(keys, source)
     rest = [c for c in frame.columns if c not in (used, crop_column, year_column)]
     columns, extras = quantities(rest, "yields", source)
     values = {
@@ -130,21 +133,22 @@ def read_yields(path: Path, codes: Codes, report: ImportLog, north: bool = False
     return schema.check_yields(schema.set_units(xr.Dataset(data, coords=coords)))
 
 
-def read_soil(path: Path, codes: Codes, report: ImportLog) -> xr.Dataset:
+def read_soil(path: Path, codes: Codes, report: ImportLog, fields: bool = False) -> xr.Dataset:
     """Soil of the places by layer.
 
     Args:
         path: CSV, one row per place: code and soil columns with their layer (``clay_pct_0_30cm``).
         codes: the places.
         report: gets what was read.
+        fields: whether the places are fields, see `codes.code_column`.
 
     Raises:
         MissingDataError, SchemaError: as `read_places`.
     """
     frame, source = read_frame(path, "soil", "soil", report), str(path)
-    used, texts = codes_of(frame, source)
+    used, texts = codes_of(frame, source, fields)
     rows = codes.rows(texts, source, report, "soil")
-    _refuse_twice(pd.DataFrame({"code": codes.index[rows]}, index=frame.index), source)
+    refuse_twice(pd.DataFrame({"code": codes.index[rows]}, index=frame.index), source)
     columns, extras = quantities([c for c in frame.columns if c != used], "soil", source)
     report.extras("soil", extras)
     if not columns:
@@ -207,7 +211,10 @@ def _drop_without_yield(
     return keep
 
 
-def _refuse_twice(keys: pd.DataFrame, source: str) -> None:
+def refuse_twice(
+    keys: pd.DataFrame, source: str, hint: str = "Keep one row for each, or sum the rows if they are parts."
+) -> None:
+    """Raise SchemaError where two rows of `keys` are the same; the message names their lines."""
     twice = keys.duplicated(keep=False)
     if twice.any():
         first = keys[twice].iloc[0]
@@ -216,13 +223,14 @@ def _refuse_twice(keys: pd.DataFrame, source: str) -> None:
         raise SchemaError(
             f"{source}: expected every {' and '.join(keys.columns)} once, received {key} on lines "
             f"{lines[:5]} ({int(twice.sum())} such lines)",
-            "Keep one row for each, or sum the rows if they are parts.",
+            hint,
         )
 
 
-def _refuse_empty(
+def refuse_empty(
     frame: pd.DataFrame, columns: list[str], what: str, names: tuple[str, ...], source: str
 ) -> None:
+    """Raise SchemaError where the one of `columns` that has one of the `names` has an empty cell."""
     column = pick(columns, names, source)
     empty = frame.index[frame[column] == ""]
     if len(empty):

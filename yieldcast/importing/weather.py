@@ -89,6 +89,25 @@ def weather_of(ds: xr.Dataset, codes: Codes, report: ImportLog, where: str) -> U
     return UserWeather(table, values.fields if daily else None, time, rows, marks)
 
 
+def months_of_days(daily: xr.Dataset, codes: Codes, report: ImportLog) -> xr.Dataset:
+    """The monthly table of places from the table of daily weather of their units.
+
+    Args:
+        daily: checked table, see `yieldcast.data.daily`.
+        codes: all places, those of `daily`.
+        report: gets the months, and what is missing.
+    """
+    fields: Fields = {name: daily[name].values for name in WEATHER}
+    days = daily["time"].values.astype("datetime64[D]")
+    months, monthly = _from_days(days, fields, report)
+    _refuse_metres(monthly["precipitation_mm"], TABLE)
+    unit = daily["municipality_unit"].values
+    rows = np.flatnonzero(unit >= 0)
+    of_places = {name: values[unit[rows]] for name, values in monthly.items()}
+    marks = {name: value for name, value in daily.attrs.items() if name == "synthetic"}
+    return _table(codes, rows, months, of_places, report).assign_attrs(marks)
+
+
 def place_dim(ds: xr.Dataset, found: Iterable[Found], where: str, codes: Codes | None = None) -> str:
     """The dim of the places, after a check that the variables have it and time.
 

@@ -132,7 +132,7 @@ def public_baselines(
         known = train.take(train.harvest_year <= year) if public_only else train
         if len(known):
             if (year, lag) not in fitted:
-                fitted[year, lag] = _Fitted(_trees(), _history_input(history, known, lag), known.target_kg_ha)
+                fitted[year, lag] = Fitted(_trees(), _history_input(history, known, lag), known.target_kg_ha)
             x = _history_input(history, dated.take(chosen), lag)
             value[chosen], fallback[chosen] = fitted[year, lag].predict(x), bare[chosen]
     return found | {BOOSTED_PUBLIC: Baseline(value, fallback, "public")}
@@ -163,11 +163,17 @@ def _history_input(history: YieldHistory, rows: SampleSet, lag: int) -> Floats:
 
 
 def _predict(model: Any, x_train: NDArray[Any], y: NDArray[Any], x_test: NDArray[Any]) -> Floats:
-    return _Fitted(model, x_train, y).predict(x_test)
+    return Fitted(model, x_train, y).predict(x_test)
 
 
-class _Fitted:
-    """A scikit-learn model fitted to rows; predictions are not below 0."""
+class Fitted:
+    """A scikit-learn model fitted to rows; predictions are not below 0.
+
+    Args:
+        model: a regressor of scikit-learn.
+        x: (row, input), NaN = unknown; inputs without any value are left out.
+        y: (row,) kg/ha.
+    """
 
     def __init__(self, model: Any, x: NDArray[Any], y: NDArray[Any]) -> None:
         self.known = np.isfinite(x).any(axis=0)  # scikit-learn 1.9 cannot bin a column without any value
@@ -177,6 +183,7 @@ class _Fitted:
             self.model = model.fit(x[:, self.known], y)
 
     def predict(self, x: NDArray[Any]) -> Floats:
+        """(row,) kg/ha, 0 or more."""
         with threadpool_limits(1, user_api="openmp"):
             prediction = self.model.predict(x[:, self.known])
         return np.maximum(np.asarray(prediction, dtype=np.float64), 0.0)

@@ -35,6 +35,31 @@ def build_network(
         A model of ``{"weather": (sample, step, variable), "static": (sample, feature)}`` in physical
         units to ``(sample, 1)`` in kg/ha. The layer named `SCALED_OUTPUT` holds the scaled yield.
     """
+    inputs, merged = _inputs_and_head(settings, scaling, steps)
+    scaled = _dense(1, settings, SCALED_OUTPUT, activation=None)(merged)
+    output = scaled_to_yield(scaled, inputs["static"], settings, scaling, static_names)
+    return keras.Model(inputs, output, name="dual_path")
+
+
+def build_classifier(settings: NetworkSettings, scaling: Scaling, steps: int, classes: int) -> keras.Model:
+    """The same two paths, untrained, to the probabilities of classes.
+
+    Args:
+        settings, scaling, steps: as for `build_network`; the target plays no part.
+        classes: number of classes.
+
+    Returns:
+        A model of the same inputs to ``(sample, class)`` shares that add up to 1.
+    """
+    inputs, merged = _inputs_and_head(settings, scaling, steps)
+    output = _dense(classes, settings, "probabilities", activation="softmax")(merged)
+    return keras.Model(inputs, output, name="dual_path_classifier")
+
+
+def _inputs_and_head(
+    settings: NetworkSettings, scaling: Scaling, steps: int
+) -> tuple[dict[str, keras.KerasTensor], keras.KerasTensor]:
+    """Inputs by name, and the last layer that both outputs share."""
     weather = keras.Input((steps, len(scaling.dynamic_low)), name="weather")
     static = keras.Input((len(scaling.static_low),), name="static")
     merged = layers.Concatenate(name="join")(
@@ -42,9 +67,7 @@ def build_network(
     )
     for k, units in enumerate(settings.head_units, 1):
         merged = _dense(units, settings, f"head_{k}")(merged)
-    scaled = _dense(1, settings, SCALED_OUTPUT, activation=None)(merged)
-    output = scaled_to_yield(scaled, static, settings, scaling, static_names)
-    return keras.Model({"weather": weather, "static": static}, output, name="dual_path")
+    return {"weather": weather, "static": static}, merged
 
 
 def _dynamic_path(x: keras.KerasTensor, settings: NetworkSettings, scaling: Scaling) -> keras.KerasTensor:

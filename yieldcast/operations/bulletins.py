@@ -32,7 +32,7 @@ from yieldcast.data.files import (
     remove_unfinished,
     write_folder_atomically,
 )
-from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.errors import ConfigError, MissingDataError, SchemaError
 from yieldcast.evaluation.run_skill import hindcast_skill
 from yieldcast.forecasting import table
 from yieldcast.forecasting.forecast import ForecastPlan
@@ -143,6 +143,18 @@ class Bulletin:
             return ""
         texts = {language.of(tag).tag: text for tag, text in changes["text"].items()}  # "pt" in version 0.1
         return str(texts.get(language.of(lang).tag, texts["en"]))
+
+
+def refuse_bulletin(folder: Path) -> None:
+    """Refuse to write into a bulletin, whose files and seal belong together.
+
+    Raises:
+        ConfigError: the folder is a bulletin.
+    """
+    if (folder / MANIFEST).exists():
+        raise ConfigError(
+            f"--out: {folder} is a bulletin, which stays as it was issued", "Give another folder."
+        )
 
 
 def season_folder(root: Path, crop: str, harvest_year: int, states: str = "") -> Path:

@@ -215,6 +215,7 @@ def trained_run(
         try:
             run = Run.open(path)
             same = run.identity.train_years == years and run.settings == settings
+            same = same and run.identity.origin is None
             if same and run.identity.synthetic == is_synthetic(store.tables) and not _unfinished(run, seeds):
                 _report_revisions(run, store, notice)
                 return run

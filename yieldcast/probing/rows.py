@@ -22,10 +22,9 @@ from yieldcast.features import yield_history
 from yieldcast.features.daily_months import network_tables
 from yieldcast.features.feature_rows import Feature, FeatureRows, Group
 from yieldcast.features.samples import SampleSet
-from yieldcast.features.seasons import climatology, find, known_weather
+from yieldcast.features.seasons import climatology, find, known_weather, last_known_day
 from yieldcast.features.source import Source
 from yieldcast.features.weather import accumulate, fill_with_climatology, without_normal
-from yieldcast.forecasting.evidence import last_known_day
 from yieldcast.probing.suspects import Later
 from yieldcast.publication import same_day
 from yieldcast.variables import SOIL, WEATHER
@@ -117,11 +116,14 @@ class Case:
         samples = self.samples()
         places = self.store.static
         at = np.searchsorted(places["municipality"].values, samples.municipality)
+        latitude, longitude = (
+            places[name].values[at].astype(np.float64) for name in ("latitude_deg", "longitude_deg")
+        )
         cutoff = np.array([self.date(int(year)) for year in samples.harvest_year], dtype="datetime64[D]")
         return FeatureRows(
             samples.flat().astype(np.float64), features_of(samples), samples.municipality,
             samples.harvest_year, samples.state, cutoff, samples.target_kg_ha.astype(np.float64),
-            *(places[name].values[at].astype(np.float64) for name in ("latitude_deg", "longitude_deg")),
+            latitude, longitude,
         )  # fmt: skip
 
     def with_training(self, years: tuple[int, ...]) -> Case:

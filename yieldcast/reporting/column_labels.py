@@ -15,13 +15,15 @@ from yieldcast.language import message
 class ColumnLabel(NamedTuple):
     """Unit (empty for none) of a column; its heading and its meaning in English, the keys of the catalogue.
 
-    The values of their ``{name}``: a text is translated too, a float is a share, a whole number stays.
+    The values of their ``{name}``: a text is translated too, a float is a share, a whole number stays. The
+    digits after the decimal sign, where they do not follow from the unit.
     """
 
     unit: str
     heading: str
     meaning: str
     values: Mapping[str, str | float | int] = {}
+    digits: int | None = None
 
 
 def _quantile(percent: int) -> ColumnLabel:
@@ -274,6 +276,73 @@ _SEASON = {
     "latitude_deg": ColumnLabel("°", message("Latitude"), message("north is positive")),
     "longitude_deg": ColumnLabel("°", message("Longitude"), message("east is positive")),
 }
+# Of tables of risk, see `risk_tables`
+RISK_COLUMNS: Mapping[str, ColumnLabel] = {
+    "p_low": ColumnLabel(
+        "", message("p_low"), message("probability of a yield in the low class, 0 to 1"), digits=4
+    ),
+    "p_medium": ColumnLabel(
+        "", message("p_medium"), message("probability of a yield in the middle class, 0 to 1"), digits=4
+    ),
+    "p_high": ColumnLabel(
+        "", message("p_high"), message("probability of a yield in the high class, 0 to 1"), digits=4
+    ),
+    "p_not_low": ColumnLabel(
+        "",
+        message("p_not_low"),
+        message("probability of a yield at or above the threshold, 0 to 1"),
+        digits=4,
+    ),
+    "class": ColumnLabel(
+        "",
+        message("Class"),
+        message("class that makes the expected macro-F1 of the whole table the largest"),
+    ),
+    "flag": ColumnLabel(
+        "",
+        message("Flag"),
+        message("yes: a warning costs less than none is expected to cost"),
+    ),
+    "expected_cost": ColumnLabel(
+        "",
+        message("Expected cost"),
+        message("cost that remains with this flag, in the unit of the costs that were given"),
+        digits=3,
+    ),
+    "border_low_kg_ha": ColumnLabel(
+        "kg/ha", message("Low below"), message("yields below this one are in the low class")
+    ),
+    "border_high_kg_ha": ColumnLabel(
+        "kg/ha", message("High from"), message("yields from this one on are in the high class")
+    ),
+    "forecast_p_low": ColumnLabel(
+        "",
+        message("p_low of the forecast"),
+        message("from the calibrated quantiles of the forecast alone"),
+        digits=4,
+    ),
+    "classifier_p_low": ColumnLabel(
+        "",
+        message("p_low of the classifier"),
+        message("from the best classifier that was trained on the classes alone"),
+        digits=4,
+    ),
+    "places_flagged": ColumnLabel("", message("Flags"), message("number of municipalities with a flag")),
+    "area_flagged_ha": ColumnLabel(
+        "ha", message("Area with a flag"), message("planted area of the municipalities with a flag")
+    ),
+    "low_area_ha": ColumnLabel(
+        "ha",
+        message("Expected area in the low class"),
+        message("planted area of each municipality times its probability of a low yield, summed"),
+    ),
+    "mean_p_low": ColumnLabel(
+        "",
+        message("Mean of p_low"),
+        message("mean over the municipalities, each with the same weight"),
+        digits=4,
+    ),
+}
 COLUMNS: Mapping[str, ColumnLabel] = {
-    **_NAMES, **_YIELDS, **_PARTS, **_BASELINES, **_OFFICIAL, **_SEASON,
+    **_NAMES, **_YIELDS, **_PARTS, **_BASELINES, **_OFFICIAL, **_SEASON, **RISK_COLUMNS,
 }  # fmt: skip

@@ -27,7 +27,7 @@ SKILL_SCORES = {
 }
 # Colours of Okabe and Ito (2008), distinct for all kinds of colour blindness, and grey; the markers differ
 # too.
-_MODEL_STYLES = (
+MODEL_STYLES = (
     ("#0072B2", "s"), ("#D55E00", "^"), ("#009E73", "v"), ("#CC79A7", "D"), ("#E69F00", "P"),
     ("#56B4E9", "X"), ("#999999", "*"),
 )  # fmt: skip
@@ -113,7 +113,7 @@ def draw_skill(axes: Any, pooled: Sequence[Mapping[str, Any]], score: str, lang:
     for k, model in enumerate(models):
         own = [row for row in pooled if row["model"] == model and row[score] is not None]
         ours = model == FORECAST_MODEL
-        colour, marker = ("black", "o") if ours else _MODEL_STYLES[k % len(_MODEL_STYLES)]
+        colour, marker = ("black", "o") if ours else MODEL_STYLES[k % len(MODEL_STYLES)]
         if own:
             axes.plot([row["lead_months"] for row in own], [row[score] for row in own],
                       label=model, color=colour, marker=marker, markersize=4,

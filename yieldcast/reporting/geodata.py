@@ -187,20 +187,46 @@ def write_gpkg(path: Path, forecast: xr.Dataset, shapes: Shapes, lang: str) -> P
         SchemaError: a boundary is not a polygon.
         MissingDataError: the disk refuses.
     """
+    tables = (municipality_table(forecast), aggregate_table(forecast))
+    facts = _facts(forecast, lang)
+    return write_layers(path, forecast, shapes, lang, tables=tables, facts=facts, styled=_STYLED)
+
+
+def write_layers(
+    path: Path,
+    forecast: xr.Dataset,
+    shapes: Shapes,
+    lang: str,
+    *,
+    tables: tuple[Table, Table],
+    facts: Mapping[str, Any],
+    styled: str,
+) -> Path:
+    """Write the two layers of other tables of the same places, see `write_gpkg`.
+
+    Args:
+        path, forecast, shapes, lang: see `write_gpkg`.
+        tables: of the municipalities of the forecast, and of the country and its states.
+        facts: metadata of the layers.
+        styled: column by which QGIS colours them.
+
+    Raises:
+        ConfigError, SchemaError, MissingDataError: see `write_gpkg`.
+    """
     check_library()
     polygons, epsg = _polygons(shapes), country_of(forecast.attrs).epsg
-    tables = {LAYER: municipality_table(forecast), STATES_LAYER: _state_table(forecast)}
+    layers = {LAYER: tables[0], STATES_LAYER: _of_states(tables[1])}
     geometry = {
         LAYER: [polygons.get(code) for code in forecast["municipality"].values.tolist()],
-        STATES_LAYER: _unions(forecast, shapes, polygons, tables[STATES_LAYER]["aggregate"].tolist()),
+        STATES_LAYER: _unions(forecast, shapes, polygons, layers[STATES_LAYER]["aggregate"].tolist()),
     }
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "forecast.gpkg"
-        for layer, table in tables.items():
+        for layer, table in layers.items():
             shapes_of_layer = np.array(geometry[layer], dtype=object)
-            _write_layer(made, layer, table, shapes_of_layer, _facts(forecast, lang), epsg)
+            _write_layer(made, layer, table, shapes_of_layer, facts, epsg)
         package = made.read_bytes()
-    content = _completed(package, tables, lang, forecast.attrs["as_of"])
+    content = _completed(package, layers, lang, forecast.attrs["as_of"], styled)
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(content)
@@ -219,9 +245,8 @@ def _polygons(shapes: Shapes) -> dict[int, Any]:
     return dict(zip(shapes, found, strict=True))
 
 
-def _state_table(forecast: xr.Dataset) -> Table:
+def _of_states(table: Table) -> Table:
     """The rows of the states; the country, the first aggregate, is no state."""
-    table = aggregate_table(forecast)
     is_state = table["aggregate"] != ALL_MUNICIPALITIES
     return {key: values[is_state] for key, values in table.items()}
 
@@ -268,7 +293,7 @@ def _write_layer(
         raise MissingDataError(f"cannot write {path}: {error}", _NO_ROOM) from error
 
 
-def _completed(package: bytes, tables: Mapping[str, Table], lang: str, as_of: str) -> bytes:
+def _completed(package: bytes, tables: Mapping[str, Table], lang: str, as_of: str, styled: str) -> bytes:
     """The GeoPackage with headings, meanings and styles, and the forecast's date as time stamps.
 
     With the time of writing instead, the same forecast would give different bytes each time.
@@ -285,7 +310,7 @@ def _completed(package: bytes, tables: Mapping[str, Table], lang: str, as_of: st
         database.executescript(_SCHEMA_TABLES)
         database.executemany("INSERT INTO gpkg_extensions VALUES (?, NULL, ?, ?, ?)", _SCHEMA_EXTENSION)
         database.executemany("INSERT INTO gpkg_data_columns VALUES (?, ?, ?, ?, ?, NULL, NULL)", rows)
-        add_styles(database, {layer: table[_STYLED] for layer, table in tables.items()}, _STYLED, as_of)
+        add_styles(database, {layer: table[styled] for layer, table in tables.items()}, styled, as_of)
         for column, of in (("last_change", "gpkg_contents"), ("timestamp", "gpkg_metadata_reference")):
             database.execute(f"UPDATE {of} SET {column} = ?", (f"{as_of}T00:00:00.000Z",))
         database.commit()
@@ -301,5 +326,5 @@ def _check_rows(database: sqlite3.Connection, tables: Mapping[str, Table]) -> No
             (found,) = database.execute(f'SELECT COUNT(*) FROM "{layer}"').fetchone()
         except sqlite3.DatabaseError:
             found = 0
-        if found != (wanted := len(table[_STYLED])):
-            raise MissingDataError(f"cannot write forecast.gpkg: {found} of {wanted} rows", _NO_ROOM)
+        if found != (wanted := len(next(iter(table.values())))):
+            raise MissingDataError(f"cannot write the GeoPackage: {found} of {wanted} rows", _NO_ROOM)

@@ -71,6 +71,7 @@ def write(
     earlier: Sequence[xr.Dataset] = (),
     past: PublicYields | None = None,
     skill: Sequence[Mapping[str, Any]] = (),
+    risk: Mapping[str, Any] | None = None,
     lang: str = "en",
 ) -> Path:
     """Write the report of a forecast; the file is written completely or not at all.
@@ -83,6 +84,7 @@ def write(
             the last one.
         past: public yields, see `forecasting.public_past`; None leaves them out.
         skill: rows of ``yieldcast backtest --json`` or of `evaluation.run_skill`; may be empty.
+        risk: `risk_tables.map_columns`, for two more layers of the map; None leaves them out.
         lang: language in which the page opens; the page holds every language that there is.
 
     Returns:
@@ -94,7 +96,7 @@ def write(
         SchemaError: the forecast, the mesh or a skill row is not valid.
     """
     opened = language.of(lang)
-    data = {**contents(forecast, earlier, past, skill), "lang": opened.tag}
+    data = {**contents(forecast, earlier, past, skill, risk), "lang": opened.tag}
     data["mesh"] = html_map.encode(mesh) if mesh is not None else None
     atomic_text(path, _page(data))
     return path
@@ -105,6 +107,7 @@ def contents(
     earlier: Sequence[xr.Dataset] = (),
     past: PublicYields | None = None,
     skill: Sequence[Mapping[str, Any]] = (),
+    risk: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Every number and text of the report as plain values for JSON; arguments and errors as for `write`.
 
@@ -121,13 +124,14 @@ def contents(
         "about": {name: _plain(forecast.attrs[name]) for name in ATTRIBUTES},
         "season": labels.season(forecast),
         "quantiles": list(QUANTILES),
-        "places": _places(forecast, previous) | places,
+        "places": _places(forecast, previous) | places | (dict(risk["places"]) if risk else {}),
         "aggregates": _aggregates(forecast, previous) | aggregates,
         "notices": {tag: notices(forecast.attrs, tag) for tag in language.tags()},
         "parts": parts,
         "states": {state.code: state.name for state in country_of(forecast.attrs).states.values()},
         "languages": page_languages(forecast, (str(row["model"]) for row in pooled)),
         "previous": str(previous.attrs["as_of"]) if previous is not None else None,
+        "risk": dict(risk["about"]) if risk else None,
         "past": past_columns(forecast, past),
         "bulletins": bulletin_columns(forecast, earlier),
         "skill": {

@@ -62,18 +62,36 @@ def write_csv(folder: Path, forecast: xr.Dataset, lang: str) -> list[Path]:
         "forecast.csv": municipality_table(forecast),
         "forecast-aggregates.csv": aggregate_table(forecast),
     }
+    return [
+        write_table(folder / name, table, str(forecast.attrs["country"]), lang)
+        for name, table in tables.items()
+    ]
+
+
+def write_table(path: Path, table: Table, country: str, lang: str) -> Path:
+    """Write one table as CSV, see `write_csv`.
+
+    Args:
+        path: file to write.
+        table: its columns.
+        country: the forecast's attribute ``country``.
+        lang: language.
+
+    Raises:
+        ConfigError: an unknown language.
+        MissingDataError: the disk refuses.
+    """
     # Without this mark Excel reads a UTF-8 file in the Windows code page: São becomes SÃ£o. Only files with
     # decimal commas, made for Excel, have it: other readers would take it for a part of the first heading.
     words = language.of(lang)
     mark, separator = ("\ufeff", ";") if words.decimal_comma else ("", ",")
-    for name, table in tables.items():
-        shown = localised(table, lang, forecast.attrs["country"])
-        cells = [[labels.column(key, lang), *_csv_cells(key, values, words)] for key, values in shown.items()]
-        out = io.StringIO(newline="")
-        # RFC 4180: CRLF, and quotes where a text holds the separator, a quote or a line end
-        csv.writer(out, delimiter=separator).writerows(zip(*cells, strict=True))
-        atomic_text(folder / name, mark + out.getvalue())
-    return [folder / name for name in tables]
+    shown = localised(table, lang, country)
+    cells = [[labels.column(key, lang), *_csv_cells(key, values, words)] for key, values in shown.items()]
+    out = io.StringIO(newline="")
+    # RFC 4180: CRLF, and quotes where a text holds the separator, a quote or a line end
+    csv.writer(out, delimiter=separator).writerows(zip(*cells, strict=True))
+    atomic_text(path, mark + out.getvalue())
+    return path
 
 
 def _csv_cells(key: str, values: Any, words: Language) -> Iterator[str]:
@@ -114,29 +132,44 @@ def write_xlsx(path: Path, forecast: xr.Dataset, lang: str) -> Path:
         ConfigError: XlsxWriter is not installed, or an unknown language.
         MissingDataError: the disk refuses.
     """
+    tables = (municipality_table(forecast), aggregate_table(forecast))
+    attrs = labels.facts(forecast)
+    return write_workbook(path, tables, attrs, labels.title(attrs, lang), lang)
+
+
+def write_workbook(
+    path: Path, tables: tuple[Table, Table], attrs: Mapping[str, Any], title: str, lang: str
+) -> Path:
+    """Write municipalities, country and states, columns and facts, see `write_xlsx`.
+
+    Args:
+        path: file to write.
+        tables: of municipalities, and of the country and its states.
+        attrs: facts of the forecast, see `labels.facts`.
+        title: of the file, printed on every page.
+        lang: language.
+
+    Raises:
+        ConfigError, MissingDataError: see `write_xlsx`.
+    """
     check_library()
     import xlsxwriter
 
     buffer = io.BytesIO()
     book: Any = xlsxwriter.Workbook(buffer, {"in_memory": True})
-    attrs = labels.facts(forecast)
     created = dt.datetime.fromisoformat(attrs["as_of"])  # the time of writing would change the bytes
-    facts = {"title": labels.title(attrs, lang), "author": attrs["made_with"]}
+    facts = {"title": title, "author": attrs["made_with"]}
     book.set_properties({**{name: _clean(str(text)) for name, text in facts.items()}, "created": created})
     words = language.of(lang)
     synthetic = words.gettext("synthetic data")
-    tables = {
-        words.gettext("municipalities"): municipality_table(forecast),
-        words.gettext("states"): aggregate_table(forecast),
-    }
-    for (title, table), last_frozen in zip(tables.items(), _LAST_FROZEN, strict=True):
-        if attrs["synthetic"]:  # in the tab it stays visible wherever a reader scrolls
-            title += f" ({synthetic})"
-        sheet = book.add_worksheet(title)
+    names = (words.gettext("municipalities"), words.gettext("states"))
+    for name, table, last_frozen in zip(names, tables, _LAST_FROZEN, strict=True):
+        # in the tab it stays visible wherever a reader scrolls
+        sheet = book.add_worksheet(f"{name} ({synthetic})" if attrs["synthetic"] else name)
         if attrs["synthetic"]:
             sheet.set_tab_color(_SYNTHETIC_TAB)
         _add_table(book, sheet, localised(table, lang, attrs["country"]), lang, last_frozen)
-    _add_columns(book, tables.values(), lang)
+    _add_columns(book, tables, lang)
     _add_about(book, attrs, lang)
     for sheet in book.worksheets():
         _set_printing(sheet, facts["title"], f"{attrs['made_with']} · {attrs['licence']}")
@@ -167,7 +200,7 @@ def _add_table(book: Any, sheet: Any, table: Table, lang: str, last_frozen: str)
     sheet.ignore_errors({"number_stored_as_text": f"A2:A{rows + 1}"})  # codes: no green warning corners
     for column, (key, values) in enumerate(table.items()):
         kind = values.dtype.kind
-        shape = {"num_format": _number_format(kind, COLUMNS[key].unit, lang)}
+        shape = {"num_format": _number_format(kind, key, lang)}
         if kind == "M" or key in _CENTRED:
             shape["align"] = "center"
         plain = book.add_format(shape)
@@ -185,9 +218,12 @@ def _add_table(book: Any, sheet: Any, table: Table, lang: str, last_frozen: str)
                 sheet.write_number(row, column, value, plain)
 
 
-def _number_format(kind: str, unit: str, lang: str) -> str:
+def _number_format(kind: str, key: str, lang: str) -> str:
+    label = COLUMNS[key]
+    if label.digits is not None and kind == "f":
+        return f"0.{'0' * label.digits}"
     return {"U": "General", "M": language.of(lang).date_pattern}.get(kind) or _NUMBER_FORMATS.get(
-        unit, "#,##0"
+        label.unit, "#,##0"
     )
 
 

@@ -32,7 +32,8 @@ _P05, _P50, _P95 = (QUANTILES.index(q) for q in (0.05, 0.50, 0.95))
 
 def digits(key: str) -> int:
     """Number of digits after the decimal sign of a column of numbers."""
-    return _DIGITS.get(COLUMNS[key].unit, 1)
+    own = COLUMNS[key].digits
+    return _DIGITS.get(COLUMNS[key].unit, 1) if own is None else own
 
 
 def municipality_table(forecast: xr.Dataset) -> Table:
@@ -61,7 +62,7 @@ def municipality_table(forecast: xr.Dataset) -> Table:
         "latitude_deg": got["latitude_deg"],
         "longitude_deg": got["longitude_deg"],
     }
-    return _rounded(
+    return rounded(
         names
         | _bulletin(forecast, forecast.sizes["municipality"])
         | _yields(got["yield_kg_ha"], got["yield_mean_kg_ha"], got["mean_5y_public_kg_ha"])
@@ -93,7 +94,7 @@ def aggregate_table(forecast: xr.Dataset) -> Table:
         "observed_pct": 100.0 * got["aggregate_observed_share"],
         "area_planted_ha": got["aggregate_area_planted_ha"],
     }
-    return _rounded(
+    return rounded(
         names
         | _bulletin(forecast, len(is_country))
         | _yields(
@@ -199,7 +200,7 @@ def _production(forecast: xr.Dataset, aggregate: bool) -> Table:
     return {"prod_p50_t": values[:, _P50], "prod_p05_t": values[:, _P05], "prod_p95_t": values[:, _P95]}
 
 
-def _rounded(table: Table) -> Table:
+def rounded(table: Table) -> Table:
     """Numbers as float64 with the digits of their column; adding zero turns -0 into 0."""
     return {
         key: np.round(values.astype(np.float64), digits(key)) + 0.0 if values.dtype.kind == "f" else values

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from yieldcast.errors import ConfigError, SchemaError
 from yieldcast.features.feature_rows import FeatureRows
+from yieldcast.risk.probabilities import with_shares
 from yieldcast.risk.search_spaces import CLASSIFIERS, DUMMY, search_space
 
 Floats = NDArray[np.float64]
@@ -57,6 +58,9 @@ class SearchSettings:
             raise ConfigError(f"search of classifiers: expected by season or region, received {self.by!r}")
 
 
+AS_THE_PAPER = SearchSettings()
+
+
 @dataclass(frozen=True)
 class Classifier:
     """A trained classifier.
@@ -85,18 +89,10 @@ class Classifier:
             return np.asarray(self.pipeline.predict(self._inputs(rows)), dtype=np.int8)
 
     def probabilities(self, rows: FeatureRows) -> Floats:
-        """(row, class) probabilities, each row adding up to 1.
-
-        Training with equal weight of all classes says how much more likely a class is than usual; the shares
-        of the classes in the training rows turn this back into probabilities (Saerens, Latinne & Decaestecker
-        2002, Neural Computation 14:21-41, equation 2.4).
-        """
+        """(row, class) probabilities, each row adding up to 1, see `with_shares`."""
         with _one_thread():
             found = np.asarray(self.pipeline.predict_proba(self._inputs(rows)), dtype=np.float64)
-        if self.name != DUMMY:
-            found = found * self.shares
-        result: Floats = found / found.sum(axis=1, keepdims=True)
-        return result
+        return found if self.name == DUMMY else with_shares(found, self.shares)
 
     def _inputs(self, rows: FeatureRows) -> Floats:
         if rows.names != self.names:
@@ -143,7 +139,7 @@ def fit_classifiers(
     rows: FeatureRows,
     classes: NDArray[np.int8],
     names: Sequence[str] = (*CLASSIFIERS, DUMMY),
-    settings: SearchSettings = SearchSettings(),
+    settings: SearchSettings = AS_THE_PAPER,
     progress: Progress = _ignore,
     *,
     count: int,
@@ -175,7 +171,7 @@ def fit_classifiers(
         )
     known = classes >= 0
     rows, classes = rows.take(known), classes[known]
-    _check_classes(classes, count)
+    check_classes(classes, count)
     search = _Search(rows, classes, settings, progress, sum(name != DUMMY for name in names))
     with _one_thread(), _quiet_fits(), TemporaryDirectory() as cache:
         return {name: search.fit(name, cache) for name in names}
@@ -286,7 +282,8 @@ def _draw_rows(classes: NDArray[np.int8], most: int | None, seed: int) -> NDArra
     return np.sort(np.concatenate(drawn))
 
 
-def _check_classes(classes: NDArray[np.int8], count: int) -> None:
+def check_classes(classes: NDArray[np.int8], count: int) -> None:
+    """Raise SchemaError unless every one of `count` classes has a row."""
     counts = np.bincount(classes, minlength=count)
     if counts.all():
         return

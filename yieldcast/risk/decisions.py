@@ -60,6 +60,9 @@ class Costs:
         return np.where(taken, (1.0 - p_low) * self.alarm, p_low * self.miss)
 
 
+EQUAL_COSTS = Costs()
+
+
 def costs_of(miss: float | None, alarm: float | None) -> Costs | None:
     """Costs from options of which both or none are given; None for none.
 

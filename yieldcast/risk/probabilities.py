@@ -31,6 +31,25 @@ def class_probabilities(quantiles: Floats, borders: Floats) -> Floats:
     return result
 
 
+def with_shares(balanced: Floats, shares: Floats) -> Floats:
+    """Probabilities of a classifier whose training counted all classes alike.
+
+    Such a classifier says how much more likely a class is than usual; the shares of the classes in its
+    training rows turn this back into probabilities (Saerens, Latinne & Decaestecker 2002, Neural Computation
+    14:21-41, equation 2.4).
+
+    Args:
+        balanced: (row, class) outputs.
+        shares: (class,) of the training rows.
+
+    Returns:
+        (row, class) 0 to 1, each row adding up to 1.
+    """
+    found = balanced * shares
+    result: Floats = found / found.sum(axis=1, keepdims=True)
+    return result
+
+
 def shown_classes(probabilities: Floats) -> NDArray[np.int8]:
     """The class of each row that makes the expected macro-F1 of the whole table the largest.
 

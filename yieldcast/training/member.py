@@ -17,6 +17,7 @@ from yieldcast.models.dual_path import build_network
 from yieldcast.models.scaling import Scaling
 from yieldcast.models.stacked import Arrays, scaling_of, set_weights, weights_of
 from yieldcast.training.epoch import Tree, fresh_state
+from yieldcast.training.fine_tuning import Start
 from yieldcast.training.run_directory import Run
 
 # Keras has one random seed for the whole process, and members of a custom network share their variables.
@@ -32,14 +33,23 @@ class Member:
         run: the run it belongs to.
         seed: 1 to 999.
         custom: the network of a build function; None for the dual-path network.
+        start: weights and scaling of the dual-path network to start from; None for random weights and the
+            scaling of the rows.
     """
 
-    def __init__(self, samples: SampleSet, run: Run, seed: int, custom: CustomNetwork | None = None) -> None:
+    def __init__(
+        self, samples: SampleSet, run: Run, seed: int, custom: CustomNetwork | None = None,
+        start: Start | None = None,
+    ) -> None:  # fmt: skip
         self.seed, self._custom = seed, custom
         settings = run.settings
         self.fit, self.held = split_validation(samples, settings.training, seed)
         with _KERAS:  # also to limit memory: the scaling is computed in float64
-            scaling = Scaling.fit(samples.take(self.fit), settings.training.scale_target, settings.network)
+            rows = samples.take(self.fit)
+            if start is None:
+                scaling = Scaling.fit(rows, settings.training.scale_target, settings.network)
+            else:
+                scaling = start.scaling_for(rows, settings)
             keras.utils.set_random_seed(seed)
             others = Arrays()
             if custom is None:
@@ -47,6 +57,8 @@ class Member:
                     settings.network, scaling, run.identity.steps, run.identity.static_names
                 )
                 weights = weights_of(self.model)
+                if start is not None:
+                    weights, others = start.trained, start.frozen
             else:
                 tried = samples.take(self.fit[:TRIED])
                 self.model, weights, others = custom.new_member(scaling, tried)

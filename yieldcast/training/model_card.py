@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from yieldcast.data.summary import number_spans
 from yieldcast.features import yield_history
 from yieldcast.features.samples import SampleSet
 from yieldcast.training.run_directory import Run
@@ -40,7 +41,7 @@ def model_card(run: Run, rows: SampleSet) -> str:
 |---|---|
 | Purpose | yield of {identity.crop} per municipality and harvest year, kg/ha |
 | Members | {len(records)} seeds ({_span(run.seeds())}), plain Keras files in `members/` |
-| Training rows | {identity.rows} of {places} municipalities, harvest years {years} |
+{_origin(run)}| Training rows | {identity.rows} of {places} municipalities, harvest years {years} |
 | Rows with missing soil | {soil} (replaced by the training mean) |
 | Dynamic input | {identity.steps} months x {inputs} |
 | Static input | {len(identity.static_names)} features: {_static(identity.static_names)} |
@@ -66,6 +67,18 @@ model = keras.models.load_model("members/{run.member_path(run.seeds()[0]).name}"
 
 Data fingerprints: {", ".join(f"{name} `{text[:12]}`" for name, text in identity.data.items())}
 """
+
+
+def _origin(run: Run) -> str:
+    """The line that says which run it was started from; empty for a run from random weights."""
+    origin = run.identity.origin
+    if origin is None:
+        return ""
+    frozen = ", ".join(origin.frozen) or "nothing"
+    return (
+        f"| Started from | run `{origin.run_id}`: {origin.crop}, harvest years "
+        f"{number_spans(origin.train_years)}; frozen: {frozen}; no forecast before {origin.public_from} |\n"
+    )
 
 
 def _network(run: Run) -> tuple[str, str, str]:

@@ -20,7 +20,7 @@ from yieldcast.features.samples import SampleSet
 from yieldcast.features.season_dates import calendar_for
 from yieldcast.features.source import Dropped, Source, build_samples
 from yieldcast.features.splits import held_year
-from yieldcast.training import trainer
+from yieldcast.training import fine_tuning, trainer
 from yieldcast.training.model_card import model_card
 from yieldcast.training.run_directory import Identity, Run, versions
 from yieldcast.variables import degree_day_quantity
@@ -45,6 +45,8 @@ def train_run(
     block: int | None = None,
     progress: Callable[[trainer.Epoch], None] = lambda epoch: None,
     notice: Notice = _quiet,
+    source: Run | None = None,
+    frozen: Sequence[fine_tuning.Part] = (),
 ) -> Run:
     """Train one member per seed on the store's rows; continue the run if `out` holds the same training.
 
@@ -54,17 +56,22 @@ def train_run(
         train_years: harvest years of the training rows.
         seeds: 1 to 999, one member each.
         out: the run directory.
-        settings: the preset `forecast` when None, as on the command line.
+        settings: the preset `forecast` when None, as on the command line; with a source, see
+            `fine_tuning.settings_from`.
         config_text: text of the config file, kept in the run.
         strategy: see `devices.choose_devices`.
         block: members trained together on one device; None for the fastest known.
         progress: called after every epoch of every member.
         notice: called with messages for the user, one line each.
+        source: a run whose members are trained further, each from the one of the same seed.
+        frozen: parts of the source's network whose weights stay as they are.
 
     Raises:
         YieldcastError: invalid input, found before anything is trained.
     """
-    settings = (settings or PRESETS[DEFAULT_PRESET]).for_country(store.country)
+    settings = _settings(settings, source).for_country(store.country)
+    if source is not None:
+        fine_tuning.check_source(source, settings, seeds)
     from yieldcast.training.devices import choose_devices
 
     if os.environ.get("TF_CONFIG"):
@@ -73,10 +80,9 @@ def train_run(
     devices = choose_devices(strategy)
     tables = network_tables(store, settings.data)
     calendar = calendar_for(settings.data, tables.static, store.country)
-    rows, dropped = build_samples(tables, calendar, crop, train_years, settings.data)
-    trainer.check_trainable(rows)
+    rows = _rows(tables, calendar, crop, train_years, settings, source, notice)
     mixer = _mixer(tables, calendar, crop, rows, settings)
-    for text in [*few_members(settings, train_years, seeds), *_of_rows(dropped, crop, tables, settings)]:
+    for text in few_members(settings, train_years, seeds):
         notice(text)
     identity = Identity(
         crop=crop,
@@ -87,12 +93,10 @@ def train_run(
         static_names=rows.static_names,
         data={**store.fingerprints, "calendar": calendar.fingerprint(), "rows": rows.fingerprint()},
         synthetic=is_synthetic(tables),
+        origin=fine_tuning.origin_of(source, frozen) if source else None,
     )
-    # Several workers share the run: the first creates it, each locks its own folder in it.
-    others = out.glob("worker-*") if devices.workers == 1 else []
-    for folder in others:
-        with exclusive_lock(folder, "a worker of another training is writing the run, see"):
-            pass
+    if devices.workers == 1:
+        _refuse_workers(out)
     place = out / f"worker-{devices.worker}" if devices.worker else out
     make_folder(place)
     with exclusive_lock(place, "another training is writing the run"):
@@ -109,11 +113,50 @@ def train_run(
         if settings.model.build and done != set(seeds):
             _keep_source(run, settings.model.build, notice)
         try:
-            trainer.train(rows, run, seeds, devices, block, progress, mixer)
+            start = fine_tuning.starts(source, crop, frozen) if source else None
+            trainer.train(rows, run, seeds, devices, block, progress, mixer, start)
         finally:
             if run.seeds():  # a worker may have no seed to train
                 atomic_text(out / "model_card.md", model_card(run, rows))
     return run
+
+
+def _settings(given: Settings | None, source: Run | None) -> Settings:
+    """The settings given; else those of the source; else those for forecasts."""
+    if given is not None:
+        return given
+    return PRESETS[DEFAULT_PRESET] if source is None else fine_tuning.settings_from(source)
+
+
+def _rows(
+    tables: Tables,
+    calendar: calendars.Calendar,
+    crop: str,
+    train_years: Sequence[int],
+    settings: Settings,
+    source: Run | None,
+    notice: Notice,
+) -> SampleSet:
+    """Training rows, with the inputs of the source if there is one; says what a user must know of them."""
+    names = source.identity.static_names if source else None
+    rows, dropped = build_samples(tables, calendar, crop, train_years, settings.data, static_names=names)
+    trainer.check_trainable(rows)
+    for text in fine_tuning.check_inputs(source, rows) if source else ():
+        notice(text)
+    for text in _of_rows(dropped, crop, tables, settings):
+        notice(text)
+    return rows
+
+
+def _refuse_workers(out: Path) -> None:
+    """Refuse a run that several workers write: the first creates it, each locks its own folder in it.
+
+    Raises:
+        MissingDataError: a worker is writing.
+    """
+    for folder in out.glob("worker-*"):
+        with exclusive_lock(folder, "a worker of another training is writing the run, see"):
+            pass
 
 
 def _of_rows(dropped: Sequence[Dropped], crop: str, tables: Tables, settings: Settings) -> list[str]:

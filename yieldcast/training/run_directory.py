@@ -39,6 +39,7 @@ from yieldcast.config import PRESETS, Settings, parse_settings
 from yieldcast.data.files import atomic_text, atomic_write, file_facts, make_folder, remove_leftovers
 from yieldcast.data.summary import number_spans, or_fault, some_names, summary_html, summary_text
 from yieldcast.errors import ConfigError, MissingDataError, RunError
+from yieldcast.features.splits import held_year
 from yieldcast.features.yield_history import HISTORY_BASELINE
 
 if TYPE_CHECKING:
@@ -47,6 +48,49 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _PACKAGES = ("yieldcast", "tensorflow", "keras", "jax", "jaxlib", "numpy", "xarray", "pandas", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The run that a training started from.
+
+    Args:
+        run_id: of that run.
+        crop, train_years: that it was trained on.
+        public_from: day on which all that it was trained on was public, its own origin included, YYYY-MM-DD.
+        each_year: whether each of its members left out a harvest year.
+        frozen: parts of the network whose weights stay as they are.
+        origin: what that run itself was started from.
+    """
+
+    run_id: str
+    crop: str
+    train_years: tuple[int, ...]
+    public_from: str
+    each_year: bool
+    frozen: tuple[str, ...] = ()
+    origin: Origin | None = None
+
+    def summary(self) -> str:
+        """One line for readers."""
+        frozen = f", frozen: {', '.join(self.frozen)}" if self.frozen else ""
+        return f"run {self.run_id} ({self.crop}, harvest years {number_spans(self.train_years)}){frozen}"
+
+    @property
+    def all_years(self) -> set[int]:
+        """Harvest years that it, or what it was started from, was trained on."""
+        return set(self.train_years) | (self.origin.all_years if self.origin else set())
+
+    def years_seen(self, seed: int) -> set[int]:
+        """Harvest years that the weights of one member have seen; not the one that it left out.
+
+        Args:
+            seed: of the member.
+        """
+        own = set(self.train_years)
+        if self.each_year:
+            own -= {held_year(self.train_years, seed)}
+        return own | (self.origin.years_seen(seed) if self.origin else set())
 
 
 @dataclass(frozen=True)
@@ -62,6 +106,7 @@ class Identity:
         data: fingerprints of the tables, the calendar and the training rows. Only the last two must
             be equal: a store may get new data that do not change the training rows.
         synthetic: whether the tables are synthetic.
+        origin: the run whose weights the training started from; None where it started from random weights.
     """
 
     crop: str
@@ -72,6 +117,19 @@ class Identity:
     static_names: tuple[str, ...]
     data: Mapping[str, str]
     synthetic: bool
+    origin: Origin | None = None
+
+    @property
+    def all_years(self) -> set[int]:
+        """Harvest years that the members were trained on, those of the origin included."""
+        return set(self.train_years) | (self.origin.all_years if self.origin else set())
+
+    def content(self) -> dict[str, Any]:
+        """What is stored and hashed; without an origin as it was before runs could have one."""
+        content = asdict(self)
+        if self.origin is None:
+            del content["origin"]
+        return content
 
 
 @dataclass(frozen=True, repr=False)
@@ -140,7 +198,7 @@ class Run:
         atomic_text(path / "resolved.json", settings.model_dump_json(indent=2))
         atomic_text(path / "calendar.csv", calendar.csv())
         atomic_text(path / "regions.json", json.dumps(dict(calendar.regions), indent=2, ensure_ascii=False))
-        content = {"format": FORMAT, "versions": dict(run.made_with), "identity": asdict(identity)}
+        content = {"format": FORMAT, "versions": dict(run.made_with), "identity": identity.content()}
         atomic_text(path / "run.json", json.dumps(content, indent=2))
         return run
 
@@ -182,6 +240,7 @@ class Run:
         return f"Run {self.path}{' (SYNTHETIC DATA)' if one.synthetic else ''}", [
             ("crop", one.crop),
             ("trained on", f"harvest years {number_spans(one.train_years)}, {one.rows:,} rows"),
+            *([("started from", one.origin.summary())] if one.origin else []),
             ("members", or_fault(self._members)),
             ("settings", f"preset {preset[0]}" if preset else "other than the presets"),
             ("target", f"{target}, kg/ha; loss {training.loss}"),
@@ -227,7 +286,7 @@ class Run:
             [record.get(key) for key in keys] + [record[key] for key in ("weights",) if key in record]
             for record in self.records()
         ]
-        about = [asdict(self.identity), self.settings.model_dump(mode="json"), members]
+        about = [self.identity.content(), self.settings.model_dump(mode="json"), members]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -356,7 +415,14 @@ def versions() -> dict[str, str]:
 
 def _identity(content: dict[str, Any]) -> Identity:
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
-    return Identity(**values)
+    return Identity(**{**values, "origin": _origin(values.get("origin"))})
+
+
+def _origin(content: Mapping[str, Any] | None) -> Origin | None:
+    if content is None:
+        return None
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+    return Origin(**{**values, "origin": _origin(values.get("origin"))})
 
 
 def _check_same(run: Run, identity: Identity, settings: Settings) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from yieldcast.features.augmentation import SeasonMixer
     from yieldcast.models.custom import CustomNetwork
     from yieldcast.training.devices import Devices
+    from yieldcast.training.fine_tuning import Start
     from yieldcast.training.member import Member
     from yieldcast.training.scheduler import BlockRunner, SharedState
 
@@ -76,6 +77,7 @@ def train(
     block: int | None = None,
     progress: Callable[[Epoch], None] = lambda epoch: None,
     mixer: SeasonMixer | None = None,
+    start: Callable[[int], Start] | None = None,
 ) -> None:
     """Train a member for every seed that the run does not have yet, all of them in parallel.
 
@@ -92,6 +94,7 @@ def train(
         block: members per block; None for the fastest known on the devices.
         progress: called after every epoch of every member, from one thread at a time.
         mixer: source of mixed seasons and histories; None where each row keeps its own.
+        start: gives the weights that the member of a seed starts from; None for random ones.
 
     Raises:
         MissingDataError, SchemaError, ConfigError: rows, settings or seeds that cannot be trained on;
@@ -129,7 +132,7 @@ def train(
             progress(Epoch(len(todo), member.seed, len(member.losses), member.best_loss, finished))
 
     work = SharedState(
-        deque(todo), lambda seed: Member(samples, run, seed, custom),
+        deque(todo), lambda seed: Member(samples, run, seed, custom, start(seed) if start else None),
         _program(run, devices, custom), devices.place([_table(samples, mixer)] * placement.replicas),
         report, lambda member: member.save(run, made), lambda member: member.keep(run),
         lambda member: run.drop_unfinished(member.seed),

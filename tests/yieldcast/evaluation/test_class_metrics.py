@@ -100,15 +100,15 @@ def test_the_slope_is_one_for_reliable_probabilities_and_the_weighted_line_throu
 def test_recall_at_a_false_alarm_rate_by_hand():
     # not low: 0.85, 0.25 x3, 0.05 x3. One alarm in seven at P >= 0.85, four in seven at P >= 0.25.
     found = warnings_of(EVENT, PROBABILITY, 1 / 7)
-    assert (found.recall, found.threshold) == (pytest.approx(2 / 3), 0.85)
-    assert warnings_of(EVENT, PROBABILITY, 4 / 7).recall == 1.0
+    assert (found.recall_at_rate, found.threshold) == (pytest.approx(2 / 3), 0.85)
+    assert warnings_of(EVENT, PROBABILITY, 4 / 7).recall_at_rate == 1.0
     none = warnings_of(EVENT, PROBABILITY, 0.1)
-    assert (none.recall, none.threshold) == (0.0, None)
+    assert (none.recall_at_rate, none.threshold) == (0.0, None)
     # pairs of one low and one other row: the low one is higher in 2 x 6 + 3, equal in 2 + 3 of 21
     assert found.roc_area == pytest.approx((15 + 5 / 2) / 21)
     assert found.pr_area == pytest.approx(2 / 3 * 2 / 3 + 1 / 3 * 3 / 7)
     flagged = found.threshold <= PROBABILITY
-    assert found.recall == pytest.approx(recall_score(EVENT, flagged))
+    assert found.recall_at_rate == pytest.approx(recall_score(EVENT, flagged))
 
 
 def test_curves_are_short_and_whole():
@@ -123,7 +123,7 @@ def test_curves_are_short_and_whole():
 
 def test_a_year_without_low_yields_has_no_curve_but_a_brier_score():
     found = score_low(np.zeros(4, dtype=bool), np.array([0.1, 0.2, 0.3, 0.4]))
-    assert (found["roc_area"], found["recall"], found["roc"]) == (None, None, ())
+    assert (found["roc_area"], found["recall_at_rate"], found["roc"]) == (None, None, ())
     assert found["brier"] == pytest.approx(0.3 / 4)
     with pytest.raises(SchemaError, match="from 0 to 1"):
         score_low(EVENT, PROBABILITY + 1)

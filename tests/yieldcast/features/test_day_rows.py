@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import datetime as dt
 import itertools
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from yieldcast.features.day_rows import rows_for
 from yieldcast.features.feature_catalogue import catalogue
 
 DATE, SEASON = dt.date(2016, 1, 20), 2016
+TABLES = ("daily", "vegetation", "field_seasons", "yields", "weather")
 CONTENTS = ("values", "municipality", "harvest_year", "state", "cutoff", "latitude_deg", "longitude_deg")
 
 
@@ -44,44 +47,52 @@ def places(tmp_path_factory):
     return field_store.store(tmp_path_factory.mktemp("places"), without=("field_seasons",))
 
 
-def changed_later(store, path, as_of):
-    """The store with every value changed that was not public on a day, and every date after it."""
-    made, optional = field_store.tables()
+@pytest.fixture(scope="module")
+def months(tmp_path_factory):
+    """As `places`, with monthly weather only."""
+    path = tmp_path_factory.mktemp("months")
+    return field_store.store(path, without=("daily", "field_seasons", "vegetation"))
+
+
+def changed_later(store, as_of):
+    """The store, in memory, with every value changed that was not public on a day, and every later date."""
+    changed = {name: getattr(store, name).copy(deep=True) for name in TABLES if name in store}
     today = np.datetime64(as_of)
     rng = np.random.default_rng(9)
-    daily = optional["daily"].copy(deep=True)
-    days = daily["time"].values.astype("datetime64[D]")
-    unknown = days > today - 6  # public after five days
     for name, low in (("tmax_degC", 35), ("tmin_degC", 25), ("precipitation_mm", 30)):
-        daily[name].values[:, unknown] = rng.uniform(low, low + 5, (daily.sizes["unit"], int(unknown.sum())))
-    seen = optional["vegetation"].copy(deep=True)
-    late = seen["date"].values.astype("datetime64[D]") >= today
-    for name in ("ndvi", "evi"):
-        seen[name].values[late] = rng.uniform(-1, 1, int(late.sum()))
-    seen["clear"].values[late] = 0
-    seasons = optional["field_seasons"].copy(deep=True)
+        if "daily" in changed:
+            days = changed["daily"]["time"].values.astype("datetime64[D]")
+            changed["daily"][name].values[:, days > today - 6] += low  # public after five days
+    if "vegetation" in changed:
+        seen = changed["vegetation"]
+        late = seen["date"].values.astype("datetime64[D]") >= today
+        for name in ("ndvi", "evi"):
+            seen[name].values[late] = rng.uniform(-1, 1, int(late.sum()))
+        seen["clear"].values[late] = 0
     for name, shift in (("sowing_date", 3), ("harvest_date", 5)):
-        dates = seasons[name].values
-        dates[dates > np.datetime64(as_of, "ns")] += np.timedelta64(shift, "D")
-    yields = made.yields.copy(deep=True)
+        if "field_seasons" in changed:
+            dates = changed["field_seasons"][name].values
+            dates[dates > np.datetime64(as_of, "ns")] += np.timedelta64(shift, "D")
+    yields, weather = changed["yields"], changed["weather"]
     newest = FORECAST_SETTINGS.data.publication().last_public_harvest_year(as_of)
     yields["yield_kg_ha"].values[..., yields["harvest_year"].values > newest] *= 1.7
-    weather = made.weather.copy(deep=True)
-    months = weather["time"].values.astype("datetime64[M]")
-    weather["precipitation_mm"].values[:, months >= np.datetime64(as_of, "M") - 1] *= 3
-    tables = made._replace(yields=yields, weather=weather)
-    new = {"daily": daily, "vegetation": seen, "field_seasons": seasons}
-    return Store.write(path, tables, {}, optional={name: t for name, t in new.items() if name in store})
+    publication = FORECAST_SETTINGS.data.publication()
+    months = weather["time"].values.astype("datetime64[D]").astype(object)
+    late = np.array([publication.weather_public(month) > as_of for month in months])
+    weather["precipitation_mm"].values[:, late] *= 3
+    other = copy.copy(store)
+    other.__dict__.update(changed)
+    return other
 
 
-@pytest.mark.parametrize("cutoff", ["before_harvest", "after_sowing"])
 @pytest.mark.parametrize("as_of", [dt.date(2015, 10, 20), DATE, dt.date(2016, 5, 2)])
-def test_nothing_later_moves_a_digit(fields, places, calendar, tmp_path, as_of, cutoff):
-    settings = with_risk(cutoff=cutoff)
-    for number, store in enumerate((fields, places)):
-        before = rows_of(store, calendar, as_of=as_of, settings=settings)
-        other = changed_later(store, tmp_path / str(number), as_of)
-        after = rows_of(other, calendar, as_of=as_of, settings=settings)
+@pytest.mark.parametrize("kind", ["fields", "places", "months"])
+def test_nothing_later_moves_a_digit(request, kind, calendar, as_of):
+    store = request.getfixturevalue(kind)
+    other = changed_later(store, as_of)
+    for cutoff in get_args(RiskSettings.model_fields["cutoff"].annotation) if kind == "fields" else [None]:
+        settings = with_risk(cutoff=cutoff) if cutoff else FORECAST_SETTINGS
+        before, after = (rows_of(one, calendar, as_of=as_of, settings=settings) for one in (store, other))
         assert before.names == after.names
         for name in CONTENTS:
             here, there = getattr(before, name), getattr(after, name)
@@ -89,10 +100,11 @@ def test_nothing_later_moves_a_digit(fields, places, calendar, tmp_path, as_of, 
         assert before.left_out == after.left_out
 
 
-def test_earlier_values_do_move_them(fields, calendar, tmp_path):
-    before = rows_of(fields, calendar)
-    earlier = changed_later(fields, tmp_path / "earlier", dt.date(2015, 11, 30))
-    assert not np.array_equal(rows_of(earlier, calendar).values, before.values, equal_nan=True)
+@pytest.mark.parametrize("kind", ["fields", "places", "months"])
+def test_earlier_values_do_move_them(request, kind, calendar):
+    store = request.getfixturevalue(kind)
+    before, after = (rows_of(one, calendar) for one in (store, changed_later(store, dt.date(2015, 11, 30))))
+    assert not np.array_equal(after.values, before.values, equal_nan=True)
 
 
 def test_municipalities_are_cut_on_the_same_day_of_each_season(places, calendar):
@@ -125,11 +137,12 @@ def test_past_yields_are_those_public_on_the_cutoff(places, calendar):
 
 def test_fields_are_cut_before_harvest_once_it_is_known(fields, calendar):
     late = dt.date(2016, 6, 1)
-    rows = rows_of(fields, calendar, as_of=late)
+    rows = rows_of(fields, calendar, as_of=late, settings=with_risk(cutoff="before_harvest"))
     table = fields.field_seasons
     harvest = table["harvest_date"].values.astype("datetime64[D]")
     assert (rows.cutoff == harvest - 30).all()
-    earlier = rows_of(fields, calendar, as_of=late, settings=with_risk(days_before_harvest=45))
+    before = with_risk(cutoff="before_harvest", days_before_harvest=45)
+    earlier = rows_of(fields, calendar, as_of=late, settings=before)
     assert (earlier.cutoff == harvest - 45).all()
     sowing = table["sowing_date"].values.astype("datetime64[D]")
     after_sowing = with_risk(cutoff="after_sowing", days_after_sowing=80)
@@ -137,28 +150,35 @@ def test_fields_are_cut_before_harvest_once_it_is_known(fields, calendar):
     assert (fixed.cutoff == sowing + 80).all()
 
 
+def test_fields_are_cut_before_the_harvest_to_expect(fields, calendar):
+    rows = rows_of(fields, calendar, as_of=dt.date(2016, 6, 1))
+    table = fields.field_seasons
+    sowing, harvest = (table[f"{n}_date"].values.astype("datetime64[D]") for n in ("sowing", "harvest"))
+    length = int(np.median((harvest - sowing).astype(int)))
+    assert (rows.cutoff == sowing + length - 30).all()
+    # a shorter season is cut on the day before its harvest
+    late = rows_of(fields, calendar, as_of=dt.date(2016, 6, 1), settings=with_risk(days_before_harvest=0))
+    assert (late.cutoff == np.minimum(sowing + length, harvest - 1)).all()
+    other = rows_of(
+        fields,
+        calendar,
+        as_of=dt.date(2016, 6, 1),
+        years=[2014],
+        municipalities=[table["municipality"].values[0]],
+    )
+    assert other.cutoff.tolist() == [rows.cutoff[2]]
+
+
 def test_during_the_season_earlier_ones_are_cut_at_the_same_age(fields, calendar):
     rows = rows_of(fields, calendar)
     sowing = fields.field_seasons["sowing_date"].values.astype("datetime64[D]")
     harvest = fields.field_seasons["harvest_date"].values.astype("datetime64[D]")
     now = rows.harvest_year == SEASON
-    assert (rows.cutoff[now] == np.datetime64(DATE)).all()
     age = int(np.median((np.datetime64(DATE) - sowing[now]).astype(int)))
-    expected = np.minimum(sowing + age, harvest - 30)
+    length = int(np.median((harvest - sowing)[~now].astype(int)))
+    expected = np.minimum(sowing + age, sowing + length - 30)
     assert (rows.cutoff[~now] == expected[~now]).all()
-
-
-def test_no_feature_tells_the_length_of_the_season(fields, calendar):
-    rows = rows_of(fields, calendar, as_of=dt.date(2016, 6, 1))
-    table = fields.field_seasons
-    sowing, harvest = (table[f"{n}_date"].values.astype("datetime64[D]") for n in ("sowing", "harvest"))
-    length = (harvest - sowing).astype(float)
-    day = (harvest - harvest.astype("datetime64[Y]")).astype(float)
-    for name, values in zip(rows.names, rows.values.T, strict=True):
-        known = np.isfinite(values)
-        if known.sum() > 10 and values[known].std() > 0:
-            for secret in (length, day):
-                assert abs(np.corrcoef(values[known], secret[known])[0, 1]) < 0.9, name
+    assert (rows.cutoff[now] == np.minimum(np.datetime64(DATE), sowing + length - 30)[now]).all()
 
 
 def test_a_field_that_is_not_sown_yet_has_no_season(fields, calendar):
@@ -168,15 +188,14 @@ def test_a_field_that_is_not_sown_yet_has_no_season(fields, calendar):
     assert not any("since_sowing" in name or name.startswith("ndvi") for name in rows.names)
 
 
-def test_months_stand_in_for_days(tmp_path, calendar):
-    store = field_store.store(tmp_path, without=("daily", "field_seasons", "vegetation"))
-    rows = rows_of(store, calendar)
-    months = [name for name in rows.names if "_month_" in name]
-    assert {"precipitation_month_1_mm", "tmax_anomaly_month_2_degC"} <= set(months)
+def test_months_stand_in_for_days(months, calendar):
+    rows = rows_of(months, calendar)
+    names = [name for name in rows.names if "_month_" in name]
+    assert {"precipitation_month_1_mm", "tmax_anomaly_month_2_degC"} <= set(names)
     place, year = rows.municipality[3], int(rows.harvest_year[3])
     start = calendar.starts("soybean", [rows.state[3]], np.array([year]))[0]
     known = int((np.datetime64(f"{year}-01", "M") - start).astype(int))  # December was public on 6 January
-    rain = store.weather["precipitation_mm"].sel(municipality=place, time=str(start)).values[0]
+    rain = months.weather["precipitation_mm"].sel(municipality=place, time=str(start)).values[0]
     assert column(rows, "precipitation_month_1_mm")[3] == pytest.approx(rain)
     unknown = f"precipitation_month_{known + 1}_mm"
     assert unknown not in rows.names or np.isnan(column(rows, unknown)[3])

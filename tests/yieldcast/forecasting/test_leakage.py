@@ -13,6 +13,7 @@ from yieldcast.data.store import Tables
 from yieldcast.errors import LeakageError, MissingDataError
 from yieldcast.features import season_dates
 from yieldcast.forecasting import leakage
+from yieldcast.training.run_directory import Origin
 
 ERA5T = DataSettings(weather_delay_months=0, weather_delay_days=5)
 HISTORY = ERA5T.model_copy(update={"weather_inputs": "anomalies", "yield_history": True})
@@ -221,3 +222,26 @@ def test_years_of_a_leave_year_out_training(forecast_store):
     )
     with pytest.raises(MissingDataError, match="besides 2009, received 2008"):
         leakage.other_years(short, "soybean", 2009, HISTORY)
+
+
+def test_the_years_of_the_run_that_it_was_started_from_count(forecast_run):
+    # Itself trained on 2011 to 2013, public from 10 October 2014 on.
+    def started(**changes):
+        origin = Origin("0123456789ab", "corn", (2009, 2010), "2012-10-10", True)
+        return replace(
+            forecast_run, identity=replace(forecast_run.identity, origin=replace(origin, **changes))
+        )
+
+    day = dt.date(2015, 1, 1)
+    leakage.check_leaks(started(), 2015, day)
+    with pytest.raises(LeakageError, match=r"run 0123456789ab.* harvest years 2015, 2016") as caught:
+        leakage.check_leaks(started(train_years=(2010, 2015, 2016)), 2015, day)
+    assert caught.value.exit_code == 5
+    with pytest.raises(LeakageError, match="public on 2015-01-02, after 2015-01-01"):
+        leakage.check_leaks(started(public_from="2015-01-02"), 2015, day)
+    older = Origin("ba9876543210", "corn", (2016,), "2012-10-10", True)
+    with pytest.raises(LeakageError, match="2016"):
+        leakage.check_leaks(started(origin=older), 2015, day)
+    leakage.check_left_out(started(), 2015)
+    with pytest.raises(LeakageError, match="2010"):
+        leakage.check_left_out(started(), 2010)

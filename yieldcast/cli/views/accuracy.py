@@ -27,10 +27,11 @@ def accuracy_view(rows: Rows, synthetic: bool, lang: str = "en") -> Group:
     """
     words = language.of(lang)
     made = tables(rows, lambda crop: crop_name(crop, words))
-    return Group(*(part for one in made for part in _parts(one, synthetic, words)))
+    return Group(*(part for one in made for part in table_parts(one, synthetic, words)))
 
 
-def _parts(one: ScoreTable, synthetic: bool, words: Language) -> list[Table | Text]:
+def table_parts(one: ScoreTable, synthetic: bool, words: Language) -> list[Table | Text]:
+    """A table of scores, continued below where it has many columns."""
     title = words.said(one.title)
     if synthetic:
         title = words.gettext("{title} (synthetic data)", title=title)

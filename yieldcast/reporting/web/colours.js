@@ -71,6 +71,28 @@ const LAYERS = {
     unit: "kg/ha",
   },
 };
+// Two layers of `yieldcast risk`: the classes and costs that were asked for.
+if (DATA.risk) {
+  LAYERS.risk = {
+    ...LAYERS.low,
+    label: () => t("Risk: probability of a low yield"),
+    note: () =>
+      DATA.risk.border === null
+        ? t("a yield in the lowest third of the municipality's own yields")
+        : t("a yield below {border}", { border: kgHa(DATA.risk.border) }),
+    value: (p) => p.p_low,
+  };
+  LAYERS.flag = {
+    label: () => t("Risk: flag"),
+    note: () => t("dark: flagged, because the probability is {share} or more", { share: percent(DATA.risk.flag_from) }),
+    value: (p) => p.flag,
+    palette: ["#fee391", "#993404"],
+    show: (v) => (v >= 0.5 ? t("flag") : t("no flag")),
+    tick: () => "",
+    unit: t("yes or no"),
+    breaks: [0.5],
+  };
+}
 // A layer for every part but the level, which the others are added to.
 for (const part of DATA.parts.places.slice(1)) {
   LAYERS[`part_${part}`] = { ...LAYERS.departure, part, value: (p) => p[`part_${part}`] };
