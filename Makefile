@@ -1,4 +1,4 @@
-# make demo | make test | make bench: each one makes .venv if needed (Python 3.11+ and pip).
+# make demo [FIELDS=1] | make test | make bench: each one makes .venv if needed (Python 3.11+ and pip).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 .PHONY: demo test test-slow bench docs lint messages clean
 demo: $(STAMP)
-	$(BIN)/yieldcast demo --out demo-output
+	$(BIN)/yieldcast demo $(if $(FIELDS),--fields,--out demo-output)
 
 # Two test files at a time: under ten minutes on two quiet cores.
 test: lint

@@ -23,7 +23,7 @@ from results_file import heading, markdown_table, write
 from yieldcast import language
 from yieldcast.cli.arguments import parse_dates, parse_years
 from yieldcast.cli.terminal import load_tensorflow, short_errors
-from yieldcast.cli.views.generalise import GAP, OOD, SKILL
+from yieldcast.cli.views.generalise import F1, GAP, OOD, SKILL
 from yieldcast.data.files import atomic_text, make_folder
 from yieldcast.data.store import Store
 from yieldcast.reporting.generalise_plot import write_figure
@@ -79,7 +79,7 @@ def document(given: argparse.Namespace, found: Sequence[TransferResult]) -> list
     """The parts of generalise.md."""
     parts = heading("Transfer: places and years that a model has not seen", *given.command)
     parts += [given.note.read_text(encoding="utf-8").strip(), "![RMSE by protocol](generalise.png)"]
-    parts.append("\n".join(f"- {text}" for text in (SKILL, GAP, OOD)))
+    parts.append("\n".join(f"- {text}" for text in (SKILL, F1, GAP, OOD)))
     english, said = language.of("en"), set[str]()
     for result in found:
         for one in transfer_tables(result, english):

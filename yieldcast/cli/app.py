@@ -98,20 +98,40 @@ def root(
 @app.command(cls=Command, rich_help_panel=START)
 def demo(
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for tables, store, run and bulletins.")
-    ] = Path("demo-output"),
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for tables, store, run and bulletins; default: demo-output, with --fields "
+            "demo-output-fields.",
+        ),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=2, max=30, help="Members to train.")] = 10,
+    of_fields: Annotated[
+        bool,
+        typer.Option(
+            "--fields",
+            help="Fields instead of municipalities: import them with days and vegetation, classify "
+            "their last season, and write P(low), scores and a report. No member is trained.",
+        ),
+    ] = False,
 ) -> None:
     """Import, train, evaluate and forecast on a small synthetic country, and write a report.
 
     Example:
 
         yieldcast demo --out demo-output
+
+        yieldcast demo --fields
     """
+    if of_fields:
+        from yieldcast.cli.field_demo import run_field_demo
+
+        run_field_demo(out or Path("demo-output-fields"), console())
+        return
     load_tensorflow()
     from yieldcast.cli.demo import run_demo
 
-    run_demo(out, seeds, console())
+    run_demo(out or Path("demo-output"), seeds, console())
 
 
 @app.command(cls=Command, rich_help_panel=DATA)

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,8 +21,12 @@ from yieldcast.cli.arguments import (
     parse_years,
 )
 from yieldcast.cli.panels import MODELS, Command
+from yieldcast.cli.risk import ClassesChoice, rule_name
 from yieldcast.cli.terminal import console, load_tensorflow
 from yieldcast.errors import ConfigError
+
+if TYPE_CHECKING:
+    from yieldcast.risk.classes import RuleName
 
 _DAYS = re.compile(r"\d\d-\d\d(,\d\d-\d\d)*")
 
@@ -66,6 +70,13 @@ def evaluate(
             metavar="KG_HA", help="With --task risk: low is a yield below this one, instead of terciles."
         ),
     ] = None,
+    classes: Annotated[
+        ClassesChoice,
+        typer.Option(
+            help="With --task risk: thirds of all yields of the run's training years (terciles), or of each "
+            "municipality's ten newest public yields."
+        ),
+    ] = ClassesChoice.terciles,
     false_alarm_rate: Annotated[
         float,
         typer.Option(min=0, max=1, help="With --task risk: share of false alarms at which recall is told."),
@@ -83,13 +94,17 @@ def evaluate(
             help="With --task risk: most training rows of the search; the best is then trained on all.",
         ),
     ] = 3000,
+    lstm: Annotated[
+        bool,
+        typer.Option("--lstm", help="With --task risk: also a Keras classifier on the network's inputs."),
+    ] = False,
     lang: ScreenLanguageOption = "en",
 ) -> None:
     """Score a run and what it must beat on the same rows.
 
-    With --task risk each harvest year is forecast forward: the borders of the classes and the classifiers
-    know the harvest years that were public on the date. Dates that were scored are kept in the run: a call
-    that was stopped is continued by the same command.
+    With --task risk each harvest year is forecast forward, as known on its date; the borders of the classes
+    and the classifiers are taught by the training years of the run. Dates that were scored are kept in the
+    run: a call that was stopped is continued by the same command.
 
     Example:
 
@@ -100,7 +115,7 @@ def evaluate(
     check_json_folder(file)
     years = parse_years(test_years, "--test-years")
     if task is Task.risk:
-        options = (threshold, false_alarm_rate, draws, search_rows)
+        options = (rule_name(classes, threshold), threshold, false_alarm_rate, draws, search_rows, lstm)
         _evaluate_risk(run, store, years, file, as_of, options, lang)
         return
     if threshold is not None:
@@ -132,7 +147,7 @@ def _evaluate_yields(
 
 def _evaluate_risk(
     run: Path, store: Path, years: list[int], file: Path | None, as_of: str | None,
-    options: tuple[float | None, float, int, int], lang: str,
+    options: tuple[RuleName, float | None, float, int, int, bool], lang: str,
 ) -> None:  # fmt: skip
     from yieldcast import language
     from yieldcast.cli.progress import counting_progress
@@ -144,13 +159,13 @@ def _evaluate_risk(
     from yieldcast.risk.search_spaces import CLASSIFIERS
     from yieldcast.training.run_directory import Run
 
-    threshold, rate, draws, rows = options
+    rule, threshold, rate, draws, rows, lstm = options
     screen, words = console(), language.of(lang)
     opened, trained = Store.open(store), Run.open(run)
     cases = run_classes.class_cases(trained, opened, years, _days(as_of))
     test = run_classes.class_test(
-        trained, opened, threshold_kg_ha=threshold, classifiers=CLASSIFIERS if draws else (),
-        search=SearchSettings(draws=max(draws, 1), rows=rows),
+        trained, opened, rule=rule, threshold_kg_ha=threshold, classifiers=CLASSIFIERS if draws else (),
+        search=SearchSettings(draws=max(draws, 1), rows=rows), lstm=lstm,
     )  # fmt: skip
     load_tensorflow()
     with counting_progress(words.gettext("scoring classes, dates"), screen) as progress:

@@ -16,7 +16,7 @@ _BY_PANEL = {
         "hold_out", "k", "draws", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
-        "place", "by",
+        "place", "by", "task", "false_alarm_rate", "lstm",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
@@ -26,7 +26,7 @@ _BY_PANEL = {
     "Sources": (
         "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
     ),
-    "Output": ("out", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare"),
+    "Output": ("out", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare", "explain"),
     "How it runs": (
         "strategy", "block", "workers", "dask", "offline", "strict", "tries", "retry_wait", "patience",
         "partial", "replace", "live", "accept_licences", "draws", "search_rows",

@@ -21,11 +21,12 @@ from yieldcast.comparison.paired import (
     labels_of,
     metrics_of,
 )
+from yieldcast.comparison.pairs import Pair, pair_rows
 from yieldcast.comparison.power import LEVEL, POWER
 from yieldcast.comparison.sources import Source
 from yieldcast.comparison.verdict import Verdict, verdict, verdict_text
 from yieldcast.errors import MissingDataError
-from yieldcast.evaluation.score_rows import PREDICTED, Pair, pair_rows
+from yieldcast.evaluation.score_rows import PREDICTED
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def compare(a: Source, b: Source, by: Block = "year", seed: int = 0) -> Comparis
         seed: of the bootstrap.
 
     Raises:
-        ConfigError, MissingDataError, SchemaError: see `score_rows.pair_rows`; also rows without anything
+        ConfigError, MissingDataError, SchemaError: see `pairs.pair_rows`; also rows without anything
             that both say, and regions that the files do not name.
     """
     names = _names(a, b)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from yieldcast.comparison.pairs import Pair
 from yieldcast.evaluation.metrics import Floats, crps
 from yieldcast.evaluation.score_rows import (
     CLASS,
@@ -17,7 +18,6 @@ from yieldcast.evaluation.score_rows import (
     PREDICTED,
     QUANTILE_COLUMNS,
     TRUTH,
-    Pair,
 )
 from yieldcast.risk.classes import THREE, TWO
 

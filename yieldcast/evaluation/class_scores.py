@@ -39,17 +39,23 @@ from yieldcast.evaluation.score_rows import (
     write_rows,
 )
 from yieldcast.evaluation.skill import CLIMATOLOGY, FORECAST_MODEL
+from yieldcast.features import yield_history
+from yieldcast.features.daily_months import network_tables
 from yieldcast.features.day_rows import rows_for
 from yieldcast.features.feature_rows import FeatureRows, Group
 from yieldcast.features.season_dates import calendar_for
+from yieldcast.features.source import Source
 from yieldcast.forecasting.leakage import trainable_years
-from yieldcast.risk.classes import TWO, ClassRule, RuleName, class_rule
+from yieldcast.risk.classes import TWO, UNKNOWN, ClassRule, RuleName, class_rule
 from yieldcast.risk.classifiers import SearchSettings, fit_classifiers
+from yieldcast.risk.forecast import history_rule
 from yieldcast.risk.probabilities import class_probabilities, shown_classes
 from yieldcast.risk.search_spaces import CLASSIFIERS, DUMMY
 
 FORMAT = 1
 LOW = 0
+LSTM = "lstm"
+_YEARS = 10_000  # place x this + harvest year is a number of its own for each row
 Progress = Callable[[int, int], None]
 Case = tuple[int, dt.date]  # harvest year and date of the forecast
 
@@ -87,6 +93,8 @@ class ClassTest:
         municipalities: codes to teach and score with; empty for all.
         without: groups of features that no classifier gets.
         train_rows: most training rows of the classifiers, drawn at random; None for all.
+        lstm: whether the Keras classifier is scored too; it takes minutes.
+        train_years: harvest years that teach, as those of a run; None for all that were public on the date.
     """
 
     store: Store
@@ -102,6 +110,8 @@ class ClassTest:
     municipalities: tuple[int, ...] = ()
     without: tuple[Group, ...] = ()
     train_rows: int | None = None
+    lstm: bool = False
+    train_years: tuple[int, ...] | None = None
 
     @cached_property
     def store_mark(self) -> dict[str, str]:
@@ -138,7 +148,8 @@ def _mark(test: ClassTest, case: Case) -> str:
     marks = [
         FORMAT, dict(test.marks(*case)), test.store_mark, test.settings.model_dump_json(), test.rule,
         test.threshold_kg_ha, test.classifiers, asdict(test.search), test.municipalities, test.without,
-        test.train_rows,
+        test.train_rows, *(test.train_years or ()),
+        *(["lstm"] if test.lstm else []),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(marks, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -150,7 +161,8 @@ class _Case:
         self.test, self.harvest_year, self.date = test, harvest_year, date
         store, data = test.store, test.settings.data
         public = trainable_years(store.tables, test.crop, date, data, store.country)
-        self.years = tuple(year for year in public if year < harvest_year)
+        wanted = public if test.train_years is None else test.train_years
+        self.years = tuple(year for year in public if year < harvest_year and year in wanted)
         self.calendar = calendar_for(data, store.static, store.country)
 
     def table(self) -> pd.DataFrame:
@@ -163,20 +175,32 @@ class _Case:
         for group in self.test.without:
             rows = rows.without_group(group)
         train = rows.take(np.isin(rows.harvest_year, self.years))
-        rule = class_rule(
-            train.yield_kg_ha, train.municipality, train.harvest_year, self.test.rule,
-            threshold_kg_ha=self.test.threshold_kg_ha,
-        )  # fmt: skip
+        rule = self._rule(train)
         taught = rule.classes(train.yield_kg_ha, train.municipality)
         scored, spread = self._scored(rows, rule)
         models = {FORECAST_MODEL: self._forecast(spread, rule)}
         models |= self._classifiers(train, taught, scored, len(rule.names))
+        if self.test.lstm:
+            models[LSTM] = self._lstm(train, taught, scored, len(rule.names))
         models[CLIMATOLOGY] = climatology(train, taught, scored.municipality, len(rule.names))
         places = ScoredPlaces(
             self.test.crop, scored.municipality, scored.harvest_year, np.datetime64(self.date), scored.state,
             scored.yield_kg_ha, rule.classes(scored.yield_kg_ha, scored.municipality), rule.names,
         )  # fmt: skip
         return score_table(places, models)
+
+    def _rule(self, train: FeatureRows) -> ClassRule:
+        """Borders from the training rows; those of each place from its ten newest public yields."""
+        test = self.test
+        if test.rule != "municipality":
+            return class_rule(
+                train.yield_kg_ha, train.municipality, train.harvest_year, test.rule,
+                threshold_kg_ha=test.threshold_kg_ha,
+            )  # fmt: skip
+        newest = test.settings.data.publication().last_public_harvest_year(self.date)
+        states = yield_history.states_of(test.store.static)
+        history = yield_history.YieldHistory.of(test.store.yields, states, test.crop)
+        return history_rule(history, self.years, min(newest, self.harvest_year - 1), test.rule)
 
     def _scored(self, rows: FeatureRows, rule: ClassRule) -> tuple[FeatureRows, Spread]:
         """The rows to score, and the forecast of the same places."""
@@ -210,6 +234,31 @@ class _Case:
             name: Said(classes=one.classes(scored), probabilities=one.probabilities(scored))
             for name, one in fitted.items()
         }
+
+    def _lstm(self, train: FeatureRows, taught: NDArray[np.int8], scored: FeatureRows, count: int) -> Said:
+        """The Keras classifier; it says nothing of places without weather of the whole window."""
+        from yieldcast.risk.lstm import fit_lstm, samples_as_known
+
+        test, years = self.test, (*self.years, self.harvest_year)
+        tables = network_tables(test.store, test.settings.data)
+        source = Source(tables, self.calendar, test.crop, test.settings.data, max(self.years))
+        codes = np.union1d(train.municipality, scored.municipality).astype(np.int32)
+        samples = samples_as_known(source, years, self.date, self.harvest_year, codes)
+        key = samples.municipality.astype(np.int64) * _YEARS + samples.harvest_year
+        order = np.argsort(key)
+
+        def joined(rows: FeatureRows) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+            wanted = rows.municipality.astype(np.int64) * _YEARS + rows.harvest_year
+            at = order[np.searchsorted(key, wanted, sorter=order).clip(max=len(key) - 1)]
+            return at, key[at] == wanted
+
+        at, found = joined(train)
+        model = fit_lstm(samples.take(at[found]), taught[found], count=count)
+        at, found = joined(scored)
+        classes, shares = np.full(len(scored), UNKNOWN), np.full((len(scored), count), np.nan)
+        classes[found] = model.classes(samples.take(at[found]))
+        shares[found] = model.probabilities(samples.take(at[found]))
+        return Said(classes=classes, probabilities=shares)
 
 
 def climatology(

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from yieldcast.data.files import atomic_write
-from yieldcast.errors import ConfigError, MissingDataError, SchemaError
+from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.evaluation.metrics import Floats
 from yieldcast.forecasting.table import QUANTILES
 from yieldcast.risk.classes import THREE, TWO
@@ -270,7 +270,7 @@ def _check_repeats(table: pd.DataFrame, name: str) -> None:
     twice = table.duplicated(keys)
     if twice.any():
         raise SchemaError(
-            f"{name}: expected each row once, received {_row(table[twice].iloc[0], keys)} twice "
+            f"{name}: expected each row once, received {row_text(table[twice].iloc[0], keys)} twice "
             f"({int(twice.sum())} such rows)",
             "A row is one model, crop, place, harvest year and date.",
         )
@@ -308,92 +308,11 @@ def _refuse(wrong: Any, values: Any, name: str, expected: str) -> None:
         )
 
 
-def _row(row: Any, keys: Sequence[str]) -> str:
+def row_text(row: Any, keys: Sequence[str]) -> str:
+    """The keys of a row, for errors."""
     return " ".join(str(row[key]) for key in keys if str(row[key]))
 
 
 def models_of(table: pd.DataFrame) -> tuple[str, ...]:
     """Names of the models, in the order of the file."""
     return tuple(table["model"].unique())
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The rows that two models share, in the same order.
-
-    Args:
-        a, b: rows of each.
-        only_a, only_b: number of rows that only one of them has, which are left out.
-    """
-
-    a: pd.DataFrame
-    b: pd.DataFrame
-    only_a: int
-    only_b: int
-
-
-def pair_rows(a: pd.DataFrame, b: pd.DataFrame, names: tuple[str, str] = ("A", "B")) -> Pair:
-    """Match the rows of two models by crop, place, harvest year and date.
-
-    Args:
-        a, b: rows of one model each, of `check_rows`.
-        names: of the two, for errors.
-
-    Raises:
-        ConfigError: different crops.
-        MissingDataError: no common rows.
-        SchemaError: different yields, classes or states for the same row.
-    """
-    _check_crops(a, b, names)
-    place_a = pd.Index(pd.MultiIndex.from_frame(a[list(SAME_ROW)]))
-    place_b = pd.Index(pd.MultiIndex.from_frame(b[list(SAME_ROW)]))
-    at = place_b.get_indexer(place_a)
-    common = at >= 0
-    if not common.any():
-        raise MissingDataError(
-            f"expected rows in both, received none: {names[0]} has {_span(a)}, {names[1]} has {_span(b)}",
-            "Rows pair by crop, place, harvest year and date of the forecast: score both on the same ones.",
-        )
-    one = a[common].reset_index(drop=True)
-    other = b.iloc[at[common]].reset_index(drop=True)
-    _check_truths(one, other, names)
-    return Pair(one, other, len(a) - len(one), len(b) - len(other))
-
-
-def _check_crops(a: pd.DataFrame, b: pd.DataFrame, names: tuple[str, str]) -> None:
-    ours, theirs = set(a["crop"]), set(b["crop"])
-    if not ours & theirs:
-        raise ConfigError(
-            f"expected one crop, received {names[0]} of {_listed(ours)} and {names[1]} of {_listed(theirs)}",
-            "Compare two models of the same crop.",
-        )
-
-
-def _check_truths(one: pd.DataFrame, other: pd.DataFrame, names: tuple[str, str]) -> None:
-    apart = (one[TRUTH] - other[TRUTH]).abs() > TRUTH_TOLERANCE_kg_ha
-    classes = (one[CLASS] != other[CLASS]) & (one[CLASS] != "") & (other[CLASS] != "")
-    states = (one["state"] != other["state"]) & (one["state"] != "") & (other["state"] != "")
-    for wrong, column, hint in (
-        (apart, TRUTH, "Score both against the same store: the yields of one were revised."),
-        (classes, CLASS, "Score both with the same classes: the same --threshold or the same terciles."),
-        (states, "state", "Score both on the same places."),
-    ):
-        if wrong.any():
-            at = int(np.flatnonzero(wrong)[0])
-            raise SchemaError(
-                f"expected the same {column} for the same row, received {one[column].iloc[at]} in {names[0]} "
-                f"and {other[column].iloc[at]} in {names[1]} for {_row(one.iloc[at], SAME_ROW)} "
-                f"({int(wrong.sum())} such rows)",
-                hint,
-            )
-
-
-def _span(table: pd.DataFrame) -> str:
-    years = f"harvest years {table['harvest_year'].min()} to {table['harvest_year'].max()}"
-    dates = _listed(set(table["as_of"]) - {""})
-    return f"{years}, dates {dates}, {table['municipality'].nunique()} places"
-
-
-def _listed(values: Iterable[str], most: int = 4) -> str:
-    found = sorted(value or "(no name)" for value in values)
-    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "") or "none"

@@ -49,6 +49,7 @@ from yieldcast.forecasting.season_hindcasts import SeasonHindcast
 from yieldcast.forecasting.seasonal_scenarios import start_fingerprint
 from yieldcast.forecasting.some_states import chosen_states, rows_of, tables_of
 from yieldcast.forecasting.table import COUNTRY_FILE, OFFICIAL_TEXTS, TEXTS, Forecast, assemble
+from yieldcast.forecasting.water_steps import WaterMonths, water_months
 from yieldcast.forecasting.year_effects import YearEffectRecord, year_effects_to
 from yieldcast.language import message
 from yieldcast.training.run_directory import Run, versions
@@ -202,6 +203,13 @@ class ForecastPlan:
     def public_yields(self) -> PublicYields:
         """The yields that were public on the date, for readers."""
         return public_yields(self.history, self.newest)
+
+    @property
+    def water_months(self) -> WaterMonths | None:
+        """What the water of each month so far added; only for the method "posterior", else None."""
+        if self.run.settings.forecast.method != "posterior":
+            return None
+        return water_months(self.combiner.protocol, self.codes)
 
     @property
     def lead_months(self) -> int:

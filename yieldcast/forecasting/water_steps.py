@@ -101,3 +101,47 @@ def _finished(
     demand = joined(et0, [one[0] for one in past], demand_to)
     water = balance.run(balance.begin(len(donors)), demand, joined(rain, [one[1] for one in past], rain_to))
     return balance.index(water)
+
+
+@dataclass(frozen=True)
+class WaterMonths:
+    """What each month so far added to the part `water_so_far` of every municipality.
+
+    Args:
+        months: "2017-10", in order of time.
+        codes: (municipality,) ascending.
+        kg_ha: (municipality, month), adding up to the part.
+    """
+
+    months: tuple[str, ...]
+    codes: NDArray[np.int32]
+    kg_ha: Floats
+
+
+def water_months(protocol: Protocol, codes: NDArray[np.int32]) -> WaterMonths | None:
+    """The effect of the season's water, month by month, as each month became known.
+
+    Args:
+        protocol: of the forecast.
+        codes: of the municipalities of its evidence.
+
+    Returns:
+        None where the forecast has no water, or no day of the season is known.
+    """
+    steps = WaterSteps.of(protocol)
+    if steps is None:
+        return None
+    known = protocol.evidence.known_day(protocol.as_of)
+    months = np.arange(steps.first_day.astype("datetime64[M]"), known.astype("datetime64[M]") + 1)
+    effects = [np.zeros(len(steps.slope))]
+    for month in months:
+        last = min((month + 1).astype("datetime64[D]") - 1, known)
+        season = protocol.evidence.units(last)
+        if season is None:
+            return None
+        ways = season.finished(steps.harvest_year, steps.donors, steps.season)
+        effects.append(steps.slope * effect(ways.mean(axis=1) - steps.climatology))
+    if len(effects) == 1:
+        return None
+    added = steps.season.to_municipalities(np.diff(np.stack(effects, axis=1), axis=1))
+    return WaterMonths(tuple(str(month) for month in months), codes, added)

@@ -37,6 +37,7 @@ from yieldcast.evaluation.run_skill import hindcast_skill
 from yieldcast.forecasting import table
 from yieldcast.forecasting.forecast import ForecastPlan
 from yieldcast.forecasting.public_past import PublicYields
+from yieldcast.forecasting.water_steps import WaterMonths
 from yieldcast.language import sentence
 
 FORMAT = 1
@@ -220,6 +221,7 @@ def write_bulletin(
     skill: Sequence[Mapping[str, Any]] = (),
     plan: ForecastPlan | None = None,
     notes: Sequence[str] = (),
+    explain: bool = False,
     notice: Notice = _ignore,
 ) -> Bulletin:
     """Write a forecast, its files for readers, and what changed since the previous bulletin.
@@ -236,6 +238,7 @@ def write_bulletin(
             of the run's own hindcasts.
         notes: remarks kept in the manifest, e.g. that a fetch was incomplete; after those of the forecast
             itself, see `reporting.notices`.
+        explain: with `plan`, the report shows what the water of each month added to each place.
         notice: called with a message for each damaged bulletin and each format that was left out.
 
     Returns:
@@ -276,7 +279,8 @@ def write_bulletin(
             earlier = _earlier_forecasts(root, previous)
             past = plan.public_yields if plan else None
             rows = skill or (hindcast_skill(plan) if plan else ())
-            _write_files(place, forecast, earlier, mesh, lang, rows, past, notice)
+            water = plan.water_months if plan and explain else None
+            _write_files(place, forecast, earlier, mesh, lang, rows, past, water, notice)
             files = {
                 str(p.relative_to(place)): file_facts(p) for p in sorted(place.rglob("*")) if p.is_file()
             }
@@ -315,6 +319,7 @@ def _write_files(
     lang: str,
     skill: Sequence[Mapping[str, Any]],
     past: PublicYields | None,
+    water: WaterMonths | None,
     notice: Notice,
 ) -> None:
     from yieldcast.operations import changes_text
@@ -322,7 +327,9 @@ def _write_files(
     from yieldcast.reporting import export, html
 
     export.write_all(place, forecast, mesh, lang, notice=notice)
-    html.write(place / REPORT, forecast, mesh, earlier=earlier, past=past, skill=skill, lang=lang)
+    html.write(
+        place / REPORT, forecast, mesh, earlier=earlier, past=past, skill=skill, water=water, lang=lang
+    )
     changes: dict[str, Any] = {"previous_as_of": None}
     if earlier:
         found = compare(earlier[-1], forecast)

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from yieldcast.config import Settings
 from yieldcast.data.files import atomic_text
 from yieldcast.data.inventory import yields_of
@@ -19,7 +21,7 @@ from yieldcast.features.feature_rows import FeatureRows
 from yieldcast.features.season_dates import calendar_for, main_window
 from yieldcast.features.splits import check_order
 from yieldcast.forecasting.leakage import trainable_years
-from yieldcast.language import Sentence
+from yieldcast.language import Sentence, sentence
 from yieldcast.probing import changes, suspects, takeaways
 from yieldcast.probing.given import GivenFeatures
 from yieldcast.probing.importance import (
@@ -36,6 +38,7 @@ from yieldcast.probing.lines import Line
 from yieldcast.probing.members import Members, future_of_members, members_of, scaling_of_members
 from yieldcast.probing.pipeline import Floats, Learner, Pipeline, Ridge, skill
 from yieldcast.probing.rows import Case, harvest_days, later_weather
+from yieldcast.publication import Publication
 from yieldcast.training.run_directory import Run
 
 DAYS_BEFORE_END = 30  # of the default date before the end of the season (Xavier et al. 2026, Section 2.3)
@@ -124,13 +127,16 @@ def case_of_settings(
     years = tuple(sorted(set(test_years)))
     calendar = calendar_for(settings.data, store.static, store.country)
     calendar.steps(crop)
-    case = Case(store, crop, calendar, settings, (), years, dt.date.min)
+    case = Case(store, crop, calendar, settings, (), years, dt.date.min, by_days=_by_days(store))
     if not years:
         every = [replace(case, test_years=(year,)) for year in _newer(store, crop, 0)]
         case = _under_way(every, as_of) if as_of else every[-1]
     case, years = _dated(case, as_of), case.test_years
     first = case.date(min(years))
-    known = trainable_years(store.tables, crop, first, settings.data, store.country)
+    known = (
+        _public_years(case, first) if case.by_days
+        else trainable_years(store.tables, crop, first, settings.data, store.country)
+    )  # fmt: skip
     train = tuple(year for year in known if year < min(years))
     if len(train) < 2:
         raise MissingDataError(
@@ -141,11 +147,29 @@ def case_of_settings(
 
 
 def default_date(case: Case) -> dt.date:
-    """30 days before the end of the season of the last test year."""
+    """30 days before the end of the season of the last test year; of fields, before the middle harvest."""
     year = max(case.test_years)
+    if "field_seasons" in case.store:
+        dates = case.store.field_seasons["harvest_date"].values.astype("datetime64[D]")
+        mine = (case.store.field_seasons["harvest_year"].values == year) & ~np.isnat(dates)
+        mine &= case.store.field_seasons["crop"].values.astype(str) == case.crop
+        if mine.any():
+            middle: dt.date = np.sort(dates[mine])[mine.sum() // 2].item()
+            return middle - dt.timedelta(days=DAYS_BEFORE_END)
     end = main_window(case.calendar, case.crop, case.store.tables, year, year - 1)[1]
     last_day: dt.date = ((end + 1).astype("datetime64[D]") - 1).item()
     return last_day - dt.timedelta(days=DAYS_BEFORE_END)
+
+
+def _by_days(store: Store) -> bool:
+    """Whether a store has what only rows of days use: fields with dates, or vegetation."""
+    return any(name in store for name in ("field_seasons", "vegetation", "season_vegetation"))
+
+
+def _public_years(case: Case, date: dt.date) -> tuple[int, ...]:
+    """Harvest years with yields that were public on a date."""
+    newest = case.settings.data.publication().last_public_harvest_year(date)
+    return tuple(year for year in _newer(case.store, case.crop, 0) if year <= newest)
 
 
 def _under_way(cases: Sequence[Case], as_of: dt.date) -> Case:
@@ -204,14 +228,42 @@ def probe(
 
     pipeline = Pipeline(joined(own), case.test_years)
     names = given.names if given else ()
+    early = early_yields(case)
     network = members_of(run) if run else None
-    return probe_pipeline(
+    report = probe_pipeline(
         pipeline, (Ridge(),), about=_about(case, own, names), given=names,
         rebuild=lambda year: joined(case.after_changes(year).rows()), harvest_day=harvest_days(case, own),
         later=later_weather(case, own) if given else None,
         members=_member_probes(case, run, network, own) if run and network else (), progress=progress,
         network=network, network_rows=own,
     )  # fmt: skip
+    return replace(report, warnings=(*report.warnings, *early))
+
+
+def early_yields(case: Case) -> list[Sentence]:
+    """A warning where the settings take yields for public before the country releases them."""
+    released = case.store.country.publication.get("yields")
+    if released is None:
+        return []
+    years = range(min(case.train_years), max(case.test_years) + 1)
+    rule = Publication(
+        yields_months=released.months, yields_days=released.days, releases=dict(released.released)
+    )
+    own = case.settings.data.publication()
+    delay = Publication(yields_months=released.months, yields_days=released.days)
+    early = [
+        year for year in years
+        if own.yields_public(year) < min(rule.yields_public(year), delay.yields_public(year))
+    ]  # fmt: skip
+    if not early:
+        return []
+    return [
+        sentence(
+            "the settings take yields of {year} for public on {own}, which the country's statistics release "
+            "on {released}", year=early[-1], own=own.yields_public(early[-1]),
+            released=rule.yields_public(early[-1]),
+        )
+    ]  # fmt: skip
 
 
 def probe_pipeline(
@@ -236,7 +288,7 @@ def probe_pipeline(
         about: what the report says of it.
         given: names of features from a user's table.
         rebuild: see `changes.future`.
-        harvest_day: see `suspects.harvest_proxy`.
+        harvest_day: days to the harvest, see `suspects.harvest_proxy`.
         later: see `suspects.tells_later`.
         members: further probes, of the members of a run.
         network, network_rows: members of a run, as a further model, and the rows that they take.

@@ -20,6 +20,7 @@ from yieldcast.data.store import Store
 from yieldcast.errors import MissingDataError
 from yieldcast.features import yield_history
 from yieldcast.features.daily_months import network_tables
+from yieldcast.features.day_rows import rows_for
 from yieldcast.features.feature_rows import Feature, FeatureRows, Group
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.seasons import climatology, find, known_weather, last_known_day
@@ -32,6 +33,7 @@ from yieldcast.variables import SOIL, WEATHER
 Floats = NDArray[np.float64]
 
 LATER_MONTHS, LATER_MEANS = 14, (3, 6, 12)  # after the cut-off: into the next season
+DAYS_LATER = 17  # by which dates of the future are moved
 FACTOR, SHIFT = 1.37, 4.0  # how values of the future are changed: every finite value becomes another one
 
 
@@ -45,6 +47,8 @@ class Case:
         train_years, test_years: harvest years, each test year later than all training years.
         as_of: date of the forecast of the last test year; that of an earlier one is the same day of its year.
         static_names: static inputs of a run; None for all of the store.
+        by_days: rows of `features.day_rows`, with windows of days and vegetation, in place of the months that
+            a network takes.
     """
 
     store: Store
@@ -55,6 +59,7 @@ class Case:
     test_years: tuple[int, ...]
     as_of: dt.date
     static_names: tuple[str, ...] | None = None
+    by_days: bool = False
 
     def date(self, year: int) -> dt.date:
         """The day of a harvest year on which its season is forecast."""
@@ -81,16 +86,9 @@ class Case:
             for year in (*self.train_years, *self.test_years)
             if year in table["harvest_year"]
         ]
-        rows = _joined([part for part in parts if len(part)]) if any(map(len, parts)) else None
-        have = set() if rows is None else set(rows.harvest_year.tolist())
-        lacking = [year for year in self.test_years if year not in have]
-        if rows is None or lacking or not have & set(self.train_years):
-            raise MissingDataError(
-                f"no row with a yield and weather of {self.crop} in "
-                f"{', '.join(map(str, lacking)) or 'the training years'}",
-                "Choose other --test-years (yieldcast status lists the years of the store).",
-            )
-        return rows
+        parts = [part for part in parts if len(part)]
+        self._check_years({int(year) for part in parts for year in part.harvest_year})
+        return _joined(parts)
 
     def _samples_of(self, source: Source, table: xr.DataArray, year: int) -> SampleSet:
         """Rows of one harvest year."""
@@ -112,7 +110,9 @@ class Case:
         return rows.take(np.asarray(np.isfinite(rows.dynamic).all(axis=(1, 2))))
 
     def rows(self) -> FeatureRows:
-        """The same as named features."""
+        """Named features of the rows with a yield: those of `samples`, or of days."""
+        if self.by_days:
+            return self._rows_of_days()
         samples = self.samples()
         places = self.store.static
         at = np.searchsorted(places["municipality"].values, samples.municipality)
@@ -125,6 +125,31 @@ class Case:
             samples.harvest_year, samples.state, cutoff, samples.target_kg_ha.astype(np.float64),
             latitude, longitude,
         )  # fmt: skip
+
+    def _rows_of_days(self) -> FeatureRows:
+        """Rows of windows of days; each is known on its own cut-off.
+
+        Raises:
+            MissingDataError: no row with a yield in a test year, or in the training years.
+        """
+        years = (*self.train_years, *self.test_years)
+        rows = rows_for(
+            self.store, self.calendar, self.crop, years, self.settings, as_of=self.as_of,
+            season=max(self.test_years),
+        )  # fmt: skip
+        rows = rows.take(np.nan_to_num(rows.yield_kg_ha) > 0)
+        self._check_years(set(rows.harvest_year.tolist()))
+        return rows
+
+    def _check_years(self, have: set[int]) -> None:
+        """Refuse rows without a test year, or without any year that teaches."""
+        lacking = [year for year in self.test_years if year not in have]
+        if lacking or not have & set(self.train_years):
+            raise MissingDataError(
+                f"no row with a yield and weather of {self.crop} in "
+                f"{', '.join(map(str, lacking)) or 'the training years'}",
+                "Choose other --test-years (yieldcast status lists the years of the store).",
+            )
 
     def with_training(self, years: tuple[int, ...]) -> Case:
         """The same with other training years."""
@@ -177,25 +202,33 @@ def optional_table(store: Store, name: str) -> xr.Dataset | None:
 
 
 def harvest_days(case: Case, rows: FeatureRows) -> Floats | None:
-    """(row,) day of harvest, from the first of January of the harvest year; None without dates."""
+    """(row, 2) day of harvest from the first of January of the harvest year, and from sowing; None without
+    dates."""
     table = optional_table(case.store, "field_seasons")
     if table is None:
         return None
     table = table.isel(season=table["crop"].values.astype(str) == case.crop)
     first = (table["harvest_year"].values.astype(np.int64) - 1970).astype("datetime64[Y]")
     day = table["harvest_date"].values.astype("datetime64[D]") - first.astype("datetime64[D]")
-    number = np.where(np.isnat(day), np.nan, day.astype(np.float64))
+    sowing = table["harvest_date"].values - table["sowing_date"].values
+    number = np.stack([
+        np.where(np.isnat(one), np.nan, one.astype(np.float64))
+        for one in (day, sowing.astype("timedelta64[D]"))
+    ], axis=1)  # fmt: skip
     keys = zip(table["municipality"].values.tolist(), table["harvest_year"].values.tolist(), strict=True)
     known = dict(zip(keys, number.tolist(), strict=True))
     wanted = zip(rows.municipality.tolist(), rows.harvest_year.tolist(), strict=True)
-    return np.array([known.get(key, np.nan) for key in wanted])
+    return np.array([known.get(key, [np.nan, np.nan]) for key in wanted])
 
 
-def later_weather(case: Case, rows: FeatureRows) -> Later:
+def later_weather(case: Case, rows: FeatureRows) -> Later | None:
     """Weather of the months after the cut-off of each row, as departures from the place's usual month.
 
-    Single months up to a year after, and means of the first three, six and twelve.
+    Single months up to a year after, and means of the first three, six and twelve; None without monthly
+    weather.
     """
+    if "weather" not in case.store:
+        return None
     weather = case.store.weather
     months = weather["time"].values.astype("datetime64[M]")
     first = rows.cutoff.astype("datetime64[M]") + 1 - months[0]
@@ -245,12 +278,31 @@ def changed_future(store: Store, settings: Settings, date: dt.date) -> Store:
     table = optional_table(store, "vegetation")
     if table is not None:
         from_day = table["public_from" if "public_from" in table else "date"].values
-        changed["vegetation"] = _changed(
-            table, str(table["date"].dims[0]), from_day.astype("datetime64[D]") > day
-        )
+        later = from_day.astype("datetime64[D]") > day
+        changed["vegetation"] = _changed(table, str(table["date"].dims[0]), later)
+    table = optional_table(store, "season_vegetation")
+    if table is not None:
+        changed["season_vegetation"] = table.copy()
+        for name in table["summary"].values.astype(str).tolist():
+            later = table["public_from"].sel(summary=name).values.astype("datetime64[D]") > day
+            changed["season_vegetation"][name] = _changed(table[[name]], "harvest_year", later)[name]
+    table = optional_table(store, "field_seasons")
+    if table is not None:
+        changed["field_seasons"] = _other_days(table, day)
     other = copy.copy(store)
     other.__dict__.update(changed)
     return other
+
+
+def _other_days(table: xr.Dataset, day: np.datetime64) -> xr.Dataset:
+    """Field seasons whose dates after a day are others, which are after it too."""
+    changed = table.copy()
+    for name in ("sowing_date", "harvest_date"):
+        dates = table[name].values
+        changed[name] = table[name].copy(
+            data=np.where(dates.astype("datetime64[D]") > day, dates + np.timedelta64(DAYS_LATER, "D"), dates)
+        )
+    return changed
 
 
 def _changed(table: xr.Dataset, dim: str, later: np.ndarray) -> xr.Dataset:

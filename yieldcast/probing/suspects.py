@@ -124,30 +124,35 @@ def _outcome_ratio(case: Pipeline) -> tuple[float, str]:
 # --- the day of harvest ---
 
 
-def harvest_proxy(pipeline: Pipeline, harvest_day: Floats | None) -> Line:
-    """No feature is the day of harvest, by its name, as a copy, or within the years.
+def harvest_proxy(pipeline: Pipeline, harvest: Floats | None) -> Line:
+    """No feature is the day of harvest or the length of the season, by its name, as a copy, or within the
+    years.
 
     Args:
         pipeline: under test.
-        harvest_day: (row,) days from the first of January of the harvest year; None where it is not known.
+        harvest: (row, way of counting) days to the harvest, from a day of the year or from sowing; None where
+            no harvest is known.
     """
     rows = pipeline.rows
     named = [one for one in rows.names if HARVEST_NAMES.search(one.lower())]
     if named:
         detail = sentence("{feature} says by its name that it holds the harvest", feature=named[0])
         return measured(HARVEST_PROXY, 1.0, "at most", SAME_DAY, "r", detail)
-    if harvest_day is None or not np.isfinite(harvest_day).any():
+    if harvest is None or not np.isfinite(harvest).any():
         return not_tested(
             HARVEST_PROXY, sentence("the store has no harvest dates; no feature is named after the harvest")
         )
-    ranked, day = rows.values.copy(), harvest_day.copy()
+    values, days = rows.values.copy(), harvest.copy()
     for year in np.unique(rows.harvest_year):
         mine = rows.harvest_year == year
-        ranked[mine], day[mine] = _centred(rows.values[mine]), _centred(harvest_day[mine][:, None])[:, 0]
-    strength = np.abs(correlations(ranked, day))
-    copies = np.abs(correlations(rows.values, harvest_day))
-    if len(np.unique(harvest_day[np.isfinite(harvest_day)])) >= LEAST_DAYS:
-        strength = np.where(copies >= SAME_COPY, 1.0, strength)
+        values[mine], days[mine] = _centred(rows.values[mine]), _centred(harvest[mine])
+    strength = np.zeros(len(rows.features))
+    for within, whole in zip(days.T, harvest.T, strict=True):
+        found = np.abs(correlations(values, within))
+        if len(np.unique(whole[np.isfinite(whole)])) >= LEAST_DAYS:
+            copies = np.abs(correlations(rows.values, whole))
+            found = np.where(copies >= SAME_COPY, 1.0, found)
+        strength = np.maximum(strength, found)
     k = int(np.argmax(strength))
     detail = sentence(
         "{feature} is most like the day of harvest: rank correlation within the years", feature=rows.names[k]

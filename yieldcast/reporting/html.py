@@ -33,10 +33,12 @@ from yieldcast.evaluation.skill import (
 )
 from yieldcast.forecasting.public_past import PublicYields
 from yieldcast.forecasting.table import ATTRIBUTES, QUANTILES, check_forecast, production_t
+from yieldcast.forecasting.water_steps import WaterMonths
 from yieldcast.reporting import html_map, labels
 from yieldcast.reporting.html_language import page_languages
 from yieldcast.reporting.html_parts import part_columns
 from yieldcast.reporting.html_past import bulletin_columns, past_columns
+from yieldcast.reporting.html_water import water_columns
 from yieldcast.reporting.notices import notices, public_skill
 from yieldcast.reporting.place_names import country_of
 
@@ -72,6 +74,7 @@ def write(
     past: PublicYields | None = None,
     skill: Sequence[Mapping[str, Any]] = (),
     risk: Mapping[str, Any] | None = None,
+    water: WaterMonths | None = None,
     lang: str = "en",
 ) -> Path:
     """Write the report of a forecast; the file is written completely or not at all.
@@ -85,6 +88,7 @@ def write(
         past: public yields, see `forecasting.public_past`; None leaves them out.
         skill: rows of ``yieldcast backtest --json`` or of `evaluation.run_skill`; may be empty.
         risk: `risk_tables.map_columns`, for two more layers of the map; None leaves them out.
+        water: what each month's water added, see `forecasting.water_steps`; None leaves it out.
         lang: language in which the page opens; the page holds every language that there is.
 
     Returns:
@@ -96,7 +100,7 @@ def write(
         SchemaError: the forecast, the mesh or a skill row is not valid.
     """
     opened = language.of(lang)
-    data = {**contents(forecast, earlier, past, skill, risk), "lang": opened.tag}
+    data = {**contents(forecast, earlier, past, skill, risk, water), "lang": opened.tag}
     data["mesh"] = html_map.encode(mesh) if mesh is not None else None
     atomic_text(path, _page(data))
     return path
@@ -108,6 +112,7 @@ def contents(
     past: PublicYields | None = None,
     skill: Sequence[Mapping[str, Any]] = (),
     risk: Mapping[str, Any] | None = None,
+    water: WaterMonths | None = None,
 ) -> dict[str, Any]:
     """Every number and text of the report as plain values for JSON; arguments and errors as for `write`.
 
@@ -133,6 +138,7 @@ def contents(
         "previous": str(previous.attrs["as_of"]) if previous is not None else None,
         "risk": dict(risk["about"]) if risk else None,
         "past": past_columns(forecast, past),
+        "water": water_columns(forecast, water),
         "bulletins": bulletin_columns(forecast, earlier),
         "skill": {
             "rows": pooled,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from yieldcast.errors import ConfigError
 from yieldcast.features.samples import SampleSet
+from yieldcast.risk.classes import terciles
 from yieldcast.transfer import splits
 from yieldcast.transfer.fits import Fit, KeptFits
 from yieldcast.transfer.learners import REFERENCE, Climatology, Learner
@@ -110,6 +111,7 @@ class Prediction:
         rows: positions of the tested rows.
         values: (tested row,) kg/ha; None where the learner cannot be trained on so few rows.
         train_rows: how many rows it was trained on.
+        borders_kg_ha: (2,) borders of the thirds of their yields; None where nothing was trained on.
     """
 
     training: Training
@@ -120,6 +122,7 @@ class Prediction:
     rows: splits.Ints
     values: Floats | None
     train_rows: int
+    borders_kg_ha: Floats | None = None
 
 
 def predictions(
@@ -136,15 +139,16 @@ def predictions(
         YieldcastError: no split is possible, or a learner cannot be trained.
     """
     kept = KeptFits(folder, study.rows.samples)
+    target = study.rows.samples.target_kg_ha.astype(np.float64)
     wanted = _wanted(study)
     found: list[Prediction] = []
     for learner in study.learners:
         for training, split in wanted:
             fit = Fit(learner, split, alone=training == "k_alone")
-            values, trained = kept.predictions(fit), sum(map(len, fit.parts))
+            values, trained = kept.predictions(fit), np.concatenate(fit.parts)
             domain = "" if training == "in_domain" else split.domain
             about = (training, learner.name, domain, split.k, split.draw, split.test)
-            found.append(Prediction(*about, values, trained))
+            found.append(Prediction(*about, values, len(trained), terciles(target[None, trained])[0]))
             progress(len(found), len(wanted) * len(study.learners))
     return found + _own_record(study, found)
 
@@ -206,6 +210,21 @@ def merged(found: Sequence[Prediction], count: int) -> dict[tuple[Training, str,
         values = whole.setdefault((one.training, one.model, one.k, one.draw), np.full(count, np.nan))
         if one.values is not None:
             values[one.rows] = one.values
+    return whole
+
+
+def merged_borders(found: Sequence[Prediction], count: int) -> dict[tuple[Training, int | None, int], Floats]:
+    """(row, 2) borders of the thirds by training, k and draw; NaN where a row was not tested.
+
+    Args:
+        found: of `predictions`.
+        count: number of rows.
+    """
+    whole: dict[tuple[Training, int | None, int], Floats] = {}
+    for one in found:
+        if one.model == REFERENCE and one.borders_kg_ha is not None:
+            borders = whole.setdefault((one.training, one.k, one.draw), np.full((count, 2), np.nan))
+            borders[one.rows] = one.borders_kg_ha
     return whole
 
 

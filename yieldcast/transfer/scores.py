@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from yieldcast.evaluation.class_metrics import score_classes
 from yieldcast.evaluation.metrics import finite_or_none, score
+from yieldcast.risk.classes import THREE
 from yieldcast.transfer import generalise
 from yieldcast.transfer.generalise import Prediction, Study, Training
 from yieldcast.transfer.learners import REFERENCE
@@ -35,6 +37,7 @@ class TransferScore:
         train_rows: rows trained on, a mean over fits where there are several.
         rmse_kg_ha, bias_kg_ha, r: see `metrics.Score`; r is None where it is not defined.
         skill: 1 - MSE / MSE of climatology trained on the same rows; None for an MSE of 0.
+        macro_f1: of low, medium and high yields, the thirds of the yields of the rows trained on.
     """
 
     domain: str
@@ -48,6 +51,7 @@ class TransferScore:
     bias_kg_ha: float
     r: float | None
     skill: float | None
+    macro_f1: float
 
 
 def transfer_scores(study: Study, found: Sequence[Prediction]) -> list[TransferScore]:
@@ -61,6 +65,7 @@ def transfer_scores(study: Study, found: Sequence[Prediction]) -> list[TransferS
         found: of `generalise.predictions`.
     """
     whole = generalise.merged(found, len(study.rows.samples))
+    borders = generalise.merged_borders(found, len(study.rows.samples))
     target = study.rows.samples.target_kg_ha.astype(np.float64)
     names = generalise.domain_names(study, found)
     masks = {name: generalise.rows_of_domain(study, found, name) for name in names}
@@ -76,7 +81,8 @@ def transfer_scores(study: Study, found: Sequence[Prediction]) -> list[TransferS
             for model, values in own.items():
                 if np.isfinite([values[mask], reference[mask]]).all():
                     about = (domain, *key, model, _train_rows(found, domain, key, model))
-                    scores.append(_score(about, values[mask], target[mask], reference[mask]))
+                    known = values[mask], target[mask], reference[mask], borders[key][mask]
+                    scores.append(_score(about, *known))
     return scores
 
 
@@ -94,15 +100,17 @@ def _train_rows(found: Sequence[Prediction], domain: str, key: Key, model: str) 
 
 
 def _score(
-    about: tuple[str, Training, int | None, int, str, int], values: Floats, target: Floats, reference: Floats
-) -> TransferScore:
+    about: tuple[str, Training, int | None, int, str, int], values: Floats, target: Floats,
+    reference: Floats, borders: Floats,
+) -> TransferScore:  # fmt: skip
     domain, training, k, draw, model, trained = about
     found = score(values, target)
     worst = float(((reference - target) ** 2).mean())
     skill = 1.0 - found.rmse_kg_ha**2 / worst if worst > 0 else None
+    truth, predicted = ((one[:, None] >= borders).sum(axis=1) for one in (target, values))
     return TransferScore(
         domain, training, k, draw, model, found.n, trained, found.rmse_kg_ha, found.bias_kg_ha,
-        finite_or_none(found.r), skill,
+        finite_or_none(found.r), skill, score_classes(truth, predicted, len(THREE)).macro_f1,
     )  # fmt: skip
 
 
@@ -182,7 +190,7 @@ def to_json(rows: Sequence[Any]) -> list[dict[str, Any]]:
                 f"{side}_{key}": getattr(one, key)
                 for side, one in sides.items()
                 if one is not None
-                for key in ("rmse_kg_ha", "r", "skill")
+                for key in ("rmse_kg_ha", "r", "skill", "macro_f1")
             }
             found.append({"domain": row.domain, "model": row.model, **numbers, "gap_kg_ha": row.gap_kg_ha})
         else:

@@ -59,14 +59,14 @@ def title(result: TransferResult, what: str, name: Callable[[str], str] = str) -
 def _models(result: TransferResult, words: Language, name: Callable[[str], str]) -> ScoreTable:
     """Scores of all rows by model: in domain, out of domain, gap."""
     mine = _of(result.gaps, ALL)
-    inside = ("RMSE", "r", message("skill"))
+    inside = ("RMSE", "r", message("skill"), "F1")
     if result.study.protocol == "random":
         plain = [(one.model, *_numbers(one.inside, words)) for one in mine]
         return ScoreTable(
             title(result, sentence("RMSE in kg/ha; not a forecast"), name), (MODEL, *inside), tuple(plain)
         )
     scores = (message("in\nRMSE"), message("in\nr"), message("out\nRMSE"), message("out\nr"))
-    heads = (MODEL, *scores, message("skill"), message("gap"))
+    heads = (MODEL, *scores, message("skill"), "F1", message("gap"))
     lines = [
         (
             one.model, *_numbers(one.inside, words)[:2], *_numbers(one.outside, words),
@@ -118,14 +118,15 @@ def _of(found: Sequence[Gap], domain: str) -> list[Gap]:
     return [one for one in found if one.domain == domain]
 
 
-def _numbers(one: TransferScore | None, words: Language) -> tuple[str, str, str]:
-    """RMSE, r and skill."""
+def _numbers(one: TransferScore | None, words: Language) -> tuple[str, str, str, str]:
+    """RMSE, r, skill and macro-F1."""
     if one is None:
-        return "-", "-", "-"
+        return "-", "-", "-", "-"
     return (
         words.number(one.rmse_kg_ha),
         "-" if one.r is None else words.number(one.r, 2),
         "-" if one.skill is None else words.number(one.skill, 2),
+        words.number(one.macro_f1, 2),
     )
 
 

@@ -50,3 +50,14 @@ def test_what_cannot_be_scored_is_refused(typed, call):
     refused(scored(years="2013"), 5, "2013")
     refused(scored("--threshold", 900000, "--as-of", "02-15"), 5, "received none in: not_low")
     refused(call("evaluate", run, "--store", run, "--test-years", "2015", "--threshold", 9), 2, "--task risk")
+
+
+def test_a_run_is_compared_with_a_baseline_of_its_rows(typed, call, forecast_store):
+    _, run = typed
+    scored = ("--store", forecast_store.path, "--test-years", "2015:2016")
+    code, out, err = call("compare", run, f"{run}:mean_5y_public", *scored)
+    assert (code, err) == (0, "")
+    for text in ("A: ensemble_mean, B: mean_5y_public (synthetic data)", "2 years", "than"):
+        assert text in " ".join(out.split())
+    code, out, _ = call("compare", run, run, *scored, "--lang", "pt-BR")
+    assert "dizem o mesmo" in " ".join(out.split())

@@ -16,8 +16,8 @@ from yieldcast.comparison.paired import (
     labels_of,
     metrics_of,
 )
+from yieldcast.comparison.pairs import pair_rows
 from yieldcast.evaluation.metrics import crps
-from yieldcast.evaluation.score_rows import pair_rows
 
 
 @pytest.fixture

@@ -7,13 +7,11 @@ import gzip
 import numpy as np
 import pytest
 
-from yieldcast.errors import ConfigError, MissingDataError, SchemaError
+from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.evaluation.score_rows import (
     Said,
     ScoredPlaces,
-    check_rows,
     models_of,
-    pair_rows,
     read_rows,
     score_table,
     write_rows,
@@ -106,28 +104,3 @@ def test_files_that_are_no_text_are_refused(tmp_path):
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SchemaError, match="UTF-8"):
         read_rows(tmp_path / "bytes.csv")
-
-
-def test_pairs_are_the_common_rows_in_one_order(table):
-    ours = check_rows(table[table["model"] == "ours"], "ours")
-    line = check_rows(table[table["model"] == "line"], "line").iloc[::-1][:2]
-    pair = pair_rows(ours, line)
-    assert pair.a["municipality"].tolist() == pair.b["municipality"].tolist() == [12, 13]
-    assert pair.b["forecast_kg_ha"].tolist() == [2.0, 3.0]
-    assert (pair.only_a, pair.only_b) == (1, 0)
-
-
-@pytest.mark.parametrize(
-    ("changed", "error", "said"),
-    [
-        ({"crop": "corn"}, ConfigError, "A of soybean and B of corn"),
-        ({"as_of": "2015-04-15"}, MissingDataError, "dates 2015-02-15.*dates 2015-04-15"),
-        ({"yield_kg_ha": 2600.0}, SchemaError, "the same yield_kg_ha"),
-        ({"state": "BA"}, SchemaError, "the same state"),
-        ({"class": "medium"}, SchemaError, "the same class"),
-    ],
-)
-def test_what_does_not_belong_together_is_refused(table, changed, error, said):
-    ours = table[table["model"] == "ours"]
-    with pytest.raises(error, match=said):
-        pair_rows(ours, ours.assign(**changed))

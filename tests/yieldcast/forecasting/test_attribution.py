@@ -43,6 +43,8 @@ def test_the_contributions_are_complete(explanation, forecast):
     assert total == pytest.approx(explanation.forecast_kg_ha - explanation.usual_kg_ha, abs=1e-6)
     network = explanation.network
     assert abs(network.error) <= max(1.0, 0.01 * abs(network.difference))
+    alone = sum(one.kg_ha for one in explanation.network_alone)
+    assert alone == pytest.approx(network.difference, abs=max(1.0, 0.01 * abs(network.difference)))
 
 
 def test_water_by_month_adds_up_to_the_part_of_the_median(explanation, forecast):
@@ -62,6 +64,15 @@ def test_the_index_with_all_known_days_is_that_of_the_forecast(plan):
     )
     before = steps.first_day - 1
     np.testing.assert_allclose(steps.index(units, before, before), 0.0, atol=1e-12)
+
+
+def test_water_by_month_of_all_places_adds_up_to_their_parts(plan, explanation):
+    found = plan.water_months
+    np.testing.assert_allclose(found.kg_ha.sum(axis=1), plan.combiner.expected.water_so_far, atol=1e-6)
+    row = found.codes.tolist().index(explanation.municipality)
+    water = [one for one in explanation.contributions if one.part == "water"]
+    for month, value in zip(found.months, found.kg_ha[row], strict=True):
+        assert sum(one.kg_ha for one in water if one.month == month) == pytest.approx(value, abs=1e-6)
 
 
 def test_trees_under_the_weather_of_the_season_are_those_of_the_forecast(plan):

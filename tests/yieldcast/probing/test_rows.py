@@ -1,12 +1,18 @@
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from tests.yieldcast.probing.conftest import with_column
 from yieldcast.config import FORECAST_SETTINGS, Settings
+from yieldcast.data.store import Store
+from yieldcast.data.synthetic_fields import field_data, field_tables
 from yieldcast.errors import LeakageError, MissingDataError
-from yieldcast.probing.probe import case_of_settings
-from yieldcast.probing.rows import Case, changed_future, later_weather
+from yieldcast.probing.pipeline import Pipeline, Ridge
+from yieldcast.probing.probe import case_of_settings, early_yields
+from yieldcast.probing.rows import Case, changed_future, harvest_days, later_weather
+from yieldcast.probing.suspects import harvest_proxy
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +90,46 @@ def test_later_weather_is_that_of_the_months_after_the_cutoff(case, rows):
     )
 
 
+@pytest.fixture(scope="module")
+def fields(tmp_path_factory):
+    """Three seasons of twelve fields; a field is harvested later where it yields more."""
+    tables, optional = field_tables(field_data(fields=12, seasons=5))
+    return Store.write(tmp_path_factory.mktemp("fields"), tables, {}, optional=optional)
+
+
+def test_fields_are_probed_with_rows_of_days_up_to_their_cutoffs(fields):
+    case = case_of_settings(fields, "soybean", FORECAST_SETTINGS)
+    rows = case.rows()
+    assert {"weather", "vegetation", "place", "history"} <= {feature.group for feature in rows.features}
+    day = harvest_days(case, rows)
+    first = (rows.harvest_year.astype(int) - 1970).astype("datetime64[Y]").astype("datetime64[D]")
+    assert (rows.cutoff.astype("datetime64[D]") <= np.datetime64(case.as_of)).all()
+    assert (day[:, 0] > (rows.cutoff - first).astype(int)).all()  # cut before the harvest
+    again = case.after_changes(max(case.test_years)).rows()
+    assert again.names == rows.names
+    np.testing.assert_array_equal(again.values, rows.values)
+    planted = Pipeline(rows, case.test_years, Ridge())
+    for column in (
+        day[:, 0] * 2.0 + 1.0,
+        day[:, 1] - 30.0,
+    ):  # day of the year, days from sowing to the cut-off
+        assert harvest_proxy(planted.with_rows(with_column(rows, "x7", column)), day).verdict == "failed"
+    assert harvest_proxy(planted.with_rows(rows), day).verdict == "passed"
+
+
 def test_years_that_cannot_be_probed_are_refused(forecast_store):
     with pytest.raises(MissingDataError, match="two harvest years"):
         case_of_settings(forecast_store, "soybean", Settings(), (2006,), dt.date(2008, 1, 1))
     with pytest.raises(MissingDataError, match="no yields of 'corn'"):
         case_of_settings(forecast_store, "corn", FORECAST_SETTINGS)
+
+
+def test_yields_taken_for_public_too_early_are_a_warning(case):
+    assert early_yields(case) == []
+    data = case.settings.data.model_copy(update={"yields_delay_months": 0, "yield_releases": "rule"})
+    early = replace(case, settings=case.settings.model_copy(update={"data": data}))
+    (text,) = early_yields(early)
+    assert str(text).startswith("the settings take yields of 2016 for public on 2017-01-01")
 
 
 def test_a_run_is_tested_on_later_years_only(forecast_run, forecast_store):

@@ -59,16 +59,16 @@ def test_a_harvest_date_is_noticed_under_another_name(rows):
     day = (
         60 - 15.0 * thirds(rows) + rng.normal(0, 2, len(rows))
     )  # Xavier et al. 2026: it separates the classes
-    assert suspects.harvest_proxy(probed(rows), day).verdict == "passed"
+    assert suspects.harvest_proxy(probed(rows), day[:, None]).verdict == "passed"
     for planted in (day**2 + rng.normal(0, 2, len(rows)), 366 - day):
-        line = suspects.harvest_proxy(probed(with_column(rows, "x7", planted)), day)
+        line = suspects.harvest_proxy(probed(with_column(rows, "x7", planted)), day[:, None])
         assert (line.verdict, "x7" in line.detail) == ("failed", True)
     # One day for each year: a copy is noticed, weather that happens to be ordered like it is not.
     of_year = np.array([40.0, 55, 47, 61, 38, 52, 44, 59, 49, 57])[rows.harvest_year - 2009]
     copy = with_column(rows, "x7", of_year / 365)
-    assert suspects.harvest_proxy(probed(copy), of_year).verdict == "failed"
+    assert suspects.harvest_proxy(probed(copy), of_year[:, None]).verdict == "failed"
     alike = with_column(rows, "x7", of_year**2)
-    assert suspects.harvest_proxy(probed(alike), of_year).verdict == "passed"
+    assert suspects.harvest_proxy(probed(alike), of_year[:, None]).verdict == "passed"
 
 
 def later_than(rows, seed):

@@ -10,6 +10,7 @@ from report_pages import Reader, country, point, settle, skill_rows
 
 from yieldcast.evaluation.skill import HINDCASTS
 from yieldcast.forecasting.public_past import PublicYields
+from yieldcast.forecasting.water_steps import WaterMonths
 from yieldcast.reporting import html
 
 # What a pointer may rest on; the state is checked with the pointer there.
@@ -52,6 +53,7 @@ def reports(tmp_path_factory):
     full = html.write(
         folder / "full.html", late, folder / "mesh.geojson", earlier=[early, middle], past=past,
         skill=skill_rows(),
+        water=WaterMonths(("2017-09", "2017-10"), codes, rng.normal(0, 80, (len(codes), 2))),
     )  # fmt: skip
     rows = [{**row, "protocol": HINDCASTS} for row in skill_rows() if row["lead_months"] == 6]
     return full, html.write(folder / "bare.html", late, None, skill=rows)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 from typer.testing import CliRunner
 
 from calendars.country import skeleton
@@ -66,7 +67,8 @@ def test_a_forecast_of_forward_years_does_not_see_later_values(forecast_store, t
 
 
 def test_the_same_rows_inside_and_outside(rows, tmp_path):
-    result = run_study(study_of(rows, "geographic", "region"), tmp_path)
+    study = study_of(rows, "geographic", "region")
+    result, splits_of = run_study(study, tmp_path), {one.domain: one for one in study.splits()}
     for one in gaps(result.scores):
         if one.inside and one.outside:
             assert one.inside.n == one.outside.n
@@ -77,6 +79,16 @@ def test_the_same_rows_inside_and_outside(rows, tmp_path):
     ridge, climatology = (pooled[name, "out_of_domain"].rmse_kg_ha for name in ("ridge", "climatology"))
     assert pooled["ridge", "out_of_domain"].skill == pytest.approx(1 - (ridge / climatology) ** 2)
     assert "Not a forecast" in result.notes[0]
+    # macro-F1 by hand: thirds of the yields trained on, domain by domain
+    target, truth, predicted = rows.samples.target_kg_ha.astype(float), [], []
+    for one in result.found:
+        if (one.model, one.training) == ("ridge", "out_of_domain"):
+            trained = splits_of[one.domain].train
+            borders = np.quantile(target[trained], [1 / 3, 2 / 3])
+            truth += np.digitize(target[one.rows], borders).tolist()
+            predicted += np.digitize(one.values, borders).tolist()
+    wanted = f1_score(truth, predicted, average="macro")
+    assert pooled["ridge", "out_of_domain"].macro_f1 == pytest.approx(wanted)
 
 
 def test_few_local_rows_make_a_curve(rows, tmp_path):

@@ -13,6 +13,7 @@ from yieldcast.transfer.results import TransferResult
 from yieldcast.transfer.tables import transfer_tables
 
 SKILL = message("skill: 1 - MSE / MSE of climatology, which is trained on the same rows.")
+F1 = message("F1: macro-F1 of low, medium and high yields, the thirds of the yields of the rows trained on.")
 GAP = message("gap: RMSE out of domain less RMSE in domain (random folds), on the same rows.")
 OOD = message("OOD: trained out of domain only; + k: and on k local rows; alone: on k local rows only.")
 
@@ -26,7 +27,7 @@ def generalise_view(result: TransferResult, lang: str = "en") -> Group:
     """
     words = language.of(lang)
     made = transfer_tables(result, words, lambda crop: crop_name(crop, words))
-    explained = {"random": [SKILL], "few-shot": [OOD]}.get(result.study.protocol, [SKILL, GAP])
+    explained = {"random": [SKILL, F1], "few-shot": [OOD]}.get(result.study.protocol, [SKILL, F1, GAP])
     below = (Text(words.gettext(line), style="dim") for line in explained)
     notes = (Text(words.said(note)) for note in result.notes)
     synthetic = result.study.rows.synthetic

@@ -104,6 +104,57 @@ function waterfall(row, name) {
   );
 }
 
+const WATER = DATA.water;
+const waterOfPlaces = once(() => varints(bytes(WATER.places)).map(zigzag));
+
+// Where the bar of each month's water begins and ends, the first at 0; months without an effect are left out.
+function waterSteps(row) {
+  if (!WATER || !isPlace(row)) return [];
+  let at = 0;
+  return WATER.months
+    .map((month, k) => {
+      const from = at;
+      at += waterOfPlaces()[row.index * WATER.months.length + k];
+      return { month, from, to: at };
+    })
+    .filter(({ from, to }) => from !== to);
+}
+
+// The part "water so far" by month, as each month became known: a table in the style of the waterfall.
+function waterByMonth(row, name) {
+  const steps = waterSteps(row);
+  if (!steps.length) return [];
+  const scale = partScale([{ to: 0 }, ...steps]);
+  const line = (label, value, bar) =>
+    el("tr", {}, el("th", { scope: "row" }, label), el("td", {}, signed(value)), el("td", { class: "bar" }, bar));
+  const end = steps.at(-1);
+  return [
+    el("h4", {}, t("What the water of each month added")),
+    el(
+      "table",
+      { class: "waterfall" },
+      el("caption", { class: "unseen" }, t("Water by month: {name}", { name })),
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          el("th", { scope: "col" }, t("Month")),
+          el("th", { scope: "col" }, "kg/ha"),
+          el("td", { class: "axis" }, el("div", { "aria-hidden": "true" }, partAxis(scale))),
+        ),
+      ),
+      el(
+        "tbody",
+        {},
+        steps.map((step) => line(date(step.month), step.to - step.from, partBar(step, scale, "step"))),
+      ),
+      el("tfoot", {}, line(capital(partName("water_so_far")), end.to, partBar(end, scale, "end"))),
+    ),
+  ];
+}
+
 // The official estimate of a state, as of when and since when public.
 function officialLine(row) {
   if (row?.official === undefined || row.official === null) return "";
@@ -124,7 +175,12 @@ function officialLine(row) {
 function partsOfPanel(row, name) {
   if (!hasParts) return [];
   const state = row.code === undefined ? row : AGGREGATES.find((one) => one.name === row.state);
-  return [el("h4", {}, t("What the median is made of")), waterfall(row, name), officialLine(state)];
+  return [
+    el("h4", {}, t("What the median is made of")),
+    waterfall(row, name),
+    officialLine(state),
+    ...waterByMonth(row, name),
+  ];
 }
 
 function partsTable() {
