@@ -81,6 +81,7 @@ class FetchContext:
     order: FetchOrder
     store: Path
     today: dt.date
+    _opened: tuple[bytes, Store] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def folder(self) -> Path:
@@ -92,8 +93,17 @@ class FetchContext:
         return RequestCache(self.folder / source.name)
 
     def opened(self) -> Store | None:
-        """The store in its current state; None if the folder has no store."""
-        return Store.open(self.store, damaged=True) if (self.store / "store.json").exists() else None
+        """The store in its current state; None if the folder has no store.
+
+        The same object until the store changes, so that each table is read and checked once.
+        """
+        try:
+            manifest = (self.store / "store.json").read_bytes()
+        except FileNotFoundError:
+            return None
+        if self._opened is None or self._opened[0] != manifest:
+            self._opened = (manifest, Store.open(self.store, damaged=True))
+        return self._opened[1]
 
     def existing(self, table: str) -> xr.Dataset | None:
         """A table of the store; None if it is missing or damaged, so that it must be made again."""

@@ -1,3 +1,5 @@
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -65,8 +67,21 @@ def forecast_store(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def forecast_run(forecast_store, forecast_settings, tmp_path_factory):
-    """Six members on the harvest years 2011 to 2013, two for each year left out; treat it as read-only."""
-    from yieldcast.training.pipeline import train_run
+    """Six members on the harvest years 2011 to 2013, two for each year left out; treat it as read-only.
 
-    out = tmp_path_factory.mktemp("forecast") / "run"
-    return train_run(forecast_store, "soybean", range(2011, 2014), range(1, 7), out, forecast_settings)
+    The first of several test processes trains it, the others wait and open it.
+    """
+    from yieldcast.training.run_directory import Run
+
+    here = tmp_path_factory.getbasetemp()
+    shared = here.parent if "PYTEST_XDIST_WORKER" in os.environ else here
+    out = shared / "forecast-run"
+    with (shared / "forecast-run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (shared / "forecast-run.whole").exists():
+            return Run.open(out)
+        from yieldcast.training.pipeline import train_run
+
+        run = train_run(forecast_store, "soybean", range(2011, 2014), range(1, 7), out, forecast_settings)
+        (shared / "forecast-run.whole").touch()
+        return run

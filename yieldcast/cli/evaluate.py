@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,8 +21,12 @@ from yieldcast.cli.arguments import (
     parse_years,
 )
 from yieldcast.cli.panels import MODELS, Command
+from yieldcast.cli.risk import ClassesChoice, rule_name
 from yieldcast.cli.terminal import console, load_tensorflow
 from yieldcast.errors import ConfigError
+
+if TYPE_CHECKING:
+    from yieldcast.risk.classes import RuleName
 
 _DAYS = re.compile(r"\d\d-\d\d(,\d\d-\d\d)*")
 
@@ -66,6 +70,13 @@ def evaluate(
             metavar="KG_HA", help="With --task risk: low is a yield below this one, instead of terciles."
         ),
     ] = None,
+    classes: Annotated[
+        ClassesChoice,
+        typer.Option(
+            help="With --task risk: thirds of all yields of the run's training years (terciles), or of each "
+            "municipality's ten newest public yields."
+        ),
+    ] = ClassesChoice.terciles,
     false_alarm_rate: Annotated[
         float,
         typer.Option(min=0, max=1, help="With --task risk: share of false alarms at which recall is told."),
@@ -104,7 +115,7 @@ def evaluate(
     check_json_folder(file)
     years = parse_years(test_years, "--test-years")
     if task is Task.risk:
-        options = (threshold, false_alarm_rate, draws, search_rows, lstm)
+        options = (rule_name(classes, threshold), threshold, false_alarm_rate, draws, search_rows, lstm)
         _evaluate_risk(run, store, years, file, as_of, options, lang)
         return
     if threshold is not None:
@@ -136,7 +147,7 @@ def _evaluate_yields(
 
 def _evaluate_risk(
     run: Path, store: Path, years: list[int], file: Path | None, as_of: str | None,
-    options: tuple[float | None, float, int, int, bool], lang: str,
+    options: tuple[RuleName, float | None, float, int, int, bool], lang: str,
 ) -> None:  # fmt: skip
     from yieldcast import language
     from yieldcast.cli.progress import counting_progress
@@ -148,12 +159,12 @@ def _evaluate_risk(
     from yieldcast.risk.search_spaces import CLASSIFIERS
     from yieldcast.training.run_directory import Run
 
-    threshold, rate, draws, rows, lstm = options
+    rule, threshold, rate, draws, rows, lstm = options
     screen, words = console(), language.of(lang)
     opened, trained = Store.open(store), Run.open(run)
     cases = run_classes.class_cases(trained, opened, years, _days(as_of))
     test = run_classes.class_test(
-        trained, opened, threshold_kg_ha=threshold, classifiers=CLASSIFIERS if draws else (),
+        trained, opened, rule=rule, threshold_kg_ha=threshold, classifiers=CLASSIFIERS if draws else (),
         search=SearchSettings(draws=max(draws, 1), rows=rows), lstm=lstm,
     )  # fmt: skip
     load_tensorflow()

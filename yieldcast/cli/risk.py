@@ -145,7 +145,7 @@ def risk(
         check_writable(out)
     settings = SearchSettings(draws=draws, rows=search_rows or None)
     plan = ForecastPlan(Run.open(run), Store.open(store), harvest_year, date, allow_stale=allow_stale)
-    rule = rule_of(plan, _rule(classes, threshold), threshold_kg_ha=threshold)
+    rule = rule_of(plan, rule_name(classes, threshold), threshold_kg_ha=threshold)
     load_tensorflow()
     with counting_progress(words.gettext("forecasting, members"), screen) as progress:
         forecast = plan.forecast(progress)
@@ -164,7 +164,8 @@ def risk(
         screen.print(words.gettext("written: {path}", path=path))
 
 
-def _rule(classes: ClassesChoice, threshold: float | None) -> RuleName:
+def rule_name(classes: ClassesChoice, threshold: float | None) -> RuleName:
+    """The rule of the classes that the two options ask for; ConfigError if they exclude each other."""
     if threshold is None:
         return classes.value
     if classes is not ClassesChoice.terciles:

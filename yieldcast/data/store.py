@@ -142,6 +142,7 @@ class Store:
     def __init__(self, path: Path, contents: Mapping[str, Any]) -> None:
         self.path = path
         self._contents = contents
+        self._loaded: dict[str, xr.Dataset] = {}  # read, and not yet checked
         entries = contents["tables"]
         self.fingerprints: dict[str, str] = {
             t: entries[t]["fingerprint"] for t in Tables._fields if t in entries
@@ -303,14 +304,15 @@ class Store:
     def _without(self, tables: Collection[str]) -> Store:
         """This store without some tables, and without those that cannot be read."""
         kept = {}
-        for table, entry in self._contents["tables"].items():
-            if table in tables:
-                continue
-            with suppress(SchemaError):
-                self._load(table)
-                kept[table] = entry
+        for table in self._contents["tables"]:
+            if table not in tables:
+                with suppress(SchemaError):
+                    kept[table] = self._load(table)
+        entries = {table: self._contents["tables"][table] for table in kept}
         sources = {k: v for k, v in self._contents["sources"].items() if k not in tables}
-        return Store(self.path, {**self._contents, "tables": kept, "sources": sources})
+        found = Store(self.path, {**self._contents, "tables": entries, "sources": sources})
+        found._loaded.update(kept)  # they are not read a second time
+        return found
 
     @cached_property
     def static(self) -> xr.Dataset:
@@ -415,6 +417,8 @@ class Store:
     def _load(self, table: str) -> xr.Dataset:
         if table not in self:
             raise MissingDataError(f"the store {self.path} has no {table} yet", _GET[table])
+        if table in self._loaded:
+            return self._loaded.pop(table)
         file, expected = self._file(table), self._contents["tables"][table]["fingerprint"]
         try:
             ds = read_netcdf(file)

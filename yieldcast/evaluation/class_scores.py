@@ -38,6 +38,7 @@ from yieldcast.evaluation.score_rows import (
     write_rows,
 )
 from yieldcast.evaluation.skill import CLIMATOLOGY, FORECAST_MODEL
+from yieldcast.features import yield_history
 from yieldcast.features.daily_months import network_tables
 from yieldcast.features.day_rows import rows_for
 from yieldcast.features.feature_rows import FeatureRows, Group
@@ -46,6 +47,7 @@ from yieldcast.features.source import Source
 from yieldcast.forecasting.leakage import trainable_years
 from yieldcast.risk.classes import TWO, UNKNOWN, ClassRule, RuleName, class_rule
 from yieldcast.risk.classifiers import SearchSettings, fit_classifiers
+from yieldcast.risk.forecast import history_rule
 from yieldcast.risk.probabilities import class_probabilities, shown_classes
 from yieldcast.risk.search_spaces import CLASSIFIERS, DUMMY
 
@@ -172,10 +174,7 @@ class _Case:
         for group in self.test.without:
             rows = rows.without_group(group)
         train = rows.take(np.isin(rows.harvest_year, self.years))
-        rule = class_rule(
-            train.yield_kg_ha, train.municipality, train.harvest_year, self.test.rule,
-            threshold_kg_ha=self.test.threshold_kg_ha,
-        )  # fmt: skip
+        rule = self._rule(train)
         taught = rule.classes(train.yield_kg_ha, train.municipality)
         scored, spread = self._scored(rows, rule)
         models = {FORECAST_MODEL: self._forecast(spread, rule)}
@@ -188,6 +187,19 @@ class _Case:
             scored.yield_kg_ha, rule.classes(scored.yield_kg_ha, scored.municipality), rule.names,
         )  # fmt: skip
         return score_table(places, models)
+
+    def _rule(self, train: FeatureRows) -> ClassRule:
+        """Borders from the training rows; those of each place from its ten newest public yields."""
+        test = self.test
+        if test.rule != "municipality":
+            return class_rule(
+                train.yield_kg_ha, train.municipality, train.harvest_year, test.rule,
+                threshold_kg_ha=test.threshold_kg_ha,
+            )  # fmt: skip
+        newest = test.settings.data.publication().last_public_harvest_year(self.date)
+        states = yield_history.states_of(test.store.static)
+        history = yield_history.YieldHistory.of(test.store.yields, states, test.crop)
+        return history_rule(history, self.years, min(newest, self.harvest_year - 1), test.rule)
 
     def _scored(self, rows: FeatureRows, rule: ClassRule) -> tuple[FeatureRows, Spread]:
         """The rows to score, and the forecast of the same places."""

@@ -66,20 +66,21 @@ def class_test(
     run: Run,
     store: Store,
     *,
+    rule: RuleName = "terciles",
     threshold_kg_ha: float | None = None,
     classifiers: tuple[str, ...],
     search: SearchSettings,
     lstm: bool = False,
 ) -> ClassTest:
-    """The test of a run's classes: terciles of its training years, or a break-even yield.
+    """The test of a run's classes.
 
     Args:
         run: whose members left out harvest years (the preset forecast).
         store: tables.
-        threshold_kg_ha: break-even yield; None for terciles.
+        rule: of the classes.
+        threshold_kg_ha: break-even yield, for the rule "threshold".
         classifiers, search, lstm: see `class_scores.ClassTest`.
     """
-    rule: RuleName = "terciles" if threshold_kg_ha is None else "threshold"
     made = _Forecasts(run, store)
     return ClassTest(
         store, run.identity.crop, run.settings.for_country(store.country), made.spread, made.marks,
@@ -159,6 +160,8 @@ def write_class_scores(
     text = json.dumps(document(scores, test, cases), indent=1, allow_nan=False) + "\n"
     stem = "synthetic-risk-" if run.identity.synthetic else "risk-"
     stem += "-".join(str(year) for year in sorted({year for year, _ in cases}))
+    if test.rule == "municipality":
+        stem += "-municipality"
     if test.threshold_kg_ha is not None:
         stem += f"-below-{test.threshold_kg_ha:g}"
     own = run.path / f"{stem}.json"

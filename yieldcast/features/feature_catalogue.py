@@ -90,3 +90,16 @@ def catalogue() -> tuple[Feature, ...]:
         *static_features((*(f"{name}_{layer}" for name in SOIL), "latitude_deg", "longitude_deg")),
         *history_features(),
     )
+
+
+def as_markdown() -> str:
+    """The catalogue as a table for the docs; one month stands for all of them."""
+    lines = ["| feature | group | unit | window | meaning |", "|---|---|---|---|---|"]
+    for one in catalogue():
+        name, window = one.name, one.window
+        if "_month_" in name:
+            if "_month_1_" not in name:
+                continue
+            name, window = name.replace("_month_1_", "_month_K_"), "month K of the season window"
+        lines.append(f"| `{name}` | {one.group} | {one.unit} | {window} | {one.meaning} |")
+    return "\n".join(lines) + "\n"

@@ -14,12 +14,18 @@ from yieldcast.data.store import Store
 from yieldcast.errors import MissingDataError
 from yieldcast.features.day_rows import rows_for
 from yieldcast.features.feature_rows import FeatureRows
-from yieldcast.features.yield_history import TREND_YEARS
+from yieldcast.features.yield_history import TREND_YEARS, YieldHistory
 from yieldcast.forecasting.forecast import ForecastPlan
 from yieldcast.forecasting.hindcasts import Progress, ignore_progress
 from yieldcast.forecasting.table import Forecast
 from yieldcast.risk.classes import ClassRule, RuleName, class_rule
-from yieldcast.risk.classifiers import AS_THE_PAPER, Classifier, SearchSettings, fit_classifiers
+from yieldcast.risk.classifiers import (
+    AS_THE_PAPER,
+    Classifier,
+    SearchSettings,
+    check_features,
+    fit_classifiers,
+)
 from yieldcast.risk.decisions import EQUAL_COSTS, Costs
 from yieldcast.risk.probabilities import class_probabilities, shown_classes
 from yieldcast.risk.search_spaces import CLASSIFIERS
@@ -117,10 +123,26 @@ def rule_of(
     Raises:
         ConfigError, SchemaError: as `class_rule`.
     """
-    history = plan.history
-    years = np.array(plan.run.identity.train_years)
+    return history_rule(
+        plan.history, plan.run.identity.train_years, plan.newest, rule, threshold_kg_ha=threshold_kg_ha
+    )
+
+
+def history_rule(
+    history: YieldHistory, train_years: Sequence[int], newest: int, rule: RuleName = "terciles", *,
+    threshold_kg_ha: float | None = None,
+) -> ClassRule:  # fmt: skip
+    """Borders of classes from a record of yields; see `rule_of`.
+
+    Args:
+        history: of the crop.
+        train_years: harvest years that teach, all public.
+        newest: newest harvest year that was public.
+        rule, threshold_kg_ha: see `class_rule`.
+    """
+    years = np.array(train_years)
     if rule == "municipality":
-        years = np.arange(plan.newest + 1 - TREND_YEARS, plan.newest + 1)
+        years = np.arange(newest + 1 - TREND_YEARS, newest + 1)
     years = years[(years >= history.first_year) & (years < history.first_year + history.own.shape[1])]
     yields = history.own[:, years - history.first_year]
     return class_rule(
@@ -158,7 +180,7 @@ def classify_season(
 
     Raises:
         MissingDataError: no row of the season.
-        SchemaError: a class without rows, or one season only.
+        SchemaError: a class without rows, one season only, or a feature with one value other than 0.
     """
     target = rows.take(rows.harvest_year == season)
     if not len(target):
@@ -167,7 +189,8 @@ def classify_season(
             "Import the places and weather of the season, or choose another harvest year.",
         )
     years = [year for year in rule.train_years if year < season]
-    train = rows.take(np.isin(rows.harvest_year, years)).with_yield()
+    train = check_features(rows.take(np.isin(rows.harvest_year, years)).with_yield())
+    target = target.choose(np.isin(target.names, train.names))
     classes = rule.classes(train.yield_kg_ha, train.municipality)
     found = fit_classifiers(train, classes, names, settings, progress, count=len(rule.names))
     best = max(found.values(), key=lambda one: one.score)

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 from factories import TINY_NETWORK, refused
+from forked_commands import Commands
 
 from data_fetchers.fetching.fetch import fetch
 from data_fetchers.fetching.order import FetchOrder
@@ -31,13 +33,13 @@ from yieldcast.training.run_directory import Run
 ROOT = Path(__file__).parents[3]
 SETTINGS = TINY_NETWORK + 'validation = "each_year"\n'
 # A process with this as sitecustomize.py opens no connection. With STOP_BEFORE or STOP_AFTER, a pattern of a
-# path, it creates the file STOPPED and waits to be killed just before or after it gives a file or folder
-# that name (every file of a store, run or bulletin is written under a temporary name and then renamed).
+# path, it creates the file STOPPED and kills itself just before or after it gives a file or folder that name
+# (every file of a store, run or bulletin is written under a temporary name and then renamed).
 SITE = """
 import fnmatch
 import os
+import signal
 import socket
-import time
 
 
 def refuse(*arguments, **named):
@@ -61,7 +63,7 @@ def stop_at(move):
 def stop(when, path):
     if when in os.environ and fnmatch.fnmatch(os.fsdecode(path), os.environ[when]):
         open(os.environ["STOPPED"], "w").close()
-        time.sleep(600)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 os.replace, os.rename = stop_at(os.replace), stop_at(os.rename)
@@ -75,6 +77,13 @@ def store(tmp_path_factory):
     return Store.write(tmp_path_factory.mktemp("store"), tables, {}).path
 
 
+@pytest.fixture(scope="module")
+def commands():
+    """Commands that start at once: forks of a process that has imported everything."""
+    with Commands(networks=True) as commands:
+        yield commands
+
+
 class Place:
     """Folders of bulletins and runs, and how to call the jobs that work there."""
 
@@ -82,7 +91,8 @@ class Place:
         self.folder, self.store = folder, store
         self.bulletins, self.runs = folder / "bulletins", folder / "runs"
         (folder / "site").mkdir(parents=True)
-        (folder / "site" / "sitecustomize.py").write_text(SITE)
+        self.site = folder / "site" / "sitecustomize.py"
+        self.site.write_text(SITE)
         self.closed = {**os.environ, "PYTHONPATH": str(folder / "site"), "COLUMNS": "200"}
         (folder / "tiny.toml").write_text(SETTINGS)
 
@@ -99,15 +109,27 @@ class Place:
     def command(self, job, as_of, *more):
         return [sys.executable, "-m", "yieldcast", *self.arguments(job, as_of, *more)]
 
-    def run(self, job, as_of, *more, check=0, env=None):
-        """Run a job to its end, without a network unless `env` is given."""
-        more = (*more, "--offline") if env is None else more
+    def start(self, job, as_of, *more):
+        """Run a job to its end in an interpreter of its own, without a network."""
         done = subprocess.run(
-            self.command(job, as_of, *more), capture_output=True, text=True, env=env or self.closed,
+            self.command(job, as_of, *more, "--offline"), capture_output=True, text=True, env=self.closed,
             timeout=300,
         )  # fmt: skip
-        assert done.returncode == check, done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout, done.stderr
+
+    def fork(self, commands, job, as_of, *more, check=0, **options):
+        """Run a job in a fork of a process that has imported everything, without a network."""
+        return self.fetch_and_fork(
+            commands, job, as_of, *more, "--offline", check=check, first=self.site, **options
+        )
+
+    def fetch_and_fork(self, commands, job, as_of, *more, check=0, environment=None, **options):
+        """The same with a network."""
+        arguments = self.arguments(job, as_of, *more)
+        done = commands.call(arguments, {"COLUMNS": "200", **(environment or {})}, **options)
+        assert done.code == check or (check is None and done.code in (0, -signal.SIGKILL)), done
+        return done
 
 
 @pytest.fixture
@@ -179,34 +201,35 @@ def test_the_old_name_of_bulletins_is_accepted_with_a_note(call, place):
     assert result[2].startswith("note: --issues is now called --bulletins\n")
 
 
-def test_a_second_copy_ends_with_3(place):
+def test_a_second_copy_ends_with_3(call, place):
     held = place.bulletins / "soybean-2016" / ".one-job"
     held.mkdir(parents=True)
     with exclusive_lock(held, "held"):
-        _, err = place.run("preseason", "2015-09-15", check=3)
-    assert "another copy of this job is running" in err
+        code, _, err = call(*place.arguments("preseason", "2015-09-15", "--offline"))
+    assert code == 3
+    assert "another copy of this job is running" in " ".join(err.split())
     assert not place.runs.exists()
 
 
 @pytest.mark.slow
-def test_a_year_of_jobs_without_a_network(place):
-    out, _ = place.run("preseason", "2015-09-15", "--lang", "pt")
+def test_a_year_of_jobs_without_a_network(place, commands):
+    out, _ = place.start("preseason", "2015-09-15", "--lang", "pt")
     first = newest(place.bulletins, "soybean", 2016)
     assert str(first.path) in out
     assert "primeiro boletim da safra" in out
     assert first.manifest["lang"] == "pt-BR"
     assert (place.runs / "soybean-to-2013" / "config.toml").read_text() == SETTINGS
-    out, _ = place.run("preseason", "2015-09-20")
+    out = place.fork(commands, "preseason", "2015-09-20").out
     assert out.startswith("nothing new since the bulletin")
     # weather of September 2015, the window's first month in most states, is out in 2016
-    out, _ = place.run("inseason", "2016-03-20")
+    out = place.fork(commands, "inseason", "2016-03-20").out
     assert "Compared with the bulletin as of 2015-09-15" in out
     assert "SYNTHETIC DATA" in out
     assert [one.name for one in list_bulletins(place.bulletins, "soybean", 2016)] == [
         "2015-09-15",
         "2016-03-20",
     ]
-    assert place.run("inseason", "2016-03-21")[0].startswith("nothing new")
+    assert place.fork(commands, "inseason", "2016-03-21").out.startswith("nothing new")
 
 
 TRAINING = [
@@ -222,45 +245,38 @@ WRITING = [
 ]
 
 
-def kill_at(place, command, when, path):
-    """Start a job and SIGKILL it while it waits just before or after it gives something this name."""
+def kill_at(place, commands, job, as_of, when, path):
+    """Kill a job with SIGKILL just before or after it gives something this name."""
     mark = place.folder / "stopped"
-    env = {**place.closed, when: path, "STOPPED": str(mark)}
-    job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
-    deadline = time.monotonic() + 120
-    while not mark.exists():
-        assert job.poll() is None, f"the job ended without {path}"
-        assert time.monotonic() < deadline, f"no {path} in time"
-        time.sleep(0.01)
-    job.kill()
-    assert job.wait() == -9
+    environment = {when: path, "STOPPED": str(mark)}
+    place.fork(commands, job, as_of, check=-signal.SIGKILL, environment=environment)
+    assert mark.exists(), f"no {path} in time"
     mark.unlink()
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_and_started_again_it_ends_with_the_same_bulletin(place, tmp_path, store):
+def test_killed_at_any_moment_and_started_again_it_ends_with_the_same_bulletin(
+    place, commands, tmp_path, store
+):
     calm = Place(tmp_path / "calm", store)
+    calm.fork(commands, "preseason", "2015-09-15")
     began = time.monotonic()
-    calm.run("preseason", "2015-09-15")
-    whole_s = time.monotonic() - began
-    calm.run("inseason", "2016-03-20")
+    calm.fork(commands, "inseason", "2016-03-20")
+    forecast_s = time.monotonic() - began
     rng, folder = random.Random(1), place.bulletins / "soybean-2016"
     for job, as_of, stages in (
         ("preseason", "2015-09-15", [*TRAINING, ("STOP_AFTER", "*/hindcasts/*"), *WRITING]),
         ("inseason", "2016-03-20", WRITING[1::2]),
     ):
         earlier = files(place.bulletins) if place.bulletins.exists() else {}
-        command = place.command(job, as_of, "--offline")
         for when, path in stages:
-            kill_at(place, command, when, path)
-        random_kill = subprocess.Popen(command, stdout=-3, stderr=-3, env=place.closed)
-        time.sleep(rng.uniform(0.2, 1.0) * whole_s)  # and at a moment that nobody chose
-        random_kill.kill()
-        random_kill.wait()
+            kill_at(place, commands, job, as_of, when, path)
+        # and at a moment that nobody chose
+        place.fork(commands, job, as_of, check=None, seconds=rng.uniform(0.05, 1.0) * forecast_s)
         assert earlier.items() <= files(place.bulletins).items()
         for bulletin in list_bulletins(place.bulletins, "soybean", 2016):
             bulletin.verify()
-        place.run(job, as_of)
+        place.fork(commands, job, as_of)
     assert sorted(p.name for p in folder.iterdir()) == [".one-job", "2015-09-15", "2016-03-20"]
     for one, other in zip(
         list_bulletins(place.bulletins, "soybean", 2016),
@@ -273,9 +289,9 @@ def test_killed_at_any_moment_and_started_again_it_ends_with_the_same_bulletin(p
 
 
 @pytest.mark.slow
-def test_sigterm_is_like_ctrl_c_and_training_goes_on_from_there(place):
+def test_sigterm_is_like_ctrl_c_and_training_goes_on_from_there(place, commands):
     (place.folder / "tiny.toml").write_text(
-        SETTINGS.replace("max_epochs = 3", "max_epochs = 400\npatience = 400")
+        SETTINGS.replace("max_epochs = 3", "max_epochs = 60\npatience = 60")
     )
     job = subprocess.Popen(
         place.command("preseason", "2015-09-15", "--offline"), stderr=subprocess.PIPE, text=True
@@ -290,7 +306,7 @@ def test_sigterm_is_like_ctrl_c_and_training_goes_on_from_there(place):
     assert job.returncode == 130
     assert "the same command goes on from there" in err
     assert "Traceback" not in err
-    place.run("preseason", "2015-09-15")
+    place.fork(commands, "preseason", "2015-09-15")
     assert Run.open(place.runs / "soybean-to-2013").seeds() == [1, 2, 3]
     assert newest(place.bulletins, "soybean", 2016) is not None
 
@@ -374,9 +390,9 @@ def test_an_old_store_gets_estimates_and_days_and_what_fails_is_told(services, t
 
 
 @pytest.mark.slow
-def test_what_became_public_is_fetched_and_forecast_from(place, services):
+def test_what_became_public_is_fetched_and_forecast_from(place, commands, services):
     env = {
-        **os.environ, "YIELDCAST_IBGE_URL": services["ibge"].url, "COLUMNS": "200",
+        "YIELDCAST_IBGE_URL": services["ibge"].url, "COLUMNS": "200",
         "CDSAPI_URL": f"{services['cds'].url}/api", "CDSAPI_KEY": "secret-token-123",
     }  # fmt: skip
     place.store = place.folder / "store"
@@ -385,24 +401,10 @@ def test_what_became_public_is_fetched_and_forecast_from(place, services):
     by_network = '[forecast]\nmethod = "network"\n'
     (place.folder / "tiny.toml").write_text(SETTINGS + final + by_network)
     for what, years in (("yields", "2006:2010"), ("weather", "2007:2011")):
-        fetch = [
-            "fetch",
-            what,
-            "--store",
-            place.store,
-            "--states",
-            "MT,GO",
-            "--crops",
-            "soybean",
-            "--years",
-            years,
-        ]
-        done = subprocess.run(
-            [sys.executable, "-m", "yieldcast", *map(str, fetch)], env=env, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        options = ("--store", place.store, "--states", "MT,GO", "--crops", "soybean", "--years", years)
+        assert commands.call(["fetch", what, *options], env).code == 0
     # PAM of 2011 is out since October 2012, and weather to July
-    out, err = place.run("preseason", "2012-11-10", env=env)
+    _, out, err = place.fetch_and_fork(commands, "preseason", "2012-11-10", environment=env)
     opened = Store.open(place.store)
     assert opened.yields["harvest_year"].values.tolist() == [2006, 2007, 2008, 2009, 2010, 2011]
     assert int(opened.weather["time"].dt.year.max()) == 2012
@@ -414,26 +416,33 @@ def test_what_became_public_is_fetched_and_forecast_from(place, services):
     assert "secret-token-123" not in out + err
     for server in services.values():
         server.reset()
-    assert place.run("preseason", "2012-11-11", env=env)[0].startswith("nothing new")
+    again = place.fetch_and_fork(commands, "preseason", "2012-11-11", environment=env)
+    assert again.out.startswith("nothing new")
     assert sum(len(server.log()) for server in services.values()) == 0
     # the key is refused, but months that are here have become public: there is something new
     refused = {**env, "CDSAPI_KEY": "another-token"}
-    out, err = place.run("inseason", "2013-01-10", "--harvest-year", "2013", env=refused)
+    season = ("--harvest-year", "2013")
+    _, out, err = place.fetch_and_fork(commands, "inseason", "2013-01-10", *season, environment=refused)
     assert "another-token" not in out + err
     assert "The fetch was incomplete: the CDS does not know the key" in out
     assert "weather of August to September 2012" in out
     second = newest(place.bulletins, "soybean", 2013)
     assert (second.name, len(second.manifest["notes"])) == ("2013-01-10", 1)
     # nothing new is here now: the scheduler must hear that something is missing
-    out, err = place.run("inseason", "2013-01-10", "--harvest-year", "2013", env=refused, check=4)
+    _, out, err = place.fetch_and_fork(
+        commands, "inseason", "2013-01-10", *season, environment=refused, check=4
+    )
     assert out == ""
     assert "Error: the CDS does not know the key" in err
-    place.run("inseason", "2013-02-10", "--harvest-year", "2013", "--strict", env=refused, check=4)
+    strict = (*season, "--strict")
+    place.fetch_and_fork(commands, "inseason", "2013-02-10", *strict, environment=refused, check=4)
     assert len(list_bulletins(place.bulletins, "soybean", 2013)) == 2
     # stopped while a service hangs
     services["ibge"].faults({"match": "/p/2012", "kind": "sleep", "seconds": 90, "times": 99})
     command = place.command("preseason", "2013-11-10", "--harvest-year", "2014")
-    job = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    job = subprocess.Popen(
+        command, env={**os.environ, **env}, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     # Looked up, not tried: to try the lock is to hold it for a moment.
     mark = f":{(place.store / 'parts' / '.one-fetch').stat().st_ino} "
     deadline = time.monotonic() + 60

@@ -182,3 +182,15 @@ def test_the_keras_classifier_is_scored_on_the_same_rows(store, tmp_path):
     lstm = rows[rows["model"] == "lstm"]
     assert lstm["predicted_class"].isin(["low", "medium", "high"]).all()
     assert lstm[["p_low", "p_medium", "p_high"]].sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
+
+
+def test_borders_of_each_municipality_come_from_its_own_public_years(store, tmp_path):
+    """Yields of 2008 to 2013 were public: lower thirds of at least five of them."""
+    rows = case_rows(class_test(store, tmp_path, rule="municipality", classifiers=()), (2015, DATE))
+    mine = rows[rows["model"] == "forecast"].set_index("municipality")
+    table = store.yields["yield_kg_ha"].sel(crop="soybean", harvest_year=slice(None, 2013))
+    own = table.transpose("municipality", "harvest_year").sel(municipality=mine.index.to_numpy()).values
+    own = np.where(own > 0, own, np.nan).astype(float)
+    assert (np.isfinite(own).sum(axis=1) >= 5).all()
+    low = mine["yield_kg_ha"].to_numpy() < np.nanquantile(own, 1 / 3, axis=1)
+    assert (mine["class"].to_numpy() == "low").tolist() == low.tolist()

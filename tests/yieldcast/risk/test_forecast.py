@@ -104,6 +104,18 @@ def test_fields_are_classified_without_a_run() -> None:
     np.testing.assert_array_equal(again.probabilities, found.probabilities)
 
 
+def test_a_constant_feature_is_refused() -> None:
+    rows = field_rows()
+    train = rows.with_yield()
+    rule = class_rule(train.yield_kg_ha, train.municipality, train.harvest_year)
+    rows.values[:, 1] = 0.0  # a count that never occurs is left out
+    found = classify_season(rows, 2014, rule, QUICK, names=["logistic"])
+    assert found.best.names == ("f0", "f2")
+    rows.values[:, 2] = 0.5
+    with pytest.raises(SchemaError, match=r"expected values that differ .* f2 = 0\.5"):
+        classify_season(rows, 2014, rule, QUICK, names=["logistic"])
+
+
 def test_seasons_that_cannot_be_classified() -> None:
     rows = field_rows()
     train = rows.with_yield()

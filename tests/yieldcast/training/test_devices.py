@@ -112,16 +112,14 @@ def assert_same(run, expected, seeds=range(1, 6)):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("strategy", "devices", "replicas"), [("mirrored", 2, 2), ("mirrored", 3, 3), ("one-device", 2, 1)]
-)
+@pytest.mark.parametrize(("strategy", "devices", "replicas"), [("mirrored", 3, 3), ("one-device", 2, 1)])
 def test_other_strategies_train_the_same_members(
     expected, small_store, tiny_settings, tmp_path, strategy, devices, replicas
 ):
     (tmp_path / "settings.json").write_text(tiny_settings.model_dump_json())
     finish(start(tmp_path, small_store, "run", strategy=strategy, devices=devices))
     run = Run.open(tmp_path / "run")
-    assert_same(run, expected)  # five over two or three: uneven
+    assert_same(run, expected)  # five over three: uneven
     assert {record["replicas"] for record in run.records()} == {replicas}
 
 

@@ -192,7 +192,7 @@ def test_a_failed_start_does_not_bind_the_next(small_store, tiny_settings, tmp_p
     late = Settings.model_validate({"training": {"validation": "last_year"}})
     with pytest.raises(ConfigError, match="last_year"):
         train_run(small_store, "soybean", [2012], [1], tmp_path / "run", late)
-    assert train_run(small_store, "soybean", [2012], [1], tmp_path / "run", tiny_settings).seeds() == [1]
+    assert train_run(small_store, "soybean", YEARS, [1], tmp_path / "run", tiny_settings).seeds() == [1]
 
 
 def test_a_calendar_with_region_rows_serves_evaluation_too(tmp_path, tiny_settings):
