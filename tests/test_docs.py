@@ -325,6 +325,32 @@ def test_the_scores_in_the_docs_are_those_of_accuracy_json():
     assert f"it is {state[0]} kg/ha, where IBGE's own estimate of the day has {state[1]}" in readme
 
 
+def test_the_scores_of_transfer_are_those_of_its_json():
+    studies = json.loads((ROOT / "experiments" / "results" / "generalise.json").read_text(encoding="utf-8"))
+    page = (DOCS / "results" / "index.md").read_text(encoding="utf-8")
+    section = page.split("## Transfer")[1].split("\n## ")[0]
+    shown = {line.replace("`", ""): cells for line, cells in table_rows(section).items()}
+    columns = [
+        ("random", None),
+        *(("geographic", held) for held in ("block", "state", "region", "climate-zone")),
+    ]
+    columns.append(("temporal", None))
+    for line, cells in shown.items():
+        crop, _, model = line.partition(", ")
+        if not model:
+            continue
+        gaps = {
+            (one["protocol"], one["hold_out"]): gap
+            for one in studies
+            if one["crop"] == crop and one.get("as_of") is None
+            for gap in one["gaps"]
+            if (gap["domain"], gap["model"]) == ("all", model)
+        }
+        sides = ("out_of_domain_rmse_kg_ha", "in_domain_rmse_kg_ha")
+        values = [next(gaps[c][side] for side in sides if gaps[c].get(side)) for c in columns]
+        assert cells == [f"{value:.0f}" for value in values], line
+
+
 def test_the_scores_against_the_paper_are_those_of_its_pages():
     section = (DOCS / "results" / "index.md").read_text(encoding="utf-8").split("## Against the paper")[1]
     shown = {line.split("`")[0]: cells for line, cells in table_rows(section).items()}

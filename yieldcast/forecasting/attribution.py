@@ -81,6 +81,8 @@ class Explanation:
         usual_kg_ha: the same had the known weather been usual.
         contributions: adding up to the difference.
         network: integrated gradients of the members' mean; None with the response network.
+        network_alone: what the months add to the members' mean, whatever its share in the forecast.
+        network_share: of the network in the forecast, 0 to 1.
     """
 
     municipality: int
@@ -88,6 +90,8 @@ class Explanation:
     usual_kg_ha: float
     contributions: tuple[Contribution, ...]
     network: Attribution | None
+    network_alone: tuple[Contribution, ...] = ()
+    network_share: float = 0.0
 
     @property
     def error_kg_ha(self) -> float:
@@ -186,7 +190,8 @@ class _Place:
             mean, mean_usual = (float(one.mean_kg_ha[self.at]) for one in (raw, raw_usual))
             found = [*self._of_network(network, 1.0)]
             found.append(_rest("network", mean - mean_usual, found))
-            return Explanation(self.municipality, mean, mean_usual, tuple(found), network)
+            alone = tuple(self._of_network(network, 1.0))
+            return Explanation(self.municipality, mean, mean_usual, tuple(found), network, alone, 1.0)
         return self._posterior(raw, raw_usual)
 
     def _posterior(self, raw: RawForecasts, raw_usual: RawForecasts) -> Explanation:
@@ -204,16 +209,20 @@ class _Place:
         )
         differ = {name: float(now.parts[name][self.at] - other.parts[name][self.at]) for name in now.parts}
         found = [*self._of_water(), *self._of_trees()]
-        network = None
-        if not response and now.network_share > 0:
+        network, alone = None, tuple[Contribution, ...]()
+        if not response:
             network = self._gradients()
-            found += self._of_network(network, now.network_share)
+            alone = tuple(self._of_network(network, 1.0))
+            if now.network_share > 0:
+                found += self._of_network(network, now.network_share)
         for name in ("official", "network", "calibration"):
             found.append(_rest(name, differ[name], found))
         median, median_usual = (
             float(sum(values[self.at] for values in one.parts.values())) for one in (now, other)
         )
-        return Explanation(self.municipality, median, median_usual, tuple(found), network)
+        return Explanation(
+            self.municipality, median, median_usual, tuple(found), network, alone, now.network_share
+        )
 
     def _usual_combiner(self) -> Combiner:
         """The combiner whose season has usual weather; everything learned stays."""

@@ -42,8 +42,13 @@ class Explained:
         network = None
         if one.network is not None:
             network = {
-                "difference_kg_ha": one.network.difference, "completeness_error_kg_ha": one.network.error,
+                "share": one.network_share, "difference_kg_ha": one.network.difference,
+                "completeness_error_kg_ha": one.network.error,
                 "steps": one.network.steps,
+                "by_variable_and_month": [
+                    {"variable": part.variable, "month": part.month, "kg_ha": part.kg_ha}
+                    for part in one.network_alone
+                ],
             }  # fmt: skip
         return {
             **self.about, "forecast_kg_ha": one.forecast_kg_ha, "usual_weather_kg_ha": one.usual_kg_ha,

@@ -12,8 +12,8 @@ MOST_NAMED = 3  # contributions in a sentence
 LEAST_KG_HA = 0.5  # a smaller one is 0 as it is written
 VARIABLES = {
     RAIN: message("rain"),
-    DEMAND: message("evaporative demand (heat, sun)"),
-    WATER: message("water balance, as the trees read it"),
+    DEMAND: message("evaporative demand"),
+    WATER: message("water balance in trees"),
     "tmax_degC": message("maximum temperature"),
     "tmin_degC": message("minimum temperature"),
     "degree_days": message("degree days"),

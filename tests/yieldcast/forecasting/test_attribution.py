@@ -43,6 +43,8 @@ def test_the_contributions_are_complete(explanation, forecast):
     assert total == pytest.approx(explanation.forecast_kg_ha - explanation.usual_kg_ha, abs=1e-6)
     network = explanation.network
     assert abs(network.error) <= max(1.0, 0.01 * abs(network.difference))
+    alone = sum(one.kg_ha for one in explanation.network_alone)
+    assert alone == pytest.approx(network.difference, abs=max(1.0, 0.01 * abs(network.difference)))
 
 
 def test_water_by_month_adds_up_to_the_part_of_the_median(explanation, forecast):

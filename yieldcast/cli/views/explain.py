@@ -71,4 +71,10 @@ def _sum(found: Explained, words: Language) -> RenderableType:
         table.add_row(words.gettext(NOT_SPLIT[part]), words.number(value, signed=True))
     table.add_section()
     table.add_row(words.gettext("forecast"), words.number(one.forecast_kg_ha))
+    if one.network is not None and found.about["statistic"] == "median":
+        text = words.gettext(
+            "network alone, against usual weather (share in the forecast: {share})",
+            share=words.percent(one.network_share),
+        )
+        table.add_row(text, words.number(one.network.difference, signed=True))
     return table

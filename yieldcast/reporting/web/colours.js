@@ -89,7 +89,9 @@ if (DATA.risk) {
     palette: ["#fee391", "#993404"],
     show: (v) => (v >= 0.5 ? t("flag") : t("no flag")),
     tick: () => "",
-    unit: t("yes or no"),
+    get unit() {
+      return t("yes or no"); // in the language that is shown, which can change
+    },
     breaks: [0.5],
   };
 }
