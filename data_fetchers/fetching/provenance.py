@@ -10,7 +10,7 @@ import xarray as xr
 from data_fetchers.fetching.continuing import imported, refuse_other_variables
 from data_fetchers.fetching.order import FetchContext, FetchOrder
 from yieldcast.data import degree_days
-from yieldcast.data.store import TABLES
+from yieldcast.data.store_tables import TABLES
 from yieldcast.errors import ConfigError
 from yieldcast.variables import SOIL, WEATHER
 

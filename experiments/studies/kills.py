@@ -35,7 +35,8 @@ from served import SERVERS, Served  # type: ignore[import-not-found]  # noqa: E4
 import results_file  # noqa: E402
 from yieldcast.data import synthetic  # noqa: E402
 from yieldcast.data.files import atomic_text, fingerprint  # noqa: E402
-from yieldcast.data.store import TABLES, Store  # noqa: E402
+from yieldcast.data.store import Store  # noqa: E402
+from yieldcast.data.store_tables import TABLES  # noqa: E402
 from yieldcast.training.run_directory import Run  # noqa: E402
 
 COUNTS = {"import": 16, "fetch": 30, "train": 12, "forecast": 12}

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yieldcast.cli.arguments import ScreenLanguageOption, check_json_folder, parse_date, parse_years
+from yieldcast.cli.arguments import (
+    ScreenLanguageOption,
+    check_json_folder,
+    crop_key,
+    parse_date,
+    parse_years,
+)
 from yieldcast.cli.panels import MODELS, Command
 from yieldcast.cli.terminal import console, load_tensorflow
 from yieldcast.errors import ConfigError
@@ -40,6 +46,9 @@ def compare(
             "computed."
         ),
     ] = Blocks.year,
+    crop: Annotated[
+        str, typer.Option(help="Crop, where files hold several, e.g. soybean or soja.", show_default=False)
+    ] = "",
     store: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the store; for run directories.")
     ] = None,
@@ -77,7 +86,8 @@ def compare(
 
     check_json_folder(file)
     sides = _sources((a, b), store, test_years, as_of, lang)
-    found = comparison.compare(*sides, by=by.value)
+    known = {name for side in sides for name in side.rows["crop"]}
+    found = comparison.compare(*sides, by=by.value, crop=crop_key(crop, known))
     screen = console()
     screen.print(comparison_view(found, lang))
     screen.print(verdict_text(found.verdict, language.of(lang)), style="bold")

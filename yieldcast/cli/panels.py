@@ -13,10 +13,10 @@ _BY_PANEL = {
     "What it works on": (
         "store", "state", "calendar", "months", "crop", "crops", "harvest_year", "as_of", "train_years",
         "test_years", "leads", "dates",
-        "hold_out", "k", "draws", "block_degrees", "zones",
+        "hold_out", "k", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
-        "place", "by", "task", "false_alarm_rate", "lstm",
+        "place", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",

@@ -21,7 +21,7 @@ from yieldcast.comparison.paired import (
     labels_of,
     metrics_of,
 )
-from yieldcast.comparison.pairs import Pair, pair_rows
+from yieldcast.comparison.pairs import Pair, of_crop, pair_rows
 from yieldcast.comparison.power import LEVEL, POWER
 from yieldcast.comparison.sources import Source
 from yieldcast.comparison.verdict import Verdict, verdict, verdict_text
@@ -95,12 +95,13 @@ class Comparison:
         return found
 
 
-def compare(a: Source, b: Source, by: Block = "year", seed: int = 0) -> Comparison:
+def compare(a: Source, b: Source, by: Block = "year", crop: str = "", seed: int = 0) -> Comparison:
     """Compare two models on the rows that both have.
 
     Args:
         a, b: of `sources.read_source`.
         by: blocks of the interval that decides.
+        crop: to compare; "" where the rows are of one crop only.
         seed: of the bootstrap.
 
     Raises:
@@ -108,7 +109,7 @@ def compare(a: Source, b: Source, by: Block = "year", seed: int = 0) -> Comparis
             that both say, and regions that the files do not name.
     """
     names = _names(a, b)
-    pair = pair_rows(a.rows, b.rows, names)
+    pair = pair_rows(of_crop(a.rows, crop, names[0]), of_crop(b.rows, crop, names[1]), names)
     metrics = metrics_of(pair)
     if not metrics:
         raise MissingDataError(
@@ -123,7 +124,7 @@ def compare(a: Source, b: Source, by: Block = "year", seed: int = 0) -> Comparis
     deciding = next((k for k, one in enumerate(metrics) if (one.a != one.b).any()), None)
     at = deciding or 0
     judged = verdict(names, metrics[at], results[at].differences, by, identical=deciding is None)
-    crop = ", ".join(name for name in sorted(pair.a["crop"].unique()) if name)
+    crop = str(pair.a["crop"].iloc[0] or pair.b["crop"].iloc[0])
     return Comparison(
         names, crop, len(pair.a), pair.only_a, pair.only_b, identical_share(pair), tuple(results),
         _mcnemar(pair), judged, by, a.synthetic or b.synthetic,

@@ -27,6 +27,28 @@ class Pair:
     only_b: int
 
 
+def of_crop(rows: pd.DataFrame, crop: str, name: str) -> pd.DataFrame:
+    """The rows of one crop.
+
+    Args:
+        rows: of one model.
+        crop: wanted; "" where the rows are of one only.
+        name: of the model, for errors.
+
+    Raises:
+        ConfigError: no such crop, or several and none wanted.
+    """
+    known = sorted(set(rows["crop"]))
+    if crop and crop not in known:
+        raise ConfigError(f"{name} has no rows of {crop}, but of {_listed(known)}", "Give one of these.")
+    if not crop and len(known) > 1:
+        raise ConfigError(
+            f"{name} has rows of several crops: {_listed(known)}",
+            f"Errors of different crops do not mix: add --crop {known[0]}.",
+        )
+    return rows[rows["crop"] == crop] if crop else rows
+
+
 def pair_rows(a: pd.DataFrame, b: pd.DataFrame, names: tuple[str, str] = ("A", "B")) -> Pair:
     """Match the rows of two models by crop, place, harvest year and date.
 

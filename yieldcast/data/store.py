@@ -7,9 +7,7 @@ store that `yieldcast fetch` fills may lack tables; one from an import has place
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -22,100 +20,31 @@ import xarray as xr
 import calendars.country
 from calendars.country import UNKNOWN, Country
 from yieldcast import clock
-from yieldcast.data import inventory, schema
-from yieldcast.data.daily import check_daily
-from yieldcast.data.estimates import COUNTRY, check_estimates, known_units, merge_estimates
-from yieldcast.data.field_seasons import check_field_seasons
+from yieldcast.data import inventory
+from yieldcast.data.estimates import COUNTRY, known_units, merge_estimates
 from yieldcast.data.files import (
     atomic_text,
     exclusive_lock,
     fingerprint,
     make_folder,
-    plain_name,
     read_netcdf,
-    remove_leftovers,
-    write_netcdf,
 )
+from yieldcast.data.store_files import (
+    AGAIN,
+    FORMAT,
+    MANIFEST,
+    files_in_use,
+    read_manifest,
+    remove_stale,
+    tables_of,
+    write_mesh,
+    write_table,
+)
+from yieldcast.data.store_tables import CHECKS, HOW_TO_GET, TABLES
 from yieldcast.data.summary import store_summary, summary_html, summary_text
-from yieldcast.data.vegetation import check_season_vegetation, check_vegetation
 from yieldcast.errors import MissingDataError, SchemaError
 
-_FORMAT = 1
-_FILE = "store.json"
 ESTIMATE_SOURCES = "estimates-"  # start of the names under which the origins of estimates are recorded
-_AGAIN = "Run the import or the fetch again: it replaces the table."
-_MAKE = "Make one with `yieldcast import` from your own tables or with `yieldcast fetch all`."
-_CHECKS = {
-    "static": schema.check_static,
-    "weather": schema.check_weather,
-    "yields": schema.check_yields,
-    "seasonal": schema.check_seasonal,
-    "estimates": check_estimates,
-    "daily": check_daily,
-    "field_seasons": check_field_seasons,
-    "vegetation": check_vegetation,
-    "season_vegetation": check_season_vegetation,
-}
-TABLES = tuple(_CHECKS)
-_TABLE_FILE = re.compile(rf"({'|'.join(TABLES)})-[0-9a-f]{{12}}\.nc|mesh-[0-9a-f]{{12}}\.geojson")
-_GET = {
-    "static": "Get the places: `yieldcast fetch places` or `yieldcast import --places FILE ...`.",
-    "weather": "Get it: `yieldcast fetch weather --years ...` or `yieldcast import --weather FILE ...`.",
-    "yields": "Get them: `yieldcast fetch yields --years ...` or `yieldcast import --yields FILE ...`.",
-    "seasonal": "Get it: `yieldcast fetch seasonal --starts ...`.",
-    "estimates": "Get them: `yieldcast fetch estimates --years ...` or `yieldcast import --estimates FILE`.",
-    "daily": "Get it: `yieldcast fetch weather --daily ...` or `yieldcast import --daily-weather FILE`.",
-    "field_seasons": "Get them: `yieldcast import --fields FILE ...`.",
-    "vegetation": "Get it: `yieldcast import --vegetation FILE`.",
-    "season_vegetation": "Get it: `yieldcast import --vegetation FILE` with summaries of seasons.",
-}
-
-
-def _tables_of(manifest: Mapping[str, Any]) -> list[str]:
-    """Names of the tables in a manifest."""
-    return [table for table in TABLES if table in manifest["tables"]]
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of the store in a folder.
-
-    Raises:
-        MissingDataError: no manifest, a damaged one, or one of another format.
-    """
-    try:
-        manifest = json.loads((path / _FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise MissingDataError(f"no data store at {path}", _MAKE) from None
-    except OSError as error:
-        raise MissingDataError(f"the data store at {path} cannot be read: {error}", _MAKE) from error
-    except ValueError as error:
-        raise MissingDataError(f"{path / _FILE} is damaged: {error}", _AGAIN) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
-        raise MissingDataError(
-            f"{path / _FILE}: expected store format {_FORMAT}, received {found!r}",
-            f"It was written by another version of yieldcast. {_AGAIN}",
-        )
-    try:
-        entries = [manifest["tables"][t] for t in _tables_of(manifest)]
-        complete = bool(entries) and all({"file", "fingerprint"} <= entry.keys() for entry in entries)
-        complete = complete and {"written", "sources"} <= manifest.keys()
-        for name in (*(str(entry["file"]) for entry in entries), manifest.get("mesh") or "no mesh"):
-            plain_name(name, _FILE)  # nothing outside the folder is read or removed
-    except (KeyError, AttributeError, TypeError):
-        complete = False
-    if not complete:
-        raise MissingDataError(f"{path / _FILE} is damaged: entries are missing", _AGAIN)
-    return manifest
-
-
-def _files_in_use(path: Path) -> set[str]:
-    """Names of the table files and the mesh of the store in a folder; empty without a store."""
-    try:
-        contents = _read_manifest(path)
-    except MissingDataError:
-        return set()
-    return {*(str(entry["file"]) for entry in contents["tables"].values()), str(contents.get("mesh"))}
 
 
 class Tables(NamedTuple):
@@ -162,16 +91,14 @@ class Store:
             SchemaError: a file of a table is missing.
         """
         path = Path(path)
-        contents = _read_manifest(path)
+        contents = read_manifest(path)
         if damaged:
             there = {t: e for t, e in contents["tables"].items() if (path / str(e["file"])).is_file()}
             contents = {**contents, "tables": there}
         store = cls(path, contents)
-        for table in _tables_of(store._contents):
+        for table in tables_of(store._contents):
             if not store._file(table).is_file():
-                raise SchemaError(
-                    f"the store {path} is damaged: {store._file(table).name} is missing", _AGAIN
-                )
+                raise SchemaError(f"the store {path} is damaged: {store._file(table).name} is missing", AGAIN)
         return store
 
     @classmethod
@@ -241,7 +168,7 @@ class Store:
         country: Country | None = None,
     ) -> Store:
         for table, ds in tables.items():
-            _CHECKS[table](ds)
+            CHECKS[table](ds)
         if not keep:
             _refuse_unknown_municipalities(tables, None)  # before the folder is made
         make_folder(path)
@@ -253,27 +180,27 @@ class Store:
                 tables, sources = previous._with_estimates(tables, sources)
             _refuse_unknown_municipalities(tables, earlier)
             try:
-                entries = {t: _write_table(path, t, ds) for t, ds in tables.items()}
+                entries = {t: write_table(path, t, ds) for t, ds in tables.items()}
                 contents: dict[str, Any] = {
-                    "format": _FORMAT,
+                    "format": FORMAT,
                     "written": clock.now().isoformat(timespec="seconds"),
                     "sources": {**old["sources"], **sources},
                     "tables": {**old["tables"], **entries},
-                    "mesh": _write_mesh(path, mesh) if mesh is not None else old.get("mesh"),
+                    "mesh": write_mesh(path, mesh) if mesh is not None else old.get("mesh"),
                 }
                 files = old.get("country") if keep else _country_entry(country)
                 if files is not None:
                     contents["country"] = files
-                atomic_text(path / _FILE, json.dumps(contents, indent=2, ensure_ascii=False))
+                atomic_text(path / MANIFEST, json.dumps(contents, indent=2, ensure_ascii=False))
             finally:
                 # After a failure the manifest is still the earlier one, so that the new files are removed.
-                _remove_stale(path, _files_in_use(path))
+                remove_stale(path, files_in_use(path))
         return cls(path, contents)
 
     @classmethod
     def _previous(cls, path: Path, keep: bool) -> Store | None:
         """The store that is there now; a damaged manifest is an error only if its tables are to be kept."""
-        if not (path / _FILE).exists():
+        if not (path / MANIFEST).exists():
             return None
         try:
             return cls.open(path, damaged=True)
@@ -317,47 +244,47 @@ class Store:
     @cached_property
     def static(self) -> xr.Dataset:
         """Places and soil."""
-        return schema.check_static(self._load("static"))
+        return self._checked("static")
 
     @cached_property
     def weather(self) -> xr.Dataset:
         """Monthly weather."""
-        return schema.check_weather(self._load("weather"))
+        return self._checked("weather")
 
     @cached_property
     def yields(self) -> xr.Dataset:
         """Yields, areas, production."""
-        return schema.check_yields(self._load("yields"))
+        return self._checked("yields")
 
     @cached_property
     def seasonal(self) -> xr.Dataset:
         """Seasonal forecasts as anomalies, see `yieldcast.data.schema.check_seasonal`."""
-        return schema.check_seasonal(self._load("seasonal"))
+        return self._checked("seasonal")
 
     @cached_property
     def estimates(self) -> xr.Dataset:
         """Official yield estimates with their days of publication, see `yieldcast.data.estimates`."""
-        return check_estimates(self._load("estimates"))
+        return self._checked("estimates")
 
     @cached_property
     def daily(self) -> xr.Dataset:
         """Daily weather of units, see `yieldcast.data.daily`."""
-        return check_daily(self._load("daily"))
+        return self._checked("daily")
 
     @cached_property
     def field_seasons(self) -> xr.Dataset:
         """Crops of fields with their days of sowing and harvest, see `yieldcast.data.field_seasons`."""
-        return check_field_seasons(self._load("field_seasons"))
+        return self._checked("field_seasons")
 
     @cached_property
     def vegetation(self) -> xr.Dataset:
         """Observations of vegetation indices, see `yieldcast.data.vegetation`."""
-        return check_vegetation(self._load("vegetation"))
+        return self._checked("vegetation")
 
     @cached_property
     def season_vegetation(self) -> xr.Dataset:
         """Vegetation indices summarised over seasons, see `yieldcast.data.vegetation`."""
-        return check_season_vegetation(self._load("season_vegetation"))
+        return self._checked("season_vegetation")
 
     @property
     def mesh(self) -> Path | None:
@@ -375,7 +302,7 @@ class Store:
         files = self._contents.get("country")
         if files is None:
             return calendars.country.default()
-        return calendars.country.parse(files, f"{self.path / _FILE}: country") if files else UNKNOWN
+        return calendars.country.parse(files, f"{self.path / MANIFEST}: country") if files else UNKNOWN
 
     def __contains__(self, table: str) -> bool:
         return table in self._contents["tables"]
@@ -401,7 +328,7 @@ class Store:
             "mesh": self._contents.get("mesh"),
             "tables": {
                 t: {**entries[t], **inventory.table_inventory(t, getattr(self, t))}
-                for t in _tables_of(self._contents)
+                for t in tables_of(self._contents)
             },
         }
 
@@ -414,9 +341,12 @@ class Store:
     def _file(self, table: str) -> Path:
         return self.path / str(self._contents["tables"][table]["file"])
 
+    def _checked(self, table: str) -> xr.Dataset:
+        return CHECKS[table](self._load(table))
+
     def _load(self, table: str) -> xr.Dataset:
         if table not in self:
-            raise MissingDataError(f"the store {self.path} has no {table} yet", _GET[table])
+            raise MissingDataError(f"the store {self.path} has no {table} yet", HOW_TO_GET[table])
         if table in self._loaded:
             return self._loaded.pop(table)
         file, expected = self._file(table), self._contents["tables"][table]["fingerprint"]
@@ -428,12 +358,12 @@ class Store:
             ) from None
         except Exception as error:  # h5py raises many kinds on a damaged file
             raise SchemaError(
-                f"the store {self.path} is damaged: {file.name} cannot be read ({error})", _AGAIN
+                f"the store {self.path} is damaged: {file.name} cannot be read ({error})", AGAIN
             ) from error
         if fingerprint(ds) != expected:
             raise SchemaError(
                 f"the store {self.path} is damaged: the contents of {file.name} are not those written",
-                _AGAIN,
+                AGAIN,
             )
         return ds
 
@@ -449,7 +379,7 @@ def _refuse_unknown_municipalities(tables: Mapping[str, xr.Dataset], earlier: St
     static = get("static")
     if static is None:
         raise SchemaError(
-            f"expected a table of places beside {sorted(tables)}, received none", _GET["static"]
+            f"expected a table of places beside {sorted(tables)}, received none", HOW_TO_GET["static"]
         )
     for table in TABLES:
         ds = get(table)
@@ -484,24 +414,3 @@ def _country_entry(country: Country | None) -> Mapping[str, str] | None:
     if country is None or country == calendars.country.default():
         return None
     return dict(country.files)
-
-
-def _write_table(path: Path, table: str, ds: xr.Dataset) -> dict[str, Any]:
-    mark = fingerprint(ds)
-    file = path / f"{table}-{mark[:12]}.nc"
-    write_netcdf(file, ds)
-    return {"file": file.name, "fingerprint": mark, "bytes": file.stat().st_size}
-
-
-def _write_mesh(path: Path, mesh: str) -> str:
-    name = f"mesh-{hashlib.sha256(mesh.encode()).hexdigest()[:12]}.geojson"
-    atomic_text(path / name, mesh)
-    return name
-
-
-def _remove_stale(path: Path, keep: set[str]) -> None:
-    with suppress(OSError):  # the manifest is replaced: files that cannot be removed do no harm
-        for file in path.iterdir():
-            if _TABLE_FILE.fullmatch(file.name) and file.name not in keep:
-                file.unlink(missing_ok=True)
-    remove_leftovers(path)

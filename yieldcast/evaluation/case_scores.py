@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from yieldcast.data.files import atomic_text, fingerprint, make_folder
-from yieldcast.data.store import TABLES, Store
+from yieldcast.data.store import Store
+from yieldcast.data.store_tables import TABLES
 from yieldcast.errors import MissingDataError, YieldcastError
 from yieldcast.evaluation import metrics, skill
 from yieldcast.evaluation.accuracy import Harvest, Prediction, accuracy_rows, state_values

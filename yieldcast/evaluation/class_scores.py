@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from yieldcast.config import Settings
 from yieldcast.data.files import fingerprint, make_folder
-from yieldcast.data.store import TABLES, Store
+from yieldcast.data.store import Store
+from yieldcast.data.store_tables import TABLES
 from yieldcast.errors import MissingDataError, SchemaError, YieldcastError
 from yieldcast.evaluation.class_metrics import FALSE_ALARM_RATE, score_classes, score_low
 from yieldcast.evaluation.metrics import Floats

@@ -37,6 +37,7 @@ from yieldcast.importing.headings import (
     NAME,
     SOWING,
     STATE,
+    WEATHER_UNIT,
     YEAR,
     key,
 )
@@ -110,7 +111,8 @@ def read_field_places(path: Path, given: str | None, report: ImportLog) -> UserF
     static = schema.check_static(schema.set_units(static))
     report.read.append(("places", message("fields"), len(codes.index)))
     seasons = _seasons(frame, columns, codes, source, report, float(np.median(data["latitude_deg"])) > 0)
-    report.extras("places", [c for c in frame.columns if c not in columns])
+    unused = [c for c in frame.columns if c not in columns and key(c) not in WEATHER_UNIT]
+    report.extras("places", unused)
     return UserFields(static, codes, seasons)
 
 

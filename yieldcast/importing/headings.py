@@ -45,6 +45,10 @@ QUALITY = ("quality_flag", "quality", "flag", "qa", "qc", "clear", "is_clear", "
            "cloud_flag", "nuvem", "nuvens", "com_nuvem", "mascara_nuvem", "limpo", "valido", "qualidade",
            "sinalizador", "fmask", "hls_fmask", "fmask_qa", "qa_fmask", "qa_pixel", "summaryqa",
            "summary_qa", "pixel_reliability", "scl", "quality_class", "status")  # fmt: skip
+# Of units of daily weather that are no places.
+WEATHER_UNIT = ("weather_unit", "unit", "unit_id", "unidade", "station", "station_id", "estacao",
+                "codigo_estacao", "cell", "cell_id", "grid_cell", "celula", "region", "regiao",
+                "health_region", "zone", "zona")  # fmt: skip
 SENSOR = ("sensor", "satellite", "platform", "product", "satelite", "plataforma", "instrument")
 ROLES = frozenset(
     (*LATITUDE, *LONGITUDE, *NAME, *UNIT, *CROP, *YEAR, *VALUE, *VARIABLE, *MEASURE, *REFERENCE, *PUBLIC,

@@ -14,15 +14,11 @@ from yieldcast.importing.codes import code_column, code_texts
 from yieldcast.importing.columns import ImportLog, pick, shown
 from yieldcast.importing.dates import Days, days_in
 from yieldcast.importing.fields import NAMES
-from yieldcast.importing.headings import DATE, key, split_unit
+from yieldcast.importing.headings import DATE, WEATHER_UNIT, key, split_unit
 from yieldcast.importing.layout import read_frame
 from yieldcast.importing.numbers import numbers
 from yieldcast.language import sentence
 
-# Of units that are no places, by `headings.key`.
-_UNITS = ("weather_unit", "unit", "unit_id", "unidade", "station", "station_id", "estacao",
-          "codigo_estacao", "cell", "cell_id", "grid_cell", "celula", "region", "regiao", "health_region",
-          "zone", "zona")  # fmt: skip
 _YEARS, _MONTHS = ("year", "ano"), ("month", "mes", "mo")
 _DAYS_OF_MONTH, _DAYS_OF_YEAR = ("day", "dia", "dy"), ("doy", "day_of_year", "dia_do_ano")
 
@@ -114,7 +110,7 @@ def _parsed(texts: pd.Series[str], how: str, column: str, source: str) -> Days:
 def _unit_column(rest: list[str], unit_names: Iterable[str], source: str, fields: bool) -> str:
     """The column of the units: one that the table of places has too, else by its name, else the only one."""
     known = {key(name) for name in unit_names}
-    if (named := pick(rest, _UNITS, source, needed=False)) is not None:
+    if (named := pick(rest, WEATHER_UNIT, source, needed=False)) is not None:
         return named
     if (code := code_column(rest, source, needed=False, fields=fields)) is not None:
         return code

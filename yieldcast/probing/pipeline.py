@@ -104,6 +104,11 @@ def low_class(rows: FeatureRows, train: Bools) -> Floats:
     return np.asarray(rows.yield_kg_ha < np.quantile(rows.yield_kg_ha[train], 1 / 3), dtype=np.float64)
 
 
+def high_class(rows: FeatureRows, train: Bools) -> Floats:
+    """(row,) 1 where the yield is in the highest third of the rows that teach, else 0."""
+    return np.asarray(rows.yield_kg_ha > np.quantile(rows.yield_kg_ha[train], 2 / 3), dtype=np.float64)
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """A pipeline under test.

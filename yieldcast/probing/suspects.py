@@ -15,7 +15,7 @@ import numpy as np
 from yieldcast.features.feature_rows import Feature
 from yieldcast.language import sentence
 from yieldcast.probing.lines import HARVEST_PROXY, KNOWS_LATER, ONE_FEATURE, Line, measured, not_tested
-from yieldcast.probing.pipeline import Bools, Floats, Pipeline, low_class
+from yieldcast.probing.pipeline import Bools, Floats, Pipeline, high_class, low_class
 from yieldcast.probing.takeaways import climatology
 
 LEAST_RATIO = 0.5  # see `tells_outcome`
@@ -78,9 +78,11 @@ def tells_outcome(pipeline: Pipeline, seed: int = 0) -> Line:
 
     Both are beside climatology, of whose own error the reference is at most 40 %. A value known before the
     harvest that tells so much more than everything else is the outcome itself, in another unit or as a class.
-    Yield and lowest third are tried; the worse one counts.
+    Yield, lowest and highest third are tried; the worse one counts.
     """
-    found = [_outcome_ratio(replace(pipeline, outcome=one)) for one in (pipeline.outcome, low_class)]
+    found = [
+        _outcome_ratio(replace(pipeline, outcome=one)) for one in (pipeline.outcome, low_class, high_class)
+    ]
     ratio, feature = min(found)
     if not np.isfinite(ratio):
         return not_tested(ONE_FEATURE, sentence("there are fewer than two features, or only one class"))

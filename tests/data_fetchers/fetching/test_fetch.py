@@ -29,7 +29,8 @@ from data_fetchers.soilgrids import table as soil_table
 from yieldcast.cli.app import main
 from yieldcast.data import schema
 from yieldcast.data.files import fingerprint
-from yieldcast.data.store import TABLES, Store
+from yieldcast.data.store import Store
+from yieldcast.data.store_tables import TABLES
 from yieldcast.errors import ConfigError, CredentialsError, FetchError, YieldcastError
 from yieldcast.variables import SOIL
 

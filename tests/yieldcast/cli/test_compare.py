@@ -37,6 +37,10 @@ def test_what_cannot_be_compared_is_refused(call, tmp_path):
     write_rows(one, [rows])
     write_rows(other, [rows.assign(crop="corn")])
     refused(call("compare", one, other), 2, "one crop", "corn")
+    write_rows(other, [rows, rows.assign(crop="corn")])
+    refused(call("compare", one, other), 2, "several crops: corn, soybean", "--crop corn")
+    refused(call("compare", one, other, "--crop", "milho"), 2, "no rows of corn")
+    assert call("compare", other, other, "--crop", "soja")[0] == 0
     write_rows(other, [rows.assign(as_of="2011-01-01")])
     refused(call("compare", one, other), 3, "received none")
     write_rows(other, [rows.assign(yield_kg_ha=rows["yield_kg_ha"] + 1)])

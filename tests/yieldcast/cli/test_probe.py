@@ -25,7 +25,7 @@ def test_a_run_passes_and_a_planted_harvest_day_fails(call, forecast_run, foreca
     yields = forecast_store.yields["yield_kg_ha"].sel(crop="soybean").to_series().dropna()
     thirds = sum((yields > yields.quantile(one)).astype(int) for one in (1 / 3, 2 / 3))
     day = 60 - 15 * thirds + np.random.default_rng(0).normal(0, 2, len(yields))
-    day.rename("x7").to_csv(tmp_path / "mine.csv")
+    day.rename("harvest_day_of_year").to_csv(tmp_path / "mine.csv")
     code, text, _ = call(*command, "--features", tmp_path / "mine.csv", "--lang", "pt-BR")
     assert code == 5
-    assert "x7" in text
+    assert "harvest_day_of_year" in text
