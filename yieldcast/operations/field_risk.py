@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from yieldcast.features.feature_rows import FeatureRows
 from yieldcast.forecasting.hindcasts import Progress, ignore_progress
 from yieldcast.reporting.field_report import Section, field_page
 from yieldcast.risk.classes import UNKNOWN, ClassRule, class_rule
-from yieldcast.risk.classifiers import Classifier, SearchSettings, fit_classifiers
+from yieldcast.risk.classifiers import SearchSettings
 from yieldcast.risk.decisions import Costs
-from yieldcast.risk.search_spaces import DUMMY
+from yieldcast.risk.forecast import Classified, classify_season
+from yieldcast.risk.search_spaces import CLASSIFIERS, DUMMY
 
 Floats = NDArray[np.float64]
 
@@ -41,12 +43,7 @@ class FieldRisk:
         as_of: date: nothing published later was used.
         rule: borders of the classes, of the training years.
         costs: of the two errors of a warning.
-        rows: of the season.
-        trained: number of training rows.
-        classifiers: by name, the dummy among them.
-        probabilities: name -> (row, class).
-        predicted: name -> (row,) classes.
-        classes: (row,) of the harvested yields; `UNKNOWN` where there is none.
+        classified: of the season, the dummy among its classifiers.
     """
 
     crop: str
@@ -54,18 +51,32 @@ class FieldRisk:
     as_of: dt.date
     rule: ClassRule
     costs: Costs
-    rows: FeatureRows
-    trained: int
-    classifiers: Mapping[str, Classifier]
-    probabilities: Mapping[str, Floats]
-    predicted: Mapping[str, NDArray[np.int8]]
-    classes: NDArray[np.int8]
+    classified: Classified
+
+    @property
+    def rows(self) -> FeatureRows:
+        """Of the season."""
+        return self.classified.rows
 
     @property
     def best(self) -> str:
-        """Name of the classifier with the largest macro-F1 in the folds of its training."""
-        searched = {name: one for name, one in self.classifiers.items() if name != DUMMY}
-        return max(searched, key=lambda name: searched[name].score)
+        """Name of the best classifier."""
+        return self.classified.best.name
+
+    @cached_property
+    def probabilities(self) -> dict[str, Floats]:
+        """Name of the classifier -> (row, class)."""
+        return {name: one.probabilities(self.rows) for name, one in self.classified.classifiers.items()}
+
+    @cached_property
+    def predicted(self) -> dict[str, NDArray[np.int8]]:
+        """Name of the classifier -> (row,) classes."""
+        return {name: one.classes(self.rows) for name, one in self.classified.classifiers.items()}
+
+    @property
+    def classes(self) -> NDArray[np.int8]:
+        """(row,) of the harvested yields; `UNKNOWN` where there is none."""
+        return self.rule.classes(self.rows.yield_kg_ha, self.rows.municipality)
 
     @property
     def p_low(self) -> Floats:
@@ -82,7 +93,7 @@ class FieldRisk:
                 **asdict(score_classes(truth, self.predicted[name][known], len(self.rule.names))),
                 "low": score_low(truth == 0, self.probabilities[name][known, 0]),
             }
-            for name in self.classifiers
+            for name in self.predicted
         }
 
 
@@ -124,22 +135,12 @@ def classify_fields(
     every = rows_for(
         store, calendar, crop, [*years, harvest_year], settings, as_of=as_of, season=harvest_year
     )
-    target = every.take(every.harvest_year == harvest_year)
-    if not len(target):
-        raise MissingDataError(f"no field has a season of {crop} in harvest year {harvest_year}")
-    train = every.take(every.harvest_year != harvest_year).with_yield()
-    rule = class_rule(train.yield_kg_ha, train.municipality, train.harvest_year)
-    if most_rows is not None and most_rows < len(train):
-        drawn = np.random.default_rng(search.seed).choice(len(train), most_rows, replace=False)
-        train = train.take(np.sort(drawn))
-    classes = rule.classes(train.yield_kg_ha, train.municipality)
-    found = fit_classifiers(train, classes, settings=search, progress=progress, count=len(rule.names))
-    return FieldRisk(
-        crop, harvest_year, as_of, rule, costs, target, len(train), found,
-        {name: one.probabilities(target) for name, one in found.items()},
-        {name: one.classes(target) for name, one in found.items()},
-        rule.classes(target.yield_kg_ha, target.municipality),
-    )  # fmt: skip
+    past = every.take(every.harvest_year != harvest_year).with_yield()
+    rule = class_rule(past.yield_kg_ha, past.municipality, past.harvest_year)
+    classified = classify_season(
+        every, harvest_year, rule, search, progress, names=(*CLASSIFIERS, DUMMY), most_rows=most_rows
+    )
+    return FieldRisk(crop, harvest_year, as_of, rule, costs, classified)
 
 
 def write_field_risk(folder: Path, results: Sequence[FieldRisk], store: Store, synthetic: bool) -> list[Path]:
@@ -200,10 +201,10 @@ def _scores(results: Sequence[FieldRisk]) -> dict[str, Any]:
     return {
         one.crop: {
             "harvest_year": one.harvest_year, "as_of": one.as_of.isoformat(), "best": one.best,
-            "train_years": list(one.rule.train_years), "train_rows": one.trained,
+            "train_years": list(one.rule.train_years), "train_rows": one.classified.trained,
             "borders_kg_ha": one.rule.borders_kg_ha.tolist(),
             "left_out": dict(one.rows.left_out),
-            "chosen": {name: list(found.chosen) for name, found in one.classifiers.items()},
+            "chosen": {name: list(found.chosen) for name, found in one.classified.classifiers.items()},
             "classifiers": one.scores(),
         }
         for one in results
@@ -221,7 +222,7 @@ def _score_rows(one: FieldRisk) -> pd.DataFrame:
         places,
         {
             name: Said(classes=one.predicted[name][known], probabilities=one.probabilities[name][known])
-            for name in one.classifiers
+            for name in one.predicted
         },
     )
 
@@ -241,8 +242,8 @@ def _section(one: FieldRisk, store: Store) -> Section:
     facts = [
         f"{len(one.rows)} fields, harvest year {one.harvest_year}, as of {one.as_of}: nothing later was used",
         f"classes from harvest years {one.rule.train_years[0]} to {one.rule.train_years[-1]}: low below "
-        f"{low:.0f}, high from {high:.0f} kg/ha; {one.trained} training rows",
-        f"classifier with the best folds: {one.best}; it uses {', '.join(one.classifiers[one.best].chosen)}",
+        f"{low:.0f}, high from {high:.0f} kg/ha; {one.classified.trained} training rows",
+        f"classifier with the best folds: {one.best}; it uses {', '.join(one.classified.best.chosen)}",
         f"{int(one.costs.flags(one.p_low).sum())} fields are flagged at P(low) of "
         f"{one.costs.threshold:.2f} or more (a miss costs {one.costs.miss:g}, a false alarm "
         f"{one.costs.alarm:g})",

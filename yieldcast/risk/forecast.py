@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -28,7 +29,7 @@ from yieldcast.risk.classifiers import (
 )
 from yieldcast.risk.decisions import EQUAL_COSTS, Costs
 from yieldcast.risk.probabilities import class_probabilities, shown_classes
-from yieldcast.risk.search_spaces import CLASSIFIERS
+from yieldcast.risk.search_spaces import CLASSIFIERS, DUMMY
 
 Floats = NDArray[np.float64]
 SourceName = Literal["forecast", "classifier", "both"]
@@ -95,17 +96,27 @@ class Risk:
 
 @dataclass(frozen=True)
 class Classified:
-    """What the best of the classifiers says of a season.
+    """What classifiers say of a season.
 
     Args:
         rows: of the season.
-        probabilities: (row, class).
-        best: the classifier with the largest macro-F1 in the folds of its training.
+        trained: number of training rows.
+        classifiers: by name.
     """
 
     rows: FeatureRows
-    probabilities: Floats
-    best: Classifier
+    trained: int
+    classifiers: Mapping[str, Classifier]
+
+    @property
+    def best(self) -> Classifier:
+        """The one with the largest macro-F1 in the folds of its training; the dummy if there is no other."""
+        return max(self.classifiers.values(), key=lambda one: (one.name != DUMMY, one.score))
+
+    @cached_property
+    def probabilities(self) -> Floats:
+        """(row, class) of the best one."""
+        return self.best.probabilities(self.rows)
 
 
 def rule_of(
@@ -165,8 +176,9 @@ def classify_season(
     progress: Progress = ignore_progress,
     *,
     names: Sequence[str] = CLASSIFIERS,
+    most_rows: int | None = None,
 ) -> Classified:
-    """Train the classifiers on the training years of a rule and let the best one classify a season.
+    """Train classifiers on the training years of a rule, to classify a season.
 
     It works without a run: for fields, or where only features and yields are known.
 
@@ -177,6 +189,7 @@ def classify_season(
         rule: borders; its `train_years`, without the season, are those trained on.
         settings, progress: see `fit_classifiers`.
         names: classifiers to choose among.
+        most_rows: training rows at most, drawn at random; None for all.
 
     Raises:
         MissingDataError: no row of the season.
@@ -191,10 +204,12 @@ def classify_season(
     years = [year for year in rule.train_years if year < season]
     train = check_features(rows.take(np.isin(rows.harvest_year, years)).with_yield())
     target = target.choose(np.isin(target.names, train.names))
+    if most_rows is not None and most_rows < len(train):
+        drawn = np.random.default_rng(settings.seed).choice(len(train), most_rows, replace=False)
+        train = train.take(np.sort(drawn))
     classes = rule.classes(train.yield_kg_ha, train.municipality)
     found = fit_classifiers(train, classes, names, settings, progress, count=len(rule.names))
-    best = max(found.values(), key=lambda one: one.score)
-    return Classified(target, best.probabilities(target), best)
+    return Classified(target, len(train), found)
 
 
 def season_rows(store: Store, plan: ForecastPlan) -> FeatureRows:

@@ -65,7 +65,7 @@ def test_nothing_after_the_date_counts_and_the_files_say_what_they_are(tmp_path)
     tables, optional = field_tables(field_data(seed=4, fields=120, seasons=4))
     found, store = classified(tmp_path / "one", tables, optional)
     other, _ = classified(tmp_path / "two", *changed_after(tables, optional))
-    for name in found.classifiers:
+    for name in found.classified.classifiers:
         np.testing.assert_array_equal(found.probabilities[name], other.probabilities[name])
     assert found.rule.train_years == (2022, 2023, 2024)
     assert "harvest" not in " ".join(found.rows.names)
@@ -78,5 +78,5 @@ def test_nothing_after_the_date_counts_and_the_files_say_what_they_are(tmp_path)
     assert (table["flag"] == (found.p_low >= 0.25)).all()
     assert json.loads((tmp_path / "out" / "synthetic-scores.json").read_text())["synthetic"] is True
     rows = read_rows(tmp_path / "out" / "synthetic-score-rows.csv.gz")
-    assert set(rows["model"]) == set(found.classifiers)
+    assert set(rows["model"]) == set(found.classified.classifiers)
     assert "SYNTHETIC DATA" in (tmp_path / "out" / "synthetic-report.html").read_text(encoding="utf-8")
