@@ -1,7 +1,7 @@
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +46,8 @@ def test_importing_loads_neither_tensorflow_nor_keras(code):
 
 
 def test_import_and_help_are_quick():
-    # The best of three: other work on the machine only ever adds.
-    timed = "import time; t = time.perf_counter(); import yieldcast; print(time.perf_counter() - t)"
+    # Processor time, the best of three: other work on the machine only ever adds.
+    timed = "import time; t = time.process_time(); import yieldcast; print(time.process_time() - t)"
     imports = [
         float(
             subprocess.run([sys.executable, "-c", timed], check=True, capture_output=True, text=True).stdout
@@ -57,13 +57,18 @@ def test_import_and_help_are_quick():
     assert min(imports) < 0.2
     seconds = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = _seconds_of_children()
         out = subprocess.run([ENTRY, "--help"], check=True, capture_output=True, text=True)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(_seconds_of_children() - began)
     assert min(seconds) < 1
     assert all(
         name in out.stdout for name in ("demo", "calendar", "import", "status", "train", "evaluate", "job")
     )
+
+
+def _seconds_of_children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_calendar_prints_the_window(call):
