@@ -107,10 +107,14 @@ def _importance(report: ProbeReport, words: Language) -> Table:
         words.gettext("permutation importance"), words.gettext("variable"), words.gettext("window"),
         words.gettext("share"), words.gettext("of the variable"),
     )  # fmt: skip
+    # the names of features are long; a window may take two lines
+    variable, window, _, of_variable = table.columns
+    variable.min_width, of_variable.min_width, window.justify = 30, 8, "left"
+    window.no_wrap = of_variable.no_wrap = False
     for one in report.importance[:MOST_IMPORTANT]:
-        window = words.said(one.window) if one.window else "–"
+        days = words.said(one.window) if one.window else "–"
         table.add_row(
-            one.variable, window, words.percent(max(one.loss, 0.0) / total),
+            one.variable, days, words.percent(max(one.loss, 0.0) / total),
             words.percent(shares[one.variable]),
         )  # fmt: skip
     return table
