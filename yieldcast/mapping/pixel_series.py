@@ -2,17 +2,19 @@
 
 Dims and variables (``create`` makes it, ``check_series`` refuses anything else):
 
-| variable | dims | meaning |
-|---|---|---|
-| values | sample, step, band | float32 in the units of `series_bands`; NaN where missing |
-| missing | sample, step, band | bool, True where there is no value |
-| month | sample, step | int8, 0 = January |
-| latitude_deg, longitude_deg | sample | float64, WGS 84 |
-| static | sample, static_band | float32, elevation (m) and slope (degrees); NaN where unknown |
-| label | sample | class as text; empty where unknown |
-| group | sample | region, tile or country as text |
-| location | sample | text; the same place has the same one, also in other seasons |
-| season | sample | harvest year or name of the season as text |
+===========================  ===================  ============================================================
+variable                     dims                 meaning
+===========================  ===================  ============================================================
+values                       sample, step, band   float32 in the units of `series_bands`; NaN where missing
+missing                      sample, step, band   bool, True where there is no value
+month                        sample, step         int8, 0 = January
+latitude_deg, longitude_deg  sample               float64, WGS 84
+static                       sample, static_band  float32, elevation (m), slope (degrees); NaN where unknown
+label                        sample               class as text; empty where unknown
+group                        sample               region, tile or country as text
+location                     sample               text; the same place has the same one, also in other seasons
+season                       sample               harvest year or name of the season as text
+===========================  ===================  ============================================================
 
 The coordinate ``sample`` holds the ids, ``band`` the names in the order of `series_bands.SERIES_BANDS`;
 the attribute ``step`` is month, ten-days or 16-days.

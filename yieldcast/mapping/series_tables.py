@@ -4,17 +4,19 @@ Wide tables have one row for each series, and columns ``BAND_00 .. BAND_nn`` for
 `series_bands.SERIES_BANDS`. Dated tables have one row for each observation: ``sample_id``, ``date`` and a
 column for each band.
 
-| column | also | meaning |
-|---|---|---|
-| sample_id | sample, id | one series |
-| lat, lon | latitude, longitude, with or without _deg | degrees, WGS 84 |
-| location_id | location | the same place, in whatever season |
-| geo_group | group, tile, region, country | for folds; `TableSettings.group` names another |
-| harvest_year | year | the season; `TableSettings.season` names another |
-| start_month | | 1 to 12, month of the first step |
-| start_date, end_date | | first day of the first and (near) the last step |
-| elevation, slope | | m, degrees |
-| cloud, SCL, reliability | with _00 .. in wide tables | flags of clouds, see `cloudy` |
+=======================  ============================  ================================================
+column                   also                          meaning
+=======================  ============================  ================================================
+sample_id                sample, id                    one series
+lat, lon                 latitude, longitude (_deg)    degrees, WGS 84
+location_id              location                      the same place, in whatever season
+geo_group                group, tile, region, country  for folds; `TableSettings.group` names another
+harvest_year             year                          the season; `TableSettings.season` names another
+start_month              -                             1 to 12, month of the first step
+start_date, end_date     -                             first day of the first and (near) the last step
+elevation, slope         -                             m, degrees
+cloud, SCL, reliability  with _00 .. where wide        flags of clouds, see `cloudy`
+=======================  ============================  ================================================
 
 Values -9999, -32768, 65535 (and nothing) are missing. Units: `series_units`.
 """

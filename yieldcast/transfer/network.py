@@ -22,7 +22,7 @@ FOLDER = "networks"  # of a study
 LEAST_LOCAL, LEAST_HELD = 5, 2  # local rows to train further on; validation rows of them
 
 
-class Network:
+class NetworkLearner:
     """Members of the dual-path network; their mean is the prediction.
 
     With local rows the members trained outside are trained further on these (`training.fine_tuning`). Fewer

@@ -54,9 +54,9 @@ def learners(
     """
     found: list[Learner[SampleSet]] = []
     if "network" in names:
-        from yieldcast.transfer.network import Network
+        from yieldcast.transfer.network import NetworkLearner
 
-        found.append(Network(rows, settings, seeds, folder))
+        found.append(NetworkLearner(rows, settings, seeds, folder))
     if "trees" in names:
         found.append(Trees())
     if "baselines" in names:
