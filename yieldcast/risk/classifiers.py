@@ -193,6 +193,12 @@ class _Search:
 
     def fit(self, name: str, cache: str) -> Classifier:
         """The trained classifier of a name; `cache` is a folder for what the fits share."""
+        with warnings.catch_warnings():
+            # joblib says that a busy disk is slow; the results are the same
+            warnings.filterwarnings("ignore", "Persisting input arguments", UserWarning)
+            return self._trained(name, cache)
+
+    def _trained(self, name: str, cache: str) -> Classifier:
         space, count = search_space(name), np.bincount(self.classes)
         pipeline = _pipeline(space.make(self.settings.seed), self.settings, self.rows.values.shape[1], cache)
         best, score = ({}, float("nan")) if space.draws is None else self._search(pipeline, space.draws)
