@@ -50,8 +50,9 @@ class Commands:
         if self.networks:
             flag = f"--tf_xla_persistent_cache_directory={self.compiled.name}"
             environment |= {"TF_XLA_FLAGS": flag, "TF_CPP_MIN_LOG_LEVEL": "3", "OPENBLAS_NUM_THREADS": "1"}
+        # -P: the folder of this file holds tests/yieldcast, which must not stand for the package itself.
         self.process = subprocess.Popen(
-            [sys.executable, __file__, *(["--networks"] if self.networks else [])],
+            [sys.executable, "-P", __file__, *(["--networks"] if self.networks else [])],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
         )  # fmt: skip
         return self
