@@ -2,7 +2,7 @@
 
     python experiments/crop_type.py --data DIR --encoder presto_encoder.safetensors
 
-DIR holds three tables with the columns of `yieldcast.mapping.series_tables`: monthly Sentinel series with
+DIR holds three tables with the columns of `yieldcast.pixels.series_tables`: monthly Sentinel series with
 weather (A, France 2023), 16-day MODIS series (D, Mato Grosso), NDVI by day of year (E, Uzbekistan). Writes
 crop-type.json and crop-type.md. Scores are macro-F1 of pooled predictions of left-out folds.
 """
@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 
 from results_file import heading, markdown_table, write
 from yieldcast.cli.terminal import load_tensorflow, short_errors
+from yieldcast.crop_types.classifier import CropTypeSettings, head_inputs
+from yieldcast.crop_types.heads import fit_head, out_of_fold, probabilities
+from yieldcast.crop_types.scores import crop_type_scores, standard_error
 from yieldcast.data.files import atomic_text
-from yieldcast.mapping.crop_type import CropTypeSettings, head_inputs
-from yieldcast.mapping.crop_type_scores import crop_type_scores, standard_error
-from yieldcast.mapping.heads import fit_head, out_of_fold, probabilities
-from yieldcast.mapping.presto_inputs import raw_columns
-from yieldcast.mapping.series_tables import TableSettings, read_series
+from yieldcast.encoders.presto_inputs import raw_columns
+from yieldcast.pixels.series_tables import TableSettings, read_series
 
 A_CLASSES = ("grass", "maize", "oilseeds", "small_grain_cereals")
 DRAWS, PER_CLASS = 8, 10
@@ -163,8 +163,8 @@ def run(folder: Path, weights: Path) -> dict[str, Any]:
     """Scores of all tasks and models."""
     import keras
 
-    from yieldcast.mapping.encoder_files import licence, load_encoder
-    from yieldcast.mapping.presto import PrestoEncoder
+    from yieldcast.encoders.files import licence, load_encoder
+    from yieldcast.encoders.presto import PrestoEncoder
 
     encoder = load_encoder(weights)
     keras.utils.set_random_seed(1)

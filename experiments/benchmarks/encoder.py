@@ -21,11 +21,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from results_file import heading, markdown_table, write
-from yieldcast.mapping.bands import BAND_NAMES, GROUPS
-from yieldcast.mapping.embedding import PixelInputs, pixel_inputs, program
+from yieldcast.encoders.bands import BAND_NAMES, GROUPS
+from yieldcast.encoders.embedding import PixelInputs, pixel_inputs, program
 
 if TYPE_CHECKING:
-    from yieldcast.mapping.presto import PrestoEncoder
+    from yieldcast.encoders.presto import PrestoEncoder
 
 MONTHLY_LIMIT_S, NDVI_LIMIT_S = 4.0, 1.0  # bounds of the project for 1,000 pixels
 ABSENT = ("B8A",)  # what series of the usual kind lack everywhere, beside land cover
@@ -70,8 +70,8 @@ def main() -> None:
     add("--write", type=Path, help="folder for benchmark-encoder.md")
     given = parser.parse_args()
     on_one_core()
-    from yieldcast.mapping.encoder_files import load_encoder
-    from yieldcast.mapping.presto import PrestoEncoder
+    from yieldcast.encoders.files import load_encoder
+    from yieldcast.encoders.presto import PrestoEncoder
 
     encoder = load_encoder(given.weights) if given.weights else PrestoEncoder(positions=72)
     if not given.weights:

@@ -16,8 +16,8 @@ from yieldcast.cli.terminal import console, load_tensorflow
 from yieldcast.errors import ConfigError
 
 if TYPE_CHECKING:
-    from yieldcast.mapping.presto import PrestoEncoder
-    from yieldcast.mapping.series_tables import TableSettings
+    from yieldcast.encoders.presto import PrestoEncoder
+    from yieldcast.pixels.series_tables import TableSettings
 
 crop_type = typer.Typer(help="Crop types from pixel series.", no_args_is_help=True)
 NO_ENCODER = "none"
@@ -129,10 +129,10 @@ def train_head(
     from yieldcast import language
     from yieldcast.cli.progress import counting_progress
     from yieldcast.cli.views.crop_type import training_view
-    from yieldcast.mapping.crop_type import CropTypeSettings, train
-    from yieldcast.mapping.crop_type_run import refuse_existing, write_run
-    from yieldcast.mapping.legends import merge_rare, read_legend
-    from yieldcast.mapping.series_tables import TableSettings, read_series
+    from yieldcast.crop_types.classifier import CropTypeSettings, train
+    from yieldcast.crop_types.run import refuse_existing, write_run
+    from yieldcast.pixels.legends import merge_rare, read_legend
+    from yieldcast.pixels.series_tables import TableSettings, read_series
 
     check_json_folder(file)
     refuse_existing(out)
@@ -193,11 +193,11 @@ def predict_classes(
     from yieldcast import language
     from yieldcast.cli.progress import counting_progress
     from yieldcast.cli.views.crop_type import prediction_view
-    from yieldcast.mapping.crop_type import SeriesKind, head_inputs
-    from yieldcast.mapping.crop_type_run import open_run
-    from yieldcast.mapping.legends import refuse_others
-    from yieldcast.mapping.predictions import predictions, scores_of, write_predictions
-    from yieldcast.mapping.series_tables import TableSettings, read_series
+    from yieldcast.crop_types.classifier import SeriesKind, head_inputs
+    from yieldcast.crop_types.predictions import predictions, scores_of, write_predictions
+    from yieldcast.crop_types.run import open_run
+    from yieldcast.pixels.legends import refuse_others
+    from yieldcast.pixels.series_tables import TableSettings, read_series
 
     check_json_folder(file)
     check_folder_of(out, "--out")
@@ -224,7 +224,7 @@ def _encoder(text: str) -> PrestoEncoder | None:
     if text == NO_ENCODER:
         return None
     load_tensorflow()
-    from yieldcast.mapping.encoder_files import load_encoder
+    from yieldcast.encoders.files import load_encoder
 
     return load_encoder(Path(text))
 
@@ -233,8 +233,8 @@ def _about(encoder: PrestoEncoder | None, path: str) -> dict[str, Any] | None:
     """What a run keeps of its encoder: file, weights, licence."""
     if encoder is None:
         return None
-    from yieldcast.mapping.crop_type_run import weights_mark
-    from yieldcast.mapping.encoder_files import licence
+    from yieldcast.crop_types.run import weights_mark
+    from yieldcast.encoders.files import licence
 
     mark = weights_mark(encoder)
     kept = {"path": str(Path(path).absolute()), "weights_sha256": mark, "licence": licence(encoder)}
@@ -252,7 +252,7 @@ def _about_table(path: Path, settings: TableSettings, units: dict[str, str], ser
 
 def _units(texts: list[str] | None) -> dict[str, str]:
     """BAND=UNIT texts."""
-    from yieldcast.mapping.series_bands import band_name
+    from yieldcast.pixels.series_bands import band_name
 
     made = {}
     for text in texts or []:

@@ -54,7 +54,7 @@ def import_weights(
         )
     check_folder_of(target, "--out")
     load_tensorflow()
-    from yieldcast.mapping.encoder_files import convert, licence
+    from yieldcast.encoders.files import convert, licence
 
     made = convert(weights, target)
     console().print(f"{made.positions} positions, {made.count_params():,} numbers; {licence(made)}")
@@ -86,12 +86,12 @@ def embed_series(
         yieldcast encoder embed --weights presto_encoder.keras --input pixels.npz --out embeddings.npz
     """
     from yieldcast.cli.progress import counting_progress
-    from yieldcast.mapping.embedding import embed, read_inputs, write_embeddings
+    from yieldcast.encoders.embedding import embed, read_inputs, write_embeddings
 
     check_folder_of(out, "--out")
     inputs, screen = read_inputs(series), console()
     load_tensorflow()
-    from yieldcast.mapping.encoder_files import licence, load_encoder
+    from yieldcast.encoders.files import licence, load_encoder
 
     loaded = load_encoder(weights)
     screen.print(f"weights: {licence(loaded)}")

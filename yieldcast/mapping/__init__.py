@@ -1,5 +1,4 @@
-"""What grows where: pixel series to embeddings, classes and maps.
+"""Maps: a crop-type classifier over rasters of any size, areas by class, and crop weights for the forecast.
 
-In come series of satellite and weather observations of single pixels (`series_tables`, `pixel_series`); out
-go embeddings by a pretrained encoder (`presto`, `embedding`). This package imports `data` and below.
+This package imports `crop_types`, `tiles` and below.
 """

@@ -14,8 +14,8 @@ def weights(tmp_path_factory):
     """Random weights under the published names and in the published layout."""
     from safetensors.numpy import save_file
 
-    from yieldcast.mapping.presto import PrestoEncoder
-    from yieldcast.mapping.published import names_of_encoder
+    from yieldcast.encoders.presto import PrestoEncoder
+    from yieldcast.encoders.published import names_of_encoder
 
     encoder, rng = PrestoEncoder(), np.random.default_rng(4)
     encoder.build()

@@ -11,12 +11,12 @@ from rich.text import Text
 
 from yieldcast import language
 from yieldcast.cli.views.scores import scores_table
+from yieldcast.crop_types.classifier import RAW, CropTypeModel
+from yieldcast.crop_types.heads import Floats
+from yieldcast.crop_types.scores import CropTypeScores, standard_error
 from yieldcast.language import Language, message
-from yieldcast.mapping.crop_type import RAW, CropTypeModel
-from yieldcast.mapping.crop_type_scores import CropTypeScores, standard_error
-from yieldcast.mapping.heads import Floats
-from yieldcast.mapping.legends import Merging
-from yieldcast.mapping.series_tables import PixelTable
+from yieldcast.pixels.legends import Merging
+from yieldcast.pixels.series_tables import PixelTable
 
 NAMES = {"head": message("this run"), RAW: message("trees on raw series")}
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
-from yieldcast.mapping.compositing import to_months
-from yieldcast.mapping.pixel_series import check_series
-from yieldcast.mapping.series_tables import TableSettings, read_series, series_of
+from yieldcast.pixels.compositing import to_months
+from yieldcast.pixels.pixel_series import check_series
+from yieldcast.pixels.series_tables import TableSettings, read_series, series_of
 
 CROPTYPE = Path(__file__).parents[4] / "shared" / "croptype"
 

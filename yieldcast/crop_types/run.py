@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from yieldcast.crop_types.classifier import CropTypeModel, CropTypeSettings, SeriesKind
+from yieldcast.crop_types.heads import fit_heads, probabilities
+from yieldcast.crop_types.scores import CropTypeScores
 from yieldcast.data.files import atomic_text, atomic_write, make_folder
 from yieldcast.errors import ConfigError, RunError
-from yieldcast.mapping.crop_type import CropTypeModel, CropTypeSettings, SeriesKind
-from yieldcast.mapping.crop_type_scores import CropTypeScores
-from yieldcast.mapping.heads import fit_heads, probabilities
 
 if TYPE_CHECKING:
-    from yieldcast.mapping.presto import PrestoEncoder
+    from yieldcast.encoders.presto import PrestoEncoder
 
 RECORD, TRAINING = "crop_type.json", "training.npz"
 _FORMAT = 1

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yieldcast.errors import ConfigError, SchemaError
-from yieldcast.mapping.pixel_series import first
-from yieldcast.mapping.series_tables import read_table
+from yieldcast.pixels.pixel_series import first
+from yieldcast.pixels.series_tables import read_table
 
 NO_CLASS = ("", "ignore", "nan")  # in official legends: not to be used as a class
 OTHER = "other"

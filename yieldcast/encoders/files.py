@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yieldcast.data.files import atomic_write
+from yieldcast.encoders import published
 from yieldcast.errors import MissingDataError, SchemaError
-from yieldcast.mapping import published
 
 if TYPE_CHECKING:
-    from yieldcast.mapping.presto import PrestoDecoder, PrestoEncoder
+    from yieldcast.encoders.presto import PrestoDecoder, PrestoEncoder
 
 PUBLISHED = ".safetensors"
 _UNKNOWN = "unknown"
@@ -55,7 +55,7 @@ def load_encoder(path: Path) -> PrestoEncoder:
         raise MissingDataError(f"no encoder {path}", _HINT)
     import keras
 
-    from yieldcast.mapping.presto import PrestoEncoder
+    from yieldcast.encoders.presto import PrestoEncoder
 
     try:
         found: Any = keras.models.load_model(path, compile=False)

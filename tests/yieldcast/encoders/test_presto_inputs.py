@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from yieldcast.mapping.bands import BAND_NAMES
-from yieldcast.mapping.pixel_series import create
-from yieldcast.mapping.presto_inputs import presto_inputs, raw_columns
+from yieldcast.encoders.bands import BAND_NAMES
+from yieldcast.encoders.presto_inputs import presto_inputs, raw_columns
+from yieldcast.pixels.pixel_series import create
 
 
 def series(bands, **more):

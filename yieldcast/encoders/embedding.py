@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from yieldcast.data.files import atomic_write
+from yieldcast.encoders.bands import BAND_NAMES, GROUPS, LAND_COVER, MONTHS, NO_LAND_COVER, STATIC
 from yieldcast.errors import MissingDataError, SchemaError
-from yieldcast.mapping.bands import BAND_NAMES, GROUPS, LAND_COVER, MONTHS, NO_LAND_COVER, STATIC
 
 if TYPE_CHECKING:
-    from yieldcast.mapping.presto import PrestoEncoder
+    from yieldcast.encoders.presto import PrestoEncoder
 
 Pool = Literal["global", "time"]
 # Rows of one call: on a CPU the tokens of 64 series still fit its cache (of 32, 64 and 128 the fastest).

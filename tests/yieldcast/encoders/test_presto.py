@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from yieldcast.encoders import published
+from yieldcast.encoders.bands import BAND_NAMES, GROUPS, normalise
+from yieldcast.encoders.embedding import embed, pixel_inputs, read_inputs
 from yieldcast.errors import MissingDataError, SchemaError
-from yieldcast.mapping import published
-from yieldcast.mapping.bands import BAND_NAMES, GROUPS, normalise
-from yieldcast.mapping.embedding import embed, pixel_inputs, read_inputs
 
 PRESTO = Path(__file__).parents[4] / "shared" / "croptype" / "presto"
 TOLERANCE = 1e-4
@@ -25,7 +25,7 @@ def presto_files():
 @pytest.fixture(scope="module")
 def encoder():
     """With random weights: enough for laws."""
-    from yieldcast.mapping.presto import PrestoEncoder
+    from yieldcast.encoders.presto import PrestoEncoder
 
     keras.utils.set_random_seed(1)
     made = PrestoEncoder()
@@ -138,7 +138,7 @@ def test_number_of_weights(encoder):
 
 
 def test_a_saved_encoder_is_the_same(encoder, series, tmp_path):
-    from yieldcast.mapping.encoder_files import load_encoder
+    from yieldcast.encoders.files import load_encoder
 
     encoder.save(tmp_path / "one.keras")
     again = load_encoder(tmp_path / "one.keras")
@@ -151,7 +151,7 @@ def test_more_steps_than_positions(encoder):
 
 
 def test_files_that_are_no_weights(tmp_path):
-    from yieldcast.mapping.encoder_files import load_encoder
+    from yieldcast.encoders.files import load_encoder
 
     with pytest.raises(MissingDataError):
         published.read_safetensors(tmp_path / "none.safetensors")
@@ -204,10 +204,10 @@ def test_refused_inputs(change, says):
 
 def test_inputs_of_heads_and_the_weights_of_a_run(encoder, tmp_path):
     """Without the location, places change nothing; a run takes the weights of its training only."""
+    from yieldcast.crop_types.classifier import CropTypeSettings, head_inputs, train
+    from yieldcast.crop_types.run import open_run, weights_mark, write_run
     from yieldcast.errors import ConfigError
-    from yieldcast.mapping.crop_type import CropTypeSettings, head_inputs, train
-    from yieldcast.mapping.crop_type_run import open_run, weights_mark, write_run
-    from yieldcast.mapping.pixel_series import create
+    from yieldcast.pixels.pixel_series import create
 
     ndvi = np.random.default_rng(6).uniform(0.2, 0.5, (12, 4)).astype(np.float32)
     ndvi[::2, 1] += 0.4

@@ -30,7 +30,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from yieldcast.errors import SchemaError
-from yieldcast.mapping.series_bands import BAND_OF, POSSIBLE, SERIES_BANDS, STATIC_BANDS, Floats
+from yieldcast.pixels.series_bands import BAND_OF, POSSIBLE, SERIES_BANDS, STATIC_BANDS, Floats
 
 STEPS = {"month": 12.0, "ten-days": 36.0, "16-days": 23.0}  # and how many make a year
 TEXTS = ("label", "group", "location", "season")
@@ -42,7 +42,7 @@ _DIMS = {
     **dict.fromkeys(TEXTS, ("sample",)),
 }  # fmt: skip
 _SAME_PLACE_deg = 1e-6  # about 0.1 m
-_HINT = "Make series with yieldcast.mapping.series_tables, or pixel_series.create."
+_HINT = "Make series with yieldcast.pixels.series_tables, or pixel_series.create."
 
 
 def create(

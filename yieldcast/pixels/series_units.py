@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yieldcast.errors import SchemaError
-from yieldcast.mapping.series_bands import BAND_OF, POSSIBLE, UNITS, Floats, converted
+from yieldcast.pixels.series_bands import BAND_OF, POSSIBLE, UNITS, Floats, converted
 
 Arrays = Mapping[str, Floats]
 # Single impossible values (sensor faults, unmarked gaps) become gaps and are counted; more are another unit.

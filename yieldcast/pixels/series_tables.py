@@ -36,10 +36,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
-from yieldcast.mapping.compositing import TENS, of_dates, to_months
-from yieldcast.mapping.pixel_series import STEPS, check_series, create, first
-from yieldcast.mapping.series_bands import BAND_OF, STATIC_BANDS, Floats, band_name
-from yieldcast.mapping.series_units import in_series_units
+from yieldcast.pixels.compositing import TENS, of_dates, to_months
+from yieldcast.pixels.pixel_series import STEPS, check_series, create, first
+from yieldcast.pixels.series_bands import BAND_OF, STATIC_BANDS, Floats, band_name
+from yieldcast.pixels.series_units import in_series_units
 
 NO_DATA = (-9999.0, -32768.0, 65535.0)
 _STEP = re.compile(r"(?P<band>.+)_(?P<step>\d{2,3})")

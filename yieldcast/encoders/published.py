@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from yieldcast.encoders.bands import GROUPS
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
-from yieldcast.mapping.bands import GROUPS
 
 if TYPE_CHECKING:
-    from yieldcast.mapping.presto import PrestoDecoder, PrestoEncoder
+    from yieldcast.encoders.presto import PrestoDecoder, PrestoEncoder
 
 Arrays = Mapping[str, NDArray[np.float32]]
 _HINT = "Give the file of a published Presto encoder, as safetensors."
@@ -58,7 +58,7 @@ def encoder_from(arrays: Arrays, where: str, notes: Mapping[str, str] | None = N
     Raises:
         SchemaError: a weight is missing, unknown, or has another shape.
     """
-    from yieldcast.mapping.presto import PrestoEncoder
+    from yieldcast.encoders.presto import PrestoEncoder
 
     positions = arrays["pos_embed"].shape[1] if "pos_embed" in arrays else 0
     encoder = PrestoEncoder(positions=positions, notes=notes)
@@ -85,7 +85,7 @@ def names_of_encoder(encoder: PrestoEncoder) -> dict[str, tuple[Any, bool]]:
 
 def decoder_from(arrays: Arrays, where: str, notes: Mapping[str, str] | None = None) -> PrestoDecoder:
     """A decoder with published weights; arguments and errors as `encoder_from`."""
-    from yieldcast.mapping.presto import PrestoDecoder
+    from yieldcast.encoders.presto import PrestoDecoder
 
     positions = arrays["pos_embed"].shape[1] if "pos_embed" in arrays else 0
     decoder = PrestoDecoder(positions=positions, notes=notes)

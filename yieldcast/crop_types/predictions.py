@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from yieldcast.crop_types.heads import Floats
+from yieldcast.crop_types.scores import CropTypeScores, crop_type_scores
 from yieldcast.data.files import atomic_write
 from yieldcast.errors import ConfigError
-from yieldcast.mapping.crop_type_scores import CropTypeScores, crop_type_scores
-from yieldcast.mapping.heads import Floats
 
 
 def predictions(series: xr.Dataset, probability: Floats, classes: Sequence[str]) -> pd.DataFrame:

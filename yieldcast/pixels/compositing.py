@@ -12,8 +12,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast.errors import SchemaError
-from yieldcast.mapping.pixel_series import STEPS, TEXTS, create
-from yieldcast.mapping.series_bands import BAND_OF, Floats, Kind
+from yieldcast.pixels.pixel_series import STEPS, TEXTS, create
+from yieldcast.pixels.series_bands import BAND_OF, Floats, Kind
 
 Ints = NDArray[np.int64]
 _DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)

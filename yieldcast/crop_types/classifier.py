@@ -10,10 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from yieldcast.errors import SchemaError
-from yieldcast.mapping.crop_type_scores import CropTypeScores, crop_type_scores, standard_error
-from yieldcast.mapping.embedding import Pool, embed
-from yieldcast.mapping.heads import (
+from yieldcast.crop_types.heads import (
     Floats,
     HeadName,
     Ints,
@@ -24,10 +21,13 @@ from yieldcast.mapping.heads import (
     spatial_folds,
     temperature,
 )
-from yieldcast.mapping.presto_inputs import ModisRule, presto_inputs, raw_columns
+from yieldcast.crop_types.scores import CropTypeScores, crop_type_scores, standard_error
+from yieldcast.encoders.embedding import Pool, embed
+from yieldcast.encoders.presto_inputs import ModisRule, presto_inputs, raw_columns
+from yieldcast.errors import SchemaError
 
 if TYPE_CHECKING:
-    from yieldcast.mapping.presto import PrestoEncoder
+    from yieldcast.encoders.presto import PrestoEncoder
 
 Progress = Callable[[int, int], None]
 FoldUnit = Literal["location", "group"]

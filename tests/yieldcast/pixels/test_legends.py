@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from yieldcast.errors import ConfigError, SchemaError
-from yieldcast.mapping.legends import Legend, merge_rare, read_legend, refuse_others
+from yieldcast.pixels.legends import Legend, merge_rare, read_legend, refuse_others
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from yieldcast.errors import SchemaError
-from yieldcast.mapping.crop_type_scores import crop_type_scores
-from yieldcast.mapping.heads import (
+from yieldcast.crop_types.heads import (
     HEADS,
     calibrated,
     fit_head,
@@ -15,6 +13,8 @@ from yieldcast.mapping.heads import (
     spatial_folds,
     temperature,
 )
+from yieldcast.crop_types.scores import crop_type_scores
+from yieldcast.errors import SchemaError
 
 
 @pytest.fixture(scope="module")

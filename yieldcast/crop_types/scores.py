@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yieldcast.mapping.heads import Floats, Ints
+from yieldcast.crop_types.heads import Floats, Ints
 
 _BINS = 10
 

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from yieldcast.mapping.bands import BAND_NAMES, normalise
-from yieldcast.mapping.embedding import PixelInputs, pixel_inputs
-from yieldcast.mapping.series_bands import MODIS, SENTINEL2
+from yieldcast.encoders.bands import BAND_NAMES, normalise
+from yieldcast.encoders.embedding import PixelInputs, pixel_inputs
+from yieldcast.pixels.series_bands import MODIS, SENTINEL2
 
 Floats = NDArray[np.float32]
 ModisRule = Literal["fill", "mask"]

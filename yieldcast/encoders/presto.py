@@ -16,7 +16,7 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from yieldcast.mapping.bands import GROUPS, LAND_COVER, LAND_COVER_CLASSES, MONTHS, NO_LAND_COVER, STATIC
+from yieldcast.encoders.bands import GROUPS, LAND_COVER, LAND_COVER_CLASSES, MONTHS, NO_LAND_COVER, STATIC
 
 Tensor = Any  # of the Keras backend
 WIDTH, HEADS, HIDDEN, DEPTH = 128, 8, 512, 2
@@ -25,7 +25,7 @@ POSITIONS = 24  # steps that the published original can tell apart; 72 in WorldC
 _MASKED = -1e9  # added to the attention scores of masked tokens
 _POSITION_BASE = 1000.0
 ALL_GROUPS = tuple(range(len(GROUPS)))
-_register = keras.saving.register_keras_serializable("yieldcast.mapping")
+_register = keras.saving.register_keras_serializable("yieldcast.encoders")
 
 
 def month_table(width: int) -> NDArray[np.float32]:
