@@ -27,6 +27,7 @@ _BETAS = (0.9, 0.95)  # of AdamW, and its weight decay: Tseng et al., Appendix A
 _DECAY = 0.05
 _NOT_DECAYED = ("bias", "gamma", "beta", "mask_token")
 _COVER_WEIGHT = 2.0  # times hidden classes by hidden values, at most 1
+COMPILED_FROM = 32  # batches; compiling takes seconds, as long as that many batches without it
 _CHECK_SEED = 999  # of what is hidden where the error is measured: the same at every time
 
 
@@ -97,7 +98,8 @@ def pretrain(
         settings.learning_rate, weight_decay=_DECAY, beta_1=_BETAS[0], beta_2=_BETAS[1]
     )
     optimizer.exclude_from_weight_decay(var_names=list(_NOT_DECAYED))
-    model.compile(optimizer=optimizer, loss=_itself, jit_compile=False)
+    few = settings.epochs * -(-len(inputs) // BATCH) < COMPILED_FROM
+    model.compile(optimizer=optimizer, loss=_itself, jit_compile=False, run_eagerly=few)
     rng = np.random.default_rng(seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Gradients do not exist", UserWarning)  # of groups left out
