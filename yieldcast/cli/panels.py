@@ -13,7 +13,7 @@ _BY_PANEL = {
     "What it works on": (
         "store", "state", "calendar", "months", "crop", "crops", "harvest_year", "as_of", "train_years",
         "test_years", "leads", "dates",
-        "hold_out", "k", "block_degrees", "zones",
+        "hold_out", "k", "k_of", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
         "place", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool",
@@ -24,6 +24,7 @@ _BY_PANEL = {
     ),
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",
+        "last_day", "grid", "lag", "reference", "code",
     ),
     "Settings of the run": (
         "encoder", "weights", "mode", "head", "pool", "location", "modis", "folds", "run",
@@ -32,7 +33,7 @@ _BY_PANEL = {
     "Sources": (
         "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
     ),
-    "Output": ("out", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare", "explain"),
+    "Output": ("out", "csv", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare", "explain"),
     "How it runs": (
         "strategy", "block", "workers", "dask", "offline", "strict", "tries", "retry_wait", "patience",
         "partial", "replace", "live", "accept_licences", "draws", "search_rows",

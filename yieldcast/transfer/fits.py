@@ -78,7 +78,7 @@ class KeptFits:
         return self._folder / f"{name}-{digest.hexdigest()[:16]}.npy"
 
     def predictions(self, fit: Fit) -> Floats | None:
-        """(test row,) kg/ha, or (test row, class) probabilities; None where the learner cannot be trained on so few local rows.
+        """(test row,) kg/ha, or (test row, class) probabilities; None where local rows are too few to learn.
 
         Raises:
             YieldcastError: the learner cannot be trained on rows from outside the domain.

@@ -1,6 +1,7 @@
 """Which learner to map with, and whether to show the location: sentences by rule from paired differences.
 
-Two models differ where the 95 % interval of the difference of their macro-F1, by blocks, lies on one side of 0.
+Two models differ where the 95 % interval of the difference of their macro-F1, by blocks, lies on one side
+of 0.
 """
 
 from __future__ import annotations
@@ -86,8 +87,9 @@ class _Read:
         }  # fmt: skip
         if not pair.difference.excludes_zero:
             return sentence(
-                "No real difference {where} between {model} and {trees} on the raw series: macro-F1 {ours} and "
-                "{theirs}, difference {interval}. Either will do for a map; {higher} is a little higher here.",
+                "No real difference {where} between {model} and {trees} on the raw series: macro-F1 {ours} "
+                "and {theirs}, difference {interval}. Either will do for a map; {higher} is a little higher "
+                "here.",
                 higher=max(ours, trees, key=self._macro), **about,
             )  # fmt: skip
         if pair.difference.difference < 0:
@@ -116,8 +118,8 @@ class _Read:
         }  # fmt: skip
         if not pair.difference.excludes_zero:
             return sentence(
-                "With latitude and longitude shown to the encoder macro-F1 is {yes} {where}, without {no}: no "
-                "real difference ({interval}); --location no is the safer choice for other regions.",
+                "With latitude and longitude shown to the encoder macro-F1 is {yes} {where}, without {no}: "
+                "no real difference ({interval}); --location no is the safer choice for other regions.",
                 **about,
             )
         if sign * pair.difference.difference > 0:

@@ -7,6 +7,7 @@ learns nothing from them, and a series is embedded by itself, so no embedding ho
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +20,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast.crop_types.classifier import RAW_HEAD, CropTypeSettings, head_inputs
-from yieldcast.crop_types.heads import HeadName, fit_heads, has_catboost, probabilities
+from yieldcast.crop_types.heads import HEADS, HeadName, fit_heads, probabilities
 from yieldcast.crop_types.run import weights_mark
 from yieldcast.data.files import atomic_write, fingerprint, make_folder
 from yieldcast.encoders.presto_inputs import raw_columns
@@ -83,9 +84,11 @@ class HeadLearner:
         version = metadata.version("catboost") if self.head == "catboost" else ""
         return f"head 1 {self.head} {version} {self.seeds} {self.source.mark}"
 
-    def fit(
-        self, rows: CropTypeRows, local: CropTypeRows | None = None
-    ) -> Callable[[CropTypeRows], Floats]:
+    def prepare(self) -> None:
+        """Make the inputs now."""
+        _ = self.source.values
+
+    def fit(self, rows: CropTypeRows, local: CropTypeRows | None = None) -> Callable[[CropTypeRows], Floats]:
         """See `transfer.learners.Learner`; predictions are probabilities (row, class).
 
         Raises:
@@ -94,7 +97,9 @@ class HeadLearner:
         parts = [rows] if local is None else [rows, local]
         at, truth = (np.concatenate([getattr(one, name) for one in parts]) for name in ("positions", "truth"))
         if len(np.unique(truth)) < 2:
-            raise SchemaError(f"expected rows of two classes or more to learn from, received {len(at)} of one")
+            raise SchemaError(
+                f"expected rows of two classes or more to learn from, received {len(at)} of one"
+            )
         values = self.source.values
         heads = fit_heads(self.head, values[at], truth, self.seeds)
         return lambda wanted: probabilities(heads, values[wanted.positions], len(rows.classes))
@@ -115,8 +120,8 @@ def learners(
         settings: of the run.
         encoder: of the run; None for a run on the raw series, which has no location and no random weights.
         folder: of the study, keeps the embeddings.
-        kinds: some of `KINDS`: the run's classifier; boosted trees; CatBoost, where it is installed; the other
-            setting of the location; random weights of the same architecture.
+        kinds: some of `KINDS`: the run's classifier; boosted trees; CatBoost, where it is installed; the
+            other setting of the location; random weights of the same architecture.
         progress: called with the number of series that are embedded and of all.
     """
     wanted, raw = set(kinds), Source("raw", lambda: raw_columns(rows.series)[0])
@@ -140,7 +145,7 @@ def learners(
             found.append(embedded(RANDOM, random_weights(encoder), settings.location))
     if "trees" in wanted:
         found.append(HeadLearner(TREES, RAW_HEAD, raw))
-    if "catboost" in wanted and has_catboost():
+    if "catboost" in wanted and "catboost" in HEADS and importlib.util.find_spec("catboost"):
         found.append(HeadLearner(CATBOOST, "catboost", raw))
     return tuple(found)
 

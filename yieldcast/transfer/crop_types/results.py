@@ -116,7 +116,9 @@ def _notes(study: CropTypeStudy, found: Sequence[Predicted]) -> list[str]:
             notes.append(sentence("Intervals draw whole places, {n} of them.", n=count))
         else:
             notes.append(
-                sentence("Intervals draw whole squares of {side} degrees, {n} of them.", side=f"{side:g}", n=count)
+                sentence(
+                    "Intervals draw whole squares of {side} degrees, {n} of them.", side=f"{side:g}", n=count
+                )
             )
     if BOTH in {one.model for one in found}:
         notes.append(message("encoder + trees is the mean of their probabilities."))

@@ -47,7 +47,7 @@ class CropTypeScore:
         train_rows: rows trained on, a mean over fits.
         macro_f1, accuracy: means over the draws.
         macro_f1_sd: standard deviation over the draws (n - 1); None for one.
-        low, high: 95 % interval of macro-F1 by blocks of tested rows, see `block_labels`; None with one block.
+        low, high: 95 % interval of macro-F1 by blocks of tested rows, see `block_labels`; None with one.
         f1: class -> F1, a mean over the draws.
         counts: class -> rows tested.
     """

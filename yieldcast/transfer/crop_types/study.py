@@ -19,7 +19,7 @@ from yieldcast.errors import ConfigError, SchemaError
 from yieldcast.transfer.crop_types import splits
 from yieldcast.transfer.crop_types.learners import BOTH, CATBOOST, RUN, TREES, HeadLearner
 from yieldcast.transfer.crop_types.rows import CropTypeRows, HoldOut, held_out, season_order, sets_of
-from yieldcast.transfer.crop_types.splits import Counted, FewLabels
+from yieldcast.transfer.crop_types.splits import FewLabels
 from yieldcast.transfer.fits import Fit, KeptFits
 from yieldcast.transfer.generalise import DRAWS, KS, Protocol, Training
 from yieldcast.transfer.splits import Split, geographic_splits
@@ -102,6 +102,11 @@ class CropTypeStudy:
             found = splits.few_label_splits(rows, self.domain, sets, self.few)
         splits.check_classes(rows, [one for one in found if not one.k], self.protocol)
         return found
+
+    def check(self) -> None:
+        """Refuse what cannot be split, before the long work starts; errors as `folds` and `splits`."""
+        self.folds()
+        self.splits()
 
     def _forward(self) -> list[Split]:
         """A split for each test season, trained on the seasons before it."""
@@ -192,9 +197,7 @@ def _wanted(study: CropTypeStudy) -> list[tuple[Training, Split]]:
     outside, folds = study.splits(), study.folds()
     if outside:
         tested = np.unique(np.concatenate([one.test for one in outside]))
-        folds = [
-            replace(one, test=own) for one in folds if (own := one.test[np.isin(one.test, tested)]).size
-        ]
+        folds = [replace(one, test=own) for one in folds if (own := one.test[np.isin(one.test, tested)]).size]
     wanted: list[tuple[Training, Split]] = [("in_domain", one) for one in folds]
     for split in outside:
         if not split.k:

@@ -135,9 +135,7 @@ def _head(training: Training, k: int | None) -> str:
 
 
 def _of(result: CropTypeResult, domain: str, training: Training) -> dict[str, CropTypeScore]:
-    return {
-        one.model: one for one in result.scores if (one.domain, one.training) == (domain, training)
-    }
+    return {one.model: one for one in result.scores if (one.domain, one.training) == (domain, training)}
 
 
 def _models_of(result: CropTypeResult) -> tuple[str, ...]:
@@ -179,5 +177,3 @@ def bounds(one: CropTypeScore, words: Language) -> str:
 
 def _f(value: float | None, words: Language, signed: bool = False) -> str:
     return "–" if value is None else words.number(value, 3, signed=signed)
-
-
