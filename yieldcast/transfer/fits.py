@@ -32,6 +32,8 @@ class Rows(Protocol):
     def fingerprint(self) -> str:
         """Equal for equal rows."""
 
+    def __len__(self) -> int: ...
+
 
 @dataclass(frozen=True)
 class Fit:

@@ -16,6 +16,7 @@ OOD = message(
     "ID: in domain, random folds; OOD: trained out of domain only; + k: and on k local labels; alone: on "
     "k local labels only."
 )
+_COLUMNS = 4  # "0.812 (+0.031)" is wide
 TREES = message("trees: boosted trees on the raw series; in brackets the difference from them.")
 
 
@@ -28,7 +29,9 @@ def crop_type_view(result: CropTypeResult, lang: str = "en") -> Group:
     """
     words = language.of(lang)
     explained = {"random": [TREES], "few-shot": [OOD]}.get(result.study.protocol, [GAP, TREES])
-    parts = [part for one in crop_type_tables(result, words) for part in table_parts(one, False, words)]
+    parts = [
+        part for one in crop_type_tables(result, words) for part in table_parts(one, False, words, _COLUMNS)
+    ]
     return Group(
         *parts,
         *(Text(words.gettext(line), style="dim") for line in explained),

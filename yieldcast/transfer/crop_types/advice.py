@@ -159,11 +159,11 @@ class _Read:
         return self.words.number(self._macro(name), 3)
 
     def _interval(self, pair: Paired, sign: int = 1) -> str:
-        return interval(
-            *(None if one is None else sign * one
-              for one in (pair.difference.difference, pair.difference.low, pair.difference.high)),
-            self.words,
-        )  # fmt: skip
+        found = pair.difference
+        value, low, high = (
+            None if one is None else sign * one for one in (found.difference, found.low, found.high)
+        )
+        return interval(value, low, high, self.words)
 
 
 def interval(value: float | None, low: float | None, high: float | None, words: Language) -> str:

@@ -155,7 +155,7 @@ def random_weights(encoder: PrestoEncoder) -> PrestoEncoder:
     import keras
 
     keras.utils.set_random_seed(_SEED)
-    made = type(encoder).from_config(encoder.get_config())
+    made: PrestoEncoder = type(encoder).from_config(encoder.get_config())
     made.build()
     return made
 

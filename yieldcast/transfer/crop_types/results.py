@@ -107,7 +107,9 @@ def _notes(study: CropTypeStudy, found: Sequence[Predicted]) -> list[str]:
     if study.protocol == "temporal":
         notes.append(message("Out of domain, a season is trained on the seasons before it only."))
     else:
-        notes.append(message("No place is on both sides of a split; later seasons of other places are."))
+        notes.append(
+            message("No place is on both sides of a split. Later seasons of other places are trained on.")
+        )
     own = domains(study, found)
     if ALL in own:
         labels, side = block_labels(study, own[ALL])
@@ -117,7 +119,9 @@ def _notes(study: CropTypeStudy, found: Sequence[Predicted]) -> list[str]:
         else:
             notes.append(
                 sentence(
-                    "Intervals draw whole squares of {side} degrees, {n} of them.", side=f"{side:g}", n=count
+                    "Intervals draw whole squares with sides of {side}°, {n} of them.",
+                    side=f"{side:g}",
+                    n=count,
                 )
             )
     if BOTH in {one.model for one in found}:

@@ -68,7 +68,8 @@ def few_label_splits(
 
     A third of the places of a domain is tested, the same for every k and draw; labels are drawn from its
     other places. Draws are nested: the first 10 labels of a class are among its first 100. A class with fewer
-    than k gives all that it has; a domain in which no class has k (or, counted in all, which has fewer) gives none.
+    than k gives all that it has; a domain in which no class has k (or, counted in all, with fewer)
+    gives none.
 
     Args:
         rows: of the study.

@@ -156,7 +156,7 @@ class Predicted:
     @property
     def tested(self) -> NDArray[np.bool_]:
         """(row,) whether the row was tested."""
-        return np.isfinite(self.values).all(axis=1)
+        return np.asarray(np.isfinite(self.values).all(axis=1))
 
 
 def predictions(

@@ -72,7 +72,8 @@ def _models(result: CropTypeResult, words: Language) -> ScoreTable:
     inner = (message("in\nF1"), message("out\nF1"), "95 %", message("gap"), message("out\naccuracy"))
     if outside == "in_domain":
         inner = (message("macro-F1"), "95 %", message("accuracy"))  # type: ignore[assignment]
-    return ScoreTable(title(result, sentence("macro-F1 in and out of domain")), (MODEL, *inner), tuple(lines))
+    what = sentence("macro-F1") if outside == "in_domain" else sentence("macro-F1 in and out of domain")
+    return ScoreTable(title(result, what), (MODEL, *inner), tuple(lines))
 
 
 def _domains(result: CropTypeResult, training: Training, words: Language) -> ScoreTable:
@@ -116,8 +117,8 @@ def _few_labels(result: CropTypeResult, words: Language, name: str, text: Senten
     lines = []
     for domain, model in dict.fromkeys(key[:2] for key in by):
         cells = [by.get((domain, model, *column)) for column in columns]
-        lines.append((domain, model, *(_spread(one, name, words) for one in cells)))
-    heads = (message("held out"), MODEL, *(_head(*column) for column in columns))
+        lines.append((f"{domain}: {model}", *(_spread(one, name, words) for one in cells)))
+    heads = (MODEL, *(_head(*column) for column in columns))
     of = sentence("each class") if result.study.few.counted == "class" else sentence("all classes together")
     what = sentence(
         "{score}, mean and sd of {draws} draws of k labels of {of}", score=text, draws=result.study.few.draws,
