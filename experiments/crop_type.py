@@ -205,8 +205,8 @@ def document(result: dict[str, Any]) -> list[str]:
     parts.append(
         f"Encoder: Presto, {result['licence']}. Macro-F1 of left-out folds; A: France 2023, Sentinel "
         "with weather, 4 classes; D: Mato Grosso, MODIS; E: Uzbekistan, Landsat NDVI. The head on embeddings "
-        "is logistic regression with equal weight of classes on half-whitened principal components; gaps of "
-        "the raw series are filled in time. The trees are those of scikit-learn and of CatBoost. "
+        "is logistic regression with equal weight of classes; gaps of the raw series are filled in time; "
+        "the trees are those of scikit-learn and of CatBoost. "
         f"Everything took {result['seconds']} s."
     )
     rows = []

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from yieldcast.crop_types.half_whitening import HalfWhitening
 from yieldcast.crop_types.heads import (
     HEADS,
     calibrated,
@@ -39,47 +38,35 @@ def test_every_head_learns_and_draws_the_same_again(name, blobs):
 
 
 def test_the_penalty_is_stronger_for_many_columns():
-    few, many = (make_head("linear", columns, 0)[-1].C for columns in (128, 1536))
+    few, many = (make_head("linear", (200, columns), 0)[-1].C for columns in (128, 1536))
     assert many < few
 
 
-def test_components_are_half_whitened():
-    """Their standard deviation is the square root of what it was; a column of sums adds no component."""
+def test_components_are_a_rotation_of_the_same_problem():
+    """Of many columns: the probabilities of the penalised loss on the columns themselves, by scipy."""
     rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(50, 3)) * [9, 4, 1]
-    found = HalfWhitening().fit(inputs)
-    made = found.transform(inputs)
-    spread = np.sqrt(np.linalg.eigvalsh(np.cov(inputs.T))[::-1])
-    np.testing.assert_allclose(made.std(axis=0, ddof=1), np.sqrt(spread))
-    np.testing.assert_allclose(np.corrcoef(made.T), np.eye(3), atol=1e-12)
-    dependent = np.column_stack([inputs, inputs.sum(axis=1), np.ones(50)])
-    assert HalfWhitening().fit_transform(dependent).shape == (50, 3)
-    assert np.isfinite(HalfWhitening().fit_transform(np.ones((4, 2)))).all()
-
-
-def test_linear_head_is_that_of_the_ridge_problem():
-    """With all components, its probabilities are those of the same penalised loss, minimised by scipy."""
-    rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 3))
-    classes = (inputs[:, 0] + rng.normal(size=60) > 0.8).astype(int)
+    inputs = rng.normal(size=(40, 5)) @ rng.normal(size=(5, 600))
+    classes = (inputs[:, 0] + rng.normal(size=40) > 0.8).astype(int)
     scaled = (inputs - inputs.mean(axis=0)) / inputs.std(axis=0)
-    values, vectors = np.linalg.eigh(np.cov(scaled.T))
-    basis = scaled @ vectors / values**0.25
-    weight = 60 / (2 * np.bincount(classes)[classes])
+    weight = 40 / (2 * np.bincount(classes)[classes])
 
     def loss(beta):
-        logit = basis @ beta[:3] + beta[3]
-        return 0.1 * weight @ (np.logaddexp(0, logit) - classes * logit) + beta[:3] @ beta[:3] / 2
+        logit = scaled @ beta[:-1] + beta[-1]
+        losses = 0.01 * weight * (np.logaddexp(0, logit) - classes * logit)
+        slope = 0.01 * weight * (1 / (1 + np.exp(-logit)) - classes)
+        return losses.sum() + beta[:-1] @ beta[:-1] / 2, np.append(slope @ scaled + beta[:-1], slope.sum())
 
-    wanted = 1 / (1 + np.exp(-(basis @ (best := minimize(loss, np.zeros(4)).x)[:3] + best[3])))
-    found = probabilities([fit_head("linear", inputs, classes)], inputs, 2)[:, 1]
-    np.testing.assert_allclose(found, wanted, atol=1e-3)
+    best = minimize(loss, np.zeros(601), jac=True).x
+    head = fit_head("linear", inputs, classes)
+    wanted = 1 / (1 + np.exp(-(scaled @ best[:-1] + best[-1])))
+    np.testing.assert_allclose(probabilities([head], inputs, 2)[:, 1], wanted, atol=1e-3)
+    assert head[-1].coef_.shape == (1, 40)
 
 
 def test_catboost_is_an_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "catboost", None)  # as where it is not installed
     with pytest.raises(ConfigError, match="not installed") as error:
-        make_head("catboost", 3, 0)
+        make_head("catboost", (60, 3), 0)
     assert "pip install 'yieldcast[catboost]'" in error.value.hint
 
 
