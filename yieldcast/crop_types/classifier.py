@@ -28,7 +28,7 @@ from yieldcast.encoders.presto_inputs import ModisRule, presto_inputs, raw_colum
 from yieldcast.errors import SchemaError
 
 if TYPE_CHECKING:
-    from yieldcast.encoders.presto import PrestoEncoder
+    from yieldcast.encoders.embedding import Encoder
 
 Progress = Callable[[int, int], None]
 FoldUnit = Literal["location", "group"]
@@ -127,9 +127,7 @@ class CropTypeModel:
     heat: float
     heads: list[Any] = field(repr=False)
 
-    def predict(
-        self, series: xr.Dataset, encoder: PrestoEncoder | None, progress: Progress = _ignore
-    ) -> Floats:
+    def predict(self, series: xr.Dataset, encoder: Encoder | None, progress: Progress = _ignore) -> Floats:
         """(sample, class) calibrated probabilities.
 
         Args:
@@ -159,7 +157,7 @@ class CropTypeModel:
 def head_inputs(
     series: xr.Dataset,
     settings: CropTypeSettings,
-    encoder: PrestoEncoder | None,
+    encoder: Encoder | None,
     progress: Progress = _ignore,
 ) -> NDArray[np.float32]:
     """(sample, column) inputs of the head: embeddings, or without an encoder the series themselves.
@@ -177,7 +175,7 @@ def head_inputs(
 def train(
     series: xr.Dataset,
     settings: CropTypeSettings,
-    encoder: PrestoEncoder | None,
+    encoder: Encoder | None,
     progress: Progress = _ignore,
 ) -> CropTypeModel:
     """Train a head on labelled series, and score it and trees on the raw series on left-out places.
