@@ -56,6 +56,11 @@ def load_encoder(path: Path) -> PrestoEncoder | CustomEncoder:
         from yieldcast.encoders.custom import CustomEncoder
 
         return CustomEncoder(str(path))
+    return load_presto(path)
+
+
+def load_presto(path: Path) -> PrestoEncoder:
+    """Presto's encoder from a file, for what needs its layers; see `load_encoder`."""
     if path.suffix == PUBLISHED:
         encoder: PrestoEncoder = _from_published(path)
         return encoder
