@@ -156,7 +156,7 @@ def train_head(
         "mode": mode.value, "table": _about_table(table, reading, read.units, series),
         "merged": {name: list(to) for name, to in merging.merged.items()}, "encoder": _about(loaded, encoder),
     }  # fmt: skip
-    write_run(out, model, about)
+    write_run(out, model, series, about)
     screen.print(training_view(model, read, merging, about["encoder"], lang))
     if file:
         _write_scores(file, model, about)
@@ -193,7 +193,7 @@ def predict_classes(
     from yieldcast import language
     from yieldcast.cli.progress import counting_progress
     from yieldcast.cli.views.crop_type import prediction_view
-    from yieldcast.crop_types.classifier import SeriesKind, head_inputs
+    from yieldcast.crop_types.classifier import SeriesKind
     from yieldcast.crop_types.predictions import predictions, scores_of, write_predictions
     from yieldcast.crop_types.run import open_run
     from yieldcast.pixels.legends import refuse_others
@@ -207,10 +207,10 @@ def predict_classes(
     series = read_series(table, reading).series
     model.kind.check(SeriesKind.of(series), str(table))
     refuse_others(series["label"].values, model.classes, str(table))
-    loaded = _encoder(encoder or (opened.record["encoder"] or {}).get("path") or NO_ENCODER)
-    opened.check_encoder(loaded)
+    if opened.needs_encoder:
+        load_tensorflow()
     with counting_progress(words.gettext("embedding series"), screen) as progress:
-        probability = model.predict(head_inputs(series, model.settings, loaded, progress))
+        probability = opened.probabilities(series, Path(encoder) if encoder else None, progress)
     write_predictions(out, predictions(series, probability, model.classes))
     scores = scores_of(series, probability, model.classes)
     screen.print(prediction_view(probability, model.classes, scores, lang))

@@ -24,6 +24,7 @@ _BY_PANEL = {
     ),
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",
+        "last_day", "grid", "lag", "reference", "code",
     ),
     "Settings of the run": (
         "encoder", "weights", "mode", "head", "pool", "location", "modis", "folds", "run",
@@ -32,7 +33,7 @@ _BY_PANEL = {
     "Sources": (
         "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
     ),
-    "Output": ("out", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare", "explain"),
+    "Output": ("out", "csv", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare", "explain"),
     "How it runs": (
         "strategy", "block", "workers", "dask", "offline", "strict", "tries", "retry_wait", "patience",
         "partial", "replace", "live", "accept_licences", "draws", "search_rows",

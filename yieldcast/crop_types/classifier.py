@@ -21,7 +21,7 @@ from yieldcast.crop_types.heads import (
     spatial_folds,
     temperature,
 )
-from yieldcast.crop_types.scores import CropTypeScores, crop_type_scores, standard_error
+from yieldcast.crop_types.scores import CropTypeScores, confusion, crop_type_scores, standard_error
 from yieldcast.encoders.embedding import Pool, embed
 from yieldcast.encoders.presto_inputs import ModisRule, presto_inputs, raw_columns
 from yieldcast.errors import SchemaError
@@ -109,6 +109,8 @@ class CropTypeModel:
         inputs: (sample, column) of the head; `raw` those of the raw series.
         truth: (sample,) positions in `classes`.
         scores: model -> scores on left-out places, of "head" and "raw".
+        confusion: (true class, predicted class) counts of the left-out samples; None in runs of earlier
+            versions, which did not keep them.
         heat: temperature of the probabilities, see `heads.temperature`.
         heads: trained, one for each seed.
     """
@@ -119,11 +121,21 @@ class CropTypeModel:
     inputs: NDArray[np.float32]
     truth: Ints
     scores: dict[str, CropTypeScores]
+    confusion: Ints | None
     heat: float
     heads: list[Any] = field(repr=False)
 
-    def predict(self, inputs: NDArray[np.float32]) -> Floats:
-        """(sample, class) calibrated probabilities of inputs made by `head_inputs`."""
+    def predict(
+        self, series: xr.Dataset, encoder: PrestoEncoder | None, progress: Progress = _ignore
+    ) -> Floats:
+        """(sample, class) calibrated probabilities.
+
+        Args:
+            series: of the kind of the training.
+            encoder: of the training; None where there was none.
+            progress: called with the number of series that are embedded and of all.
+        """
+        inputs = head_inputs(series, self.settings, encoder, progress)
         return calibrated(probabilities(self.heads, inputs, len(self.classes)), self.heat)
 
     @property
@@ -170,7 +182,7 @@ def train(
     Raises:
         SchemaError: fewer than two classes, a class that lies in one place only, or as `head_inputs`.
     """
-    series = series.isel(sample=np.flatnonzero(series["label"].values != ""))
+    series = labelled(series)
     classes, truth = np.unique(series["label"].values, return_inverse=True)
     if len(classes) < 2:
         raise SchemaError(
@@ -189,7 +201,15 @@ def train(
         raw = out_of_fold(RAW_HEAD, raw_columns(series)[0], truth, folds, len(classes))
         scores[RAW] = crop_type_scores(calibrated(raw, temperature(raw, truth)), truth, names)
     heads = fit_heads(settings.head, inputs, truth, settings.seeds)
-    return CropTypeModel(settings, SeriesKind.of(series), tuple(names), inputs, truth, scores, heat, heads)
+    return CropTypeModel(
+        settings, SeriesKind.of(series), tuple(names), inputs, truth, scores,
+        confusion(held, truth, len(names)), heat, heads,
+    )  # fmt: skip
+
+
+def labelled(series: xr.Dataset) -> xr.Dataset:
+    """The series whose class is known."""
+    return series.isel(sample=np.flatnonzero(series["label"].values != ""))
 
 
 def _refuse_single_places(units: NDArray[Any], truth: Ints, classes: Sequence[str], unit: FoldUnit) -> None:

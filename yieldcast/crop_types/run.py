@@ -1,32 +1,49 @@
-"""Run directory of a crop-type classifier: settings, legend, licence of the weights, scores, training inputs.
+"""Run directory of a crop-type classifier: settings, legend, licence of the weights, scores, training series.
 
-``crop_type.json`` is written last, so that a directory with it is whole. The heads are not stored but trained
-again from ``training.npz`` when the run is opened: seconds, and no file that could run code.
+``crop_type.json`` is written last, so that a directory with it is whole. ``series.nc`` holds the labelled
+series, from which the run can be split and trained again. The heads are not stored but trained again from
+their inputs (``training.npz``) when the run is opened: seconds, and no file that could run code.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray as xr
 
-from yieldcast.crop_types.classifier import CropTypeModel, CropTypeSettings, SeriesKind
-from yieldcast.crop_types.heads import fit_heads, probabilities
+from yieldcast.crop_types.classifier import (
+    CropTypeModel,
+    CropTypeSettings,
+    SeriesKind,
+    labelled,
+)
+from yieldcast.crop_types.heads import Floats, fit_heads, probabilities
 from yieldcast.crop_types.scores import CropTypeScores
-from yieldcast.data.files import atomic_text, atomic_write, make_folder
+from yieldcast.data.files import (
+    atomic_text,
+    atomic_write,
+    fingerprint,
+    make_folder,
+    read_netcdf,
+    write_netcdf,
+)
 from yieldcast.errors import ConfigError, RunError
+from yieldcast.pixels.pixel_series import check_series
 
 if TYPE_CHECKING:
     from yieldcast.encoders.presto import PrestoEncoder
 
-RECORD, TRAINING = "crop_type.json", "training.npz"
+RECORD, TRAINING, SERIES = "crop_type.json", "training.npz", "series.nc"
 _FORMAT = 1
 _CHECKED = 20  # samples whose probabilities show that the heads are those of the training
 _TOLERANCE = 1e-4
+_HINT = "Train again with yieldcast crop-type train."
 
 
 @dataclass(frozen=True)
@@ -42,19 +59,68 @@ class CropTypeRun:
     path: Path
     model: CropTypeModel
     record: dict[str, Any]
+    _encoders: dict[Path, PrestoEncoder] = field(default_factory=dict, repr=False)
 
-    def check_encoder(self, encoder: PrestoEncoder | None) -> None:
-        """Refuse other weights than those of the training.
+    @property
+    def needs_encoder(self) -> bool:
+        """Whether probabilities need an encoder, and with it Keras."""
+        return self.record["encoder"] is not None
+
+    def probabilities(
+        self,
+        series: xr.Dataset,
+        encoder: Path | None = None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Floats:
+        """(sample, class) calibrated probabilities, in the order of ``model.classes``.
+
+        Args:
+            series: see `pixel_series`, of the same steps, months and bands as in the training.
+            encoder: file of the encoder; None for that of the training. It is read once.
+            progress: called with the number of series that are embedded and of all.
 
         Raises:
-            ConfigError: other weights, or none where there were some.
+            SchemaError: series of another kind.
+            ConfigError: other weights than those of the training, or an encoder where there was none.
+            MissingDataError: no such file.
         """
-        wanted = (self.record["encoder"] or {}).get("weights_sha256")
-        got = None if encoder is None else weights_mark(encoder)
+        self.model.kind.check(SeriesKind.of(series), "series")
+        return self.model.predict(series, self._encoder(encoder), progress)
+
+    def series(self) -> xr.Dataset:
+        """The labelled series of the training, checked.
+
+        Raises:
+            RunError: changed, or not there (runs of earlier versions).
+        """
+        try:
+            series = read_netcdf(self.path / SERIES)
+        except (OSError, ValueError, KeyError) as error:
+            raise RunError(f"{self.path / SERIES}: no training series: {error}", _HINT) from None
+        if fingerprint(series) != self.record.get("series_fingerprint"):
+            raise RunError(f"{self.path}: {SERIES} was changed", _HINT)
+        return check_series(series, str(self.path / SERIES))
+
+    def _encoder(self, path: Path | None) -> PrestoEncoder | None:
+        kept = (self.record["encoder"] or {}).get("path")
+        path = path or (Path(kept) if kept else None)
+        if path is None:
+            return None
+        if path not in self._encoders:
+            from yieldcast.encoders.files import load_encoder
+
+            encoder = load_encoder(path)
+            self._check(encoder)
+            self._encoders[path] = encoder
+        return self._encoders[path]
+
+    def _check(self, encoder: PrestoEncoder) -> None:
+        """Refuse other weights than those of the training."""
+        wanted, got = (self.record["encoder"] or {}).get("weights_sha256"), weights_mark(encoder)
         if wanted != got:
             raise ConfigError(
                 f"{self.path}: expected the encoder of the training ({(wanted or 'none')[:12]}), received "
-                f"{(got or 'none')[:12]}",
+                f"{got[:12]}",
                 "Give the same weights with --encoder.",
             )
 
@@ -65,12 +131,13 @@ def refuse_existing(path: Path) -> None:
         raise ConfigError(f"{path} holds a run already", "Choose another --out.")
 
 
-def write_run(path: Path, model: CropTypeModel, about: dict[str, Any]) -> None:
+def write_run(path: Path, model: CropTypeModel, series: xr.Dataset, about: dict[str, Any]) -> None:
     """Write a run; an earlier directory without a record is completed.
 
     Args:
         path: of the directory.
         model: trained.
+        series: of the training; those without a label are left out.
         about: what else is kept: table, legend, encoder, versions.
 
     Raises:
@@ -87,11 +154,15 @@ def write_run(path: Path, model: CropTypeModel, about: dict[str, Any]) -> None:
             np.savez_compressed(file, **arrays)
 
     atomic_write(path / TRAINING, save)
+    series = labelled(series)
+    write_netcdf(path / SERIES, series)
     record = {
         "format": _FORMAT, "settings": asdict(model.settings), "series": asdict(model.kind),
         "classes": list(model.classes), "temperature": model.heat,
+        "confusion": None if model.confusion is None else model.confusion.tolist(),
         "scores": {name: asdict(scores) for name, scores in model.scores.items()},
-        "training_sha256": hashlib.sha256((path / TRAINING).read_bytes()).hexdigest(), **about,
+        "training_sha256": hashlib.sha256((path / TRAINING).read_bytes()).hexdigest(),
+        "series_fingerprint": fingerprint(series), **about,
     }  # fmt: skip
     atomic_text(path / RECORD, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
@@ -103,29 +174,29 @@ def open_run(path: Path) -> CropTypeRun:
         RunError: no run, another version, damaged, or heads that come out differently with the packages of
             this machine.
     """
-    hint = "Train again with yieldcast crop-type train."
     try:
         record = json.loads((path / RECORD).read_text(encoding="utf-8"))
         if record["format"] != _FORMAT:
-            raise RunError(f"{path}: a run of another version of yieldcast", hint)
+            raise RunError(f"{path}: a run of another version of yieldcast", _HINT)
         content = (path / TRAINING).read_bytes()
         settings = CropTypeSettings(**record["settings"])
         kept = record["series"]
         kind = SeriesKind(kept["step"], tuple(kept["bands"]), tuple(kept["months"]))
         scores = {name: CropTypeScores(**one) for name, one in record["scores"].items()}
         classes, heat = tuple(record["classes"]), float(record["temperature"])
+        counts = record.get("confusion")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: not a run of crop-type train: {error}", hint) from None
+        raise RunError(f"{path}: not a run of crop-type train: {error}", _HINT) from None
     if hashlib.sha256(content).hexdigest() != record["training_sha256"]:
-        raise RunError(f"{path}: {TRAINING} was changed", hint)
+        raise RunError(f"{path}: {TRAINING} was changed", _HINT)
     with np.load(path / TRAINING, allow_pickle=False) as arrays:
         inputs, truth, check = (arrays[name] for name in ("inputs", "truth", "check"))
     heads = fit_heads(settings.head, inputs, truth, settings.seeds)
     if np.abs(probabilities(heads, inputs[:_CHECKED], len(classes)) - check).max() > _TOLERANCE:
-        raise RunError(f"{path}: the heads differ from those of the training (other packages?)", hint)
-    return CropTypeRun(
-        path, CropTypeModel(settings, kind, classes, inputs, truth, scores, heat, heads), record
-    )
+        raise RunError(f"{path}: the heads differ from those of the training (other packages?)", _HINT)
+    errors = None if counts is None else np.array(counts)
+    model = CropTypeModel(settings, kind, classes, inputs, truth, scores, errors, heat, heads)
+    return CropTypeRun(path, model, record)
 
 
 def weights_mark(encoder: PrestoEncoder) -> str:

@@ -57,6 +57,14 @@ def crop_type_scores(probability: Floats, truth: Ints, classes: Sequence[str]) -
     )  # fmt: skip
 
 
+def confusion(probability: Floats, truth: Ints, count: int) -> Ints:
+    """(true class, predicted class) numbers of samples, of `count` classes."""
+    from sklearn.metrics import confusion_matrix
+
+    made: Ints = confusion_matrix(truth, probability.argmax(axis=1), labels=np.arange(count))
+    return made
+
+
 def standard_error(score: float, samples: int) -> float:
     """Standard error of a share of `samples` independent samples (binomial); a guide for macro-F1 too."""
     return float(np.sqrt(max(score * (1 - score), 0.0) / max(samples, 1)))

@@ -53,6 +53,7 @@ def test_train_keeps_everything_a_prediction_needs(folder):
     assert record["table"]["units"] == {"NDVI": "1"}
     assert len(record["training_sha256"]) == len(record["table"]["fingerprint"]) == 64
     assert record["encoder"] is None
+    assert np.array(record["confusion"]).sum(axis=1).tolist() == [20, 20, 20]
 
 
 def test_predict_writes_classes_and_calibrated_probabilities(folder):
