@@ -22,7 +22,7 @@ CLASSES = ("maize", "soybean", "rice", "wheat", "other")
 
 
 def patch_set(count, seed=0):
-    images, labels = synthetic_patches(count, SIDE, seed)
+    images, labels = synthetic_patches(count, SIDE, seed, shares=(1, 0, 0, 1, 0))
     texts = np.full(count, "", dtype="U1")
 
     def load(k):
@@ -118,7 +118,7 @@ def test_a_small_network_learns_with_a_frozen_encoder(trained):
     losses = [held for _, held in run.record["training"]["history"]]
     assert min(losses) < 0.8 * losses[0]
     assert losses[run.record["training"]["best_epoch"] - 1] == min(losses)
-    assert run.scores.accuracy > run.scores.majority
+    assert run.scores.accuracy > run.scores.majority + 0.1
     encoder = run.network.get_layer("encoder")
     assert all((a == b).all() for a, b in zip(before, encoder.get_weights(), strict=True))
     parts = run.record["patches"]
