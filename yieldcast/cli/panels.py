@@ -24,6 +24,7 @@ _BY_PANEL = {
     ),
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",
+        "bands", "absent", "offset", "own_classes", "nodata",
         "last_day", "grid", "lag", "reference", "code",
     ),
     "Settings of the run": (
@@ -31,7 +32,8 @@ _BY_PANEL = {
         "config", "preset", "seeds", "no_noise", "from", "freeze", "models",
     ),
     "Sources": (
-        "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
+        "weather_source", "daily", "where", "weights_before", "soilgrids", "soil_resolution", "soil_folder",
+        "seasonal_system",
     ),
     "Output": ("out", "csv", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare", "explain"),
     "How it runs": (

@@ -7,7 +7,6 @@ learns nothing from them, and a series is embedded by itself, so no embedding ho
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast.crop_types.classifier import RAW_HEAD, CropTypeSettings, head_inputs
-from yieldcast.crop_types.heads import HEADS, HeadName, fit_heads, probabilities
+from yieldcast.crop_types.heads import HeadName, fit_heads, has_catboost, probabilities
 from yieldcast.crop_types.run import weights_mark
 from yieldcast.data.files import atomic_write, fingerprint, make_folder
 from yieldcast.encoders.presto_inputs import raw_columns
@@ -145,7 +144,7 @@ def learners(
             found.append(embedded(RANDOM, random_weights(encoder), settings.location))
     if "trees" in wanted:
         found.append(HeadLearner(TREES, RAW_HEAD, raw))
-    if "catboost" in wanted and "catboost" in HEADS and importlib.util.find_spec("catboost"):
+    if "catboost" in wanted and has_catboost():
         found.append(HeadLearner(CATBOOST, "catboost", raw))
     return tuple(found)
 
