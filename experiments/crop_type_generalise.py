@@ -190,8 +190,9 @@ def document(found: list[tuple[Plan, CropTypeResult, float]], note: str) -> list
 
 
 _TABLE = (
-    "All series together, with the 95 % interval by blocks; random rows are in domain, few labels are those with "
-    "the largest k. The best of each row is bold, whether or not the difference is real: that is said below."
+    "All series together, with the 95 % interval by blocks; random rows are in domain, few labels are those "
+    "with the largest k. The best of each row is bold, whether or not the difference is real; the "
+    "sentences below say that."
 )
 
 
@@ -241,9 +242,9 @@ def main() -> None:
     note = (
         f"Encoder: Presto, {licence(load_encoder(given.encoder))}. A: France 2023, Sentinel with weather, 4 "
         "classes; B: East Africa 2017, the same bands, 3 classes; C: cropland against other land in five "
-        "countries and three years; D: Mato Grosso, MODIS; E: Uzbekistan, Landsat NDVI. Logistic regression on "
-        "the embeddings of the frozen encoder (one for each step; of E one for each series) against boosted "
-        "trees on the raw series with gaps filled in time."
+        "countries and three years; D: Mato Grosso, MODIS; E: Uzbekistan, Landsat NDVI. Logistic regression "
+        "on the embeddings of the frozen encoder (one for each step; of E one for each series) "
+        "against boosted trees on the raw series with gaps filled in time."
     )
     print(f"written: {write(given.write / 'crop-type-generalise.md', document(found, note))}")
 

@@ -16,12 +16,12 @@ RUN = CliRunner()
 def folder(tmp_path_factory):
     """A run of a linear head on the raw series of a table."""
     made, rng, rows = tmp_path_factory.mktemp("generalise"), np.random.default_rng(0), []
-    for i in range(90):
+    for i in range(60):
         ndvi = 0.2 + 0.5 * np.exp(-((np.arange(8) - 2 - 2 * (i % 3)) ** 2) / 4) + rng.normal(0, 0.1, 8)
         rows.append({
             "sample_id": i, "crop": ("maize", "pasture", "soybean")[i % 3], "start_month": 11,
             "lat": -12 - i // 3 % 2 * 3, "lon": -55 - i // 3 / 5, "region": f"r{i // 3 % 2}",
-            "harvest_year": 2015 + i // 3 // 2 % 2, **{f"NDVI_{m:02d}": v for m, v in enumerate(ndvi)},
+            "harvest_year": 2015, **{f"NDVI_{m:02d}": v for m, v in enumerate(ndvi)},
         })  # fmt: skip
     pd.DataFrame(rows).to_csv(made / "fields.csv", index=False)
     command = ["crop-type", "train", made / "fields.csv", "--encoder", "none", "--label", "crop", "--out"]
@@ -36,13 +36,12 @@ def generalise(folder, *more):
 
 
 def test_held_out_regions(folder):
-    result = generalise(folder, "--protocol", "geographic", "--hold-out", "region", "--json",
-                        folder / "r.json")  # fmt: skip
+    result = generalise(folder, "--protocol", "geographic", "--hold-out", "region", "--models",
+                        "run,trees", "--json", folder / "r.json")  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "one region at a time" in result.output
     found = json.loads((folder / "r.json").read_text())
-    # the run's head on the raw series, and trees on them; CatBoost where it is installed
-    assert found["models"][:2] == ["run", "trees"]
+    assert found["models"] == ["run", "trees"]
     assert {one["domain"] for one in found["scores"]} == {"all", "r0", "r1"}
     assert found["advice"][0].split()[0] in ("No", "Boosted", "run")
     names = {path.name for path in (folder / "OUT").iterdir()}
@@ -56,7 +55,7 @@ def test_few_labels_in_portuguese(folder):
     result = generalise(folder, "--protocol", "few-shot", "--hold-out", "none", "--k", "0,3", "--draws", "2",
                         "--models", "run", "--lang", "pt-BR")  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert "poucos rótulos locais" in result.output
+    assert "poucos rótulos locais" in " ".join(result.output.split())
     assert (folder / "OUT" / "crop-types-few-shot-none.svg").read_text().startswith("<?xml")
 
 

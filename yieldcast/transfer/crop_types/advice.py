@@ -98,10 +98,12 @@ class _Read:
                 "{ours}, difference {interval}. Map with trees: crop-type train {options}.",
                 options=_OPTIONS[trees], **about,
             )  # fmt: skip
+        options = _OPTIONS.get(ours)
+        what = "crop-type train " + options if options else sentence("this run")
         return sentence(
             "{model} is better {where} than {trees} on the raw series: macro-F1 {ours} against {theirs}, "
             "difference {interval}. Map with it: {what}.",
-            what=f"crop-type train {_OPTIONS[ours]}" if ours in _OPTIONS else sentence("this run"), **about,
+            what=what, **about,
         )  # fmt: skip
 
     def location(self) -> Sentence | None:

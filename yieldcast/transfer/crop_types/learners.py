@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
@@ -18,7 +19,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from yieldcast.crop_types.classifier import RAW_HEAD, CropTypeSettings, head_inputs
+from yieldcast.crop_types.classifier import RAW, RAW_HEADS, CropTypeSettings, head_inputs
 from yieldcast.crop_types.heads import HeadName, fit_heads, has_catboost, probabilities
 from yieldcast.crop_types.run import weights_mark
 from yieldcast.data.files import atomic_write, fingerprint, make_folder
@@ -27,6 +28,7 @@ from yieldcast.errors import SchemaError
 from yieldcast.transfer.crop_types.rows import CropTypeRows
 
 if TYPE_CHECKING:
+    from yieldcast.encoders.embedding import Encoder
     from yieldcast.encoders.presto import PrestoEncoder
 
 Floats = NDArray[np.float64]
@@ -107,7 +109,7 @@ class HeadLearner:
 def learners(
     rows: CropTypeRows,
     settings: CropTypeSettings,
-    encoder: PrestoEncoder | None,
+    encoder: Encoder | None,
     folder: Path,
     kinds: Iterable[str] = KINDS,
     progress: Progress = _ignore,
@@ -126,41 +128,53 @@ def learners(
     wanted, raw = set(kinds), Source("raw", lambda: raw_columns(rows.series)[0])
     found: list[HeadLearner] = []
     if encoder is None:
-        if "run" in wanted and settings.head not in (RAW_HEAD, "catboost"):
+        if "run" in wanted and settings.head not in RAW_HEADS.values():
             found.append(HeadLearner(RAW_RUN, settings.head, raw, settings.seeds))
     else:
 
-        def embedded(name: str, model: PrestoEncoder, location: bool) -> HeadLearner:
+        def embedded(name: str, model: Encoder, location: bool) -> HeadLearner:
             of_run = replace(settings, location=location)
             source = _embeddings(rows.series, of_run, model, folder / _KEPT, progress)
             return HeadLearner(name, settings.head, source, settings.seeds)
 
         if "run" in wanted:
             found.append(embedded(RUN, encoder, settings.location))
-        if "location" in wanted:
+        if "location" in wanted and _sees_location(encoder):
             other = RUN_WITHOUT if settings.location else RUN_WITH
             found.append(embedded(other, encoder, not settings.location))
         if "random" in wanted:
             found.append(embedded(RANDOM, random_weights(encoder), settings.location))
     if "trees" in wanted:
-        found.append(HeadLearner(TREES, RAW_HEAD, raw))
+        found.append(HeadLearner(TREES, RAW_HEADS[RAW], raw))
     if "catboost" in wanted and has_catboost():
-        found.append(HeadLearner(CATBOOST, "catboost", raw))
+        found.append(HeadLearner(CATBOOST, RAW_HEADS["raw_catboost"], raw))
     return tuple(found)
 
 
-def random_weights(encoder: PrestoEncoder) -> PrestoEncoder:
+def _sees_location(encoder: Encoder) -> bool:
+    """Whether latitude and longitude are among the inputs: always those of Presto."""
+    inputs = getattr(getattr(encoder, "model", None), "input", None)
+    return inputs is None or "latlons" in inputs
+
+
+def random_weights(encoder: Encoder) -> Encoder:
     """An encoder of the same architecture with weights as before any training; each call the same."""
     import keras
 
+    from yieldcast.encoders.custom import CustomEncoder
+
     keras.utils.set_random_seed(_SEED)
+    if isinstance(encoder, CustomEncoder):
+        again = copy(encoder)
+        again.model = keras.models.clone_model(encoder.model)
+        return again
     made: PrestoEncoder = type(encoder).from_config(encoder.get_config())
     made.build()
     return made
 
 
 def _embeddings(
-    series: xr.Dataset, settings: CropTypeSettings, encoder: PrestoEncoder, folder: Path, progress: Progress
+    series: xr.Dataset, settings: CropTypeSettings, encoder: Encoder, folder: Path, progress: Progress
 ) -> Source:
     """Embeddings that are kept in a file named by all that they depend on."""
     parts = (fingerprint(series), weights_mark(encoder), settings.pool, settings.location, settings.modis)

@@ -117,11 +117,10 @@ def _notes(study: CropTypeStudy, found: Sequence[Predicted]) -> list[str]:
         if side is None:
             notes.append(sentence("Intervals draw whole places, {n} of them.", n=count))
         else:
+            text = format(side, "g")
             notes.append(
                 sentence(
-                    "Intervals draw whole squares with sides of {side}°, {n} of them.",
-                    side=f"{side:g}",
-                    n=count,
+                    "Intervals draw whole squares with sides of {side}°, {n} of them.", side=text, n=count
                 )
             )
     if BOTH in {one.model for one in found}:
