@@ -25,6 +25,7 @@ _BY_PANEL = {
     ),
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",
+        "last_day", "grid", "lag", "reference", "code",
     ),
     "Settings of the run": (
         "encoder", "weights", "mode", "head", "pool", "location", "modis", "folds", "run",
@@ -32,9 +33,10 @@ _BY_PANEL = {
     ),
     "Sources": (
         "collections", "catalog", "max_cloud",
-        "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
+        "weather_source", "daily", "where", "weights_before", "soilgrids", "soil_resolution", "soil_folder",
+        "seasonal_system",
     ),
-    "Output": ("out", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare", "explain"),
+    "Output": ("out", "csv", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare", "explain"),
     "How it runs": (
         "parts", "limit_gb", "strategy", "block", "workers", "dask", "offline", "strict", "tries",
         "retry_wait", "patience", "partial", "replace", "live", "accept_licences", "draws", "search_rows",

@@ -125,8 +125,17 @@ class CropTypeModel:
     heat: float
     heads: list[Any] = field(repr=False)
 
-    def predict(self, inputs: NDArray[np.float32]) -> Floats:
-        """(sample, class) calibrated probabilities of inputs made by `head_inputs`."""
+    def predict(
+        self, series: xr.Dataset, encoder: PrestoEncoder | None, progress: Progress = _ignore
+    ) -> Floats:
+        """(sample, class) calibrated probabilities.
+
+        Args:
+            series: of the kind of the training.
+            encoder: of the training; None where there was none.
+            progress: called with the number of series that are embedded and of all.
+        """
+        inputs = head_inputs(series, self.settings, encoder, progress)
         return calibrated(probabilities(self.heads, inputs, len(self.classes)), self.heat)
 
     @property

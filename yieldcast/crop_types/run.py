@@ -21,7 +21,6 @@ from yieldcast.crop_types.classifier import (
     CropTypeModel,
     CropTypeSettings,
     SeriesKind,
-    head_inputs,
     labelled,
 )
 from yieldcast.crop_types.heads import Floats, fit_heads, probabilities
@@ -86,8 +85,7 @@ class CropTypeRun:
             MissingDataError: no such file.
         """
         self.model.kind.check(SeriesKind.of(series), "series")
-        inputs = head_inputs(series, self.model.settings, self._encoder(encoder), progress)
-        return self.model.predict(inputs)
+        return self.model.predict(series, self._encoder(encoder), progress)
 
     def series(self) -> xr.Dataset:
         """The labelled series of the training, checked.

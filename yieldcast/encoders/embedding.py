@@ -47,6 +47,12 @@ class PixelInputs:
     def __len__(self) -> int:
         return len(self.x)
 
+    def take(self, rows: NDArray[np.int64]) -> PixelInputs:
+        """Chosen series, in this order."""
+        return PixelInputs(
+            self.x[rows], self.mask[rows], self.dynamic_world[rows], self.latlons[rows], self.month[rows]
+        )
+
     def known_groups(self) -> tuple[int, ...]:
         """Positions in `bands.GROUPS` of the groups that any series has a token of, at least one."""
         found = []
@@ -61,12 +67,12 @@ class PixelInputs:
                 found.append(position)
         return tuple(found) or (STATIC,)  # a program needs a token, if only a masked one
 
-    def batches(self) -> Iterator[tuple[slice, dict[str, NDArray[Any]]]]:
-        """Rows and their inputs, `BATCH` at a time; the last batch repeats its last row up to that size."""
-        for start in range(0, len(self), BATCH):
-            rows = np.minimum(np.arange(start, start + BATCH), len(self) - 1)
+    def batches(self, size: int = BATCH) -> Iterator[tuple[slice, dict[str, NDArray[Any]]]]:
+        """Rows and their inputs, `size` at a time; the last batch repeats its last row up to that size."""
+        for start in range(0, len(self), size):
+            rows = np.minimum(np.arange(start, start + size), len(self) - 1)
             mask = self.mask[rows]
-            yield slice(start, min(start + BATCH, len(self))), {
+            yield slice(start, min(start + size, len(self))), {
                 "x": np.where(mask, np.float32(0), self.x[rows]), "mask": mask.astype(np.float32),
                 "dynamic_world": self.dynamic_world[rows], "latlons": self.latlons[rows],
                 "month": self.month[rows],

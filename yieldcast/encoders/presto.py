@@ -281,31 +281,38 @@ class PrestoDecoder(keras.Model):  # type: ignore[misc]
         self.build()
 
     def call(
-        self, encoded: Tensor, known: Tensor, month: Tensor, channel_table: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        encoded: Tensor,
+        known: Tensor,
+        month: Tensor,
+        channel_table: Tensor,
+        groups: Sequence[int] = ALL_GROUPS,
+    ) -> tuple[Tensor, Tensor | None]:
         """Reconstructed bands.
 
         Args:
-            encoded: (sample, token, 128) of all groups after the encoder's last normalisation.
+            encoded: (sample, token, 128) of these groups after the encoder's last normalisation.
             known: (sample, token), 1 where the encoder saw the token.
             month: (sample, step) 0-11.
             channel_table: (group, 32), the encoder's.
+            groups: positions in `GROUPS`, in their order.
 
         Returns:
-            (sample, step, band) normalised values; and (sample, step, class) logits of the land cover.
+            (sample, step, band) normalised values of the bands of these groups; and (sample, step, class)
+            logits of the land cover, None where it is not among the groups.
         """
         kept = known[..., None]
         tokens = self.embed(encoded) * kept + self.mask_token * (1.0 - kept)
-        added = self.encodings(month, channel_table=channel_table, groups=ALL_GROUPS)
+        added = self.encodings(month, channel_table=channel_table, groups=groups)
         place = ops.zeros((ops.shape(tokens)[0], 1, WIDTH))
         tokens = tokens + ops.concatenate([place, added], axis=1)
         for block in self.blocks:
             tokens = block(tokens)
         tokens, steps, start = self.norm(tokens), ops.shape(month)[1], 1
         bands, cover = [], None
-        for position, group in enumerate(GROUPS):
+        for position in groups:
             end = start + (1 if position == STATIC else steps)
-            made = self.heads[group.name](tokens[:, start:end])
+            made = self.heads[GROUPS[position].name](tokens[:, start:end])
             if position == LAND_COVER:
                 cover = made
             else:

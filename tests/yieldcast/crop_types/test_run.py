@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from yieldcast.crop_types.classifier import CropTypeSettings, head_inputs, train
+from yieldcast.crop_types.classifier import CropTypeSettings, train
 from yieldcast.crop_types.run import open_run, write_run
 from yieldcast.data.files import write_netcdf
 from yieldcast.errors import RunError, SchemaError
@@ -39,7 +39,7 @@ def test_an_opened_run_gives_the_probabilities_of_the_training(run):
     path, model = run
     opened, other = open_run(path), crops(seed=4)
     probability = opened.probabilities(other)
-    np.testing.assert_array_equal(probability, model.predict(head_inputs(other, model.settings, None)))
+    np.testing.assert_array_equal(probability, model.predict(other, None))
     np.testing.assert_allclose(probability.sum(axis=1), 1)
     np.testing.assert_array_equal(opened.model.confusion.sum(axis=1), [10, 12, 12])
 

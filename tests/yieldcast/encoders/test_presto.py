@@ -227,9 +227,11 @@ def test_inputs_of_heads_and_the_weights_of_a_run(encoder, tmp_path):
     )
 
     model = train(here, settings, encoder)
-    write_run(tmp_path / "run", model, {"encoder": {"weights_sha256": weights_mark(encoder)}})
+    encoder.save(tmp_path / "encoder.keras")
+    about = {"path": str(tmp_path / "encoder.keras"), "weights_sha256": weights_mark(encoder)}
+    write_run(tmp_path / "run", model, here, {"encoder": about})
     opened = open_run(tmp_path / "run")
-    opened.check_encoder(encoder)
-    np.testing.assert_allclose(opened.model.predict(made), model.predict(made), atol=1e-6)
+    np.testing.assert_allclose(opened.probabilities(there), model.predict(here, encoder), atol=1e-6)
+    write_run(tmp_path / "other", model, here, {"encoder": {**about, "weights_sha256": "0" * 64}})
     with pytest.raises(ConfigError, match="encoder of the training"):
-        opened.check_encoder(None)
+        open_run(tmp_path / "other").probabilities(here)
