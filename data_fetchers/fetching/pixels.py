@@ -371,7 +371,7 @@ def _size_mb(one: PixelRequest, target: Target) -> float:
     """About the size (MB) of the blocks that are read of one image, at most."""
     files = len(one.request.parameters["assets"])
     if "pixel" in target:
-        height, width = (side * target["pixel"] / one.source.about.pixel_m for side in shape_of(target))
-        return files * math.ceil(height / 512 + 1) * math.ceil(width / 512 + 1) * _BLOCK_MB
+        sides = (side * target["pixel"] / one.source.about.pixel_m for side in shape_of(target))
+        return float(files * math.prod(math.ceil(side / 512 + 1) for side in sides) * _BLOCK_MB)
     where = zip(target["latitude"], target["longitude"], strict=True)
     return files * len({(lat // _BLOCK_deg, lon // _BLOCK_deg) for lat, lon in where}) * _BLOCK_MB

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5netcdf
+import h5py
 import numpy as np
 
 from data_fetchers.stac.grids import Grid
 from data_fetchers.stac.pixels import WHOLE, scale_of, stored
 from yieldcast.data.files import atomic_write
+from yieldcast.errors import MissingDataError
 from yieldcast.pixels.cubes import BAND_DIMS, GRID, open_cube
 from yieldcast.pixels.series_bands import BAND_OF, Floats
 
 _CHUNK = 128
+_FLAT = ("height", "angle")  # without steps
 Slab = tuple[str, slice, slice, Floats]  # band, rows, columns, (step, row, column)
 
 
@@ -44,12 +48,14 @@ def write_cube_file(
         items: images that were used, written as JSON in the variable ``items``.
 
     Raises:
-        MissingDataError: the disk refuses.
+        MissingDataError: the disk refuses, or has too little room.
         SchemaError: the file does not keep the contract.
     """
 
+    _refuse_small_disk(path, grid, len(days), bands)
+
     def write(temporary: Path) -> None:
-        with h5netcdf.File(temporary, "w") as file:
+        with h5py.File(_created(temporary)) as handle, h5netcdf.File(handle, "a") as file:
             _frame(file, grid, days, step, bands, attributes, items)
             for band, rows, columns, values in slabs():
                 kept = stored(band, values)
@@ -58,6 +64,27 @@ def write_cube_file(
             pass
 
     atomic_write(path, write)
+
+
+def _refuse_small_disk(path: Path, grid: Grid, steps: int, bands: Sequence[str]) -> None:
+    """HDF5 crashes the process when the disk becomes full: there must be room for uncompressed values."""
+    numbers = sum(1 if BAND_OF[band].kind in _FLAT else steps for band in bands)
+    needed, free = numbers * grid.height * grid.width * 4, shutil.disk_usage(path.absolute().parent).free
+    if needed > free:
+        raise MissingDataError(
+            f"{path}: expected {needed / 1e9:.1f} GB of free disk, found {free / 1e9:.1f} GB",
+            "Free some, or take a smaller box or fewer bands.",
+        )
+
+
+def _created(path: Path) -> Any:
+    """An empty file without the time of its creation: the same values are the same bytes."""
+    order = h5py.h5p.CRT_ORDER_TRACKED | h5py.h5p.CRT_ORDER_INDEXED  # as netCDF-4 demands
+    creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    creation.set_link_creation_order(order)
+    creation.set_attr_creation_order(order)
+    creation.set_obj_track_times(False)
+    return h5py.h5f.create(str(path).encode(), h5py.h5f.ACC_TRUNC, creation)
 
 
 def _frame(
@@ -85,13 +112,13 @@ def _frame(
     for band in bands:
         _band(file, band, (len(days), grid.height, grid.width))
     text = json.dumps(list(items), ensure_ascii=False)
-    file.create_variable("items", (), dtype=_text_type())[...] = text
+    file.create_variable("items", (), dtype=h5py.string_dtype())[...] = text
     file["items"].attrs["long_name"] = "images that were used, as JSON"
 
 
 def _band(file: Any, band: str, shape: tuple[int, int, int]) -> None:
     kind = BAND_OF[band].kind
-    flat = kind in ("height", "angle")
+    flat = kind in _FLAT
     whole = kind in ("reflectance", "index")
     sides = (*(() if flat else shape[:1]), *(min(_CHUNK, side) for side in shape[1:]))
     made = file.create_variable(
@@ -102,9 +129,3 @@ def _band(file: Any, band: str, shape: tuple[int, int, int]) -> None:
     made.attrs.update({"units": BAND_OF[band].unit, "grid_mapping": GRID})
     if whole:
         made.attrs["scale_factor"] = np.float64(scale_of(band))
-
-
-def _text_type() -> Any:
-    import h5py
-
-    return h5py.string_dtype()

@@ -25,6 +25,7 @@ from data_fetchers.fetching.pixels import (
 from data_fetchers.stac.collections import SINUSOIDAL, SINUSOIDAL_PIXEL_m
 from data_fetchers.stac.places import read_places
 from data_fetchers.stac.source import Stac
+from data_fetchers.stac.weather import StoreWeather
 from yieldcast.data import synthetic
 from yieldcast.data.store import Store, Tables
 from yieldcast.errors import ConfigError, FetchError, MissingDataError
@@ -352,12 +353,11 @@ def test_the_weather_of_a_store_becomes_two_bands(world, stac_server, tmp_path):
     cube, _, _ = cube_of(replace(order, as_of=dt.date(2021, 3, 15)), tmp_path, "early")
     assert np.isfinite(cube.temperature.values[0]).all()
     assert np.isnan(cube.temperature.values[1]).all()
-    with pytest.raises(ConfigError, match="not ten-days"):
+    with pytest.raises(ConfigError, match="not steps of ten-days"):
         cube_of(replace(order, step="ten-days"), tmp_path, "tens")
-    far = _moved(tables.static, [-20.0, -21.0, -22.0], [-55.4, -55.5, -56.0])
-    Store.write(tmp_path / "FAR", Tables(far, tables.weather, tables.yields), {})
+    weather = StoreWeather(Store.open(tmp_path / "STORE"), order.days, None)
     with pytest.raises(MissingDataError, match="within 100 km"):
-        cube_of(replace(order, store=tmp_path / "FAR"), tmp_path, "far")
+        weather.at(np.array([-12.0, -20.0]), np.array([-55.5, -55.5]))
 
 
 def test_collections_and_bands_that_do_not_fit(stac_server):
