@@ -24,6 +24,7 @@ _BY_PANEL = {
     ),
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",
+        "bands", "absent", "offset", "own_classes", "nodata",
         "last_day", "grid", "lag", "reference", "code",
     ),
     "Settings of the run": (
