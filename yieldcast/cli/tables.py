@@ -178,8 +178,8 @@ def import_tables(
 
     Columns may come in any order and other columns are ignored; units are read from column names
     (yield_kg_ha or yield_t_ha, tmax_degC, precipitation_mm, clay_pct_0_30cm). If anything is wrong nothing
-    is written, and an earlier store stays unchanged. Estimates, daily weather, vegetation and crop areas can also be
-    added to an existing store by themselves.
+    is written, and an earlier store stays unchanged. Estimates, daily weather, vegetation and crop areas can
+    also be added to an existing store by themselves.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""What maps of crops add to a forecast: areas beside the official ones, and what its weather was averaged over."""
+"""What maps of crops add to a forecast: areas beside the official ones, and the cells of its weather."""
 
 from __future__ import annotations
 

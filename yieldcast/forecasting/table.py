@@ -120,8 +120,8 @@ ATTRIBUTES = (
 # Further attribute of a forecast whose country is not the default one: the text of the store's country.toml,
 # empty where the country is not known. Exports take the names of codes and places from it.
 COUNTRY_FILE = "country_file"
-# Further attributes of a forecast with areas from a map, and of one whose weather is averaged over cropped cells:
-# harvest year of the map; which cells; the day before which they are those of a map that was not known yet.
+# Further attributes of a forecast with areas from a map, and of one whose weather is averaged over cropped
+# cells: harvest year of the map; which cells; the day before which they are of a map that was not known yet.
 AREA_MAP, WEATHER_CELLS, LATER_MAP = "area_map_year", "weather_cells", "later_map_before"
 
 
