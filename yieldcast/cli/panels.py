@@ -21,7 +21,7 @@ _BY_PANEL = {
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
-        "weather_grid", "country", "fields", "vegetation", "drop_outliers",
+        "weather_grid", "country", "fields", "vegetation", "crop_area", "drop_outliers",
     ),
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",
