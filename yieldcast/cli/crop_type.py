@@ -35,6 +35,7 @@ class Head(StrEnum):
     linear = "linear"
     mlp = "mlp"
     boosted = "boosted"
+    catboost = "catboost"
 
 
 class YesNo(StrEnum):
