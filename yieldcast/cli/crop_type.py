@@ -234,8 +234,7 @@ def _about(encoder: PrestoEncoder | None, path: str) -> dict[str, Any] | None:
     """What a run keeps of its encoder: file, weights, licence."""
     if encoder is None:
         return None
-    from yieldcast.crop_types.run import weights_mark
-    from yieldcast.encoders.files import licence
+    from yieldcast.encoders.files import licence, weights_mark
 
     mark = weights_mark(encoder)
     kept = {"path": str(Path(path).absolute()), "weights_sha256": mark, "licence": licence(encoder)}

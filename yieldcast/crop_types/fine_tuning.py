@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from yieldcast.crop_types.heads import Floats, HeadName, Ints, fit_head
+from yieldcast.crop_types.heads import Floats, Ints, fit_head
 from yieldcast.crop_types.network import CropTypeNetwork, Layer
 from yieldcast.crop_types.sampling import (
     class_weights,
@@ -40,6 +40,7 @@ EPOCHS, SCRATCH_EPOCHS = 20, 60
 _RATE, _SCRATCH_RATE = 1e-4, 1e-3  # of AdamW
 _DECAY = 0.05  # of its weights, as in the training of Presto
 _PATIENCE = 5  # epochs without a lower loss on the block
+_UNSEEN = -10.0  # logit of a class that no series of the training has
 HIDDEN = 64  # units of the head mlp, as `heads.make_head`
 
 
@@ -85,9 +86,7 @@ class TunedLearner:
         spare: xr.Dataset | None = None,
     ) -> None:
         self.settings, self.count = settings, count
-        self.series = Series(
-            self._inputs(series), classes, spatial_blocks(series), series["location"].values
-        )
+        self.series = Series(self._inputs(series), classes, spatial_blocks(series), series["location"].values)
         self.spare = None if spare is None else (self._inputs(spare), spare["location"].values)
         self.encoder, self.decoder = encoder, decoder
         self.epochs = settings.epochs or (SCRATCH_EPOCHS if settings.mode == "scratch" else EPOCHS)
@@ -160,7 +159,7 @@ class TunedLearner:
         embedding = embed(self.network.encoder, inputs, self.settings.pool)
         embedding = embedding.reshape(len(taught), -1)
         found = fit_head(self.settings.head, embedding, self.series.classes[taught], seed)
-        self.network.start_head(embedding, dense_layers(found, embedding.shape[1]))
+        self.network.start_head(embedding, dense_layers(found, embedding.shape[1], self.count))
 
     def _pretrain(self, rows: Ints, seed: int) -> None:
         """Train the encoder without labels, on these series and on those of places that are nowhere held."""
@@ -177,7 +176,8 @@ class TunedLearner:
     ) -> Arrays:
         balance, classes = self.settings.balance, self.series.classes
         weights = class_weights(classes[taught], balance)
-        best, best_epoch = self.network.get_weights(), 0
+        best: Arrays = self.network.get_weights()
+        best_epoch = 0
         least = self._loss(checked) if self.settings.mode != "scratch" else np.inf
         size = min(BATCH, len(taught))
         for epoch in range(1, self.epochs + 1):
@@ -236,10 +236,15 @@ def network_probabilities(
     return total / len(networks)
 
 
-def dense_layers(head: Any, columns: int) -> list[Layer]:
-    """Kernels and biases of a head (linear or mlp) of `heads.fit_head`, for columns as they come in.
+def dense_layers(head: Any, columns: int, count: int) -> list[Layer]:
+    """Kernels and biases of a head for columns as they come in.
 
     All steps before the classifier are affine: their effect on the unit vectors is their matrix.
+
+    Args:
+        head: linear or mlp, of `heads.fit_head`.
+        columns: of its inputs.
+        count: of all classes; those that the head has not seen become improbable.
     """
     *before, model = [step for _, step in head.steps]
     points: NDArray[Any] = np.concatenate([np.zeros((1, columns)), np.eye(columns)])
@@ -254,7 +259,10 @@ def dense_layers(head: Any, columns: int) -> list[Layer]:
     made[0] = (matrix @ kernel, shift @ kernel + bias)
     last, offset = made[-1]
     if last.shape[1] == 1:  # of two classes: the logit of the second
-        made[-1] = (np.hstack([np.zeros_like(last), last]), np.concatenate([[0.0], offset]))
+        last, offset = np.hstack([np.zeros_like(last), last]), np.concatenate([[0.0], offset])
+    kernel, bias = np.zeros((len(last), count)), np.full(count, _UNSEEN)
+    kernel[:, head.classes_], bias[head.classes_] = last, offset
+    made[-1] = (kernel, bias)
     return made
 
 
@@ -273,6 +281,15 @@ def copied(model: Any) -> Any:
     return made
 
 
+def new_encoder(steps: int) -> PrestoEncoder:
+    """Presto with random weights, for series of so many steps."""
+    from yieldcast.encoders.presto import POSITIONS, PrestoEncoder
+
+    encoder = PrestoEncoder(max(POSITIONS, steps), {"licence": "none", "source": "random weights"})
+    encoder.build()
+    return encoder
+
+
 def _new_decoder(encoder: PrestoEncoder) -> PrestoDecoder:
     from yieldcast.encoders.presto import PrestoDecoder
 
@@ -289,6 +306,3 @@ def _random(network: CropTypeNetwork, encoder: PrestoEncoder) -> Arrays:
     fresh.build()
     made: Arrays = fresh.get_weights()
     return made
-
-
-TUNABLE: tuple[HeadName, ...] = ("linear", "mlp")

@@ -10,6 +10,8 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
+from yieldcast.encoders.embedding import Pool
+
 Tensor = Any  # of the Keras backend
 Layer = tuple[NDArray[np.float64], NDArray[np.float64]]  # kernel (input, output) and bias
 
@@ -34,12 +36,13 @@ class CropTypeNetwork(keras.Model):  # type: ignore[misc]
         columns: int,
         hidden: Sequence[int] = (),
         groups: Sequence[int] = (),
-        pool: str = "time",
+        pool: Pool = "time",
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.encoder, self.classes, self.columns = encoder, classes, columns
-        self.hidden, self.groups, self.pool = tuple(hidden), tuple(groups), pool
+        self.hidden, self.groups = tuple(hidden), tuple(groups)
+        self.pool: Pool = pool
         self.dense = [layers.Dense(units, name=f"dense_{i}") for i, units in enumerate((*hidden, classes))]
 
     def get_config(self) -> dict[str, Any]:  # noqa: D102

@@ -95,7 +95,8 @@ def stopping_block(classes: Ints, blocks: Ints, locations: NDArray[Any], seed: i
         if good:
             most = max(len(np.unique(classes[held])) for held in good)
             best = [held for held in good if len(np.unique(classes[held])) == most]
-            return best[seed % len(best)]
+            chosen: NDArray[np.bool_] = best[seed % len(best)]
+            return chosen
     return np.zeros(len(classes), bool)
 
 
