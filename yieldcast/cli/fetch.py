@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from yieldcast.cli.arguments import ScreenLanguageOption, parse_months, parse_years
+from yieldcast.cli.arguments import BeforeMaps, ScreenLanguageOption, parse_months, parse_years
 from yieldcast.cli.executors import dask_executor
 from yieldcast.cli.panels import DATA, Command
 from yieldcast.cli.terminal import console, exit_during_fetch
@@ -46,6 +46,7 @@ class Where(StrEnum):
 
     centroid = "centroid"
     polygon = "polygon"
+    crop_area = "crop-area"
 
 
 class Generation(StrEnum):
@@ -99,8 +100,23 @@ def fetch(
         ),
     ] = None,
     where: Annotated[
-        Where, typer.Option(help="Weather and soil at the centroid (as in the paper) or over the polygon.")
+        Where,
+        typer.Option(
+            help="Weather and soil at the centroid (as in the paper) or over the polygon; crop-area: weather "
+            "over the cropped cells of --weights, soil over the polygon."
+        ),
     ] = Where.centroid,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="WEIGHTS", help="File of yieldcast crop-type mask, for --where crop-area."),
+    ] = None,
+    weights_before: Annotated[
+        BeforeMaps,
+        typer.Option(
+            help="Months before the first map: refused, over the polygon, or over the cells of the first "
+            "map, which was not known then (hindcasts only; outputs say so)."
+        ),
+    ] = BeforeMaps.refuse,
     soilgrids: Annotated[
         Generation, typer.Option(help="2017 has the paper's 63 layers, 2.0 is the latest.")
     ] = Generation.former,
@@ -164,6 +180,7 @@ def fetch(
     order = with_changes(
         _order(what, years, crops, states, starts, today),
         weather=weather_source.value, where=where.value, soil=soilgrids.value,
+        weights=str(weights or ""), weights_before=weights_before.value,
         daily=daily, seasonal_system=seasonal_system,
         soil_resolution=soil_resolution.value, soil_folder=str(soil_folder or ""),
         patience_s=patience * 3600, partial=partial, replace=replace,

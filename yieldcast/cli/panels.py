@@ -31,7 +31,8 @@ _BY_PANEL = {
         "config", "preset", "seeds", "no_noise", "from", "freeze", "models",
     ),
     "Sources": (
-        "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
+        "weather_source", "daily", "where", "weights_before", "soilgrids", "soil_resolution", "soil_folder",
+        "seasonal_system",
     ),
     "Output": ("out", "csv", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare", "explain"),
     "How it runs": (
