@@ -97,7 +97,7 @@ class TunedLearner:
             run_eagerly=self.epochs * -(-len(classes) // BATCH) < COMPILED_FROM,
         )  # fmt: skip
         self.network.optimizer.build(self.network.trainable_variables)
-        self._optimizer = [np.array(one) for one in self.network.optimizer.variables]
+        self._optimizer = [keras.ops.convert_to_numpy(one) for one in self.network.optimizer.variables]
 
     def new_network(self, weights: Arrays | None = None) -> CropTypeNetwork:
         """A network of its own, with weights of `fit`."""

@@ -26,6 +26,7 @@ from yieldcast.crop_types.classifier import (
 )
 from yieldcast.crop_types.heads import Floats, fit_heads, probabilities
 from yieldcast.crop_types.scores import CropTypeScores
+from yieldcast.crop_types.unfinished import remove_parts
 from yieldcast.data.files import (
     atomic_text,
     atomic_write,
@@ -181,6 +182,7 @@ def write_run(path: Path, model: CropTypeModel, series: xr.Dataset, about: dict[
         "series_fingerprint": fingerprint(series), **files, **about,
     }  # fmt: skip
     atomic_text(path / RECORD, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    remove_parts(path)
 
 
 def _write_heads(path: Path, model: CropTypeModel, series: xr.Dataset) -> str:

@@ -85,11 +85,11 @@ def stopping_block(classes: Ints, blocks: Ints, locations: NDArray[Any], seed: i
         locations: (sample,).
         seed: other seeds take other blocks.
     """
-    present = len(np.unique(classes))
+    present, folds_at_most = len(np.unique(classes)), min(_STOPPING_SHARE, int(np.bincount(classes).max()))
     for units in (blocks, locations):
-        if len(np.unique(units)) < 2:
+        if min(len(np.unique(units)), folds_at_most) < 2:
             continue
-        folds = spatial_folds(classes, units, _STOPPING_SHARE)
+        folds = spatial_folds(classes, units, folds_at_most)
         found = [folds == one for one in np.unique(folds)]
         good = [held for held in found if len(np.unique(classes[~held])) == present]
         if good:

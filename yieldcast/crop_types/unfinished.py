@@ -59,10 +59,10 @@ class Unfinished:
         atomic_write(file, lambda temporary: _save(temporary, made))
         return made
 
-    def remove(self) -> None:
-        """Remove the parts, when the run is written."""
-        if self.folder:
-            shutil.rmtree(self.folder, ignore_errors=True)
+
+def remove_parts(run: Path) -> None:
+    """Remove the parts of a run that is written."""
+    shutil.rmtree(run / FOLDER, ignore_errors=True)
 
 
 def _save(temporary: Path, arrays: Arrays) -> None:
