@@ -141,7 +141,7 @@ PLAN: tuple[tuple[str, str, Split], ...] = (
 )  # fmt: skip
 VARIANTS = {
     "encoder, time": ("time", False), "encoder, global": ("global", False),
-    "encoder with location, global": ("global", True),
+    "encoder with location, time": ("time", True), "encoder with location, global": ("global", True),
 }  # fmt: skip
 RANDOM, RAW, CATBOOST = "random weights, time", "raw series, trees", "raw series, CatBoost"
 

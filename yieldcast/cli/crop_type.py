@@ -17,7 +17,8 @@ from yieldcast.errors import ConfigError
 from yieldcast.language import message
 
 if TYPE_CHECKING:
-    from yieldcast.encoders.presto import PrestoDecoder, PrestoEncoder
+    from yieldcast.encoders.embedding import Encoder
+    from yieldcast.encoders.presto import PrestoDecoder
     from yieldcast.pixels.series_tables import TableSettings
 
 crop_type = typer.Typer(help="Crop types from pixel series.", no_args_is_help=True)
@@ -95,7 +96,11 @@ UnitOption = Annotated[
 def train_head(
     table: TableArgument,
     encoder: Annotated[
-        str, typer.Option(metavar="FILE|none", help="Encoder of yieldcast encoder import; none: raw series.")
+        str,
+        typer.Option(
+            metavar="FILE|none|MODULE:FUNCTION",
+            help="Encoder of yieldcast encoder import, or of a function of yours; none: raw series.",
+        ),
     ],
     label: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the labels, or of the codes.")],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Run directory to make.")],
@@ -266,7 +271,7 @@ def predict_classes(
     screen.print(words.gettext("written: {path}", path=out))
 
 
-def _encoder(text: str) -> PrestoEncoder | None:
+def _encoder(text: str) -> Encoder | None:
     if text == NO_ENCODER:
         return None
     load_tensorflow()
@@ -282,16 +287,18 @@ def _decoder(path: Path | None) -> PrestoDecoder | None:
     return load_decoder(path) if path else None
 
 
-def _about(encoder: PrestoEncoder | None, path: str, mode: Mode) -> dict[str, Any] | None:
+def _about(encoder: Encoder | None, path: str, mode: Mode) -> dict[str, Any] | None:
     """What a run keeps of its encoder: file, weights, licence."""
     if mode is Mode.scratch:
         return {"path": None, "licence": "none, trained from random weights"}
     if encoder is None:
         return None
     from yieldcast.encoders.files import licence, weights_mark
+    from yieldcast.user_code import names_function
 
     mark = weights_mark(encoder)
-    kept = {"path": str(Path(path).absolute()), "weights_sha256": mark, "licence": licence(encoder)}
+    where = path if names_function(path) else str(Path(path).absolute())
+    kept = {"path": where, "weights_sha256": mark, "licence": licence(encoder)}
     return {**encoder.notes, **kept}
 
 

@@ -31,7 +31,7 @@ from yieldcast.errors import SchemaError
 
 if TYPE_CHECKING:
     from yieldcast.crop_types.network import CropTypeNetwork
-    from yieldcast.encoders.presto import PrestoEncoder
+    from yieldcast.encoders.embedding import Encoder
 
 Progress = Callable[[int, int], None]
 FoldUnit = Literal["location", "group"]
@@ -141,9 +141,7 @@ class CropTypeModel:
     heads: list[Any] = field(repr=False)
     networks: list[CropTypeNetwork] = field(default_factory=list, repr=False)
 
-    def predict(
-        self, series: xr.Dataset, encoder: PrestoEncoder | None, progress: Progress = _ignore
-    ) -> Floats:
+    def predict(self, series: xr.Dataset, encoder: Encoder | None, progress: Progress = _ignore) -> Floats:
         """(sample, class) calibrated probabilities.
 
         Args:
@@ -178,7 +176,7 @@ class CropTypeModel:
 def head_inputs(
     series: xr.Dataset,
     settings: CropTypeSettings,
-    encoder: PrestoEncoder | None,
+    encoder: Encoder | None,
     progress: Progress = _ignore,
 ) -> NDArray[np.float32]:
     """(sample, column) inputs of the head: embeddings, or without an encoder the series themselves.
@@ -196,7 +194,7 @@ def head_inputs(
 def train(
     series: xr.Dataset,
     settings: CropTypeSettings,
-    encoder: PrestoEncoder | None,
+    encoder: Encoder | None,
     progress: Progress = _ignore,
     tuning: Tuning | None = None,
 ) -> CropTypeModel:

@@ -89,6 +89,7 @@ class TunedLearner:
         self.series = Series(self._inputs(series), classes, spatial_blocks(series), series["location"].values)
         self.spare = None if spare is None else (self._inputs(spare), spare["location"].values)
         self.encoder, self.decoder = encoder, decoder
+        encoder.check(series.sizes["step"], settings.pool)
         self.epochs = settings.epochs or (SCRATCH_EPOCHS if settings.mode == "scratch" else EPOCHS)
         self.network = self.new_network()
         self.network.compile(
@@ -104,7 +105,7 @@ class TunedLearner:
         steps = self.series.inputs.x.shape[1] if self.settings.pool == "time" else 1
         hidden = (HIDDEN,) if self.settings.head == "mlp" else ()
         network = CropTypeNetwork(
-            copied(self.encoder), self.count, steps * self._width(), hidden,
+            copied(self.encoder), self.count, steps * self.encoder.widths[self.settings.pool], hidden,
             self.series.inputs.known_groups(), self.settings.pool,
         )  # fmt: skip
         network.build()
@@ -136,11 +137,6 @@ class TunedLearner:
 
     def _inputs(self, series: xr.Dataset) -> PixelInputs:
         return presto_inputs(series, location=self.settings.location, modis=self.settings.modis)
-
-    def _width(self) -> int:
-        from yieldcast.encoders.presto import WIDTH
-
-        return WIDTH
 
     def _rate(self) -> float:
         return self.settings.learning_rate or (_SCRATCH_RATE if self.settings.mode == "scratch" else _RATE)

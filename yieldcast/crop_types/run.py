@@ -22,6 +22,7 @@ from yieldcast.crop_types.classifier import (
     CropTypeModel,
     CropTypeSettings,
     SeriesKind,
+    head_inputs,
     labelled,
 )
 from yieldcast.crop_types.heads import Floats, fit_heads, probabilities
@@ -38,10 +39,11 @@ from yieldcast.data.files import (
 from yieldcast.encoders.files import weights_mark
 from yieldcast.errors import ConfigError, RunError
 from yieldcast.pixels.pixel_series import check_series
+from yieldcast.user_code import names_function
 
 if TYPE_CHECKING:
     from yieldcast.crop_types.network import CropTypeNetwork
-    from yieldcast.encoders.presto import PrestoEncoder
+    from yieldcast.encoders.embedding import Encoder
 
 RECORD, TRAINING, SERIES, MEMBERS = "crop_type.json", "training.npz", "series.nc", "members"
 _FORMAT = 1
@@ -63,7 +65,7 @@ class CropTypeRun:
     path: Path
     model: CropTypeModel
     record: dict[str, Any]
-    _encoders: dict[Path, PrestoEncoder] = field(default_factory=dict, repr=False)
+    _encoders: dict[Path, Encoder] = field(default_factory=dict, repr=False)
     _networks: list[CropTypeNetwork] = field(default_factory=list, repr=False)
 
     @property
@@ -81,13 +83,13 @@ class CropTypeRun:
 
         Args:
             series: see `pixel_series`, of the same steps, months and bands as in the training.
-            encoder: file of the encoder; None for that of the training, or for the networks of the run, which
-                have their own. It is read once.
+            encoder: file (or module:function) of the encoder, read once; None for that of the training, or
+                for the networks of the run, which have their own.
             progress: called with the number of series that are embedded and of all.
 
         Raises:
             SchemaError: series of another kind.
-            ConfigError: other weights than those of the training, or an encoder where none is needed.
+            ConfigError: other weights or outputs than in the training, or an encoder where none is needed.
             MissingDataError: no such file.
         """
         self.model.kind.check(SeriesKind.of(series), "series")
@@ -125,7 +127,7 @@ class CropTypeRun:
                 self._networks.append(keras.models.load_model(self.path / name, compile=False))
         return self._networks
 
-    def _encoder(self, path: Path | None) -> PrestoEncoder | None:
+    def _encoder(self, path: Path | None) -> Encoder | None:
         kept = (self.record["encoder"] or {}).get("path")
         path = path or (Path(kept) if kept else None)
         if path is None:
@@ -135,10 +137,12 @@ class CropTypeRun:
 
             encoder = load_encoder(path)
             self._check(encoder)
+            if names_function(str(path)):
+                self._check_outputs(encoder)
             self._encoders[path] = encoder
         return self._encoders[path]
 
-    def _check(self, encoder: PrestoEncoder) -> None:
+    def _check(self, encoder: Encoder) -> None:
         """Refuse other weights than those of the training."""
         wanted, got = (self.record["encoder"] or {}).get("weights_sha256"), weights_mark(encoder)
         if wanted != got:
@@ -146,6 +150,17 @@ class CropTypeRun:
                 f"{self.path}: expected the encoder of the training ({(wanted or 'none')[:12]}), received "
                 f"{got[:12]}",
                 "Give the same weights with --encoder.",
+            )
+
+    def _check_outputs(self, encoder: Encoder) -> None:
+        """Refuse a function of the user's that now embeds series otherwise, with the same weights."""
+        inputs = head_inputs(self.series().isel(sample=slice(_CHECKED)), self.model.settings, encoder)
+        every = self.model.inputs
+        kept = None if every is None else every[:_CHECKED]
+        if kept is None or inputs.shape != kept.shape or np.abs(inputs - kept).max() > _TOLERANCE:
+            raise ConfigError(
+                f"{self.path}: the encoder does not embed the training series as it did in the training",
+                "Restore its module, or train again.",
             )
 
 

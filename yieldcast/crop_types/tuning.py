@@ -21,6 +21,7 @@ from yieldcast.errors import ConfigError
 if TYPE_CHECKING:
     from yieldcast.crop_types.classifier import CropTypeSettings
     from yieldcast.crop_types.network import CropTypeNetwork
+    from yieldcast.encoders.embedding import Encoder
     from yieldcast.encoders.presto import PrestoDecoder, PrestoEncoder
 
 FOLDS = 3  # of the scores; five, as heads have, would take the time of two trainings more
@@ -81,7 +82,7 @@ def train_networks(
     classes: Ints,
     folds: Ints,
     settings: CropTypeSettings,
-    encoder: PrestoEncoder | None,
+    encoder: Encoder | None,
     tuning: Tuning,
 ) -> tuple[Floats, list[CropTypeNetwork]]:
     """Left-out probabilities, and the networks of the run, one for each seed.
@@ -96,10 +97,20 @@ def train_networks(
 
     Returns:
         (sample, class) probabilities of networks that were trained without the fold of the sample; networks.
+
+    Raises:
+        ConfigError: an encoder of the user's, or parts of another training in the run directory.
+        SchemaError: more steps than the encoder can tell apart.
     """
     from yieldcast.crop_types.fine_tuning import TunedLearner, new_encoder
+    from yieldcast.encoders.presto import PrestoEncoder
 
     encoder = encoder or new_encoder(series.sizes["step"])
+    if not isinstance(encoder, PrestoEncoder):
+        raise ConfigError(
+            f"--mode {settings.mode}: expected an encoder of Presto, received a function",
+            "Encoders of your own are used as they are: --mode frozen.",
+        )
     count, numbers = int(classes.max()) + 1, np.unique(folds)
     learner = TunedLearner(
         series, classes, count, settings, encoder, tuning.decoder, spare if spare.sizes["sample"] else None

@@ -12,8 +12,11 @@ import numpy as np
 from yieldcast.data.files import atomic_write
 from yieldcast.encoders import published
 from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.user_code import names_function
 
 if TYPE_CHECKING:
+    from yieldcast.encoders.custom import CustomEncoder
+    from yieldcast.encoders.embedding import Encoder
     from yieldcast.encoders.presto import PrestoDecoder, PrestoEncoder
 
 PUBLISHED = ".safetensors"
@@ -40,16 +43,27 @@ def convert(path: Path, out: Path) -> PrestoEncoder | PrestoDecoder:
     return made
 
 
-def load_encoder(path: Path) -> PrestoEncoder:
-    """The encoder of a file.
+def load_encoder(path: Path) -> PrestoEncoder | CustomEncoder:
+    """The encoder of a file, or of a function of the user's.
 
     Args:
-        path: a Keras file of `convert`, or published weights (safetensors).
+        path: a Keras file of `convert`, published weights (safetensors), or "package.module:function", see
+            `custom.CustomEncoder`.
 
     Raises:
         MissingDataError: no such file.
         SchemaError: not an encoder of Presto.
+        ConfigError: a function that fails or returns something else.
     """
+    if names_function(str(path)):
+        from yieldcast.encoders.custom import CustomEncoder
+
+        return CustomEncoder(str(path))
+    return load_presto(path)
+
+
+def load_presto(path: Path) -> PrestoEncoder:
+    """Presto's encoder from a file, for what needs its layers; see `load_encoder`."""
     found: Any = _load(path)
     from yieldcast.encoders.presto import PrestoEncoder
 
@@ -58,13 +72,13 @@ def load_encoder(path: Path) -> PrestoEncoder:
     return found
 
 
-def licence(encoder: PrestoEncoder | PrestoDecoder) -> str:
+def licence(encoder: PrestoEncoder | PrestoDecoder | CustomEncoder) -> str:
     """One line for readers: the licence and the origin of the weights."""
     notes = encoder.notes
     return f"licence {notes.get('licence', _UNKNOWN)}, from {notes.get('source', _UNKNOWN)}"
 
 
-def weights_mark(model: PrestoEncoder | PrestoDecoder) -> str:
+def weights_mark(model: Encoder | PrestoDecoder) -> str:
     """SHA-256 of the weights of an encoder or decoder, the same in all of its file formats."""
     digest = hashlib.sha256()
     for weight in model.get_weights():
@@ -73,7 +87,7 @@ def weights_mark(model: PrestoEncoder | PrestoDecoder) -> str:
 
 
 def load_decoder(path: Path) -> PrestoDecoder:
-    """The decoder of a file; arguments and errors as `load_encoder`."""
+    """The decoder of a file; arguments and errors as `load_presto`."""
     found: Any = _load(path)
     from yieldcast.encoders.presto import PrestoDecoder
 

@@ -20,7 +20,7 @@ from yieldcast.pixels.series_tables import PixelTable
 
 NAMES = {
     "head": message("this run"), RAW: message("trees on raw series"),
-    "raw_catboost": message("CatBoost on raw series"), FROZEN: message("frozen encoder"),
+    "raw_catboost": message("CatBoost"), FROZEN: message("frozen encoder"),
 }  # fmt: skip
 
 
