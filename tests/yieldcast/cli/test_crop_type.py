@@ -74,6 +74,26 @@ def test_tables_in_portuguese(folder):
     assert "esta execução" in result.output
 
 
+@pytest.mark.slow
+def test_a_network_predicts_without_an_encoder_file(folder):
+    result = train(folder, "network", "--mode", "scratch", "--epochs", "12", "--balance", "sampling")
+    assert result.exit_code == 0, result.output
+    record = json.loads((folder / "network" / "crop_type.json").read_text())
+    assert list(record["members"]) == ["members/member_001.keras"]
+    assert record["encoder"]["licence"].startswith("none")
+    fields(seed=5).to_csv(folder / "later.csv", index=False)
+    command = ["crop-type", "predict", folder / "network", folder / "later.csv", "--out",
+               folder / "n.csv"]  # fmt: skip
+    assert RUN.invoke(app, [str(one) for one in command]).exit_code == 0
+    assert (pd.read_csv(folder / "n.csv")["class"] == fields()["crop"]).mean() > 0.8
+
+
+def test_settings_of_networks_are_refused_with_a_frozen_encoder(folder):
+    result = train(folder, "never", "--epochs", "3")
+    assert "belong to networks" in str(result.exception)
+    assert not (folder / "never").exists()
+
+
 def test_rare_classes_are_named(folder):
     frame = fields()
     frame.loc[frame["crop"] == "maize", "crop"] = ["maize"] * 14 + ["rye"] * 3 + ["oats"] * 3

@@ -126,8 +126,8 @@ def learners(
         encoder: of the run; None for a run on the raw series, which has no location and no random weights.
         folder: of the study, keeps the embeddings.
         kinds: some of `KINDS`: the run's classifier (beside a fine-tuned one its head on the frozen encoder);
-            boosted trees; CatBoost, where it is installed; the other setting of the location; random weights of
-            the same architecture.
+            boosted trees; CatBoost, where it is installed; the other setting of the location; random weights
+            of the same architecture.
         progress: called with the number of series that are embedded and of all.
     """
     wanted, raw = set(kinds), Source("raw", lambda: raw_columns(rows.series)[0])
