@@ -16,7 +16,7 @@ _BY_PANEL = {
         "hold_out", "k", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
-        "place", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool",
+        "place", "bbox", "mask", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
