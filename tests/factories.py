@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from rich.console import Console
 
+from yieldcast.data.crop_weights import GRIDS, SHARES, VARIANCES, check_crop_weights
 from yieldcast.evaluation.metrics import Score
 from yieldcast.evaluation.score_rows import Said, ScoredPlaces, check_rows, score_table
 from yieldcast.evaluation.scores import BaselineScore, Evaluation
@@ -298,3 +299,52 @@ def score_rows(model, seed, years=range(2014, 2019), places=24, scale=300.0, cla
         np.where(codes % 2, "MT", "GO"), truth, known,
     )  # fmt: skip
     return check_rows(score_table(rows, {model: said}), model)
+
+
+def synthetic_crop_weights(
+    cells, places, crop="soybean", other=100.0, last=(8, 31), grid="era5", shares=None
+):
+    """A table of crop areas.
+
+    Args:
+        cells: hectares by harvest year, place and (row, column) of the cell.
+        places: all codes, sorted.
+        other: hectares of other classes in each place.
+        last: month and day on which every season ends.
+        grid: of the weather.
+        shares: crop_share, other_share and their two variances; None for no reference points.
+    """
+    years = sorted(cells)
+    rows = [
+        (year, place, row, column, ha, ha / sum(held.values()))
+        for year in years
+        for place, held in sorted(cells[year].items())
+        for (row, column), ha in sorted(held.items())
+    ]
+    columns = list(zip(*rows, strict=True))
+    types = ("int16", "int32", "int32", "int32", "float64", "float64")
+    names = ("harvest_year", "municipality", "row", "column", "ha", "weight")
+    crop_ha = [[sum(cells[year].get(place, {}).values()) for place in places] for year in years]
+    days = np.array([f"{year}-{last[0]:02d}-{last[1]:02d}" for year in years], "datetime64[ns]")
+    both, each = ("harvest_year", "municipality"), "harvest_year"
+    known = shares or (1.0, 0.0, np.nan, np.nan)
+    data = {
+        "crop_ha": (both, np.array(crop_ha, float)),
+        "other_ha": (both, np.full((len(years), len(places)), other)),
+        "polygon_ha": ("municipality", np.full(len(places), 1000.0)),
+        "last_day": (each, days), "public_from": (each, days + np.timedelta64(1, "D")),
+        **{
+            name: (each, np.full(len(years), value))
+            for name, value in zip((*SHARES, *VARIANCES), known, strict=True)
+        },
+        **{
+            f"entry_{name}": ("entry", np.array(values, dtype))
+            for name, values, dtype in zip(names, columns, types, strict=True)
+        },
+    }  # fmt: skip
+    coords = {"harvest_year": np.array(years, np.int16), "municipality": np.array(places, np.int32)}
+    attrs = {
+        "title": f"Area of {crop}", "crop": crop, "grid": grid, "step_deg": GRIDS[grid], "maps": "{}",
+        "fallback": "polygon",
+    }  # fmt: skip
+    return check_crop_weights(xr.Dataset(data, coords, attrs))

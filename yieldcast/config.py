@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +22,7 @@ from pydantic import (
 from calendars import Country, country
 from yieldcast.errors import ConfigError, MissingDataError
 from yieldcast.publication import DEFAULT_YIELDS, Publication
+from yieldcast.user_code import names_function
 
 Units = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1, max_length=8)]
 
@@ -190,8 +190,7 @@ class ModelSettings(_Section):
     @field_validator("build", mode="after")
     @classmethod
     def _names_a_function(cls, build: str | None) -> str | None:
-        name = r"[^\W\d]\w*"
-        if build is not None and not re.fullmatch(rf"{name}(\.{name})*(?<!\.py):{name}", build):
+        if build is not None and not names_function(build):
             raise ValueError('expected "package.module:function", the module without .py')
         return build
 

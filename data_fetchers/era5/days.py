@@ -22,7 +22,8 @@ from data_fetchers.engine.source import Note
 from data_fetchers.era5 import answers
 from data_fetchers.era5.source import Era5
 from data_fetchers.era5.table import Floats, Leaf, Where, attributes, locator, taken
-from yieldcast.data import zonal
+from yieldcast.data import crop_cells, zonal
+from yieldcast.data.crop_cells import AnyPlace, CropCells, CropChoice
 from yieldcast.data.daily import daily_table
 from yieldcast.errors import MissingDataError
 from yieldcast.variables import WEATHER
@@ -41,6 +42,7 @@ def read_daily(
     static: xr.Dataset,
     where: Where,
     mesh: Mapping[str, Any] | None = None,
+    crop: CropChoice | None = None,
 ) -> tuple[xr.Dataset, list[Note]]:
     """The table of daily weather from cached answers.
 
@@ -48,7 +50,7 @@ def read_daily(
     during a day: the service has daily means of the components only.
 
     Args:
-        cache, era5, static, where, mesh: as for `table.read_weather`.
+        cache, era5, static, where, mesh, crop: as for `table.read_weather`.
         requests: from `Era5.weather_requests` and `Era5.daily_requests`; what is missing is NaN.
 
     Returns:
@@ -66,7 +68,7 @@ def read_daily(
             f"expected files of days of {era5.name} in {cache.folder}, found none of {len(requests)}",
             "Run the fetch again; its summary shows why they are missing.",
         )
-    _, place = locator(leaves[0], cache.folder, static, where, mesh)
+    _, place = locator(leaves[0], cache.folder, static, where, mesh, crop)
     codes = static["municipality"].values
     unit, units, position = _units(leaves[0], place, codes, era5.product.step_deg)
     days = _calendar(leaves)
@@ -74,7 +76,7 @@ def read_daily(
     for leaf in leaves:
         fields.add(leaf, *taken(leaf, units))
     values, notes = fields.finished()
-    attrs = attributes(era5, [record for _, _, record in leaves], where)
+    attrs = attributes(era5, [record for _, _, record in leaves], where, crop)
     return daily_table(values, days, unit, codes, position, attrs), notes
 
 
@@ -168,13 +170,15 @@ def _calendar(leaves: Sequence[Leaf]) -> NDArray[np.datetime64]:
 
 
 def _units(
-    leaf: Leaf, place: zonal.Place, codes: NDArray[np.int32], step_deg: float
-) -> tuple[NDArray[np.int32], zonal.Place, NDArray[np.int64]]:
+    leaf: Leaf, place: AnyPlace, codes: NDArray[np.int32], step_deg: float
+) -> tuple[NDArray[np.int32], AnyPlace, NDArray[np.int64]]:
     """Codes of the units, how the grid maps to them, and the unit of each municipality (-1 without)."""
-    has_cell = zonal.has_cell(place)
+    has_cell = crop_cells.has_cell(place)
     if not isinstance(place, zonal.Points):
         rows = np.flatnonzero(has_cell)
         position = np.where(has_cell, np.cumsum(has_cell) - 1, -1)
+        if isinstance(place, CropCells):
+            return codes[rows], place.of_rows(rows), position
         return codes[rows], zonal.Weights(place.matrix[rows], place.covered[rows]), position
     used, inverse = np.unique(place.cell[has_cell], return_inverse=True)
     position = np.full(len(codes), -1)

@@ -16,12 +16,13 @@ from data_fetchers.engine.constants import ZERO_degC_in_K
 from data_fetchers.engine.source import Note
 from data_fetchers.era5 import answers
 from data_fetchers.era5.source import Era5, attribution, preliminary_months
-from yieldcast.data import degree_days, schema, zonal
+from yieldcast.data import crop_cells, degree_days, schema, zonal
+from yieldcast.data.crop_cells import AnyPlace, CropChoice
 from yieldcast.errors import ConfigError, MissingDataError
 
 Leaf = tuple[Request, Path, Record]
 Floats = NDArray[np.float32]
-Where = Literal["centroid", "polygon"]
+Where = Literal["centroid", "polygon", "crop-area"]
 
 
 def read_weather(
@@ -31,6 +32,7 @@ def read_weather(
     static: xr.Dataset,
     where: Where,
     mesh: Mapping[str, Any] | None = None,
+    crop: CropChoice | None = None,
 ) -> tuple[xr.Dataset, list[Note]]:
     """The weather table from cached answers; one year of daily data in memory at a time.
 
@@ -39,15 +41,18 @@ def read_weather(
         era5: the source.
         requests: from `Era5.weather_requests`; a missing answer gives NaN and a note.
         static: municipality (int32), latitude_deg, longitude_deg of the centroids.
-        where: ``centroid`` for the nearest (land) cell, ``polygon`` for the mean over the municipality.
-        mesh: GeoJSON of the municipalities, for ``polygon``; see `yieldcast.data.boundaries`.
+        where: ``centroid`` for the nearest (land) cell, ``polygon`` for the mean over the municipality,
+            ``crop-area`` for the mean over its cropped cells.
+        mesh: GeoJSON of the municipalities, for all but ``centroid``; see `yieldcast.data.boundaries`.
+        crop: weights of cells for ``crop-area``; see `yieldcast.data.crop_cells`.
 
     Returns:
         table as checked by `schema.check_weather`, with degree days for each pair of limits of
         `degree_days.quantities`, summed from days; and notes.
 
     Raises:
-        ConfigError: polygons requested without a mesh, or without exactextract installed.
+        ConfigError: polygons requested without a mesh, or without exactextract installed; months before the
+            first map of crops.
         MissingDataError: no answer is cached.
         SchemaError: values outside the limits of the table.
     """
@@ -60,20 +65,20 @@ def read_weather(
     asked = np.unique(np.concatenate([answers.asked_months(request) for request in requests]))
     months = np.arange(asked[0], asked[-1] + 1)
     table = _Table(months, np.isin(months, asked), static["municipality"].values)
-    notes, place = locator(leaves[0], cache.folder, static, where, mesh)
+    notes, place = locator(leaves[0], cache.folder, static, where, mesh, crop)
     for leaf in leaves:
         if not answers.variable_of(leaf[0]).statistic:
             table.add_rain(*taken(leaf, place))
     for year in np.unique(asked.astype("datetime64[Y]")):
         daily = [leaf for leaf in leaves if answers.variable_of(leaf[0]).statistic and _year(leaf) == year]
         table.add_days(year, {c: _days(daily, c, year, place) for c in ("tmax_degC", "tmin_degC")})
-    notes += table.notes(zonal.has_cell(place))
+    notes += table.notes(crop_cells.has_cell(place))
     preliminary = sorted({m for _, _, record in leaves for m in preliminary_months(record)})
     if preliminary:
         text = f"preliminary (ERA5T), to be fetched again when final: {answers.spans(preliminary)}"
         notes.append(Note("weather", text, len(preliminary)))
     ds = schema.set_units(table.dataset())
-    ds.attrs = attributes(era5, [record for _, _, record in leaves], where)
+    ds.attrs = attributes(era5, [record for _, _, record in leaves], where, crop)
     ds.attrs["preliminary"] = ", ".join(preliminary)
     return schema.check_weather(ds), notes
 
@@ -156,35 +161,45 @@ class _Table:
 
 
 def locator(
-    leaf: Leaf, folder: Path, static: xr.Dataset, where: Where, mesh: Mapping[str, Any] | None
-) -> tuple[list[Note], zonal.Place]:
+    leaf: Leaf,
+    folder: Path,
+    static: xr.Dataset,
+    where: Where,
+    mesh: Mapping[str, Any] | None,
+    crop: CropChoice | None = None,
+) -> tuple[list[Note], AnyPlace]:
     """How the grid maps to municipalities, with notes; all answers have one grid, as `check` has verified."""
     request, path, _ = leaf
     with reading(path) as datasets:
         field = answers.field_of(request, datasets)
         axes = field["latitude"].values, field["longitude"].values
         mask = np.isfinite(field.isel(valid_time=0).values)
-    if where == "polygon" and mesh is None:
+    if where != "centroid" and mesh is None:
         raise ConfigError("means over polygons need the mesh of the municipalities", "Fetch it first.")
-    place, notes = zonal.locate(*axes, mask, static, mesh if where == "polygon" else None, folder)
+    place: AnyPlace
+    if where == "crop-area" and crop is not None:
+        place, notes = crop_cells.locate(*axes, mask, static, mesh, crop, folder)
+    else:
+        place, notes = zonal.locate(*axes, mask, static, None if where == "centroid" else mesh, folder)
     return [Note("weather", text, count) for text, count in notes], place
 
 
-def taken(leaf: Leaf, place: zonal.Place) -> tuple[Floats, NDArray[np.datetime64]]:
+def taken(leaf: Leaf, place: AnyPlace) -> tuple[Floats, NDArray[np.datetime64]]:
     """Values of an answer at the municipalities (municipality, time), and its days or months."""
     request, path, _ = leaf
     with reading(path) as datasets:
         field = answers.field_of(request, datasets)
-        return zonal.take(field.values, place), answers.stamps(request, field)
+        times = answers.stamps(request, field)
+        return crop_cells.take(field.values, times, place), times
 
 
 def _days(
-    leaves: Iterable[Leaf], column: str, year: np.datetime64, place: zonal.Place
+    leaves: Iterable[Leaf], column: str, year: np.datetime64, place: AnyPlace
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """A year of one column (municipality, day) in the file's unit, NaN without a file, and the days known."""
     first = year.astype("datetime64[D]")
     length = int((year + 1).astype("datetime64[D]").astype(int) - first.astype(int))
-    daily = np.full((len(zonal.has_cell(place)), length), np.nan, np.float32)
+    daily = np.full((len(crop_cells.has_cell(place)), length), np.nan, np.float32)
     known = np.zeros(length, bool)
     for leaf in leaves:
         if leaf[0].parameters["column"] == column:
@@ -204,11 +219,14 @@ def _length(months: NDArray[np.datetime64]) -> NDArray[np.int64]:
     return np.asarray(days.astype(np.int64))
 
 
-def attributes(era5: Era5, records: Sequence[Record], where: Where) -> dict[str, str]:
+def attributes(
+    era5: Era5, records: Sequence[Record], where: Where, crop: CropChoice | None = None
+) -> dict[str, str]:
     """Attributes of a table: dataset, licence, attribution, and how municipalities take their values."""
     fetched = sorted({fetched_on(record).year for record in records})
     years = f"{fetched[0]}-{fetched[-1]}" if len(fetched) > 1 else f"{fetched[0]}"
     return {
         "source": "Copernicus Climate Data Store", "dataset": era5.dataset, "licence": era5.licence,
         "attribution": attribution(years), "extraction": where,
+        **({"crop_area": crop.text} if crop is not None else {}),
     }  # fmt: skip

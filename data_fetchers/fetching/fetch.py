@@ -10,6 +10,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from data_fetchers.engine.cache import Record, Request
 from data_fetchers.engine.downloader import DownloadPlan, Progress, SourceSummary, fetch_requests
 from data_fetchers.engine.source import Note, NotYetPublishedError, Retry
@@ -224,20 +226,35 @@ def _check(context: FetchContext) -> None:
         _refuse_other_country(context)
     if {"yields", "estimates"} & set(order.tables):
         sidra.known(order.crops)
-    if "weather" in order.tables and order.where == "polygon":
+    if "weather" in order.tables and order.where != "centroid":
         if order.weather == "nasa-power":
             raise ConfigError(
-                "--where polygon: NASA POWER's cells of 50 km are larger than most municipalities",
+                f"--where {order.where}: NASA POWER's cells of 50 km are larger than most municipalities",
                 "Use --where centroid, or ERA5.",
             )
         if importlib.util.find_spec("exactextract") is None:
-            raise ConfigError("--where polygon needs exactextract", "pip install 'yieldcast[geo]'")
-    if order.where == "polygon" and not _needs_places(context) and context.mesh() is None:
+            raise ConfigError(f"--where {order.where} needs exactextract", "pip install 'yieldcast[geo]'")
+        _check_crop(order)
+    if order.where != "centroid" and not _needs_places(context) and context.mesh() is None:
         raise ConfigError(
-            "--where polygon: the store has no boundaries of its places",
+            f"--where {order.where}: the store has no boundaries of its places",
             "Run `yieldcast fetch places` first.",
         )
     refuse_mixture(context)
+
+
+def _check_crop(order: FetchOrder) -> None:
+    """ConfigError for weights of another grid than the weather's, and for months before their first map."""
+    if (crop := order.crop()) is None:
+        return
+    if crop.table.attrs["grid"] != order.weather:
+        raise ConfigError(
+            f"--weights {order.weights}: made for cells of {crop.table.attrs['grid']}, the weather is from "
+            f"{order.weather}",
+            f"Make them again with: yieldcast crop-type mask --grid {order.weather}",
+        )
+    if order.years:
+        crop.refuse_before(np.datetime64(f"{min(order.years)}-01", "M"))
 
 
 _OF_BRAZIL = ("places", "yields", "surveys", "estimates")  # tables of IBGE and CONAB

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,11 +17,13 @@ from data_fetchers.engine.cache import Request, RequestCache
 from data_fetchers.engine.downloader import DownloadPlan
 from data_fetchers.engine.source import Note, Source
 from yieldcast.data.boundaries import read_geojson
+from yieldcast.data.crop_cells import Before, CropChoice
+from yieldcast.data.crop_weights import read_crop_weights
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, SchemaError
 
 WeatherSource = Literal["era5", "era5-land", "nasa-power"]
-Where = Literal["centroid", "polygon"]
+Where = Literal["centroid", "polygon", "crop-area"]
 ALL_TABLES = ("places", "yields", "weather", "soil", "seasonal", "surveys", "estimates")
 DAILY = "weather-daily"  # the plan for the days of the weather
 DEFAULT_CROPS = ("corn", "cotton", "rice", "soybean", "sugarcane")  # crops of the Brazilian calendar
@@ -36,8 +39,10 @@ class FetchOrder:
         crops: English names, see `data_fetchers.ibge.sidra.CROPS`.
         states: abbreviations (UF); None for all.
         weather: source of the weather.
-        where: for weather and soil, value at the centroid (as in Cunha & Silva (2020)) or mean over the
-            polygon.
+        where: for weather and soil, value at the centroid (as in Cunha & Silva (2020)), mean over the
+            polygon, or (weather only, soil is then over the polygon) over cropped cells.
+        weights: file of crop weights for the last, see `yieldcast.data.crop_weights`.
+        weights_before: what months before its first map take, see `yieldcast.data.crop_cells.CropChoice`.
         daily: fetch the days of the weather too, as a table of their own, with more variables; None: unless
             the store's days come from another source.
         soil: generation of SoilGrids.
@@ -57,6 +62,8 @@ class FetchOrder:
     states: tuple[str, ...] | None = None
     weather: WeatherSource = "era5"
     where: Where = "centroid"
+    weights: str = ""
+    weights_before: Before = "refuse"
     daily: bool | None = False
     soil: Literal["2017", "2.0"] = "2017"
     soil_resolution: Literal["250m", "1km", "5km"] = "250m"
@@ -66,6 +73,31 @@ class FetchOrder:
     patience_s: float = 6 * 3600.0
     partial: bool = False
     replace: bool = False
+
+    @property
+    def soil_where(self) -> Literal["centroid", "polygon"]:
+        """Where soil is taken from."""
+        return "centroid" if self.where == "centroid" else "polygon"
+
+    def crop(self) -> CropChoice | None:
+        """Weights of cropped cells; None unless weather is averaged over them.
+
+        Raises:
+            ConfigError: no file of weights is given, or one without its `where`.
+            MissingDataError, SchemaError: see `read_crop_weights`.
+        """
+        if (self.where == "crop-area") != bool(self.weights):
+            raise ConfigError(
+                f"--where crop-area needs --weights, and --weights needs it; received --where {self.where} "
+                f"and {'--weights ' + self.weights if self.weights else 'no --weights'}",
+                "Make weights with: yieldcast crop-type mask MAP... --places MESH --crop CROP --out WEIGHTS",
+            )
+        return CropChoice(_weights(self.weights), self.weights_before) if self.weights else None
+
+
+@lru_cache(maxsize=2)
+def _weights(path: str) -> xr.Dataset:
+    return read_crop_weights(Path(path))
 
 
 @dataclass

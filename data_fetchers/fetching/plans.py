@@ -30,7 +30,7 @@ from data_fetchers.fetching.merging import (
     merge_yields,
 )
 from data_fetchers.fetching.order import DAILY, FetchContext, TableBuilt, TablePlan
-from data_fetchers.fetching.provenance import existing_table, imported_part, same_source
+from data_fetchers.fetching.provenance import existing_table, imported_part, same_source, weather_where
 from data_fetchers.ibge import lspa, pam, places
 from data_fetchers.ibge import source as ibge
 from data_fetchers.nasa_power import days as power_days
@@ -120,9 +120,10 @@ def plan_weather(context: FetchContext) -> TablePlan:
     era5, mesh = _era5(context)
     cache = context.cache(era5)
     requests, notes = era5.weather_requests(order.years, context.today, cache)
+    crop = order.crop()
 
     def read_era5() -> tuple[xr.Dataset, list[Note]]:
-        return era5_table.read_weather(cache, era5, requests, static, order.where, mesh)
+        return era5_table.read_weather(cache, era5, requests, static, order.where, mesh, crop)
 
     return _weather_plan(context, "weather", era5, requests, read_era5, notes)
 
@@ -146,9 +147,10 @@ def plan_daily(context: FetchContext) -> TablePlan:
         *era5.daily_requests(order.years, context.today, cache),
     ]
     requests = [request for request in requests if form_of(request) != "month"]
+    crop = order.crop()
 
     def read_era5() -> tuple[xr.Dataset, list[Note]]:
-        return era5_days.read_daily(cache, era5, requests, static, order.where, mesh)
+        return era5_days.read_daily(cache, era5, requests, static, order.where, mesh, crop)
 
     return _weather_plan(context, DAILY, era5, requests, read_era5)
 
@@ -163,7 +165,9 @@ def _weather_plan(
 ) -> TablePlan:
     """Plan for one of the two tables of weather; a table from the same source is continued."""
     table, merge = ("daily", merge_daily) if name == DAILY else ("weather", merge_weather)
-    provenance = _provenance(source, where=context.order.where)
+    provenance = _provenance(source, **weather_where(context.order))
+    if context.order.weights:  # for jobs, which continue the table
+        provenance["weights_file"] = str(Path(context.order.weights).resolve())
 
     def build() -> TableBuilt:
         made, more = read()
@@ -182,7 +186,7 @@ def _weather_plan(
 def _era5(context: FetchContext) -> tuple[Era5, dict[str, Any] | None]:
     """ERA5 for the area of the order, and the mesh if values are means over polygons."""
     order = context.order
-    mesh = context.mesh() if order.where == "polygon" else None
+    mesh = context.mesh() if order.where != "centroid" else None
     area = area_of(context, context.static(), mesh)
     offset_h = days_offset_h(context.places())
     return Era5(Cds(patience_s=order.patience_s), cast(Any, order.weather), area, offset_h), mesh
@@ -191,13 +195,13 @@ def _era5(context: FetchContext) -> tuple[Era5, dict[str, Any] | None]:
 def plan_soil(context: FetchContext) -> TablePlan:
     """Plan for soil of SoilGrids, which is added to the table of places."""
     order, static = context.order, context.static()
-    mesh_file = context.mesh_file() if order.where == "polygon" else ""
+    mesh_file = context.mesh_file() if order.soil_where == "polygon" else ""
     folder = str(Path(order.soil_folder).resolve()) if order.soil_folder else ""
     source = soilgrids.SoilGrids(
         folder=folder, generation=order.soil, resolution=order.soil_resolution,
-        where=order.where, mesh_file=mesh_file,
+        where=order.soil_where, mesh_file=mesh_file,
     )  # fmt: skip
-    provenance = _provenance(source, resolution=order.soil_resolution, where=order.where)
+    provenance = _provenance(source, resolution=order.soil_resolution, where=order.soil_where)
     origin, notes = imported_part(context, "soil"), list[Note]()
     if origin is not None:  # places that the import left without soil
         names = [stored.name for stored in soil_table.VARIABLE_MAP[order.soil].values()]

@@ -10,13 +10,14 @@ import xarray as xr
 from data_fetchers.fetching.continuing import imported, refuse_other_variables
 from data_fetchers.fetching.order import FetchContext, FetchOrder
 from yieldcast.data import degree_days
+from yieldcast.data.files import fingerprint
 from yieldcast.data.store_tables import TABLES
 from yieldcast.errors import ConfigError
 from yieldcast.variables import SOIL, WEATHER
 
 _TABLES = {"places": "static", "yields": "yields", "weather": "weather", "soil": "static", "daily": "daily"}
 _CONTINUED = ("weather", "soil")  # imported tables to which a fetch adds what they lack
-_SHOWN = ("file", "source", "resolution", "where")
+_SHOWN = ("file", "source", "resolution", "where", "weights", "weights_before")
 
 
 def ordered_source(order: FetchOrder) -> dict[str, dict[str, str]]:
@@ -24,12 +25,22 @@ def ordered_source(order: FetchOrder) -> dict[str, dict[str, str]]:
     return {
         "places": {"source": "ibge"},
         "yields": {"source": "ibge"},
-        "weather": {"source": order.weather, "where": order.where},
-        "daily": {"source": order.weather, "where": order.where},
+        "weather": {"source": order.weather, **weather_where(order)},
+        "daily": {"source": order.weather, **weather_where(order)},
         "soil": {
-            "source": f"soilgrids-{order.soil}", "resolution": order.soil_resolution, "where": order.where
+            "source": f"soilgrids-{order.soil}", "resolution": order.soil_resolution,
+            "where": order.soil_where,
         },
     }  # fmt: skip
+
+
+def weather_where(order: FetchOrder) -> dict[str, str]:
+    """Where weather is taken from; of cropped cells also which weights, by their contents."""
+    crop = order.crop()
+    if crop is None:
+        return {"where": order.where}
+    digest = f"{crop.table.attrs['crop']} {fingerprint(crop.table)[:12]}"
+    return {"where": order.where, "weights": digest, "weights_before": crop.before}
 
 
 def existing_table(context: FetchContext, name: str) -> xr.Dataset | None:

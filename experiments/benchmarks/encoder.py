@@ -70,10 +70,10 @@ def main() -> None:
     add("--write", type=Path, help="folder for benchmark-encoder.md")
     given = parser.parse_args()
     on_one_core()
-    from yieldcast.encoders.files import load_encoder
+    from yieldcast.encoders.files import load_presto
     from yieldcast.encoders.presto import PrestoEncoder
 
-    encoder = load_encoder(given.weights) if given.weights else PrestoEncoder(positions=72)
+    encoder = load_presto(given.weights) if given.weights else PrestoEncoder(positions=72)
     if not given.weights:
         encoder.build()
     others = tuple(name for name in BAND_NAMES if name != "NDVI")

@@ -84,6 +84,14 @@ JsonOption = Annotated[
 ]
 
 
+class BeforeMaps(StrEnum):
+    """What weather of months before the first map of crops takes."""
+
+    refuse = "refuse"
+    polygon = "polygon"
+    first_map = "first-map"
+
+
 class ProtocolChoice(StrEnum):
     """What a backtest lets a forecast know, see `yieldcast.forecasting.protocol`."""
 

@@ -16,7 +16,7 @@ from yieldcast.cli.terminal import console, load_tensorflow
 from yieldcast.errors import ConfigError
 
 if TYPE_CHECKING:
-    from yieldcast.encoders.presto import PrestoEncoder
+    from yieldcast.encoders.embedding import Encoder
     from yieldcast.pixels.series_tables import TableSettings
 
 crop_type = typer.Typer(help="Crop types from pixel series.", no_args_is_help=True)
@@ -35,6 +35,7 @@ class Head(StrEnum):
     linear = "linear"
     mlp = "mlp"
     boosted = "boosted"
+    catboost = "catboost"
 
 
 class YesNo(StrEnum):
@@ -82,7 +83,11 @@ UnitOption = Annotated[
 def train_head(
     table: TableArgument,
     encoder: Annotated[
-        str, typer.Option(metavar="FILE|none", help="Encoder of yieldcast encoder import; none: raw series.")
+        str,
+        typer.Option(
+            metavar="FILE|none|MODULE:FUNCTION",
+            help="Encoder of yieldcast encoder import, or of a function of yours; none: raw series.",
+        ),
     ],
     label: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the labels, or of the codes.")],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Run directory to make.")],
@@ -220,7 +225,7 @@ def predict_classes(
     screen.print(words.gettext("written: {path}", path=out))
 
 
-def _encoder(text: str) -> PrestoEncoder | None:
+def _encoder(text: str) -> Encoder | None:
     if text == NO_ENCODER:
         return None
     load_tensorflow()
@@ -229,15 +234,17 @@ def _encoder(text: str) -> PrestoEncoder | None:
     return load_encoder(Path(text))
 
 
-def _about(encoder: PrestoEncoder | None, path: str) -> dict[str, Any] | None:
+def _about(encoder: Encoder | None, path: str) -> dict[str, Any] | None:
     """What a run keeps of its encoder: file, weights, licence."""
     if encoder is None:
         return None
     from yieldcast.crop_types.run import weights_mark
     from yieldcast.encoders.files import licence
+    from yieldcast.user_code import names_function
 
     mark = weights_mark(encoder)
-    kept = {"path": str(Path(path).absolute()), "weights_sha256": mark, "licence": licence(encoder)}
+    where = path if names_function(path) else str(Path(path).absolute())
+    kept = {"path": where, "weights_sha256": mark, "licence": licence(encoder)}
     return {**encoder.notes, **kept}
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from yieldcast.cli.arguments import ScreenLanguageOption, parse_months, parse_years
+from yieldcast.cli.arguments import BeforeMaps, ScreenLanguageOption, parse_months, parse_years
 from yieldcast.cli.executors import dask_executor
+from yieldcast.cli.fetch_pixels import FetchCommand
 from yieldcast.cli.panels import DATA, Command
 from yieldcast.cli.terminal import console, exit_during_fetch
 from yieldcast.errors import ConfigError, FetchError
@@ -46,6 +47,7 @@ class Where(StrEnum):
 
     centroid = "centroid"
     polygon = "polygon"
+    crop_area = "crop-area"
 
 
 class Generation(StrEnum):
@@ -65,7 +67,7 @@ class Resolution(StrEnum):
 
 def add_commands(app: typer.Typer) -> None:
     """Add `fetch` and `doctor` to the command line."""
-    app.command(cls=Command, rich_help_panel=DATA)(fetch)
+    app.command(cls=FetchCommand, rich_help_panel=DATA)(fetch)
     app.command(cls=Command, rich_help_panel=DATA)(doctor)
 
 
@@ -99,8 +101,23 @@ def fetch(
         ),
     ] = None,
     where: Annotated[
-        Where, typer.Option(help="Weather and soil at the centroid (as in the paper) or over the polygon.")
+        Where,
+        typer.Option(
+            help="Weather and soil at the centroid (as in the paper) or over the polygon; crop-area: weather "
+            "over the cropped cells of --weights, soil over the polygon."
+        ),
     ] = Where.centroid,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="WEIGHTS", help="File of yieldcast crop-type mask, for --where crop-area."),
+    ] = None,
+    weights_before: Annotated[
+        BeforeMaps,
+        typer.Option(
+            help="Months before the first map: refused, over the polygon, or over the cells of the first "
+            "map, which was not known then (hindcasts only; outputs say so)."
+        ),
+    ] = BeforeMaps.refuse,
     soilgrids: Annotated[
         Generation, typer.Option(help="2017 has the paper's 63 layers, 2.0 is the latest.")
     ] = Generation.former,
@@ -150,6 +167,8 @@ def fetch(
     their checks are not asked for again, except preliminary months and yields that were revised; the earlier
     files of these are kept. Exit code 4 means that something is missing: run the command again later.
 
+    Images of satellites are fetched by `yieldcast fetch pixels`, see its --help.
+
     Example:
 
         yieldcast fetch all --store STORE --years 2009:2018 --crops soybean,corn
@@ -164,6 +183,7 @@ def fetch(
     order = with_changes(
         _order(what, years, crops, states, starts, today),
         weather=weather_source.value, where=where.value, soil=soilgrids.value,
+        weights=str(weights or ""), weights_before=weights_before.value,
         daily=daily, seasonal_system=seasonal_system,
         soil_resolution=soil_resolution.value, soil_folder=str(soil_folder or ""),
         patience_s=patience * 3600, partial=partial, replace=replace,

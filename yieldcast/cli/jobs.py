@@ -345,4 +345,9 @@ def _source(store: Store, table: str) -> dict[str, Any] | None:
     about = store.sources.get(table)
     if not isinstance(about, Mapping) or "source" not in about:
         return None
-    return {"weather": about["source"], "where": about["where"]} if table == "weather" else {}
+    if table != "weather":
+        return {}
+    weights = {
+        "weights": about["weights_file"], "weights_before": about["weights_before"]
+    } if "weights_file" in about else {}  # fmt: skip
+    return {"weather": about["source"], "where": about["where"], **weights}

@@ -16,7 +16,8 @@ _BY_PANEL = {
         "hold_out", "k", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
-        "place", "bbox", "mask", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool",
+        "bbox", "mask", "season", "calendar", "resolution", "bands",
+        "place", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
@@ -24,6 +25,7 @@ _BY_PANEL = {
     ),
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",
+        "bands", "absent", "offset", "own_classes", "nodata",
         "last_day", "grid", "lag", "reference", "code",
     ),
     "Settings of the run": (
@@ -31,12 +33,14 @@ _BY_PANEL = {
         "config", "preset", "seeds", "no_noise", "from", "freeze", "models",
     ),
     "Sources": (
-        "weather_source", "daily", "where", "soilgrids", "soil_resolution", "soil_folder", "seasonal_system",
+        "collections", "catalog", "max_cloud",
+        "weather_source", "daily", "where", "weights_before", "soilgrids", "soil_resolution", "soil_folder",
+        "seasonal_system",
     ),
     "Output": ("out", "csv", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare", "explain"),
     "How it runs": (
-        "strategy", "block", "workers", "dask", "offline", "strict", "tries", "retry_wait", "patience",
-        "partial", "replace", "live", "accept_licences", "draws", "search_rows",
+        "parts", "limit_gb", "strategy", "block", "workers", "dask", "offline", "strict", "tries",
+        "retry_wait", "patience", "partial", "replace", "live", "accept_licences", "draws", "search_rows",
     ),
 }  # fmt: skip
 _PANELS = {name: panel for panel, names in _BY_PANEL.items() for name in names}

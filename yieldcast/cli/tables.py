@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from yieldcast.cli.arguments import (
+    BeforeMaps,
     HarvestYearOption,
     ScreenLanguageOption,
     StoreOption,
@@ -80,6 +81,19 @@ def import_tables(
             "tmax=FILE and tmin=FILE say what a file with t2m holds.",
         ),
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="WEIGHTS",
+            help="With --weather-grid: average over the cropped cells of a file of yieldcast crop-type mask.",
+        ),
+    ] = None,
+    weights_before: Annotated[
+        BeforeMaps,
+        typer.Option(
+            help="Months before the first map: refused, over polygons, or over the first map's cells."
+        ),
+    ] = BeforeMaps.refuse,
     soil: Annotated[Path | None, typer.Option(metavar="CSV[.gz]", help="Soil properties by layer.")] = None,
     mesh: Annotated[
         Path | None, typer.Option(metavar="GEOJSON", help="Boundaries of the municipalities, for maps.")
@@ -179,6 +193,7 @@ def import_tables(
     files = UserFiles(
         places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather,
         country, tuple(weather_grid or ()), fields, tuple(vegetation or ()), drop_outliers,
+        weights, weights_before.value,
     )  # fmt: skip
     out, words = console(), language.of(lang)
     with out.status(words.gettext("reading and checking tables")):

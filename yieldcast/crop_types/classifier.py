@@ -16,6 +16,7 @@ from yieldcast.crop_types.heads import (
     Ints,
     calibrated,
     fit_heads,
+    has_catboost,
     out_of_fold,
     probabilities,
     spatial_folds,
@@ -27,12 +28,13 @@ from yieldcast.encoders.presto_inputs import ModisRule, presto_inputs, raw_colum
 from yieldcast.errors import SchemaError
 
 if TYPE_CHECKING:
-    from yieldcast.encoders.presto import PrestoEncoder
+    from yieldcast.encoders.embedding import Encoder
 
 Progress = Callable[[int, int], None]
 FoldUnit = Literal["location", "group"]
 RAW = "raw"
-RAW_HEAD: HeadName = "boosted"
+# Trees on the raw series, beside every run: name of their scores, and their head.
+RAW_HEADS: dict[str, HeadName] = {RAW: "boosted", "raw_catboost": "catboost"}
 
 
 def _ignore(done: int, total: int) -> None:
@@ -108,7 +110,7 @@ class CropTypeModel:
         classes: names, sorted.
         inputs: (sample, column) of the head; `raw` those of the raw series.
         truth: (sample,) positions in `classes`.
-        scores: model -> scores on left-out places, of "head" and "raw".
+        scores: model -> scores on left-out places, of "head" and those of `RAW_HEADS`.
         confusion: (true class, predicted class) counts of the left-out samples; None in runs of earlier
             versions, which did not keep them.
         heat: temperature of the probabilities, see `heads.temperature`.
@@ -125,9 +127,7 @@ class CropTypeModel:
     heat: float
     heads: list[Any] = field(repr=False)
 
-    def predict(
-        self, series: xr.Dataset, encoder: PrestoEncoder | None, progress: Progress = _ignore
-    ) -> Floats:
+    def predict(self, series: xr.Dataset, encoder: Encoder | None, progress: Progress = _ignore) -> Floats:
         """(sample, class) calibrated probabilities.
 
         Args:
@@ -139,18 +139,25 @@ class CropTypeModel:
         return calibrated(probabilities(self.heads, inputs, len(self.classes)), self.heat)
 
     @property
+    def best_raw(self) -> str | None:
+        """The name, in `RAW_HEADS`, of the trees on the raw series that score highest; None without any."""
+        found = [name for name in RAW_HEADS if name in self.scores]
+        return max(found, key=lambda name: self.scores[name].macro_f1, default=None)
+
+    @property
     def raw_is_better(self) -> bool:
         """Whether trees on the raw series score higher by more than a standard error."""
-        head, raw = self.scores["head"], self.scores.get(RAW)
-        if raw is None:
+        head, name = self.scores["head"], self.best_raw
+        if name is None:
             return False
-        return raw.macro_f1 - head.macro_f1 > standard_error(head.macro_f1, head.samples)
+        gain = self.scores[name].macro_f1 - head.macro_f1
+        return gain > standard_error(head.macro_f1, head.samples)
 
 
 def head_inputs(
     series: xr.Dataset,
     settings: CropTypeSettings,
-    encoder: PrestoEncoder | None,
+    encoder: Encoder | None,
     progress: Progress = _ignore,
 ) -> NDArray[np.float32]:
     """(sample, column) inputs of the head: embeddings, or without an encoder the series themselves.
@@ -168,7 +175,7 @@ def head_inputs(
 def train(
     series: xr.Dataset,
     settings: CropTypeSettings,
-    encoder: PrestoEncoder | None,
+    encoder: Encoder | None,
     progress: Progress = _ignore,
 ) -> CropTypeModel:
     """Train a head on labelled series, and score it and trees on the raw series on left-out places.
@@ -197,9 +204,11 @@ def train(
     held = out_of_fold(settings.head, inputs, truth, folds, len(classes), settings.seeds)
     heat = temperature(held, truth)
     scores = {"head": crop_type_scores(calibrated(held, heat), truth, names)}
-    if encoder is not None or settings.head != RAW_HEAD:
-        raw = out_of_fold(RAW_HEAD, raw_columns(series)[0], truth, folds, len(classes))
-        scores[RAW] = crop_type_scores(calibrated(raw, temperature(raw, truth)), truth, names)
+    for name, head in RAW_HEADS.items():
+        itself = encoder is None and head == settings.head
+        if not itself and (head != "catboost" or has_catboost()):
+            raw = out_of_fold(head, raw_columns(series)[0], truth, folds, len(classes))
+            scores[name] = crop_type_scores(calibrated(raw, temperature(raw, truth)), truth, names)
     heads = fit_heads(settings.head, inputs, truth, settings.seeds)
     return CropTypeModel(
         settings, SeriesKind.of(series), tuple(names), inputs, truth, scores,

@@ -21,6 +21,7 @@ from yieldcast.crop_types.classifier import (
     CropTypeModel,
     CropTypeSettings,
     SeriesKind,
+    head_inputs,
     labelled,
 )
 from yieldcast.crop_types.heads import Floats, fit_heads, probabilities
@@ -35,9 +36,10 @@ from yieldcast.data.files import (
 )
 from yieldcast.errors import ConfigError, RunError
 from yieldcast.pixels.pixel_series import check_series
+from yieldcast.user_code import names_function
 
 if TYPE_CHECKING:
-    from yieldcast.encoders.presto import PrestoEncoder
+    from yieldcast.encoders.embedding import Encoder
 
 RECORD, TRAINING, SERIES = "crop_type.json", "training.npz", "series.nc"
 _FORMAT = 1
@@ -59,7 +61,7 @@ class CropTypeRun:
     path: Path
     model: CropTypeModel
     record: dict[str, Any]
-    _encoders: dict[Path, PrestoEncoder] = field(default_factory=dict, repr=False)
+    _encoders: dict[Path, Encoder] = field(default_factory=dict, repr=False)
 
     @property
     def needs_encoder(self) -> bool:
@@ -76,12 +78,12 @@ class CropTypeRun:
 
         Args:
             series: see `pixel_series`, of the same steps, months and bands as in the training.
-            encoder: file of the encoder; None for that of the training. It is read once.
+            encoder: file (or module:function) of the encoder, read once; None for that of the training.
             progress: called with the number of series that are embedded and of all.
 
         Raises:
             SchemaError: series of another kind.
-            ConfigError: other weights than those of the training, or an encoder where there was none.
+            ConfigError: other weights or outputs than in the training, or an encoder where there was none.
             MissingDataError: no such file.
         """
         self.model.kind.check(SeriesKind.of(series), "series")
@@ -101,7 +103,7 @@ class CropTypeRun:
             raise RunError(f"{self.path}: {SERIES} was changed", _HINT)
         return check_series(series, str(self.path / SERIES))
 
-    def _encoder(self, path: Path | None) -> PrestoEncoder | None:
+    def _encoder(self, path: Path | None) -> Encoder | None:
         kept = (self.record["encoder"] or {}).get("path")
         path = path or (Path(kept) if kept else None)
         if path is None:
@@ -111,10 +113,12 @@ class CropTypeRun:
 
             encoder = load_encoder(path)
             self._check(encoder)
+            if names_function(str(path)):
+                self._check_outputs(encoder)
             self._encoders[path] = encoder
         return self._encoders[path]
 
-    def _check(self, encoder: PrestoEncoder) -> None:
+    def _check(self, encoder: Encoder) -> None:
         """Refuse other weights than those of the training."""
         wanted, got = (self.record["encoder"] or {}).get("weights_sha256"), weights_mark(encoder)
         if wanted != got:
@@ -122,6 +126,16 @@ class CropTypeRun:
                 f"{self.path}: expected the encoder of the training ({(wanted or 'none')[:12]}), received "
                 f"{got[:12]}",
                 "Give the same weights with --encoder.",
+            )
+
+    def _check_outputs(self, encoder: Encoder) -> None:
+        """Refuse a function of the user's that now embeds series otherwise, with the same weights."""
+        inputs = head_inputs(self.series().isel(sample=slice(_CHECKED)), self.model.settings, encoder)
+        kept = self.model.inputs[:_CHECKED]
+        if inputs.shape != kept.shape or np.abs(inputs - kept).max() > _TOLERANCE:
+            raise ConfigError(
+                f"{self.path}: the encoder does not embed the training series as it did in the training",
+                "Restore its module, or train again.",
             )
 
 
@@ -199,7 +213,7 @@ def open_run(path: Path) -> CropTypeRun:
     return CropTypeRun(path, model, record)
 
 
-def weights_mark(encoder: PrestoEncoder) -> str:
+def weights_mark(encoder: Encoder) -> str:
     """SHA-256 of an encoder's weights, the same in all of its file formats."""
     digest = hashlib.sha256()
     for weight in encoder.get_weights():

@@ -17,7 +17,10 @@ from yieldcast.encoders.bands import BAND_NAMES, GROUPS, LAND_COVER, MONTHS, NO_
 from yieldcast.errors import MissingDataError, SchemaError
 
 if TYPE_CHECKING:
+    from yieldcast.encoders.custom import CustomEncoder
     from yieldcast.encoders.presto import PrestoEncoder
+
+    Encoder = PrestoEncoder | CustomEncoder
 
 Pool = Literal["global", "time"]
 # Rows of one call: on a CPU the tokens of 64 series still fit its cache (of 32, 64 and 128 the fastest).
@@ -158,7 +161,7 @@ def read_inputs(path: Path) -> PixelInputs:
 
 
 def embed(
-    encoder: PrestoEncoder,
+    encoder: Encoder,
     inputs: PixelInputs,
     pool: Pool = "global",
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -169,27 +172,24 @@ def embed(
     out of it: they change nothing and cost time.
 
     Args:
-        encoder: see `encoder_files.load_encoder`.
-        inputs: series of at most ``encoder.positions`` steps.
+        encoder: see `files.load_encoder`.
+        inputs: series that ``encoder.check`` lets pass.
         pool: "global" for one embedding of a series, "time" for one of each step.
         progress: called with the number of series done and of all series.
 
     Returns:
-        (sample, 128) or (sample, step, 128).
+        (sample, width) or (sample, step, width); Presto's width is 128.
 
     Raises:
         SchemaError: more steps than the encoder can tell apart.
+        ConfigError: an encoder of the user's that does not make such embeddings.
     """
     steps = inputs.x.shape[1]
-    if steps > encoder.positions:
-        raise SchemaError(
-            f"expected series of at most {encoder.positions} steps, received {steps}",
-            "Make longer steps (months instead of ten days), or take weights with more positions.",
-        )
+    encoder.check(steps, pool)
     groups = inputs.known_groups()
     run = program(encoder, groups, pool, compiled=len(inputs) > COMPILED_FROM)
-    shape = (len(inputs), 128) if pool == "global" else (len(inputs), steps, 128)
-    result = np.empty(shape, np.float32)
+    shape = (len(inputs),) if pool == "global" else (len(inputs), steps)
+    result = np.empty((*shape, encoder.widths[pool]), np.float32)
     for rows, batch in inputs.batches():
         result[rows] = np.asarray(run(batch))[: rows.stop - rows.start]
         progress(rows.stop, len(inputs))
@@ -197,9 +197,7 @@ def embed(
 
 
 @lru_cache(maxsize=_PROGRAMS)
-def program(
-    encoder: PrestoEncoder, groups: tuple[int, ...], pool: Pool, compiled: bool
-) -> Callable[..., Any]:
+def program(encoder: Encoder, groups: tuple[int, ...], pool: Pool, compiled: bool) -> Callable[..., Any]:
     """The encoder for these groups, on TensorFlow as one compiled program if wanted.
 
     The last programs are kept, so that a map compiles once and not for every part. A program reads the
@@ -211,7 +209,8 @@ def program(
     if compiled and keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        run = tf.function(run, jit_compile=True)
+        # layers of a user's model may have no XLA
+        run = tf.function(run, jit_compile=isinstance(encoder, keras.Model))
     return run
 
 

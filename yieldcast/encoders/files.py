@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from yieldcast.data.files import atomic_write
 from yieldcast.encoders import published
 from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.user_code import names_function
 
 if TYPE_CHECKING:
+    from yieldcast.encoders.custom import CustomEncoder
     from yieldcast.encoders.presto import PrestoDecoder, PrestoEncoder
 
 PUBLISHED = ".safetensors"
@@ -38,16 +40,27 @@ def convert(path: Path, out: Path) -> PrestoEncoder | PrestoDecoder:
     return made
 
 
-def load_encoder(path: Path) -> PrestoEncoder:
-    """The encoder of a file.
+def load_encoder(path: Path) -> PrestoEncoder | CustomEncoder:
+    """The encoder of a file, or of a function of the user's.
 
     Args:
-        path: a Keras file of `convert`, or published weights (safetensors).
+        path: a Keras file of `convert`, published weights (safetensors), or "package.module:function", see
+            `custom.CustomEncoder`.
 
     Raises:
         MissingDataError: no such file.
         SchemaError: not an encoder of Presto.
+        ConfigError: a function that fails or returns something else.
     """
+    if names_function(str(path)):
+        from yieldcast.encoders.custom import CustomEncoder
+
+        return CustomEncoder(str(path))
+    return load_presto(path)
+
+
+def load_presto(path: Path) -> PrestoEncoder:
+    """Presto's encoder from a file, for what needs its layers; see `load_encoder`."""
     if path.suffix == PUBLISHED:
         encoder: PrestoEncoder = _from_published(path)
         return encoder
@@ -66,7 +79,7 @@ def load_encoder(path: Path) -> PrestoEncoder:
     return found
 
 
-def licence(encoder: PrestoEncoder | PrestoDecoder) -> str:
+def licence(encoder: PrestoEncoder | PrestoDecoder | CustomEncoder) -> str:
     """One line for readers: the licence and the origin of the weights."""
     notes = encoder.notes
     return f"licence {notes.get('licence', _UNKNOWN)}, from {notes.get('source', _UNKNOWN)}"

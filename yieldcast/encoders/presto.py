@@ -17,6 +17,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from yieldcast.encoders.bands import GROUPS, LAND_COVER, LAND_COVER_CLASSES, MONTHS, NO_LAND_COVER, STATIC
+from yieldcast.errors import SchemaError
 
 Tensor = Any  # of the Keras backend
 WIDTH, HEADS, HIDDEN, DEPTH = 128, 8, 512, 2
@@ -151,6 +152,19 @@ class PrestoEncoder(keras.Model):  # type: ignore[misc]
         self.encodings = _Encodings(positions, WIDTH // 4, WIDTH // 2, name="encodings")
         self.blocks = [Block(name=f"block_{i}") for i in range(DEPTH)]
         self.norm = layers.LayerNormalization(epsilon=EPSILON, name="norm")
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Numbers of an embedding of a series ("global") and of a step ("time")."""
+        return {"global": WIDTH, "time": WIDTH}
+
+    def check(self, steps: int, pool: str) -> None:
+        """Refuse series of more steps than the encoder can tell apart. SchemaError."""
+        if steps > self.positions:
+            raise SchemaError(
+                f"expected series of at most {self.positions} steps, received {steps}",
+                "Make longer steps (months instead of ten days), or take weights with more positions.",
+            )
 
     def get_config(self) -> dict[str, Any]:  # noqa: D102
         return {**super().get_config(), "positions": self.positions, "notes": self.notes}

@@ -16,6 +16,8 @@ import xarray as xr
 from calendars import Country
 from calendars.country import UNKNOWN
 from yieldcast.data import schema
+from yieldcast.data.crop_cells import Before, CropChoice
+from yieldcast.data.crop_weights import read_crop_weights
 from yieldcast.data.inventory import table_inventory
 from yieldcast.data.missing import first_names, places_with_gaps, places_without
 from yieldcast.data.schema import PART_OF
@@ -63,6 +65,8 @@ class UserFiles:
             `yieldcast.importing.vegetation.read_vegetation`.
         drop_outliers: leave out yields that `yieldcast.importing.outliers` finds; of fields they are always
             counted.
+        weights: cropped cells over which `grid` is averaged, see `yieldcast.data.crop_weights`, or None.
+        weights_before: what months before their first map take, see `yieldcast.data.crop_cells.CropChoice`.
     """
 
     places: Path | None = None
@@ -78,6 +82,8 @@ class UserFiles:
     fields: Path | None = None
     vegetation: tuple[Path, ...] = ()
     drop_outliers: bool = False
+    weights: Path | None = None
+    weights_before: Before = "refuse"
 
 
 @dataclass
@@ -252,6 +258,10 @@ def _read(store: Path, files: UserFiles, reader: Reader) -> UserTables:
     ):
         if one and other is not None:
             raise ConfigError(f"received {names}", "Give one of them.")
+    if files.weights is not None and not files.grid:
+        raise ConfigError(
+            "--weights is for --weather-grid, which is not given", "Give the gridded weather too."
+        )
     weather = files.weather or files.grid or (files.daily if files.fields else None) or None
     whole = [files.places or files.fields, files.yields, weather]
     if None not in whole:
@@ -325,12 +335,18 @@ def _weather(
         return None
     paths = [split_role(text)[1] for text in files.grid]
     polygons = None if mesh is None else json.loads(mesh)
+    crop = None
+    if files.weights is not None:
+        crop = CropChoice(read_crop_weights(files.weights), files.weights_before)
     read = reader.read(
-        "weather", paths[0], lambda: read_grid(files.grid, static, codes, polygons, log), origin=False
+        "weather", paths[0], lambda: read_grid(files.grid, static, codes, polygons, log, crop), origin=False
     )
     if read is not None:
         size = sum(path.stat().st_size for path in paths)
         log.sources["weather"] = {"file": ", ".join(map(str, paths)), "bytes": size}
+        log.sources["weather"] |= (
+            {} if crop is None else {"where": "crop-area", "weights": str(files.weights)}
+        )
     return read
 
 

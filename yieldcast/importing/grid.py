@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from yieldcast.data import zonal
+from yieldcast.data import crop_cells, zonal
 from yieldcast.data.boundaries import boundaries_of
+from yieldcast.data.crop_cells import AnyPlace, CropChoice
 from yieldcast.data.layout import rising_longitudes
 from yieldcast.errors import SchemaError
 from yieldcast.importing.codes import Codes
@@ -55,7 +56,12 @@ class Piece(NamedTuple):
 
 
 def read_grid(
-    given: Sequence[str], static: xr.Dataset, codes: Codes, mesh: Mapping[str, Any] | None, report: ImportLog
+    given: Sequence[str],
+    static: xr.Dataset,
+    codes: Codes,
+    mesh: Mapping[str, Any] | None,
+    report: ImportLog,
+    crop: CropChoice | None = None,
 ) -> UserWeather:
     """Weather of all places from gridded files, monthly or daily.
 
@@ -70,13 +76,15 @@ def read_grid(
         codes: the places.
         mesh: GeoJSON of the places for means over polygons; None takes the nearest cell.
         report: gets what was read, what was ignored and what is missing.
+        crop: weights of cropped cells, see `yieldcast.data.crop_cells`; None for none. The grid must be
+            theirs.
 
     Raises:
-        ConfigError: polygons without exactextract installed.
+        ConfigError: polygons without exactextract installed; months before the first map of crops.
         MissingDataError: no such file.
         SchemaError: contents that are not gridded weather of these places.
     """
-    places = _Places(static, mesh, report)
+    places = _Places(static, mesh, report, crop)
     pieces: list[Piece] = []
     for text in given:
         role, path = split_role(text)
@@ -91,6 +99,8 @@ def read_grid(
     ds = _joined(pieces, static["code"].values.astype(str), where)
     read = weather_of(ds, codes, report, where)
     attrs = {"extraction": "centroid" if mesh is None else "polygon"}
+    if crop is not None:
+        attrs = {"extraction": "crop-area", "crop_area": crop.text}
     return read._replace(monthly=read.monthly.assign_attrs(attrs), attrs=read.attrs | attrs)
 
 
@@ -107,17 +117,24 @@ class _Places:
         static: table of places.
         mesh: for polygons, or None.
         report: gets a line for each grid.
+        crop: for means over cropped cells, or None.
     """
 
-    def __init__(self, static: xr.Dataset, mesh: Mapping[str, Any] | None, report: ImportLog) -> None:
-        self.static, self.mesh, self.report = static, mesh, report
+    def __init__(
+        self,
+        static: xr.Dataset,
+        mesh: Mapping[str, Any] | None,
+        report: ImportLog,
+        crop: CropChoice | None = None,
+    ) -> None:
+        self.static, self.mesh, self.report, self.crop = static, mesh, report, crop
         lat, lon = static["latitude_deg"].values, static["longitude_deg"].values
         if mesh is not None:
             outlines = [polygon[0] for one in boundaries_of(mesh) for polygon in one.polygons]
             x, y = np.concatenate([np.empty((0, 2)), *outlines]).T
             lat, lon = np.concatenate([lat, y]), np.concatenate([lon, x])
         self.box = {"latitude": (lat.min(), lat.max()), "longitude": (lon.min(), lon.max())}
-        self._known: dict[bytes, zonal.Place] = {}
+        self._known: dict[bytes, AnyPlace] = {}
 
     def around(self, ds: xr.Dataset, where: str) -> xr.Dataset:
         """The part of a grid around the places, two cells wider on each side."""
@@ -142,16 +159,21 @@ class _Places:
             )
         return part
 
-    def on(self, latitude: NDArray[Any], longitude: NDArray[Any], mask: NDArray[np.bool_]) -> zonal.Place:
+    def on(self, latitude: NDArray[Any], longitude: NDArray[Any], mask: NDArray[np.bool_]) -> AnyPlace:
         """How a grid maps to the places; the same for the same grid and mask."""
         key = b"|".join(np.ascontiguousarray(a).tobytes() for a in (latitude, longitude, mask))
         if key not in self._known:
-            place, notes = zonal.locate(latitude, longitude, mask, self.static, self.mesh)
+            place: AnyPlace
+            if self.crop is not None:
+                place, notes = crop_cells.locate(latitude, longitude, mask, self.static, self.mesh, self.crop)
+            else:
+                place, notes = zonal.locate(latitude, longitude, mask, self.static, self.mesh)
             self._known[key] = place
-            found = int(zonal.has_cell(place).sum())
+            found = int(crop_cells.has_cell(place).sum())
             if not found:
                 raise SchemaError(f"{TABLE}: no place lies in the grid", "Is it the file of another region?")
             kind = "the nearest cell" if self.mesh is None else "means over their polygons"
+            kind = kind if self.crop is None else "means over their cropped cells"
             size = f"{len(latitude)} x {len(longitude)} cells"
             self.report.read.append((TABLE, f"places take {kind} of a grid of {size}", found))
             self.report.warnings.extend((TABLE, text, count) for text, count in notes)
@@ -171,7 +193,7 @@ def _pieces(opened: Opened, role: str, places: _Places, report: ImportLog) -> li
     days = days_of(ds, where, TABLE, report)
     part = places.around(ds, where)
     return [
-        Piece(one, _at_places(part[one.name], places, where), days, where, of_ecmwf(ds))
+        Piece(one, _at_places(part[one.name], days, places, where), days, where, of_ecmwf(ds))
         for one in found.values()
     ]
 
@@ -221,8 +243,12 @@ def _regular(ds: xr.Dataset, where: str) -> xr.Dataset:
     return ds
 
 
-def _at_places(array: xr.DataArray, places: _Places, where: str) -> NDArray[np.float32]:
+def _at_places(
+    array: xr.DataArray, days: NDArray[np.datetime64], places: _Places, where: str
+) -> NDArray[np.float32]:
     """(municipality, time) values of a variable, read in blocks of time steps."""
+    if places.crop is not None and len(days):
+        places.crop.refuse_before(days.min())
     if set(array.dims) != {"time", "latitude", "longitude"}:
         sizes = ", ".join(f"{dim} ({size})" for dim, size in array.sizes.items())
         raise SchemaError(
@@ -244,7 +270,7 @@ def _at_places(array: xr.DataArray, places: _Places, where: str) -> NDArray[np.f
             raise damaged(where, error) from error
         mask = np.isfinite(values).any(axis=0) if mask is None else mask
         place = places.on(array["latitude"].values, array["longitude"].values, mask)
-        result[:, part] = zonal.take(values, place)
+        result[:, part] = crop_cells.take(values, days[part], place)
     return result
 
 

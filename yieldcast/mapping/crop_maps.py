@@ -98,7 +98,7 @@ def plan_map(run: Path, inputs: Sequence[Path], settings: MapSettings = MapSetti
     raster = raster.season(settings.start, len(kind.months))
     where = str(raster.files[0])
     kind.check(SeriesKind(raster.step, kind.bands, raster.months), where)
-    raster = _as_in_training(raster, opened, where)
+    raster = _as_in_training(raster, opened, settings.encoder, where)
     whole = Window(0, 0, raster.grid.height, raster.grid.width)
     region = raster.grid.window_of(settings.bbox) if settings.bbox else whole
     if settings.mask:
@@ -107,11 +107,13 @@ def plan_map(run: Path, inputs: Sequence[Path], settings: MapSettings = MapSetti
     return MapJob(run, settings.encoder, raster, units, kind.bands, region, settings.block, settings.mask)
 
 
-def _as_in_training(raster: RasterInput, run: CropTypeRun, where: str) -> RasterInput:
+def _as_in_training(raster: RasterInput, run: CropTypeRun, encoder: Path | None, where: str) -> RasterInput:
     """The raster with the static bands of the training; refused without a band that the training had seen."""
     bands = run.model.kind.bands
     try:
         series = run.series()
+        if encoder or run.needs_encoder:  # refuses another one, before anything is written
+            run.probabilities(series.isel(sample=[0]), encoder)
     except RunError:  # of an earlier version: nobody knows which bands were empty
         known, static = bands, raster.static
     else:

@@ -12,13 +12,10 @@ the inputs, return kg/ha and, with `target = "departure"`, add the history basel
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +29,7 @@ from yieldcast.features.samples import SampleSet
 from yieldcast.models.dual_path import predict
 from yieldcast.models.scaling import Scaling, base_column, scale_static, scale_weather, scaled_to_yield
 from yieldcast.models.stacked import Arrays, scaled_static, scaled_weather
+from yieldcast.user_code import current_folder_first, import_function
 
 Tensor = Any  # of the backend that Keras runs on
 _EXAMPLE = (
@@ -70,37 +68,9 @@ Build = Callable[[Settings, InputShapes], keras.Model]
 
 
 def import_build(spec: str) -> Build:
-    """The build function of a specification.
-
-    Args:
-        spec: "package.module:function". The module is looked for in the current folder first, then where
-            Python finds installed packages.
-
-    Raises:
-        ConfigError: no such module or function, or the module failed while it was imported.
-    """
-    name, _, attribute = spec.partition(":")
-    try:
-        with _current_folder_first():
-            module = importlib.import_module(name)
-    except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
-            message = f"no Python module {error.name!r} in {os.getcwd()} or among the installed packages"
-            hint = "Start yieldcast in the folder that holds the module, or install the package."
-        else:
-            message = f"the module {name} failed while it was imported: {error!r}"
-            hint = f"Correct it; python -c 'import {name}' shows the place."
-        raise ConfigError(f"model.build = {spec!r}: {message}", hint) from error
-    build = getattr(module, attribute, None)
-    if not callable(build):
-        functions = sorted(key for key, value in vars(module).items() if inspect.isfunction(value))
-        raise ConfigError(
-            f"model.build = {spec!r}: expected a function {attribute!r} in {module.__file__}, received "
-            f"{'nothing of that name' if build is None else type(build).__name__}",
-            f"Its functions are: {', '.join(functions) or 'none'}.",
-        )
-    found: Build = build
-    return found
+    """The build function of a specification, see `user_code.import_function`."""
+    build: Build = import_function(spec, "model.build")
+    return build
 
 
 def source_of(build: Build) -> str:
@@ -109,18 +79,6 @@ def source_of(build: Build) -> str:
         return inspect.getsource(sys.modules[build.__module__])
     except (OSError, TypeError, KeyError, AttributeError):
         return ""
-
-
-@contextmanager
-def _current_folder_first() -> Iterator[None]:
-    folder = os.getcwd()
-    sys.path.insert(0, folder)
-    try:
-        importlib.invalidate_caches()
-        yield
-    finally:
-        with suppress(ValueError):
-            sys.path.remove(folder)
 
 
 class CustomNetwork:
@@ -244,7 +202,7 @@ class CustomNetwork:
     def _build(self) -> keras.Model:
         """Call the build function and check what it returns."""
         try:
-            with _current_folder_first():  # for what it imports itself
+            with current_folder_first():  # for what it imports itself
                 model = self._function(self.settings, self.shapes)
         except Exception as error:
             raise self._error(

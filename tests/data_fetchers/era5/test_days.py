@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from factories import synthetic_crop_weights
 
 from data_fetchers.cds.client import Cds
 from data_fetchers.engine.cache import Request, RequestCache, timestamp
@@ -16,6 +17,7 @@ from data_fetchers.engine.downloader import fetch_requests
 from data_fetchers.era5 import answers
 from data_fetchers.era5.days import _sums_of_days, read_daily
 from data_fetchers.era5.source import Era5
+from yieldcast.data.crop_cells import CropChoice
 from yieldcast.errors import MissingDataError
 
 AREA = (-11.0, -58.0, -13.0, -55.0)
@@ -181,6 +183,21 @@ def test_polygons_are_units_of_their_own(cache):
     assert table["unit"].values.tolist() == [11, 12]
     assert table["municipality_unit"].values.tolist() == [0, 1, -1]
     np.testing.assert_allclose(table["precipitation_mm"].values, 4.0, rtol=1e-5)
+
+
+def test_days_over_cropped_cells(cache):
+    source = Era5(Cds(), "era5-land", (-11.0, -58.0, -12.0, -57.0))
+    request = source._request("rain_mm", [2020], [1], 3)
+    put(cache, source, request, np.array([5, 2, 10, 1, 7, 4]) / 1000)
+    codes = PLACES["municipality"].values[:1].tolist()
+    table = synthetic_crop_weights(
+        {2019: {codes[0]: {(785, 1225): 2.0, (786, 1225): 6.0}}}, codes, grid="era5-land"
+    )
+    mesh = {"type": "FeatureCollection", "features": []}
+    places, choice = PLACES.isel(municipality=[0]), CropChoice(table, "refuse")
+    made, _ = read_daily(cache, source, [request], places, "crop-area", mesh, choice)
+    assert made["unit"].values.tolist() == codes
+    np.testing.assert_allclose(made["precipitation_mm"].values[0], [9, 10, np.nan], rtol=1e-5)
 
 
 @pytest.mark.parametrize("dataset", ["era5", "era5-land"])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import xarray as xr
+from factories import synthetic_crop_weights
 
 from data_fetchers.cds.client import Cds
 from data_fetchers.cds.netcdf import reading
@@ -17,6 +18,7 @@ from data_fetchers.era5 import answers
 from data_fetchers.era5.source import Era5, preliminary_months
 from data_fetchers.era5.table import read_weather
 from yieldcast.data import zonal
+from yieldcast.data.crop_cells import CropChoice
 from yieldcast.errors import ConfigError, MissingDataError
 
 AREA = (-11.0, -58.0, -13.0, -55.0)
@@ -162,6 +164,28 @@ def test_polygons_take_the_mean_and_the_others_the_nearest_cell(era5, cache):
     assert len(list(cache.folder.glob("weights-*.npz"))) == 1
     with pytest.raises(ConfigError, match="mesh"):
         read_weather(cache, era5, requests, places, "polygon")
+
+
+def test_cropped_cells_by_hand(era5, cache):
+    # 1 January is public weather of 2020; the map of 2019 may be used from 1 September 2019 on. Place 1 has
+    # 30 ha at 57.0 W and 10 ha at 56.75 W: 3/4 of 30 degC and 1/4 of 32 degC. Place 2 has no crop and no
+    # polygon: its nearest cell.
+    requests = month_of(era5, 2020, 1)
+
+    def east(values: np.ndarray) -> None:
+        values[:, :, 5:] += 2 if values.mean() > 1 else 0.002  # from 56.75 W on
+
+    for request, value in zip(requests, (303.15, 293.15, 0.002), strict=True):
+        put(cache, era5, request, constant(request, value, era5, east))
+    mesh = {"type": "FeatureCollection", "features": []}
+    table = synthetic_crop_weights({2019: {1: {(312, 492): 30.0, (312, 493): 10.0}}}, [1, 2])
+    places, choice = static([-12.0, -12.0], [-57.0, -55.5]), CropChoice(table, "refuse")
+    ds, notes = read_weather(cache, era5, requests, places, "crop-area", mesh, choice)
+    assert ds["tmax_degC"].values[:, 0] == pytest.approx([30.5, 32], abs=1e-3)
+    assert ds["precipitation_mm"].values[:, 0] == pytest.approx([62 + 62 / 4, 124], rel=1e-5)
+    assert ds.attrs["extraction"] == "crop-area"
+    assert ds.attrs["crop_area"] == "cells with soybean (maps of 2019)"
+    assert any("without soybean in the map of 2019" in note.text for note in notes)
 
 
 def test_polygons_that_reach_beyond_the_grid_are_noted(era5, cache):

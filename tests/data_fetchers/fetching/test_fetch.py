@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 import xarray as xr
+from factories import synthetic_crop_weights
 from forked_commands import Commands
 
 from data_fetchers.engine.source import Retry
@@ -27,11 +28,15 @@ from data_fetchers.ibge import lspa, sidra
 from data_fetchers.nasa_power import source as nasa_power
 from data_fetchers.soilgrids import table as soil_table
 from yieldcast.cli.app import main
+from yieldcast.cli.jobs import fetch_orders
 from yieldcast.data import schema
+from yieldcast.data.crop_weights import write_crop_weights
 from yieldcast.data.files import fingerprint
 from yieldcast.data.store import Store
 from yieldcast.data.store_tables import TABLES
 from yieldcast.errors import ConfigError, CredentialsError, FetchError, YieldcastError
+from yieldcast.operations.job import Job
+from yieldcast.publication import Publication
 from yieldcast.variables import SOIL
 
 KEY = "secret-token-123"
@@ -45,13 +50,16 @@ START = np.datetime64("2018-01")
 
 
 @pytest.fixture
-def services(ibge_server, cds_server, soil_server, power_server, conab_server, monkeypatch, tmp_path):
+def services(
+    ibge_server, cds_server, soil_server, power_server, conab_server, stac_server, monkeypatch, tmp_path
+):
     """Every service at once, found through the environment as a user would set it."""
     addresses = {
         "YIELDCAST_IBGE_URL": ibge_server.url,
         "YIELDCAST_SOILGRIDS_URL": soil_server.url,
         "YIELDCAST_POWER_URL": power_server.url,
         "YIELDCAST_CONAB_URL": conab_server.url,
+        "YIELDCAST_STAC_URL": stac_server.url,
         "CDSAPI_URL": f"{cds_server.url}/api",
         "CDSAPI_KEY": KEY,
     }
@@ -581,7 +589,7 @@ def test_replacing_imported_places_drops_what_belonged_to_them(services, tmp_pat
     assert set(opened.sources) == {"places", "yields"}
 
 
-def test_weather_and_soil_over_polygons(services, tmp_path):
+def test_weather_and_soil_over_polygons_and_weather_over_cropped_cells(services, tmp_path):
     points, areas = tmp_path / "points", tmp_path / "areas"
     for store, where in ((points, "centroid"), (areas, "polygon")):
         targets = ("weather", "soil")
@@ -598,6 +606,37 @@ def test_weather_and_soil_over_polygons(services, tmp_path):
     assert 0 < apart.max() < 1
     with pytest.raises(ConfigError, match="found weather from era5, polygon"):
         fetch(FetchOrder(("weather",), years=(2013,), states=("MT",)), areas, today=TODAY)
+    _over_cropped_cells(areas, at_points)
+
+
+def _over_cropped_cells(store, points):
+    """The same answers averaged over the cropped cells of one place: one cell, that of its centroid."""
+    file, places = store.parent / "weights.nc", Store.open(store).static
+    codes = places["municipality"].values.tolist()
+    at = (float(places[name][0]) for name in ("latitude_deg", "longitude_deg"))
+    cell = tuple(round((degrees + start) / 0.25) for degrees, start in zip(at, (90, 180), strict=True))
+    write_crop_weights(file, synthetic_crop_weights({2013: {codes[0]: {cell: 5.0}}}, codes))
+    order = FetchOrder(
+        ("weather",), years=(2014,), states=("MT",), where="crop-area", weights=str(file), replace=True
+    )
+    fetch(order, store, today=TODAY).raise_for_missing()
+    opened = Store.open(store)
+    assert opened.weather["tmax_degC"].values[0] == pytest.approx(points["tmax_degC"].values[0])
+    job = Job(store, store.parent, "soybean", 2018, dt.date(2018, 1, 15))
+    (again,) = [one for one in fetch_orders(opened, job, Publication()) if one.tables == ("weather",)]
+    assert (again.where, again.weights, again.weights_before) == ("crop-area", str(file), "refuse")
+    other = store.parent / "other.nc"
+    write_crop_weights(other, synthetic_crop_weights({2013: {codes[1]: {cell: 5.0}}}, codes))
+    for change, text in (
+        ({"where": "polygon", "weights": ""}, "found weather from era5, crop-area, soybean"),
+        ({"weights": str(other)}, "found weather from era5, crop-area, soybean"),
+        ({"years": (2013,)}, "expected months from 2013-09-01 on"),
+        ({"weather": "era5-land"}, "made for cells of era5,"),
+        ({"weather": "nasa-power"}, "larger than most municipalities"),
+        ({"weights": ""}, "needs --weights"),
+    ):
+        with pytest.raises(ConfigError, match=text):
+            fetch(replace(order, replace=False, **change), store, today=TODAY)
 
 
 def test_polygons_that_cannot_be_had_are_refused_before_anything_is_asked_for(services, tmp_path):

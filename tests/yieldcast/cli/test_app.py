@@ -82,6 +82,7 @@ def test_calendar_prints_the_window(call):
     assert out.splitlines()[0] == "2017-10 ... 2018-01"
 
 
+@pytest.mark.slow
 def test_import_status_train_evaluate(call, files, tmp_path):
     code, out, _ = call("import", *options(files, tmp_path / "store"))
     assert code == 0

@@ -49,7 +49,7 @@ def test_train_keeps_everything_a_prediction_needs(folder):
     record = json.loads((folder / "run" / "crop_type.json").read_text())
     assert record["classes"] == sorted(CLASSES)
     assert record["scores"]["head"]["macro_f1"] > 0.9
-    assert set(record["scores"]) == {"head", "raw"}
+    assert set(record["scores"]) == {"head", "raw", "raw_catboost"}
     assert record["table"]["units"] == {"NDVI": "1"}
     assert len(record["training_sha256"]) == len(record["table"]["fingerprint"]) == 64
     assert record["encoder"] is None

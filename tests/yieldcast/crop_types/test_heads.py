@@ -1,7 +1,10 @@
 """Heads, folds and calibration: laws and hand-worked scores."""
 
+import sys
+
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from yieldcast.crop_types.heads import (
     HEADS,
@@ -14,7 +17,7 @@ from yieldcast.crop_types.heads import (
     temperature,
 )
 from yieldcast.crop_types.scores import crop_type_scores
-from yieldcast.errors import SchemaError
+from yieldcast.errors import ConfigError, SchemaError
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +38,36 @@ def test_every_head_learns_and_draws_the_same_again(name, blobs):
 
 
 def test_the_penalty_is_stronger_for_many_columns():
-    few, many = (make_head("linear", columns, 0)[-1].C for columns in (128, 1536))
+    few, many = (make_head("linear", (200, columns), 0)[-1].C for columns in (128, 1536))
     assert many < few
+
+
+def test_components_are_a_rotation_of_the_same_problem():
+    """Of many columns: the probabilities of the penalised loss on the columns themselves, by scipy."""
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(40, 5)) @ rng.normal(size=(5, 600))
+    classes = (inputs[:, 0] + rng.normal(size=40) > 0.8).astype(int)
+    scaled = (inputs - inputs.mean(axis=0)) / inputs.std(axis=0)
+    weight = 40 / (2 * np.bincount(classes)[classes])
+
+    def loss(beta):
+        logit = scaled @ beta[:-1] + beta[-1]
+        losses = 0.01 * weight * (np.logaddexp(0, logit) - classes * logit)
+        slope = 0.01 * weight * (1 / (1 + np.exp(-logit)) - classes)
+        return losses.sum() + beta[:-1] @ beta[:-1] / 2, np.append(slope @ scaled + beta[:-1], slope.sum())
+
+    best = minimize(loss, np.zeros(601), jac=True).x
+    head = fit_head("linear", inputs, classes)
+    wanted = 1 / (1 + np.exp(-(scaled @ best[:-1] + best[-1])))
+    np.testing.assert_allclose(probabilities([head], inputs, 2)[:, 1], wanted, atol=1e-3)
+    assert head[-1].coef_.shape == (1, 40)
+
+
+def test_catboost_is_an_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "catboost", None)  # as where it is not installed
+    with pytest.raises(ConfigError, match="not installed") as error:
+        make_head("catboost", (60, 3), 0)
+    assert "pip install 'yieldcast[catboost]'" in error.value.hint
 
 
 def test_no_fold_divides_a_place(blobs):

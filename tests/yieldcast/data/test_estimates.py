@@ -204,7 +204,7 @@ def test_merging_downloads_is_idempotent_in_any_order_and_loses_nothing(tables, 
         assert {tuple(map(str, row)) for row in rows} <= held
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(downloads())
 def test_a_later_download_changes_nothing_that_was_known_before_it(tables):
     """What a forecast of a date finds is the same before and after later downloads are merged."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from factories import synthetic_crop_weights
 
 from yieldcast.data import zonal
-from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.data.crop_cells import CropChoice
+from yieldcast.errors import ConfigError, MissingDataError, SchemaError
 from yieldcast.importing.codes import Codes
 from yieldcast.importing.columns import ImportLog
 from yieldcast.importing.files import UserFiles, import_files
@@ -179,6 +182,23 @@ def test_means_over_polygons_are_those_of_the_fetcher(tmp_path: Path) -> None:
     expected = zonal.take(grid().tmax.values, weights) - np.float32(273.15)
     np.testing.assert_allclose(table.tmax_degC, expected, atol=1e-4)
     assert table.attrs["extraction"] == "polygon"
+
+
+def test_means_over_cropped_cells(tmp_path: Path) -> None:
+    """30 degC at 20 S and one more for each degree to the north: 9 has 1/4 at 20 S and 3/4 at 19 S."""
+    table = synthetic_crop_weights({2015: {9: {(70, 132): 2.0, (71, 132): 6.0}}}, [9, 20]).assign_attrs(
+        step_deg=1.0
+    )
+    file = put(tmp_path, grid())
+    read_over = partial(read_grid, [file], STATIC, CODES, None, ImportLog())
+    weather = read_over(CropChoice(table, "refuse")).monthly
+    np.testing.assert_allclose(weather.tmax_degC[:, 0], [30.75, 34], atol=1e-4)
+    np.testing.assert_allclose(weather.precipitation_mm[:, 0], [93 * 1.0075, 93 * 1.04], rtol=1e-5)
+    assert weather.attrs["extraction"] == "crop-area"
+    late = synthetic_crop_weights({2016: {9: {(70, 132): 2.0}}}, [9, 20]).assign_attrs(step_deg=1.0)
+    with pytest.raises(ConfigError, match="expected months from 2016-09-01 on"):
+        read_over(CropChoice(late, "refuse"))
+    assert "not known yet" in read_over(CropChoice(late, "first-map")).monthly.attrs["crop_area"]
 
 
 def test_what_is_no_grid_of_these_places_is_refused(tmp_path: Path) -> None:

@@ -195,6 +195,7 @@ def test_a_failed_start_does_not_bind_the_next(small_store, tiny_settings, tmp_p
     assert train_run(small_store, "soybean", YEARS, [1], tmp_path / "run", tiny_settings).seeds() == [1]
 
 
+@pytest.mark.slow
 def test_a_calendar_with_region_rows_serves_evaluation_too(tmp_path, tiny_settings):
     tables, text = foreign()
     text = text.replace("AR-B", "Pampa").replace("AR-X", "Sierras")

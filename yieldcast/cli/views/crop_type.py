@@ -11,14 +11,17 @@ from rich.text import Text
 
 from yieldcast import language
 from yieldcast.cli.views.scores import scores_table
-from yieldcast.crop_types.classifier import RAW, CropTypeModel
+from yieldcast.crop_types.classifier import RAW, RAW_HEADS, CropTypeModel
 from yieldcast.crop_types.heads import Floats
 from yieldcast.crop_types.scores import CropTypeScores, standard_error
 from yieldcast.language import Language, message
 from yieldcast.pixels.legends import Merging
 from yieldcast.pixels.series_tables import PixelTable
 
-NAMES = {"head": message("this run"), RAW: message("trees on raw series")}
+NAMES = {
+    "head": message("this run"), RAW: message("trees on raw series"),
+    "raw_catboost": message("CatBoost"),
+}  # fmt: skip
 
 
 def training_view(
@@ -36,13 +39,14 @@ def training_view(
     words = language.of(lang)
     parts: list[RenderableType] = [_scores(model.scores, words)]
     head = model.scores["head"]
+    best = model.best_raw
     error = words.number(standard_error(head.macro_f1, head.samples), 3)
     parts.append(Text(words.gettext("standard error of macro-F1: about {error}", error=error), style="dim"))
-    if model.raw_is_better:
-        text = message("Trees on the raw series are better here: train with --encoder none --head boosted.")
-        parts.append(Text(words.gettext(text), style="bold yellow"))
-    elif RAW in model.scores:
-        gain = head.macro_f1 - model.scores[RAW].macro_f1
+    if best is not None and model.raw_is_better:
+        text = message("Trees on the raw series are better here: train with --encoder none --head {head}.")
+        parts.append(Text(words.gettext(text, head=RAW_HEADS[best]), style="bold yellow"))
+    elif best is not None:
+        gain = head.macro_f1 - model.scores[best].macro_f1
         text = message("Against trees on the raw series: {gain} macro-F1.")
         parts.append(Text(words.gettext(text, gain=words.number(gain, 3, signed=True))))
     parts += [Text(one, style="yellow") for one in _changes(read, merging, words)]
