@@ -106,7 +106,36 @@ def get(
         RetryableError: no connection, service busy, transfer broken, empty answer, HTML.
         FetchError: request refused, or answer larger than `limit`.
     """
-    with _translated(url), session.get(url, params=params, stream=True, timeout=timeout_s) as answer:
+    body, _ = get_with_headers(
+        session, url, params=params, limit=limit, refuse_html=refuse_html, timeout_s=timeout_s
+    )
+    return body
+
+
+def get_with_headers(
+    session: requests.Session,
+    url: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    limit: int,
+    refuse_html: bool = True,
+    timeout_s: tuple[float, float] = TIMEOUT_s,
+    post: Any = None,
+) -> tuple[bytes, Mapping[str, str]]:
+    """The complete body of a GET, or of a POST, and the headers of the answer.
+
+    Args:
+        session, url, params, limit, refuse_html, timeout_s: as `get`.
+        post: what a POST sends as JSON; None for a GET.
+
+    Raises:
+        RetryableError, FetchError: as `get`.
+    """
+    method = "GET" if post is None else "POST"
+    with (
+        _translated(url),
+        session.request(method, url, params=params, json=post, stream=True, timeout=timeout_s) as answer,
+    ):
         raise_for_status(answer)
         _refuse_large(answer, limit, url)
         body = bytearray()
@@ -119,7 +148,7 @@ def get(
         raise RetryableError(f"{shown(url)} sent an empty answer")
     if refuse_html and looks_like_html(bytes(body[:200])):
         raise RetryableError(f"{shown(url)} sent a web page with status {answer.status_code} instead of data")
-    return bytes(body)
+    return bytes(body), answer.headers
 
 
 def download(

@@ -22,6 +22,7 @@ from data_fetchers.ibge.source import SIDRA, Ibge
 from data_fetchers.nasa_power.source import NasaPower
 from data_fetchers.seas5 import source as seas5
 from data_fetchers.soilgrids.source import SoilGrids
+from data_fetchers.stac import source as stac
 from yieldcast import clock
 from yieldcast.errors import YieldcastError
 
@@ -68,6 +69,10 @@ def examine(store: Path | None, cds: Cds | None = None) -> Iterator[Finding]:
     dates: list[str] = []
     for name, url, head in _services():
         yield _service(name, url, head, dates)
+    for name, url in stac.addresses().items():
+        found = _service(name, url, b"{", [])
+        # needed for `fetch pixels` only
+        yield found._replace(state="warning") if found.state == "failed" else found
     yield _clock(dates)
     yield from _cds(cds or Cds())
 

@@ -25,6 +25,8 @@ from data_fetchers.nasa_power.source import NasaPower
 from data_fetchers.seas5 import source as seas5
 from data_fetchers.seas5.answers import SYSTEMS, VARIABLE_MAP
 from data_fetchers.soilgrids.source import SoilGrids
+from data_fetchers.stac import source as stac
+from data_fetchers.stac.collections import baseline
 from yieldcast.errors import YieldcastError
 
 _TIMEOUT_s = (5.0, 30.0)
@@ -36,6 +38,10 @@ _DAY = {
     "parameters": "T2M_MAX", "community": "AG", "latitude": "-12.5", "longitude": "-55.625", "format": "JSON",
     "start": "20200101", "end": "20200101", "time-standard": "LST",
 }  # fmt: skip
+_IMAGE = (
+    "collections=sentinel-2-l2a&bbox=-55.6,-12.1,-55.5,-12&limit=1"
+    "&datetime=2023-01-01T00:00:00Z/2023-12-31T00:00:00Z"
+)
 _BY_HAND = "Compare the answer of the request with the text beside it; report a difference with both."
 
 
@@ -113,6 +119,13 @@ def live_requests() -> list[LiveRequest]:
         LiveRequest(
             "CONAB", f"{Conab().base_url}/{conab.SURVEYS}", "a header of 10 columns, ano_agricola to "
             "produtividade_mil_ha_mil_t, with id_levantamento", _surveys, most_bytes=2048,
+        ),
+        *(
+            LiveRequest(
+                what, f"{url}/search?{_IMAGE}", "one image of Sentinel-2 with its processing baseline and "
+                "the assets red or B04, scl or SCL", _image,
+            )
+            for what, url in stac.addresses().items() if "lpcloud" not in what
         ),
         *(_cost_of(name, era5.monthly, _monthly()) for name, era5 in PRODUCTS.items()),
         *(_cost_of(f"{name} days", era5.daily, _daily(era5)) for name, era5 in PRODUCTS.items()),
@@ -224,6 +237,15 @@ def _surveys(body: bytes) -> str:
     header = [name.strip() for name in body.split(b"\n")[0].decode("latin-1").split(";")]
     sound = len(header) == 10 and header[0] == "ano_agricola" and "id_levantamento" in header
     return "" if sound and header[-1] == "produtividade_mil_ha_mil_t" else f"{'; '.join(header)[:200]}"
+
+
+def _image(body: bytes) -> str:
+    (feature,) = json.loads(body)["features"]
+    held = set(feature["assets"])
+    if not held & {"red", "B04"} or not held & {"scl", "SCL"}:
+        return f"the assets {', '.join(sorted(held))}"
+    known = baseline(feature["properties"], str(feature.get("id", "")))
+    return "no processing baseline" if known is None else ""
 
 
 def _affordable(body: bytes) -> str:

@@ -6,7 +6,6 @@ The rule for the average is in the docstring of `data_fetchers.soilgrids.source`
 from __future__ import annotations
 
 import math
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,14 +16,11 @@ import numpy as np
 import rasterio
 import rasterio.features
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from data_fetchers.engine import http
-from data_fetchers.engine.source import RetryableError, pause
+from data_fetchers.engine.source import pause
 from data_fetchers.soilgrids.table import Row, Stored
 from yieldcast.data.zonal import EARTH_RADIUS_km
 from yieldcast.errors import FetchError
@@ -39,87 +35,11 @@ _M_PER_DEGREE = 1000 * _KM_PER_DEGREE
 # may be 1/24 or 0.05 degree); the next resolution is at least twice as coarse or fine.
 _PIXEL_TOLERANCE = 0.25
 _EDGE = 1e-6  # a centroid on the edge of two pixels belongs to the one to the south or east
-_TIFF_OR_VRT = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"<VRTDataset", b"<?xml")
-_WRONG_FILE = f"Check that the base address is one of SoilGrids (default: {BASE_URL}) with this generation."
-_BUSY = "The service is busy or down, or the connection broke; the next run fetches only what is missing."
+WRONG_FILE = f"Check that the base address is one of SoilGrids (default: {BASE_URL}) with this generation."
 # rasterio 1.4 masks polygons in a temporary dataset (_io.pyx, MemoryDataset) and suppresses its warning about
 # a missing geotransform with `warnings.catch_warnings`, which is not thread-safe: the warning may be printed,
 # or all warnings of the process may stay suppressed.
 _MASK_LOCK = threading.Lock()
-# Files that failed in this process: GDAL caches their failure, also a 503, and would not try again.
-_FAILED: set[str] = set()
-# GDAL's defaults list the folder, look for side-car files, never retry and have no time-out.
-SETTINGS: dict[str, Any] = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".vrt,.tif,.ovr",
-    "GDAL_HTTP_MAX_RETRY": 3,
-    "GDAL_HTTP_RETRY_DELAY": 1,
-    "GDAL_HTTP_TIMEOUT": 60,
-    "GDAL_HTTP_CONNECTTIMEOUT": 15,
-    "GDAL_HTTP_USERAGENT": http.AGENT,
-    # the other modes bypass GDAL's cache: 126 requests instead of 2 for 141 polygons that share blocks
-    "GDAL_HTTP_MULTIRANGE": "SERIAL",
-    "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
-    "GDAL_CACHEMAX": 256,
-    "VSI_CACHE": True,
-    "VSI_CACHE_SIZE": 32 * 2**20,
-    "CPL_VSIL_CURL_CACHE_SIZE": 128 * 2**20,  # a VRT of megabytes is read once for all states
-}
-
-
-def ask_first(url: str) -> None:
-    """Fetch the first bytes of a file over HTTP, because GDAL does not distinguish the kinds of failure.
-
-    Raises:
-        RetryableError: service busy or down, or neither a TIFF nor a VRT.
-        FetchError: the request is refused.
-    """
-    session = http.SafeSession()
-    session.headers["Range"] = "bytes=0-511"
-    try:
-        head = http.get(session, url, limit=2**20)
-    except RetryableError as error:
-        raise RetryableError(str(error), error.hint or _BUSY, error.after_s) from error
-    except FetchError as error:
-        raise FetchError(str(error), _WRONG_FILE) from error
-    if not head.startswith(_TIFF_OR_VRT):
-        raise RetryableError(
-            f"{http.shown(url)} sent neither a TIFF nor a VRT but {head[:20]!r}", _WRONG_FILE
-        )
-
-
-@contextmanager
-def gdal(path: str, shown: str) -> Iterator[None]:
-    """Context with our GDAL settings; errors of GDAL and rasterio become FetchError or RetryableError.
-
-    Args:
-        path: as GDAL opens it.
-        shown: address or path for messages.
-    """
-    fresh = {"CPL_VSIL_CURL_NON_CACHED": "/vsicurl/"} if path in _FAILED else {}
-    try:
-        with rasterio.Env(**SETTINGS, **fresh):
-            yield
-    except (RasterioError, CPLE_BaseError) as error:
-        _FAILED.add(path)
-        raise _failure(error, path, shown) from error
-
-
-def _failure(error: BaseException, path: str, shown: str) -> FetchError:
-    causes: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None:
-        causes.append(str(cause))
-        cause = cause.__cause__ or cause.__context__
-    text = f"{shown} could not be read: {causes[-1]}"
-    if not path.startswith("/vsicurl/"):
-        return FetchError(
-            text, "The file, or a tile that it refers to, is damaged or missing: download it again."
-        )
-    status = re.search(r"response code: (4\d\d)", " ".join(causes))
-    if status and status[1] not in ("408", "429"):
-        return FetchError(text, _WRONG_FILE)
-    return RetryableError(text, _BUSY)
 
 
 class _Pixels(NamedTuple):

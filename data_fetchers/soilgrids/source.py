@@ -37,11 +37,14 @@ import xarray as xr
 
 from data_fetchers.engine import http
 from data_fetchers.engine.cache import PendingJob, Record, Request
-from data_fetchers.soilgrids.pixels import BASE_URL, ask_first, gdal, opened, row_of
+from data_fetchers.engine.gdal import ask_first, gdal
+from data_fetchers.soilgrids.pixels import BASE_URL, WRONG_FILE, opened, row_of
 from data_fetchers.soilgrids.table import LAYERS, VARIABLE_MAP, check_rows, file_path, read_rows, write_rows
 from yieldcast.data.boundaries import boundaries_of, read_geojson
 from yieldcast.errors import ConfigError, FetchError, MissingDataError, SchemaError
 
+# other names are not asked for
+_ONLY_RASTERS = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".vrt,.tif,.ovr"}
 _PER_DEGREE = {"250m": 480, "1km": 120, "5km": 24}
 
 
@@ -166,7 +169,10 @@ class SoilGrids:
         stored = VARIABLE_MAP[parameters["generation"]][parameters["code"]]
         polygons = self._polygons(parameters)
         path, shown = self._locate(file_path(parameters))
-        with gdal(path, shown), opened(path, shown, stored, _PER_DEGREE[parameters["resolution"]]) as raster:
+        with (
+            gdal(path, shown, WRONG_FILE, _ONLY_RASTERS),
+            opened(path, shown, stored, _PER_DEGREE[parameters["resolution"]]) as raster,
+        ):
             places = sorted(parameters["places"], key=raster.block)
             rows = [row_of(raster, place, polygons, parameters["where"], stored) for place in places]
         write_rows(target, rows)
@@ -209,7 +215,7 @@ class SoilGrids:
                 )
             return str(file), str(file)
         url = f"{self.base_url}/{path}"
-        ask_first(url)
+        ask_first(url, WRONG_FILE)
         return f"/vsicurl/{url}", http.shown(url)
 
     def _local(self, path: str) -> Path | None:

@@ -48,9 +48,11 @@ def _server(name: str) -> Any:
     return server
 
 
-_SERVERS = ("plain", "ibge", "cds", "soil", "power", "conab")
-_plain, _ibge, _cds, _soil, _power, _conab = map(_running, _SERVERS)
-plain_server, ibge_server, cds_server, soil_server, power_server, conab_server = map(_server, _SERVERS)
+_SERVERS = ("plain", "ibge", "cds", "soil", "power", "conab", "stac")
+_plain, _ibge, _cds, _soil, _power, _conab, _stac = map(_running, _SERVERS)
+(
+    plain_server, ibge_server, cds_server, soil_server, power_server, conab_server, stac_server,
+) = map(_server, _SERVERS)  # fmt: skip
 
 
 @pytest.fixture(params=[NOW, *(pytest.param(day, marks=pytest.mark.slow) for day in SPECIAL_DAYS)], ids=str)

@@ -12,6 +12,7 @@ import typer
 
 from yieldcast.cli.arguments import BeforeMaps, ScreenLanguageOption, parse_months, parse_years
 from yieldcast.cli.executors import dask_executor
+from yieldcast.cli.fetch_pixels import FetchCommand
 from yieldcast.cli.panels import DATA, Command
 from yieldcast.cli.terminal import console, exit_during_fetch
 from yieldcast.errors import ConfigError, FetchError
@@ -66,7 +67,7 @@ class Resolution(StrEnum):
 
 def add_commands(app: typer.Typer) -> None:
     """Add `fetch` and `doctor` to the command line."""
-    app.command(cls=Command, rich_help_panel=DATA)(fetch)
+    app.command(cls=FetchCommand, rich_help_panel=DATA)(fetch)
     app.command(cls=Command, rich_help_panel=DATA)(doctor)
 
 
@@ -165,6 +166,8 @@ def fetch(
     A fetch that was stopped at any moment is continued by the same command. Files that arrived and passed
     their checks are not asked for again, except preliminary months and yields that were revised; the earlier
     files of these are kept. Exit code 4 means that something is missing: run the command again later.
+
+    Images of satellites are fetched by `yieldcast fetch pixels`, see its --help.
 
     Example:
 

@@ -16,6 +16,7 @@ _BY_PANEL = {
         "hold_out", "k", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
+        "bbox", "season", "calendar", "resolution", "bands",
         "place", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool",
     ),
     "Files to import": (
@@ -32,13 +33,14 @@ _BY_PANEL = {
         "config", "preset", "seeds", "no_noise", "from", "freeze", "models",
     ),
     "Sources": (
+        "collections", "catalog", "max_cloud",
         "weather_source", "daily", "where", "weights_before", "soilgrids", "soil_resolution", "soil_folder",
         "seasonal_system",
     ),
     "Output": ("out", "csv", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare", "explain"),
     "How it runs": (
-        "strategy", "block", "workers", "dask", "offline", "strict", "tries", "retry_wait", "patience",
-        "partial", "replace", "live", "accept_licences", "draws", "search_rows",
+        "parts", "limit_gb", "strategy", "block", "workers", "dask", "offline", "strict", "tries",
+        "retry_wait", "patience", "partial", "replace", "live", "accept_licences", "draws", "search_rows",
     ),
 }  # fmt: skip
 _PANELS = {name: panel for panel, names in _BY_PANEL.items() for name in names}

@@ -45,6 +45,30 @@ def combined(values: Floats, step: Ints, count: int, kind: Kind, least: Ints | N
     return (10 * np.log10(result)).astype(np.float32) if kind == "radar" else result
 
 
+def over_observations(values: Floats, kind: Kind) -> Floats:
+    """One value for each pixel from the observations of one step: `combined` for whole images.
+
+    Args:
+        values: (observation, ...) in the unit of the series, NaN where missing.
+        kind: of the band; not rain, whose sums need every day.
+
+    Returns:
+        (...), NaN where no observation has a value.
+    """
+    count = np.isfinite(values).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if kind in ("radar", "temperature"):
+            powers = 10 ** (values.astype(np.float64) / 10) if kind == "radar" else values
+            mean = np.nansum(powers, axis=0, dtype=np.float64) / count
+            made = 10 * np.log10(mean) if kind == "radar" else mean
+        else:
+            ordered = np.sort(values, axis=0)  # NaN last
+            low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(values) - 1)
+            pair = [np.take_along_axis(ordered, k[None], axis=0)[0].astype(np.float64) for k in (low, high)]
+            made = (pair[0] + pair[1]) / 2
+    return np.where(count > 0, made, np.nan).astype(np.float32)
+
+
 def to_months(series: xr.Dataset) -> xr.Dataset:
     """Series of ten-day or 16-day steps as series of months.
 

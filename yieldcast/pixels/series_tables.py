@@ -46,7 +46,7 @@ _STEP = re.compile(r"(?P<band>.+)_(?P<step>\d{2,3})")
 _FLAGS = {"cloud": "cloud", "scl": "SCL", "reliability": "reliability"}
 # Classes of flags that keep an observation. SCL of Sentinel-2: vegetation, bare soil, water, unclassified,
 # snow; reliability of MOD13: good, marginal.
-_CLEAR = {"cloud": (0,), "SCL": (4, 5, 6, 7, 11), "reliability": (0, 1)}
+CLEAR = {"cloud": (0,), "SCL": (4, 5, 6, 7, 11), "reliability": (0, 1)}
 _KNOWN = {"cloud": (0, 1), "SCL": tuple(range(12)), "reliability": (-1, 0, 1, 2, 3)}
 _ROLES = {
     "sample": ("sample_id", "sample", "id"),
@@ -272,7 +272,7 @@ def cloudy(flags: NDArray[np.float64], kind: str, where: str) -> NDArray[np.bool
         raise SchemaError(
             f"{where}: flag {kind}: expected {', '.join(map(str, _KNOWN[kind]))}, received {wrong:g}"
         )
-    return ~np.isin(flags, _CLEAR[kind])
+    return ~np.isin(flags, CLEAR[kind])
 
 
 def _step_columns(frame: pd.DataFrame, where: str) -> tuple[dict[str, list[str]], list[str]]:

@@ -18,14 +18,13 @@ import xarray as xr
 from data_fetchers.cds import account
 from data_fetchers.cds.client import Cds
 from data_fetchers.conab import Conab, survey_requests
-from data_fetchers.engine import http
+from data_fetchers.engine import gdal, http
 from data_fetchers.engine.cache import PendingJob, Record, Request, RequestCache
 from data_fetchers.engine.downloader import fetch_requests
 from data_fetchers.engine.source import Retry, RetryableError
 from data_fetchers.ibge.places import municipality_counts
 from data_fetchers.ibge.source import Ibge
 from data_fetchers.nasa_power.source import NasaPower, weather_requests
-from data_fetchers.soilgrids import pixels
 from data_fetchers.soilgrids import source as soilgrids
 from data_fetchers.soilgrids.source import SoilGrids
 
@@ -60,7 +59,7 @@ def _short(monkeypatch):
     monkeypatch.setenv("CDSAPI_KEY", "secret-token-123")
     short = {"TIMEOUT": TIMEOUT_s, "CONNECTTIMEOUT": TIMEOUT_s, "MAX_RETRY": 1, "RETRY_DELAY": 0.01}
     for name, value in short.items():
-        monkeypatch.setitem(pixels.SETTINGS, f"GDAL_HTTP_{name}", value)
+        monkeypatch.setitem(gdal.SETTINGS, f"GDAL_HTTP_{name}", value)
 
 
 @dataclass(frozen=True)

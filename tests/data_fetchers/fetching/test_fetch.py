@@ -50,13 +50,16 @@ START = np.datetime64("2018-01")
 
 
 @pytest.fixture
-def services(ibge_server, cds_server, soil_server, power_server, conab_server, monkeypatch, tmp_path):
+def services(
+    ibge_server, cds_server, soil_server, power_server, conab_server, stac_server, monkeypatch, tmp_path
+):
     """Every service at once, found through the environment as a user would set it."""
     addresses = {
         "YIELDCAST_IBGE_URL": ibge_server.url,
         "YIELDCAST_SOILGRIDS_URL": soil_server.url,
         "YIELDCAST_POWER_URL": power_server.url,
         "YIELDCAST_CONAB_URL": conab_server.url,
+        "YIELDCAST_STAC_URL": stac_server.url,
         "CDSAPI_URL": f"{cds_server.url}/api",
         "CDSAPI_KEY": KEY,
     }

@@ -61,7 +61,7 @@ def test_headers_and_first_bytes_are_compared(requests):
 
 
 def test_every_request_is_a_command_line(requests):
-    assert len(requests) == 13
+    assert len(requests) == 15
     for request in requests.values():
         words = shlex.split(request.command)
         assert words[0] == "curl"
@@ -76,6 +76,7 @@ def test_each_service_gets_a_verdict(plain_server, power_server, conab_server, c
     monkeypatch.setenv("CDSAPI_URL", f"{cds_server.url}/api")
     monkeypatch.setenv("YIELDCAST_IBGE_URL", plain_server.url)
     monkeypatch.setenv("YIELDCAST_SOILGRIDS_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("YIELDCAST_STAC_URL", "http://127.0.0.1:9")
     shown = io.StringIO()
     findings = {f.what: f for f in show_live(confirm_all(), Console(file=shown, width=60))}
     states = {what: finding.state for what, finding in findings.items()}

@@ -10,16 +10,16 @@ from soilgrids_world import (
     write_tiff,
 )
 
-from data_fetchers.soilgrids import pixels
+from data_fetchers.engine import gdal
 
 _BASES = count()
 
 
 @pytest.fixture(autouse=True)
 def _brief(monkeypatch):
-    monkeypatch.setitem(pixels.SETTINGS, "GDAL_HTTP_MAX_RETRY", 1)
-    monkeypatch.setitem(pixels.SETTINGS, "GDAL_HTTP_RETRY_DELAY", 0.01)
-    monkeypatch.setitem(pixels.SETTINGS, "GDAL_HTTP_TIMEOUT", 5)
+    monkeypatch.setitem(gdal.SETTINGS, "GDAL_HTTP_MAX_RETRY", 1)
+    monkeypatch.setitem(gdal.SETTINGS, "GDAL_HTTP_RETRY_DELAY", 0.01)
+    monkeypatch.setitem(gdal.SETTINGS, "GDAL_HTTP_TIMEOUT", 5)
 
 
 @pytest.fixture
