@@ -18,6 +18,7 @@ from yieldcast.cli import (
     crop_type,
     crop_type_map,
     crop_type_mask,
+    crop_type_vegetation,
     encoder,
     evaluate,
     explain,
@@ -123,6 +124,7 @@ encoder.add_commands(app)
 crop_type.add_commands(app)
 crop_type_map.add_commands(app)
 crop_type_mask.add_commands(app)
+crop_type_vegetation.add_commands(app)
 compare.add_commands(app)
 explain.add_commands(app)
 generalise.add_commands(app)

@@ -26,7 +26,7 @@ _BY_PANEL = {
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",
         "bands", "absent", "offset", "own_classes", "nodata",
-        "last_day", "grid", "lag", "reference", "code",
+        "last_day", "grid", "lag", "reference", "code", "mask", "least_clear",
     ),
     "Settings of the run": (
         "encoder", "weights", "mode", "head", "pool", "location", "modis", "folds", "run",
