@@ -17,6 +17,7 @@ from yieldcast.cli import (
     compare,
     crop_type,
     crop_type_mask,
+    crop_type_vegetation,
     encoder,
     evaluate,
     explain,
@@ -121,6 +122,7 @@ bulletins.add_commands(app)
 encoder.add_commands(app)
 crop_type.add_commands(app)
 crop_type_mask.add_commands(app)
+crop_type_vegetation.add_commands(app)
 compare.add_commands(app)
 explain.add_commands(app)
 generalise.add_commands(app)

@@ -13,7 +13,7 @@ _BY_PANEL = {
     "What it works on": (
         "store", "state", "calendar", "months", "crop", "crops", "harvest_year", "as_of", "train_years",
         "test_years", "leads", "dates",
-        "hold_out", "k", "block_degrees", "zones",
+        "hold_out", "k", "k_of", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
         "bbox", "season", "calendar", "resolution", "bands",
@@ -26,7 +26,7 @@ _BY_PANEL = {
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",
         "bands", "absent", "offset", "own_classes", "nodata",
-        "last_day", "grid", "lag", "reference", "code",
+        "last_day", "grid", "lag", "reference", "code", "mask", "least_clear",
     ),
     "Settings of the run": (
         "encoder", "weights", "mode", "head", "pool", "location", "modis", "folds", "run",
