@@ -104,8 +104,8 @@ def _page(found: dict[str, dict[str, dict[str, float]]], least: float) -> list[s
         "Fields of western Bahia with a land-use label for each month (LEM+). Their polygons were simplified "
         "to 10 m after the published `area_ha` was computed. In brackets: difference from the polygons. "
         "Published areas of round fields (pivots; coffee) are above those of their simplified polygons, "
-        "which cut off the arcs. Maps hold the class at the centre of each pixel, so that small fields in coarse "
-        "pixels are scattered by chance.",
+        "which cut off the arcs. Maps hold the class at the centre of each pixel, so that small fields in "
+        "coarse pixels are scattered by chance.",
     ]
     for month, ways in found.items():
         names = [name for name, ha in ways["polygons"].items() if ha >= least]
