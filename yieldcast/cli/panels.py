@@ -13,7 +13,7 @@ _BY_PANEL = {
     "What it works on": (
         "store", "state", "calendar", "months", "crop", "crops", "harvest_year", "as_of", "train_years",
         "test_years", "leads", "dates",
-        "hold_out", "k", "block_degrees", "zones",
+        "hold_out", "k", "k_of", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
         "bbox", "season", "calendar", "resolution", "bands",
@@ -21,7 +21,7 @@ _BY_PANEL = {
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
-        "weather_grid", "country", "fields", "vegetation", "drop_outliers",
+        "weather_grid", "country", "fields", "vegetation", "crop_area", "drop_outliers",
     ),
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",

@@ -100,7 +100,7 @@ class CropTypeRun:
                     "This run has networks of its own; leave --encoder out.",
                 )
             return replace(self.model, networks=self._own_networks()).predict(series, None, progress)
-        return self.model.predict(series, self._encoder(encoder), progress)
+        return self.model.predict(series, self.encoder(encoder), progress)
 
     def series(self) -> xr.Dataset:
         """The labelled series of the training, checked.
@@ -127,7 +127,15 @@ class CropTypeRun:
                 self._networks.append(keras.models.load_model(self.path / name, compile=False))
         return self._networks
 
-    def _encoder(self, path: Path | None) -> Encoder | None:
+    def encoder(self, path: Path | None = None) -> Encoder | None:
+        """The encoder of the training, read once; None where there was none.
+
+        Args:
+            path: of its file; None for that of the training.
+
+        Raises:
+            ConfigError, MissingDataError: as `probabilities`.
+        """
         kept = (self.record["encoder"] or {}).get("path")
         path = path or (Path(kept) if kept else None)
         if path is None:
