@@ -16,7 +16,7 @@ _BY_PANEL = {
         "hold_out", "k", "k_of", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
-        "bbox", "season", "calendar", "resolution", "bands",
+        "bbox", "mask", "season", "calendar", "resolution", "bands",
         "place", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool",
     ),
     "Files to import": (
@@ -26,10 +26,11 @@ _BY_PANEL = {
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",
         "bands", "absent", "offset", "own_classes", "nodata",
-        "last_day", "grid", "lag", "reference", "code",
+        "last_day", "grid", "lag", "reference", "code", "mask", "least_clear",
     ),
     "Settings of the run": (
-        "encoder", "weights", "mode", "head", "pool", "location", "modis", "folds", "run",
+        "encoder", "decoder", "weights", "mode", "head", "balance", "epochs", "learning_rate", "pool",
+        "location", "modis", "folds", "run",
         "config", "preset", "seeds", "no_noise", "from", "freeze", "models",
     ),
     "Sources": (

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from yieldcast.encoders.presto import PrestoDecoder, PrestoEncoder
 
 Arrays = list[NDArray[Any]]
-EPOCHS, SCRATCH_EPOCHS = 20, 60
+EPOCHS, SCRATCH_EPOCHS, SSL_EPOCHS = 20, 60, 5
 _RATE, _SCRATCH_RATE = 1e-4, 1e-3  # of AdamW
 _DECAY = 0.05  # of its weights, as in the training of Presto
 _PATIENCE = 5  # epochs without a lower loss on the block
@@ -165,7 +165,8 @@ class TunedLearner:
         if self.spare:
             left = np.setdiff1d(self.series.locations, self.series.locations[rows])
             inputs = inputs.joined(self.spare[0].take(np.flatnonzero(~np.isin(self.spare[1], left))))
-        pretrain(self.network.encoder, decoder, inputs, PretrainingSettings(), seed)
+        settings = PretrainingSettings(epochs=min(self.epochs, SSL_EPOCHS))
+        pretrain(self.network.encoder, decoder, inputs, settings, seed)
 
     def _train(
         self, taught: Ints, checked: Ints, rng: np.random.Generator, progress: Callable[[int, int], None]

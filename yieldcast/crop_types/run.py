@@ -116,6 +116,17 @@ class CropTypeRun:
             raise RunError(f"{self.path}: {SERIES} was changed", _HINT)
         return check_series(series, str(self.path / SERIES))
 
+    def _own_networks(self) -> list[CropTypeNetwork]:
+        if not self._networks:
+            import keras
+
+            import yieldcast.crop_types.network
+            import yieldcast.encoders.presto  # noqa: F401  (their classes can then be read)
+
+            for name in self.record[MEMBERS]:
+                self._networks.append(keras.models.load_model(self.path / name, compile=False))
+        return self._networks
+
     def encoder(self, path: Path | None = None) -> Encoder | None:
         """The encoder of the training, read once; None where there was none.
 
@@ -138,17 +149,6 @@ class CropTypeRun:
                 self._check_outputs(encoder)
             self._encoders[path] = encoder
         return self._encoders[path]
-
-    def _own_networks(self) -> list[CropTypeNetwork]:
-        if not self._networks:
-            import keras
-
-            import yieldcast.crop_types.network
-            import yieldcast.encoders.presto  # noqa: F401  (their classes can then be read)
-
-            for name in self.record[MEMBERS]:
-                self._networks.append(keras.models.load_model(self.path / name, compile=False))
-        return self._networks
 
     def _check(self, encoder: Encoder) -> None:
         """Refuse other weights than those of the training."""

@@ -65,7 +65,7 @@ def class_areas(
         SchemaError: contents of the map that cannot be read.
     """
     total: Areas = {}
-    cut = _Zones(zones) if zones else None
+    cut = Zones(zones) if zones else None
     for done, count, block in blocks(found, side):
         if progress is not None:
             progress(done, count)
@@ -77,9 +77,9 @@ def class_areas(
         if cut is not None:
             position = np.full(block.values.shape, len(values))
             position[block.valid] = index.ravel()
+            flat_ha, flat = np.ravel(ha), np.ravel(position)
             for zone, cells, share in cut.covered(block):
-                weight = share * ha.ravel()[cells]
-                sums = np.bincount(position.ravel()[cells], weight, minlength=len(values) + 1)
+                sums = np.bincount(flat[cells], share * flat_ha[cells], minlength=len(values) + 1)
                 _add(total, zone, values, sums[: len(values)])
     if progress is not None:
         progress(1, 1)
@@ -92,7 +92,7 @@ def _add(total: Areas, zone: int, values: NDArray[np.int64], ha: NDArray[Any]) -
             total[zone, value] = total.get((zone, value), 0.0) + area
 
 
-class _Zones:
+class Zones:
     """Zones in the projection of a map, found by their boxes.
 
     Args:
