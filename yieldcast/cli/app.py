@@ -17,6 +17,7 @@ from yieldcast.cli import (
     compare,
     crop_type,
     crop_type_mask,
+    crop_type_tiles,
     encoder,
     evaluate,
     explain,
@@ -120,6 +121,7 @@ forecast.add_commands(app)
 bulletins.add_commands(app)
 encoder.add_commands(app)
 crop_type.add_commands(app)
+crop_type_tiles.add_commands(app)
 crop_type_mask.add_commands(app)
 compare.add_commands(app)
 explain.add_commands(app)
