@@ -228,5 +228,5 @@ def attributes(
     return {
         "source": "Copernicus Climate Data Store", "dataset": era5.dataset, "licence": era5.licence,
         "attribution": attribution(years), "extraction": where,
-        **({"crop_area": crop.text} if crop is not None else {}),
+        **(crop.attributes if crop is not None else {}),
     }  # fmt: skip

@@ -16,8 +16,10 @@ from yieldcast.cli import (
     bulletins,
     compare,
     crop_type,
+    crop_type_map,
     crop_type_mask,
     crop_type_tiles,
+    crop_type_vegetation,
     encoder,
     evaluate,
     explain,
@@ -122,7 +124,9 @@ bulletins.add_commands(app)
 encoder.add_commands(app)
 crop_type.add_commands(app)
 crop_type_tiles.add_commands(app)
+crop_type_map.add_commands(app)
 crop_type_mask.add_commands(app)
+crop_type_vegetation.add_commands(app)
 compare.add_commands(app)
 explain.add_commands(app)
 generalise.add_commands(app)

@@ -13,20 +13,20 @@ _BY_PANEL = {
     "What it works on": (
         "store", "state", "calendar", "months", "crop", "crops", "harvest_year", "as_of", "train_years",
         "test_years", "leads", "dates",
-        "hold_out", "k", "block_degrees", "zones",
+        "hold_out", "k", "k_of", "block_degrees", "zones",
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
-        "bbox", "season", "calendar", "resolution", "bands",
+        "bbox", "mask", "season", "calendar", "resolution", "bands",
         "place", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
-        "weather_grid", "country", "fields", "vegetation", "drop_outliers",
+        "weather_grid", "country", "fields", "vegetation", "crop_area", "drop_outliers",
     ),
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",
         "bands", "absent", "offset", "own_classes", "nodata", "season", "first_day",
-        "last_day", "grid", "lag", "reference", "code",
+        "last_day", "grid", "lag", "reference", "code", "mask", "least_clear",
     ),
     "Settings of the run": (
         "encoder", "weights", "mode", "head", "pool", "location", "modis", "folds", "run",

@@ -144,6 +144,14 @@ def import_tables(
             "be given twice, once for each kind.",
         ),
     ] = None,
+    crop_area: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="WEIGHTS",
+            help="Areas of a crop from maps, a file of yieldcast crop-type mask: shown beside the official "
+            "area. May be given several times; areas of other years and crops are kept.",
+        ),
+    ] = None,
     drop_outliers: Annotated[
         bool,
         typer.Option(
@@ -170,8 +178,8 @@ def import_tables(
 
     Columns may come in any order and other columns are ignored; units are read from column names
     (yield_kg_ha or yield_t_ha, tmax_degC, precipitation_mm, clay_pct_0_30cm). If anything is wrong nothing
-    is written, and an earlier store stays unchanged. Estimates, daily weather and vegetation can also be
-    added to an existing store by themselves.
+    is written, and an earlier store stays unchanged. Estimates, daily weather, vegetation and crop areas can
+    also be added to an existing store by themselves.
 
     Example:
 
@@ -193,7 +201,7 @@ def import_tables(
     files = UserFiles(
         places, yields, weather, soil, mesh, tuple(estimates or ()), estimates_source, daily_weather,
         country, tuple(weather_grid or ()), fields, tuple(vegetation or ()), drop_outliers,
-        weights, weights_before.value,
+        weights, weights_before.value, tuple(crop_area or ()),
     )  # fmt: skip
     out, words = console(), language.of(lang)
     with out.status(words.gettext("reading and checking tables")):

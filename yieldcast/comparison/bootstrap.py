@@ -9,12 +9,14 @@ So below `FEW_BLOCKS` the interval that counts is that of the jackknife over blo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 from yieldcast.comparison.paired import BlockSums
+from yieldcast.evaluation.metrics import Floats
 
 FEW_BLOCKS = 10  # below it Student's t (our choice; t and normal quantiles differ by 15 % there)
 DRAWS = 2000
@@ -23,7 +25,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Difference:
-    """The score of A minus that of B, and how sure it is.
+    """The score of A minus that of B, or one score by itself, and how sure it is.
 
     Args:
         difference: over all rows, in the unit of the score.
@@ -56,14 +58,27 @@ def block_difference(sums: BlockSums, draws: int = DRAWS, seed: int = 0) -> Diff
         draws: of the bootstrap.
         seed: of the draws.
     """
-    count = len(sums.names)
-    whole = float(sums.difference(np.ones((1, count)))[0])
+    return block_interval(sums.difference, len(sums.names), draws, seed)
+
+
+def block_interval(
+    value: Callable[[Floats], Floats], count: int, draws: int = DRAWS, seed: int = 0
+) -> Difference:
+    """Any number that rests on whole blocks, with its intervals.
+
+    Args:
+        value: (draw, block) how often each block counts -> (draw,) numbers.
+        count: of blocks.
+        draws: of the bootstrap.
+        seed: of the draws.
+    """
+    whole = float(value(np.ones((1, count)))[0])
     if count < 2:
         return Difference(whole, count, None, None, "none", None, None)
-    error = jackknife_error(sums)
+    error = _jackknife(value, count)
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(sums.difference(drawn.astype(np.float64)), (tail, 1 - tail)).tolist()
+    low, high = np.quantile(value(drawn.astype(np.float64)), (tail, 1 - tail)).tolist()
     bootstrap = (float(low), float(high))
     spread = error * float(np.sqrt(count))
     if count >= FEW_BLOCKS:
@@ -78,6 +93,9 @@ def jackknife_error(sums: BlockSums) -> float:
     Efron & Tibshirani 1993, equation 11.5. For blocks of equal size and a mean loss it is the standard error
     of the mean of the differences by block.
     """
-    count = len(sums.names)
-    left_out = sums.difference(1.0 - np.eye(count))
+    return _jackknife(sums.difference, len(sums.names))
+
+
+def _jackknife(value: Callable[[Floats], Floats], count: int) -> float:
+    left_out = value(1.0 - np.eye(count))
     return float(np.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum()))

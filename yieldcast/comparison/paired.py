@@ -111,13 +111,24 @@ def _macro_f1(pair: Pair) -> tuple[Metric, ...]:
         return ()
     names = TWO if set(truth[rows]) <= set(TWO) else THREE
     number = {name: k for k, name in enumerate(names)}
+    true = np.array([number[name] for name in truth[rows]])
     parts = []
     for one in (pair.a, pair.b):
-        confusion = np.zeros((len(rows), len(names), len(names)))
-        predicted = [number[name] for name in one[PREDICTED].to_numpy()[rows]]
-        confusion[np.arange(len(rows)), [number[name] for name in truth[rows]], predicted] = 1.0
-        parts.append(confusion.reshape(len(rows), -1))
-    return (Metric(MACRO_F1, rows, parts[0], parts[1], _f1_of_confusion, lower_is_better=False),)
+        predicted = np.array([number[name] for name in one[PREDICTED].to_numpy()[rows]])
+        parts.append(confusion_parts(true, predicted, len(names)))
+    return (Metric(MACRO_F1, rows, parts[0], parts[1], f1_of_confusion, lower_is_better=False),)
+
+
+def confusion_parts(truth: NDArray[Any], predicted: NDArray[Any], count: int) -> Floats:
+    """(row, part) the confusion matrix of each row by itself: 1 at its true and predicted class.
+
+    Args:
+        truth, predicted: (row,) 0 to `count` - 1.
+        count: of classes.
+    """
+    confusion = np.zeros((len(truth), count * count))
+    confusion[np.arange(len(truth)), truth * count + predicted] = 1.0
+    return confusion
 
 
 def classes_of(pair: Pair) -> tuple[NDArray[Any], NDArray[np.intp]]:
@@ -139,14 +150,20 @@ def _root_mean(sums: Floats) -> Floats:
     return np.sqrt(_mean(sums))
 
 
-def _f1_of_confusion(sums: Floats) -> Floats:
-    """Mean F1 = 2 right / (true + predicted) over the classes that occur, as `class_metrics.ClassScore`."""
+def f1_of_confusion(sums: Floats, only_true: bool = False) -> Floats:
+    """Mean F1 = 2 right / (true + predicted) over the classes that occur, as `class_metrics.ClassScore`.
+
+    Args:
+        sums: (..., part) of `confusion_parts`.
+        only_true: a class that is predicted but never true does not count.
+    """
     count = int(np.sqrt(sums.shape[-1]))
     confusion = sums.reshape(*sums.shape[:-1], count, count)
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
     size = confusion.sum(axis=-1) + confusion.sum(axis=-2)
     f1 = np.where(size > 0, 2 * right / np.maximum(size, 1e-300), 0.0)
-    found: Floats = f1.sum(axis=-1) / (size > 0).sum(axis=-1)
+    counted = (confusion.sum(axis=-1) if only_true else size) > 0
+    found: Floats = (f1 * counted).sum(axis=-1) / counted.sum(axis=-1)
     return found
 
 

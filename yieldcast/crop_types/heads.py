@@ -29,6 +29,7 @@ _COMPONENTS, _LINEAR_ROUNDS = 512, 1000
 _MLP_ROUNDS = 200  # more change no score
 # Thresholds of a column that CatBoost tries; its 254 score the same and take ten times as long.
 _BORDERS = 32
+_LEAF = 10  # samples of a leaf of boosted trees; fewer where there are fewer than a hundred samples
 _SMALLEST = 1e-7  # probability, before its logarithm
 
 
@@ -63,8 +64,8 @@ def make_head(name: HeadName, shape: tuple[int, int], seed: int) -> Any:
         return make_pipeline(fill, StandardScaler(), model)
     if name == "boosted":
         model = HistGradientBoostingClassifier(
-            max_iter=100, max_depth=4, min_samples_leaf=10, max_features=0.3, class_weight="balanced",
-            early_stopping=False, random_state=seed,
+            max_iter=100, max_depth=4, min_samples_leaf=min(_LEAF, max(2, shape[0] // 10)), max_features=0.3,
+            class_weight="balanced", early_stopping=False, random_state=seed,
         )  # fmt: skip
         return make_pipeline(fill, model)
     if name == "catboost":

@@ -87,7 +87,7 @@ class CropTypeRun:
             MissingDataError: no such file.
         """
         self.model.kind.check(SeriesKind.of(series), "series")
-        return self.model.predict(series, self._encoder(encoder), progress)
+        return self.model.predict(series, self.encoder(encoder), progress)
 
     def series(self) -> xr.Dataset:
         """The labelled series of the training, checked.
@@ -103,7 +103,15 @@ class CropTypeRun:
             raise RunError(f"{self.path}: {SERIES} was changed", _HINT)
         return check_series(series, str(self.path / SERIES))
 
-    def _encoder(self, path: Path | None) -> Encoder | None:
+    def encoder(self, path: Path | None = None) -> Encoder | None:
+        """The encoder of the training, read once; None where there was none.
+
+        Args:
+            path: of its file; None for that of the training.
+
+        Raises:
+            ConfigError, MissingDataError: as `probabilities`.
+        """
         kept = (self.record["encoder"] or {}).get("path")
         path = path or (Path(kept) if kept else None)
         if path is None:

@@ -20,6 +20,7 @@ from yieldcast.data import zonal
 from yieldcast.errors import ConfigError, SchemaError
 
 Before: TypeAlias = Literal["refuse", "polygon", "first-map"]
+CELLS, LATER_MAP = "crop_area", "later_map_before"  # attributes of a table of weather
 _ALIGNED = 0.02  # of a cell, by which centres may differ: axes are rounded in files
 
 
@@ -49,6 +50,12 @@ class CropChoice(NamedTuple):
         if self.before == "first-map":
             return f"{about}; before {self.first} the cells of a map that was not known yet"
         return about
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Attributes of a table of weather: which cells, and before which day they are of a later map."""
+        later = {LATER_MAP: str(self.first)} if self.before == "first-map" else {}
+        return {CELLS: self.text, **later}
 
     def refuse_before(self, month: np.datetime64) -> None:
         """Refuse a month before the first map, unless the user chose what to take.

@@ -22,7 +22,7 @@ def table_inventory(table: str, ds: xr.Dataset) -> dict[str, Any]:
     describe = {
         "static": _static, "weather": _weather, "yields": _yields, "seasonal": _seasonal,
         "estimates": _estimates, "daily": _daily, "field_seasons": _field_seasons,
-        "vegetation": _vegetation, "season_vegetation": _season_vegetation,
+        "vegetation": _vegetation, "season_vegetation": _season_vegetation, "crop_area": _crop_area,
     }  # fmt: skip
     return describe[table](ds)
 
@@ -179,4 +179,21 @@ def _season_vegetation(ds: xr.Dataset) -> dict[str, Any]:
         "last_harvest_year": years[-1],
         "variables": names,
         "missing_cells": sum(int(np.isnan(ds[name].values).sum()) for name in names),
+    }
+
+
+def _crop_area(ds: xr.Dataset) -> dict[str, Any]:
+    crops: dict[str, Any] = {}
+    areas = np.nansum(ds["crop_ha"].values, axis=1)
+    for crop, year, area in zip(
+        ds["crop"].values.astype(str).tolist(),
+        ds["harvest_year"].values.tolist(),
+        areas.tolist(),
+        strict=True,
+    ):
+        crops.setdefault(crop, {"mapped_ha": {}})["mapped_ha"][str(year)] = area
+    return {
+        "municipalities": ds.sizes["municipality"],
+        "crops": crops,
+        "missing_cells": int(np.isnan(ds["crop_ha"].values).sum()),
     }

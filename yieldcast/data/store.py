@@ -286,6 +286,11 @@ class Store:
         """Vegetation indices summarised over seasons, see `yieldcast.data.vegetation`."""
         return self._checked("season_vegetation")
 
+    @cached_property
+    def crop_area(self) -> xr.Dataset:
+        """Areas of crops from maps, see `yieldcast.data.crop_area`."""
+        return self._checked("crop_area")
+
     @property
     def mesh(self) -> Path | None:
         """The file with the boundaries of the municipalities (GeoJSON), or None."""

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import xarray as xr
 
 from yieldcast.data import schema
+from yieldcast.data.crop_area import check_crop_area
 from yieldcast.data.daily import check_daily
 from yieldcast.data.estimates import check_estimates
 from yieldcast.data.field_seasons import check_field_seasons
@@ -25,6 +26,7 @@ CHECKS: Mapping[str, Callable[[xr.Dataset], xr.Dataset]] = MappingProxyType(
         "field_seasons": check_field_seasons,
         "vegetation": check_vegetation,
         "season_vegetation": check_season_vegetation,
+        "crop_area": check_crop_area,
     }
 )
 TABLES = tuple(CHECKS)
@@ -42,5 +44,6 @@ HOW_TO_GET: Mapping[str, str] = MappingProxyType(
         "field_seasons": "Get them: `yieldcast import --fields FILE ...`.",
         "vegetation": "Get it: `yieldcast import --vegetation FILE`.",
         "season_vegetation": "Get it: `yieldcast import --vegetation FILE` with summaries of seasons.",
+        "crop_area": "Get it: `yieldcast import --crop-area FILE`, a file of yieldcast crop-type mask.",
     }
 )

@@ -17,7 +17,9 @@ from yieldcast.data.inventory import table_inventory
 Rows = list[tuple[str, str]]
 # A store can train and forecast without these. The last three are named only where they are: most stores have
 # no fields and no vegetation.
-OPTIONAL_TABLES = ("seasonal", "estimates", "daily", "field_seasons", "vegetation", "season_vegetation")
+OPTIONAL_TABLES = (
+    "seasonal", "estimates", "daily", "field_seasons", "vegetation", "season_vegetation", "crop_area",
+)  # fmt: skip
 _RARE_TABLES = OPTIONAL_TABLES[3:]
 
 # Colours are inherited and the lines are grey, so that light and dark notebooks can both show the table.
@@ -214,6 +216,11 @@ def _season_vegetation(ds: xr.Dataset) -> str:
     )
 
 
+def _crop_area(ds: xr.Dataset) -> str:
+    crops = table_inventory("crop_area", ds)["crops"]
+    return "\n".join(f"{crop}: maps of {', '.join(have['mapped_ha'])}" for crop, have in crops.items())
+
+
 _TABLES: Mapping[str, tuple[str, Callable[[xr.Dataset], str]]] = {
     "static": ("places", _places),
     "weather": ("weather", _weather),
@@ -224,4 +231,5 @@ _TABLES: Mapping[str, tuple[str, Callable[[xr.Dataset], str]]] = {
     "field_seasons": ("field seasons", _field_seasons),
     "vegetation": ("vegetation", _vegetation),
     "season_vegetation": ("vegetation of seasons", _season_vegetation),
+    "crop_area": ("crop area from maps", _crop_area),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +26,7 @@ Pool = Literal["global", "time"]
 # Rows of one call: on a CPU the tokens of 64 series still fit its cache (of 32, 64 and 128 the fastest).
 BATCH = 64
 COMPILED_FROM = 4 * BATCH  # series; compiling takes seconds, as long as a few batches without it
+_PROGRAMS = 16  # that are kept; parts of a map differ at most in groups of bands that nobody saw there
 _HINT = "Give an .npz with x, latlons and month, and optionally mask and dynamic_world."
 
 
@@ -195,8 +196,13 @@ def embed(
     return result
 
 
+@lru_cache(maxsize=_PROGRAMS)
 def program(encoder: Encoder, groups: tuple[int, ...], pool: Pool, compiled: bool) -> Callable[..., Any]:
-    """The encoder for these groups, on TensorFlow as one compiled program if wanted."""
+    """The encoder for these groups, on TensorFlow as one compiled program if wanted.
+
+    The last programs are kept, so that a map compiles once and not for every part. A program reads the
+    weights when it is called: further training of the encoder is seen.
+    """
     import keras
 
     run: Callable[..., Any] = partial(encoder.__call__, groups=groups, pool=pool)

@@ -41,6 +41,7 @@ from yieldcast.forecasting.hindcasts import (
     ignore_progress,
 )
 from yieldcast.forecasting.leakage import check_leaks
+from yieldcast.forecasting.mapped_area import crop_area_fingerprint, mapped_columns, weather_cells
 from yieldcast.forecasting.network_response import with_response
 from yieldcast.forecasting.parts import part_variable
 from yieldcast.forecasting.public_past import PublicYields, public_yields
@@ -316,6 +317,7 @@ class ForecastPlan:
             "seasonal": "" if seasonal is None else start_fingerprint(seasonal, self.as_of),
             **newer,
             **({"states": ", ".join(self.states)} if self.states else {}),
+            **crop_area_fingerprint(self.store, self.run.identity.crop, self.as_of),
         }
 
     def newer_fingerprints(self) -> dict[str, str]:
@@ -366,6 +368,10 @@ class ForecastPlan:
         if official is not None:
             values["aggregate_official_kg_ha"] = official.yield_kg_ha
             texts = dict(zip(OFFICIAL_TEXTS, official[1:], strict=True))
+        mapped, about = mapped_columns(
+            self.store, self.run.identity.crop, self.as_of, raw.municipality, raw.state, aggregates.names
+        )
+        values, attributes = values | mapped, attributes | about
         return assemble(values, self._coordinates(raw), aggregates.names, attributes, texts)
 
     def _baselines(self, raw: RawForecasts) -> dict[str, Floats]:
@@ -417,6 +423,7 @@ class ForecastPlan:
             **_credits(self.tables, self.forecaster.seasonal),
             **({} if of is country.default() else {COUNTRY_FILE: of.files.get(country.FILE, "")}),
             **self._gaps(),
+            **weather_cells(self.tables.weather),
         }
 
     def _gaps(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from yieldcast.data.crop_area import TABLE as CROP_AREA
 from yieldcast.data.files import atomic_write, make_folder
 from yieldcast.data.store import Tables
 from yieldcast.errors import MissingDataError, RunError
@@ -278,7 +279,8 @@ def cached_hindcasts(
         RunError: see `hindcasts`.
     """
     day = date or forecaster.as_of
-    marks: list[Any] = [CACHE_FORMAT, forecaster.as_of.isoformat(), members.seeds, dict(inputs)]
+    used = {name: mark for name, mark in inputs.items() if name != CROP_AREA}  # it changes no hindcast
+    marks: list[Any] = [CACHE_FORMAT, forecaster.as_of.isoformat(), members.seeds, used]
     if date is not None:
         marks.append(date.isoformat())
     key = json.dumps(marks, sort_keys=True)

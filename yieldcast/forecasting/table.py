@@ -49,12 +49,17 @@ ARRAYS: dict[str, tuple[tuple[str, ...], str, str, tuple[float, float], bool]] =
     "aggregate_mean_5y_public_kg_ha": (_AGGREGATE, "float32", KG_HA, (0, 500_000), True),
     "aggregate_municipalities": (_AGGREGATE, "int32", SHARE, (0, 1e6), False),
 }
-# Only in forecasts by the method "posterior", each where it is known.
+# Only in forecasts by the method "posterior", or from stores with more tables, each where it is known.
 OPTIONAL_ARRAYS: dict[str, tuple[tuple[str, ...], str, str, tuple[float, float], bool]] = {
     **{part_variable(name): (_MUNICIPALITY, "float32", KG_HA, (-500_000, 500_000), False) for name in PARTS},
     "level_trend_public_kg_ha": (_MUNICIPALITY, "float32", KG_HA, (0, 500_000), True),
     "official_public_kg_ha": (_MUNICIPALITY, "float32", KG_HA, (0, 500_000), True),
     "aggregate_official_kg_ha": (_AGGREGATE, "float32", KG_HA, (0, 500_000), True),
+    # where the store has areas from maps
+    "area_mapped_ha": (_MUNICIPALITY, "float32", HA, (0, 1e8), True),
+    "area_mapped_error_ha": (_MUNICIPALITY, "float32", HA, (0, 1e8), True),
+    "aggregate_area_mapped_ha": (_AGGREGATE, "float64", HA, (0, 1e10), True),
+    "aggregate_area_mapped_error_ha": (_AGGREGATE, "float64", HA, (0, 1e10), True),
 }
 # Of the official estimate of each state, empty where there is none: source, reference (month or survey) and
 # the day on which it became public. They come with aggregate_official_kg_ha.
@@ -99,6 +104,12 @@ LONG_NAMES = {
         "mean of five years moved to the official estimate of the state (baseline)"
     ),
     "aggregate_official_kg_ha": message("newest official estimate that was public"),
+    "area_mapped_ha": message("area of the crop in the newest public map, corrected for its errors"),
+    "area_mapped_error_ha": message("standard error of the area in the map"),
+    "aggregate_area_mapped_ha": message(
+        "area of the crop in the newest public map, corrected for its errors"
+    ),
+    "aggregate_area_mapped_error_ha": message("standard error of the area in the map"),
 }
 # Attributes of every forecast (text; harvest_year, members, synthetic and lead_months are int).
 ATTRIBUTES = (
@@ -109,6 +120,9 @@ ATTRIBUTES = (
 # Further attribute of a forecast whose country is not the default one: the text of the store's country.toml,
 # empty where the country is not known. Exports take the names of codes and places from it.
 COUNTRY_FILE = "country_file"
+# Further attributes of a forecast with areas from a map, and of one whose weather is averaged over cropped
+# cells: harvest year of the map; which cells; the day before which they are of a map that was not known yet.
+AREA_MAP, WEATHER_CELLS, LATER_MAP = "area_map_year", "weather_cells", "later_map_before"
 
 
 AnyDataset = TypeVar("AnyDataset", bound=xr.Dataset)

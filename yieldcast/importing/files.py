@@ -16,6 +16,8 @@ import xarray as xr
 from calendars import Country
 from calendars.country import UNKNOWN
 from yieldcast.data import schema
+from yieldcast.data.crop_area import TABLE as CROP_AREA
+from yieldcast.data.crop_area import crop_area_table
 from yieldcast.data.crop_cells import Before, CropChoice
 from yieldcast.data.crop_weights import read_crop_weights
 from yieldcast.data.inventory import table_inventory
@@ -67,6 +69,7 @@ class UserFiles:
             counted.
         weights: cropped cells over which `grid` is averaged, see `yieldcast.data.crop_weights`, or None.
         weights_before: what months before their first map take, see `yieldcast.data.crop_cells.CropChoice`.
+        crop_area: files of crop weights whose areas go into the store, see `yieldcast.data.crop_area`.
     """
 
     places: Path | None = None
@@ -84,6 +87,7 @@ class UserFiles:
     drop_outliers: bool = False
     weights: Path | None = None
     weights_before: Before = "refuse"
+    crop_area: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -266,7 +270,7 @@ def _read(store: Path, files: UserFiles, reader: Reader) -> UserTables:
     whole = [files.places or files.fields, files.yields, weather]
     if None not in whole:
         return read_files(files, reader)
-    added = files.estimates or files.daily or files.vegetation
+    added = files.estimates or files.daily or files.vegetation or files.crop_area
     others = (files.yields, files.weather, files.grid, files.soil, files.mesh, files.country)
     if not added or any(others) or files.drop_outliers:
         given = "none" if not any(whole) else "only some"
@@ -276,10 +280,11 @@ def _read(store: Path, files: UserFiles, reader: Reader) -> UserTables:
         raise ConfigError(
             f"import needs {needed}; {given} of them were given",
             "Give all three (--weather-grid may stand for --weather, --fields for --places); --estimates, "
-            "--daily-weather and --vegetation can be added alone to an existing store.",
+            "--daily-weather, --vegetation and --crop-area can be added alone to an existing store.",
         )
-    static = Store.open(store, damaged=True).static
-    return UserTables(optional=_optional(files, static, reader))
+    opened = Store.open(store, damaged=True)
+    earlier = opened.crop_area if "crop_area" in opened and files.crop_area else None
+    return UserTables(optional=_optional(files, opened.static, reader, earlier))
 
 
 def _places(file: Path, given: str | None, log: ImportLog) -> tuple[xr.Dataset, Codes, Country]:
@@ -358,8 +363,14 @@ def _days(read: UserWeather, fields: Fields, codes: Codes, log: ImportLog) -> xr
     return daily_from_days(fields, read.days, unit, codes, position, log, read.attrs)
 
 
-def _optional(files: UserFiles, static: xr.Dataset, reader: Reader) -> dict[str, xr.Dataset]:
+def _optional(
+    files: UserFiles, static: xr.Dataset, reader: Reader, earlier: xr.Dataset | None = None
+) -> dict[str, xr.Dataset]:
     made: dict[str, xr.Dataset | None] = {}
+    if files.crop_area:
+        made[CROP_AREA] = reader.read(
+            CROP_AREA, files.crop_area[0], lambda: _crop_area(files.crop_area, static, earlier, reader.log)
+        )
     if files.estimates:
         states = sorted(set(static["state"].values.tolist()))
         made["estimates"] = reader.read(
@@ -395,6 +406,18 @@ def _optional(files: UserFiles, static: xr.Dataset, reader: Reader) -> dict[str,
         made[table] = read
         reader.log.sources[table] = {"file": str(file), "bytes": file.stat().st_size}
     return {table: ds for table, ds in made.items() if ds is not None}
+
+
+def _crop_area(
+    files: tuple[Path, ...], static: xr.Dataset, earlier: xr.Dataset | None, log: ImportLog
+) -> xr.Dataset:
+    """Areas of files of crop weights, beside those of earlier imports."""
+    weights = [read_crop_weights(file) for file in files]
+    table = crop_area_table(weights, static["municipality"].values, earlier)
+    log.read.append((CROP_AREA, message("maps of crops"), sum(one.sizes["harvest_year"] for one in weights)))
+    if lost := int(np.isnan(table["crop_ha"].values).all(axis=0).sum()):
+        log.warnings.append((CROP_AREA, message("places outside every map: their area is unknown"), lost))
+    return table
 
 
 def _report_missing(made: UserTables, log: ImportLog) -> None:

@@ -100,7 +100,7 @@ def read_grid(
     read = weather_of(ds, codes, report, where)
     attrs = {"extraction": "centroid" if mesh is None else "polygon"}
     if crop is not None:
-        attrs = {"extraction": "crop-area", "crop_area": crop.text}
+        attrs = {"extraction": "crop-area", **crop.attributes}
     return read._replace(monthly=read.monthly.assign_attrs(attrs), attrs=read.attrs | attrs)
 
 

@@ -19,6 +19,7 @@ from calendars import names
 from yieldcast.data.files import file_facts
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
 
+Box = tuple[float, float, float, float]  # west, south, east, north
 CLASS_FILE, ABOUT_FILE = "class.tif", "map.json"
 _CLASSES_TAG, _LAST_DAY_TAG = "YIELDCAST_CLASSES", "YIELDCAST_LAST_DAY"
 _BLOCK = 1024  # pixels on a side: 1 million pixels of 40 bytes at a time
@@ -280,7 +281,7 @@ def _north_up(values: NDArray[np.int64], valid: NDArray[np.bool_], transform: An
     return Block(values[::-1].copy(), valid[::-1].copy(), turned, crs)
 
 
-def extent(found: ClassMap) -> tuple[float, float, float, float]:
+def extent(found: ClassMap) -> Box:
     """West, south, east, north of a map (degrees)."""
     from rasterio.warp import transform_bounds
 
@@ -295,14 +296,20 @@ def refuse_overlap(maps: Iterable[ClassMap]) -> None:
     Raises:
         SchemaError: two maps overlap by more than a thousandth of the smaller one.
     """
-    seen: list[tuple[ClassMap, tuple[float, float, float, float]]] = []
+    seen: list[tuple[ClassMap, Box]] = []
     for one in maps:
-        west, south, east, north = extent(one)
-        for other, (w, s, e, n) in seen:
-            shared = max(0.0, min(east, e) - max(west, w)) * max(0.0, min(north, n) - max(south, s))
-            if shared > 1e-3 * min((east - west) * (north - south), (e - w) * (n - s)):
+        box = extent(one)
+        for other, held in seen:
+            if overlapping(box, held):
                 raise SchemaError(
                     f"expected tiles of one season side by side, {one.file} overlaps {other.file}",
                     "Give each place once; maps of different seasons need different last days.",
                 )
-        seen.append((one, (west, south, east, north)))
+        seen.append((one, box))
+
+
+def overlapping(first: Box, second: Box) -> bool:
+    """Whether two boxes share more than a thousandth of the smaller one."""
+    (west, south, east, north), (w, s, e, n) = first, second
+    shared = max(0.0, min(east, e) - max(west, w)) * max(0.0, min(north, n) - max(south, s))
+    return shared > 1e-3 * min((east - west) * (north - south), (e - w) * (n - s))

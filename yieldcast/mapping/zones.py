@@ -65,7 +65,7 @@ def class_areas(
         SchemaError: contents of the map that cannot be read.
     """
     total: Areas = {}
-    cut = _Zones(zones) if zones else None
+    cut = Zones(zones) if zones else None
     for done, count, block in blocks(found, side):
         if progress is not None:
             progress(done, count)
@@ -92,7 +92,7 @@ def _add(total: Areas, zone: int, values: NDArray[np.int64], ha: NDArray[Any]) -
             total[zone, value] = total.get((zone, value), 0.0) + area
 
 
-class _Zones:
+class Zones:
     """Zones in the projection of a map, found by their boxes.
 
     Args:

@@ -23,7 +23,7 @@ units and grid_mapping.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -162,14 +162,14 @@ def _wkt(variable: xr.Variable) -> str:
 
 def _step_of(days: Days, where: str) -> str:
     """The step that these days are the first days of."""
-    whole = days.astype("datetime64[D]")
+    whole = days.astype("datetime64[D]").tolist()
     for step in STEPS:
-        if len(whole) > 1 and whole.tolist() == first_days(whole[0].tolist(), len(whole), step):
+        if all(day == first_days(day, 1, step)[0] for day in whole):
             return step
     raise SchemaError(
-        f"{where}: expected the days of whole steps of {', '.join(STEPS)} without a gap, received "
+        f"{where}: expected the first days of steps of {', '.join(STEPS)}, received "
         f"{', '.join(map(str, whole[:4]))}, ... ({len(whole)} of them)",
-        "Give each step one date, its first day, also where nothing was seen; one season only.",
+        "Give each step one date, its first day.",
     )
 
 
@@ -215,8 +215,8 @@ def check_cube(cube: xr.Dataset, where: str = "cube") -> xr.Dataset:
     """The same Dataset, if its structure keeps the contract of this module; values are not read.
 
     Raises:
-        SchemaError: no band, other dims, one date, days that are not the first days of consecutive steps
-            (mixed seasons, gaps), uneven pixels, no coordinate system, or a GeoTransform that does not belong
+        SchemaError: no band, other dims, one date, days that are not the first days of steps, in
+            their order, uneven pixels, no coordinate system, or a GeoTransform that does not belong
             to the pixels.
     """
     names = bands_of(cube)
@@ -249,12 +249,29 @@ def _check_days(cube: xr.Dataset, where: str) -> None:
             f"{where}: expected two dates or more, received {len(days)}",
             "A crop shows in how its values change over a season; give more dates.",
         )
-    expected = first_days(days[0].tolist(), len(days), str(step))
-    for wanted, got in zip(expected, days.tolist(), strict=True):
-        if wanted != got:
+    refuse_other_days(days.tolist(), str(step), where)
+
+
+def refuse_other_days(days: Sequence[dt.date], step: str, where: str, gaps: bool = True) -> None:
+    """Refuse days that are not the first days of steps, one after the other.
+
+    Args:
+        days: of the steps.
+        step: one of `pixel_series.STEPS`.
+        where: the file, for errors.
+        gaps: whether steps may be left out, as between the seasons of a cube of several.
+
+    Raises:
+        SchemaError: other days, or a gap.
+    """
+    for before, day in zip((None, *days[:-1]), days, strict=True):
+        wanted = first_days(day, 1, step)[0]
+        if before is not None and (not gaps or day <= before):
+            wanted = first_days(before, 2, step)[1]
+        if day != wanted:
             raise SchemaError(
-                f"{where}: expected the first days of consecutive steps ({step}), received {got} in place "
-                f"of {wanted}",
+                f"{where}: expected the first days of consecutive steps ({step}), received {day} in place of "
+                f"{wanted}",
                 "Give each step one date, its first day, also where nothing was seen; one season only.",
             )
 

@@ -17,7 +17,8 @@ season                       sample               harvest year or name of the se
 ===========================  ===================  ============================================================
 
 The coordinate ``sample`` holds the ids, ``band`` the names in the order of `series_bands.SERIES_BANDS`;
-the attribute ``step`` is month, ten-days or 16-days.
+the attribute ``step`` is month, ten-days or 16-days. Those of tables have ``group_column`` too: the
+column that ``group`` came from, or nothing.
 """
 
 from __future__ import annotations

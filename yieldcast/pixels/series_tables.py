@@ -179,7 +179,8 @@ def series_of(
         series = to_months(series)
     used = {column for columns in steps.values() for column in columns}
     rest = read.frame[[name for name in read.frame.columns if name not in used]]
-    return PixelTable(check_series(series, where), rest, read.units, read.faults, read.cloudy, ignored)
+    series = check_series(series, where).assign_attrs(group_column=columns["group"] or "")
+    return PixelTable(series, rest, read.units, read.faults, read.cloudy, ignored)
 
 
 class _Wide:

@@ -256,6 +256,16 @@ _SEASON = {
         message("Planted area"),
         message("newest public planted area; harvested area where the planted area is not known"),
     ),
+    "map_area_ha": ColumnLabel(
+        "ha",
+        message("Area in the map"),
+        message("area of the crop in the newest public map, corrected for its errors"),
+    ),
+    "map_area_se_ha": ColumnLabel(
+        "ha",
+        message("Area in the map: standard error"),
+        message("standard error of the area in the map; the official area need not lie within it"),
+    ),
     "prod_p50_t": ColumnLabel(
         "t",
         message("Production: median"),

@@ -32,8 +32,9 @@ _OFFICIAL = {
     "public_from": "official_public_from",
 }  # fmt: skip
 _GROUPS = {"yield_kg_ha": _QUANTILES, "parts_kg_ha": _PARTS, "baselines_kg_ha": _BASELINES}
-_PLACE = {name: name for name in ("code", "name", "state", "region", "area_planted_ha")}
-_AGGREGATE = {"name": "aggregate", "municipalities": "municipalities", "area_planted_ha": "area_planted_ha"}
+_AREAS = {name: name for name in ("area_planted_ha", "map_area_ha", "map_area_se_ha")}
+_PLACE = {name: name for name in ("code", "name", "state", "region")} | _AREAS
+_AGGREGATE = {"name": "aggregate", "municipalities": "municipalities"} | _AREAS
 
 
 def write_json(path: Path, forecast: xr.Dataset) -> Path:

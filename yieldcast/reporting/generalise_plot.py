@@ -65,11 +65,23 @@ def write_figure(path: Path, documents: Sequence[Document], lang: str = "en") ->
         path: ends in ``.png`` or ``.svg``.
         documents, lang: see `generalise_figure`.
     """
-    figure = generalise_figure(documents, lang)
+    return save_figure(path, generalise_figure(documents, lang))
+
+
+def save_figure(path: Path, figure: Figure) -> Path:
+    """Write a figure whole or not at all; the same figure gives the same file.
+
+    Args:
+        path: ends in ``.png`` or ``.svg``.
+        figure: drawn.
+
+    Raises:
+        MissingDataError: the disk refuses.
+    """
     from matplotlib import rc_context
 
     form = path.suffix.removeprefix(".")
-    # no date, no software, no random names of parts: the same scores give the same file
+    # no date, no software, no random names of parts
     about = {"Date": None} if form == "svg" else {"Software": None}
     with rc_context({"svg.hashsalt": "yieldcast"}):
         atomic_write(path, lambda temporary: figure.savefig(temporary, format=form, metadata=about))

@@ -35,6 +35,7 @@ from yieldcast.forecasting.public_past import PublicYields
 from yieldcast.forecasting.table import ATTRIBUTES, QUANTILES, check_forecast, production_t
 from yieldcast.forecasting.water_steps import WaterMonths
 from yieldcast.reporting import html_map, labels
+from yieldcast.reporting.html_area import area_columns
 from yieldcast.reporting.html_language import page_languages
 from yieldcast.reporting.html_parts import part_columns
 from yieldcast.reporting.html_past import bulletin_columns, past_columns
@@ -123,14 +124,15 @@ def contents(
         _check_same_season(forecast, check_forecast(one))
     previous = earlier[-1] if earlier else None
     places, aggregates, parts = part_columns(forecast, previous)
+    in_map, whole_in_map = area_columns(forecast)
     public, _ = public_skill(forecast.attrs, skill, "en")
     pooled = pool_by_lead(public, str(forecast.attrs["crop"]))
     return {
         "about": {name: _plain(forecast.attrs[name]) for name in ATTRIBUTES},
         "season": labels.season(forecast),
         "quantiles": list(QUANTILES),
-        "places": _places(forecast, previous) | places | (dict(risk["places"]) if risk else {}),
-        "aggregates": _aggregates(forecast, previous) | aggregates,
+        "places": _places(forecast, previous) | in_map | places | (dict(risk["places"]) if risk else {}),
+        "aggregates": _aggregates(forecast, previous) | whole_in_map | aggregates,
         "notices": {tag: notices(forecast.attrs, tag) for tag in language.tags()},
         "parts": parts,
         "states": {state.code: state.name for state in country_of(forecast.attrs).states.values()},

@@ -12,6 +12,7 @@ from yieldcast.data.missing import first_names
 from yieldcast.data.summary import number_spans
 from yieldcast.evaluation.skill import public_rows
 from yieldcast.forecasting.freshness import month_spans
+from yieldcast.forecasting.table import AREA_MAP, LATER_MAP, WEATHER_CELLS
 from yieldcast.language import message
 
 _KINDS = {  # of the attribute `missing`
@@ -62,9 +63,27 @@ def notices(attrs: Mapping[str, Any], lang: str) -> list[str]:
         if gone["states"]:
             states = message("States without any municipality in this forecast: {states}")
             found.append(words.gettext(states, states=", ".join(gone["states"])))
+    found += _of_maps(attrs, words)
     if attrs.get("outcome_public"):
         text = message("Hindcast: yields of harvest year {year} are known; this forecast does not use them.")
         found.append(words.gettext(text, year=int(attrs["harvest_year"])))
+    return found
+
+
+def _of_maps(attrs: Mapping[str, Any], words: language.Language) -> list[str]:
+    """What maps of crops were used for, and where they tell of later years."""
+    found = []
+    if AREA_MAP in attrs:
+        text = message("Area in the map: of harvest year {year}, the newest map that was public.")
+        found.append(words.gettext(text, year=int(attrs[AREA_MAP])))
+    if WEATHER_CELLS in attrs:
+        found.append(words.gettext("Weather is averaged over cropped cells of municipalities."))
+    if LATER_MAP in attrs:
+        text = message(
+            "Weather before {date} is averaged over cells of a map that was not known then: not what a "
+            "forecast on that day could have used."
+        )
+        found.append(words.gettext(text, date=words.date(dt.date.fromisoformat(str(attrs[LATER_MAP])))))
     return found
 
 

@@ -6,7 +6,7 @@ Values are rounded here, once, so that every format shows the same number.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,7 @@ def municipality_table(forecast: xr.Dataset) -> Table:
         "rain_pct": got["rain_so_far_pct"],
         "tmax_anomaly_degC": got["tmax_so_far_anomaly_degC"],
         "area_planted_ha": got["area_planted_ha"],
+        **_in_map(got, ""),
     }
     places = {
         **{key: got[key].astype("datetime64[D]") for key in ("window_start", "window_end")},
@@ -93,6 +94,7 @@ def aggregate_table(forecast: xr.Dataset) -> Table:
         **_official(got),
         "observed_pct": 100.0 * got["aggregate_observed_share"],
         "area_planted_ha": got["aggregate_area_planted_ha"],
+        **_in_map(got, "aggregate_"),
     }
     return rounded(
         names
@@ -159,6 +161,12 @@ def _official(got: dict[str, NDArray[Any]]) -> Table:
         return {}
     texts = {name: got[name].astype(str) for name in OFFICIAL_TEXTS}
     return {"official_kg_ha": got["aggregate_official_kg_ha"], **texts}
+
+
+def _in_map(got: Mapping[Any, NDArray[Any]], prefix: str) -> Table:
+    """Area in the newest public map and its standard error, where the store has maps of the crop."""
+    names = {"map_area_ha": "area_mapped_ha", "map_area_se_ha": "area_mapped_error_ha"}
+    return {key: got[prefix + name] for key, name in names.items() if prefix + name in got}
 
 
 def _bulletin(forecast: xr.Dataset, rows: int) -> Table:

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from yieldcast.data.files import atomic_write, make_folder
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
-from yieldcast.features.samples import SampleSet
 from yieldcast.training.run_directory import versions
 from yieldcast.transfer.learners import Learner
 from yieldcast.transfer.splits import Ints, Split
 
 Floats = NDArray[np.float64]
 _DEPENDS_ON = ("numpy", "scikit-learn", "tensorflow", "jax")
+
+
+class Rows(Protocol):
+    """Rows to learn from, such as a `SampleSet`: a part of them, and a mark of all that they hold."""
+
+    def take(self, rows: Ints) -> Self:
+        """The rows of these positions."""
+
+    def fingerprint(self) -> str:
+        """Equal for equal rows."""
+
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,7 @@ class Fit:
         alone: train on the local rows only.
     """
 
-    learner: Learner[SampleSet]
+    learner: Learner[Any]
     split: Split
     alone: bool = False
 
@@ -52,7 +65,7 @@ class KeptFits:
         rows: that splits point into.
     """
 
-    def __init__(self, folder: Path, rows: SampleSet) -> None:
+    def __init__(self, folder: Path, rows: Rows) -> None:
         make_folder(folder)
         self._folder, self._rows = folder, rows
         made = {name: version for name, version in versions().items() if name in _DEPENDS_ON}
@@ -63,10 +76,11 @@ class KeptFits:
         digest = hashlib.sha256(f"{self._mark} {fit.learner.mark}".encode())
         for positions in (*fit.parts, fit.split.test):
             digest.update(f" {len(positions)} ".encode() + positions.astype(np.int64).tobytes())
-        return self._folder / f"{fit.learner.name}-{digest.hexdigest()[:16]}.npy"
+        name = re.sub(r"\W+", "-", fit.learner.name)
+        return self._folder / f"{name}-{digest.hexdigest()[:16]}.npy"
 
     def predictions(self, fit: Fit) -> Floats | None:
-        """(test row,) kg/ha; None where the learner cannot be trained on so few local rows.
+        """(test row,) kg/ha, or (test row, class) probabilities; None where local rows are too few to learn.
 
         Raises:
             YieldcastError: the learner cannot be trained on rows from outside the domain.
@@ -94,10 +108,10 @@ def _write(path: Path, values: Floats) -> None:
 
 def _read(file: Path, count: int) -> Floats | None:
     try:
-        values = np.load(file)
+        values = np.atleast_1d(np.load(file))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # none yet, or cut off by hand
         return None
-    return np.asarray(values, dtype=np.float64) if values.shape in {(count,), (0,)} else None
+    return np.asarray(values, dtype=np.float64) if len(values) == count or values.shape == (0,) else None
 
 
 def missing(kept: KeptFits, fits: Sequence[Fit]) -> int:

@@ -157,6 +157,18 @@ def domains(
                 "Use --hold-out state, climate-zone or block.",
             )
         return np.asarray(names)
+    return block_groups(block)
+
+
+def block_groups(block: Ints) -> NDArray[np.str_]:
+    """(place,) name of one of five groups of blocks, drawn at random, B1 to B5.
+
+    Args:
+        block: (place,) numbers.
+
+    Raises:
+        SchemaError: fewer than five blocks.
+    """
     numbers, of_place = np.unique(block, return_inverse=True)
     if len(numbers) < BLOCK_FOLDS:
         raise SchemaError(

@@ -43,7 +43,12 @@ KEY = "secret-token-123"
 YEARS = "2013:2014"
 NOT_IN_PAM = (1100205, 1400050, 1600030, 2206720, 2605459)  # the first of 8, see servers/ibge.py
 COARSE = ("--soil-resolution", "5km")
-IMPORTED_ONLY = {"field_seasons", "vegetation", "season_vegetation"}  # tables that no service fills
+IMPORTED_ONLY = {
+    "field_seasons",
+    "vegetation",
+    "season_vegetation",
+    "crop_area",
+}  # tables that no service fills
 FETCHED = set(TABLES) - IMPORTED_ONLY
 TODAY = dt.date(2018, 1, 20)
 START = np.datetime64("2018-01")

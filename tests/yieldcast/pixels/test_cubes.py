@@ -17,6 +17,7 @@ from yieldcast.pixels.cubes import (
     first_days,
     last_day,
     open_cube,
+    refuse_other_days,
     write_cube,
 )
 
@@ -74,7 +75,7 @@ def test_a_cube_of_others_is_read_with_our_names(tmp_path: Path) -> None:
         ({"bands": {"B44": np.ones((3, 4, 5))}}, "unknown bands B44"),
         ({"bands": {"NDVI": np.full((3, 4, 5), 7000.0)}}, "expected -2 to 2 1, received 7000"),
         ({"crs_wkt": ""}, "expected a coordinate system"),
-        ({"time": ["2020-11-01", "2020-12-01", "2021-02-01"]}, "2021-02-01 in place of 2021-01-01"),
+        ({"time": ["2020-11-01", "2020-12-01", "2020-12-01"]}, "2020-12-01 in place of 2021-01-01"),
         ({"time": ["2020-11-02", "2020-12-01", "2021-01-01"]}, "2020-11-02 in place of 2020-11-01"),
         ({"step": "week"}, "received week"),
         ({"x": [0.0, 10.0, 20.0, 30.0, 50.0]}, "evenly spaced x"),
@@ -100,3 +101,10 @@ def test_files_that_are_no_cubes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.nc").write_text("not a netCDF file")
     with pytest.raises(SchemaError, match="not a netCDF-4 file"), open_cube(tmp_path / "text.nc"):
         pass
+
+
+def test_a_gap_is_allowed_between_seasons_but_not_within_one() -> None:
+    days = [dt.date(2020, 11, 1), dt.date(2021, 1, 1)]
+    refuse_other_days(days, "month", "cube")
+    with pytest.raises(SchemaError, match="2021-01-01 in place of 2020-12-01"):
+        refuse_other_days(days, "month", "cube", gaps=False)

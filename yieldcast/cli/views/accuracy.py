@@ -30,15 +30,17 @@ def accuracy_view(rows: Rows, synthetic: bool, lang: str = "en") -> Group:
     return Group(*(part for one in made for part in table_parts(one, synthetic, words)))
 
 
-def table_parts(one: ScoreTable, synthetic: bool, words: Language) -> list[Table | Text]:
-    """A table of scores, continued below where it has many columns."""
+def table_parts(
+    one: ScoreTable, synthetic: bool, words: Language, columns: int = COLUMNS
+) -> list[Table | Text]:
+    """A table of scores, continued below where it has more columns than `columns` beside the first."""
     title = words.said(one.title)
     if synthetic:
         title = words.gettext("{title} (synthetic data)", title=title)
     heads = [_said(head, words) for head in one.heads]
     parts: list[Table | Text] = []
-    for first in range(1, max(len(one.heads), 2), COLUMNS):
-        chosen = slice(first, first + COLUMNS)
+    for first in range(1, max(len(one.heads), 2), columns):
+        chosen = slice(first, first + columns)
         table = scores_table(title if first == 1 else "", heads[0], *heads[chosen])
         for line in one.lines:
             table.add_row(_said(line[0], words), *line[chosen])

@@ -31,6 +31,7 @@ _TABLES = {  # of an import, and of a store
     "field_seasons": message("field seasons"),
     "vegetation": message("vegetation"),
     "season_vegetation": message("vegetation of seasons"),
+    "crop_area": message("crop area from maps"),
 }
 
 
@@ -305,6 +306,18 @@ def _season_vegetation_gaps(seasons: Mapping[str, Any], words: Language) -> list
     return [_count(seasons["missing_cells"], message("{n} cells missing"), words)]
 
 
+def _crop_area(have: Mapping[str, Any], words: Language) -> str:
+    text = message("{crop}: maps of {years}")
+    return "; ".join(
+        words.gettext(text, crop=crop_name(crop, words), years=", ".join(one["mapped_ha"]))
+        for crop, one in have["crops"].items()
+    )
+
+
+def _crop_area_gaps(have: Mapping[str, Any], words: Language) -> list[str]:
+    return [_count(have["missing_cells"], message("{n} cells missing"), words)]
+
+
 def _count(number: int, text: str, words: Language) -> str:
     return words.gettext(text, n=words.number(number)) if number else ""
 
@@ -343,4 +356,5 @@ _ROWS: Mapping[str, tuple[str, str, _Describe, _Gaps]] = {
         _season_vegetation,
         _season_vegetation_gaps,
     ),
+    "crop_area": ("", _TABLES["crop_area"], _crop_area, _crop_area_gaps),
 }

@@ -82,6 +82,9 @@ const baselineList = (row) =>
       ),
   );
 
+const mappedArea = ({ map_area, map_error }) =>
+  map_error === null ? hectares(map_area) : `${number(map_area)} ± ${hectares(map_error)}`;
+
 function numbersOf(place) {
   const observed = el("span", { class: "with-bar" }, percent(place.share), share(place.share));
   return [
@@ -109,6 +112,7 @@ function numbersOf(place) {
       entry(t("P(low yield)"), percent(place.low)),
       entry(t("Low below"), kgHa(place.threshold)),
       entry(t("Planted area"), hectares(place.area)),
+      place.map_area === undefined ? "" : entry(t("Area in the map"), mappedArea(place)),
       entry(
         t("Production"),
         place.t3 === null ? "–" : `${tonnes(place.t3)} (${tonnes(place.t0)} – ${tonnes(place.t6)})`,

@@ -18,6 +18,14 @@ const percentField = (key, label) => ({
 const quantileField = (key, label) => ({ label, unit: "kg/ha", value: (row) => row[key] });
 
 const shortInterval = (row) => (row.q0 === null ? "–" : `${number(row.q0)} – ${number(row.q6)}`);
+// Beside the planted area, where the store has a map of the crop.
+const mappedColumns = () =>
+  COUNTRY.map_area === undefined
+    ? []
+    : [
+        column("map_area", t("Area in the map"), whole, { unit: "ha" }),
+        column("map_error", t("Standard error"), whole, { unit: "ha" }),
+      ];
 const STATES = AGGREGATES.slice(1);
 const nameColumn = { key: "name", label: null, value: aggregateName, cell: aggregateName, text: true };
 
@@ -40,6 +48,7 @@ function aggregatesTable() {
     column("last", t("Last public"), whole, { unit: "kg/ha" }),
     ...(hasPrevious ? [column("change", t("Change"), signed, { unit: "kg/ha" })] : []),
     column("area", t("Planted area"), whole, { unit: "ha" }),
+    ...mappedColumns(),
     column("t3", t("Production"), whole, { unit: "t" }),
     column("count", t("Places"), whole),
   ];
@@ -77,6 +86,7 @@ function placesTable(onChoose) {
     ...(hasPrevious ? [column("change", t("Change"), signed, { unit: "kg/ha" })] : []),
     column("low", t("P(low yield)"), percent, { fields: [percentField("low", t("P(low yield)"))] }),
     column("area", t("Planted area"), whole, { unit: "ha" }),
+    ...mappedColumns(),
     column("t3", t("Production"), whole, { unit: "t" }),
     column("share", t("Season observed"), percent, { fields: [percentField("share", t("Season observed"))] }),
   ];
