@@ -1,11 +1,12 @@
 """Tiles: what a training learns on made-up patches, time of a patch, and whether edges of tiles show.
 
-    python experiments/tiles.py [--only learning|countries] [--image NPZ]
+    python experiments/tiles.py [--only learning|countries] [--image NPZ] [--cells DIR]
 
 The full network (ResNet-50 for 13 bands, U-Net decoder) on one core. No labelled Sentinel-2 patches and no
 published weights were at hand, so that the patches come from `yieldcast.tiles.synthetic` and the weights are
 random; the scores say that training works, nothing about real fields. NPZ is a real Sentinel-2 series with an
-array (month, y, x) for each band, x10000, for the edges only. Writes tiles.json and tiles.md.
+array (month, y, x) for each band, x10000, for the edges only; DIR keeps the trainings of the study of
+countries, which goes on there. Writes tiles.json and tiles.md.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ def real_image(path: Path) -> Floats:
     return image
 
 
-def countries() -> list[dict[str, Any]]:
+def countries(folder: Path) -> list[dict[str, Any]]:
     """Table 3 with a small encoder that is trained too, on two made-up countries."""
     found = patches_of(COUNTRIES, 30)
     settings = TrainSettings(epochs=10, patience=10)
@@ -143,7 +144,7 @@ def countries() -> list[dict[str, Any]]:
     def small(classes: int, seed: int) -> Any:
         return tile_network(small_encoder(seed), classes, frozen=False, channels=(32, 32, 32, 16, 16))
 
-    results = study(found, LOCAL, 1, settings, small, Path(tempfile.mkdtemp()))
+    results = study(found, LOCAL, 1, settings, small, folder)
     means = mean_scores(results)
     return [
         {"country": one.country, "setting": one.setting, "train": one.train, "test": one.test,
@@ -152,9 +153,9 @@ def countries() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def document(result: dict[str, Any]) -> list[str]:
-    """The parts of tiles.md."""
-    parts = heading("Tiles: training, speed and edges")
+def document(result: dict[str, Any], earlier: list[str]) -> list[str]:
+    """The parts of tiles.md; `earlier` are commands that made other parts of it."""
+    parts = heading("Tiles: training, speed and edges", *earlier)
     parts.append(
         "Made-up patches of two countries (fields of five classes with plausible reflectance, haze and "
         "brightness of each country, roads without label) and random weights: no labelled Sentinel-2 "
@@ -227,6 +228,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", choices=("learning", "countries"))
     parser.add_argument("--image", type=Path)
+    parser.add_argument("--cells", type=Path)
     parser.add_argument("--write", type=Path, default=Path("experiments/results"))
     given = parser.parse_args()
     load_tensorflow()
@@ -240,10 +242,12 @@ def main() -> None:
             moved += edges(run.network, real_image(given.image), REAL_TILE, BUFFER // 2, "real, one month")
         result |= {**made, "edges": moved}
     if given.only != "learning":
-        result |= {"countries": countries()}
+        result |= {"countries": countries(given.cells or Path(tempfile.mkdtemp()))}
     atomic_text(file, json.dumps(result, indent=2) + "\n")
+    other = {"countries": "--only learning --image NPZ", "learning": "--only countries"}
+    earlier = [f"python experiments/tiles.py {other[given.only]}"] if given.only else []
     if {"edges", "countries"} <= set(result):
-        print(f"written: {write(given.write / 'tiles.md', document(result))}")
+        print(f"written: {write(given.write / 'tiles.md', document(result, earlier))}")
 
 
 if __name__ == "__main__":

@@ -307,7 +307,7 @@ def _kind(bands: str | None, absent: str | None, unit: UnitChoice, offset: float
     from yieldcast.tiles.bands import ALL_BANDS, BANDS, Scaling, band_of
     from yieldcast.tiles.image_files import ImageKind
 
-    order = BANDS if bands == ALL_BANDS else _names(bands)
+    order = BANDS if (bands or "").upper() == ALL_BANDS else _names(bands)
     gone = tuple(filter(None, map(band_of, _names(absent) or ())))
     if absent is not None and len(gone) != len(_names(absent) or ()):
         raise ConfigError(f"--absent: expected some of {', '.join(BANDS)}; received {absent!r}")
