@@ -201,7 +201,8 @@ def document(result: dict[str, Any], earlier: list[str]) -> list[str]:
         "The same image, moved down and right: every edge of a tile lies elsewhere in it. Differences of "
         "probabilities of the same places, without the outermost pixels (the images differ there). With "
         "shifts that are no multiple of 32 the network itself, whose deepest features have a 32nd of the "
-        "resolution, answers a little differently; overlap averages over that too.",
+        "resolution, answers a little differently; overlap averages over that too. "
+        "The real image lacks B1, B8A, B9 and B10, where the network sees 0, and is unlike its training.",
         markdown_table(heads, rows),
     ]
     settings = list(dict.fromkeys(one["setting"] for one in result["countries"]))
