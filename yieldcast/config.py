@@ -30,6 +30,8 @@ DailyInput = Literal[
     "water_deficit_mm", "water_ratio", "dry_days", "heat_degC_day", "vpd_kPa", "radiation_MJ_m2"
 ]
 
+VegetationInput = Literal["ndvi", "evi"]
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -115,14 +117,18 @@ class DataSettings(_Section):
     # Monthly variables from daily weather, inputs of the network beside temperature, rain and degree days
     # (`features.daily_months`).
     daily_inputs: tuple[DailyInput, ...] = ()
+    # Monthly means of the store's observations of vegetation, inputs of the network too
+    # (`features.vegetation_months`).
+    vegetation_inputs: tuple[VegetationInput, ...] = ()
 
     @model_serializer(mode="wrap")
     def _without_younger_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         content = _without_defaults(handler(self), {"yield_releases": "rule", "yields_released": {}})
         if "yield_releases" in content:
             content["yield_releases"] = _STORED_RELEASES
-        if not content["daily_inputs"]:
-            del content["daily_inputs"]
+        for inputs in ("daily_inputs", "vegetation_inputs"):
+            if not content[inputs]:
+                del content[inputs]
         return content
 
     @field_validator("yield_releases", mode="before")
@@ -130,9 +136,9 @@ class DataSettings(_Section):
     def _older_spelling(cls, name: Any) -> Any:
         return "country" if name == _STORED_RELEASES else name
 
-    @field_validator("daily_inputs", mode="after")
+    @field_validator("daily_inputs", "vegetation_inputs", mode="after")
     @classmethod
-    def _each_once(cls, names: tuple[DailyInput, ...]) -> tuple[DailyInput, ...]:
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(names)) < len(names):
             raise ValueError(f"expected each input once, received {list(names)}")
         return names
@@ -148,6 +154,11 @@ class DataSettings(_Section):
             if not base < upper:
                 raise ValueError(f"degree_days.{crop}: base {base} must be below upper {upper}")
         return self
+
+    @property
+    def monthly_inputs(self) -> tuple[str, ...]:
+        """Monthly inputs of the network beside temperature, rain and degree days, in their order."""
+        return (*self.daily_inputs, *self.vegetation_inputs)
 
     def publication(self) -> Publication:
         """When weather and yields become public: the one place where these settings are read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from data_fetchers.stac.composites import Answer, composite, merged, slope_of
 from data_fetchers.stac.cube_file import Slab, write_cube_file
 from data_fetchers.stac.grids import DEGREES, Grid, affine_of, shape_of
 from data_fetchers.stac.weather import WEATHER_BANDS, StoreWeather
-from yieldcast.data.files import atomic_text, atomic_write
+from yieldcast.data.files import atomic_text, atomic_write, exclusive_lock
 from yieldcast.data.store import Store
 from yieldcast.errors import ConfigError, FetchError
 from yieldcast.pixels.series_bands import SERIES_BANDS, STATIC_BANDS, Floats
@@ -156,14 +157,17 @@ def write_result(plan: PixelPlan, folder: Path, out: Path, count: Count | None =
 
     Raises:
         FetchError: not one pixel has a value.
-        MissingDataError: the disk refuses, or the store lacks the weather.
+        MissingDataError: the disk refuses, another fetch works in the folder, or the store lacks the weather.
     """
-    answers, weather = _Answers(plan, folder), _weather(plan)
-    if plan.grid is not None:
-        _write_cube(answers, plan.grid, weather, out, count)
-    elif plan.order.points is not None:
-        _write_table(answers, plan.order.points, weather, out, count)
-    return answers.seen()
+    with exclusive_lock(folder, "another fetch is at work in"):
+        answers, weather = _Answers(plan, folder), _weather(plan)
+        for left in out.parent.glob(f".{glob.escape(out.stem)}.*.tmp{out.suffix}"):
+            left.unlink(missing_ok=True)  # of a killed writer
+        if plan.grid is not None:
+            _write_cube(answers, plan.grid, weather, out, count)
+        elif plan.order.points is not None:
+            _write_table(answers, plan.order.points, weather, out, count)
+        return answers.seen()
 
 
 def _weather(plan: PixelPlan) -> StoreWeather | None:

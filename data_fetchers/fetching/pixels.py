@@ -204,6 +204,7 @@ def plan_pixels(
     retry: Retry | None = None,
     progress: Progress | None = None,
     today: dt.date | None = None,
+    partial: bool = False,
 ) -> PixelPlan:
     """Search the catalogues, and plan the images.
 
@@ -213,9 +214,10 @@ def plan_pixels(
         retry: number of tries and pauses.
         progress: see `fetch_requests`.
         today: the current date if None.
+        partial: leave out images that lack an asset or their processing baseline.
 
     Raises:
-        FetchError: a search failed, nothing was found, or an image lacks an asset.
+        FetchError: a search failed, nothing was found, or an image lacks an asset or its baseline.
         ConfigError: unknown or mixed bands, or a box of less than two pixels.
     """
     today = today or clock.today()
@@ -236,7 +238,7 @@ def plan_pixels(
         cache = RequestCache(folder / source.name)
         items = {one.name: one for r in asked for one in source.items(cache.path(r))}
         chosen[source.collection] = _chosen(order, source, list(items.values()))
-        requests += _image_requests(order, source, chosen[source.collection].items, targets)
+        requests += _image_requests(order, source, chosen[source.collection].items, targets, partial)
     plan = PixelPlan(order, grid, targets, parts, chosen, requests, [])
     plan.empty = _empty_steps(plan, order.as_of or today)
     plan.missing = [
@@ -328,13 +330,18 @@ def _chosen(order: PixelOrder, source: Stac, items: list[Item]) -> Chosen:
 
 
 def _image_requests(
-    order: PixelOrder, source: Stac, items: Sequence[Item], targets: Sequence[Target]
+    order: PixelOrder, source: Stac, items: Sequence[Item], targets: Sequence[Target], partial: bool
 ) -> list[PixelRequest]:
     starts, made = np.array(order.days, "datetime64[D]"), []
     for number, target in enumerate(targets):
         asked = _with_neighbours(target) if source.about.static else target
         for item in items:
-            request = source.image_request(item, asked, order.bands)
+            try:
+                request = source.image_request(item, asked, order.bands)
+            except FetchError:
+                if not partial:
+                    raise
+                continue
             if request is not None:
                 day = np.datetime64(item.moment.date())
                 step = 0 if source.about.static else int(np.searchsorted(starts, day, side="right")) - 1

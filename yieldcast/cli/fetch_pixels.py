@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from data_fetchers.fetching.pixels import PixelOrder, PixelPlan
 
 PIXELS = "pixels"
+pixels = typer.Typer(add_completion=False)
 _DEFAULT = "sentinel-2-l2a"
 
 
@@ -49,9 +50,7 @@ class FetchCommand(Command):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        own = typer.Typer(add_completion=False)
-        own.command(PIXELS, cls=Command)(fetch_pixels)
-        self.commands = {PIXELS: typer.main.get_command(own)}
+        self.commands = {PIXELS: typer.main.get_command(pixels)}
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Context of the command that the first word names."""
@@ -60,6 +59,7 @@ class FetchCommand(Command):
         return super().make_context(info_name, args, parent, **extra)
 
 
+@pixels.command(PIXELS, cls=Command)
 def fetch_pixels(
     season: Annotated[
         str,
@@ -161,7 +161,7 @@ def fetch_pixels(
     retry = Retry(tries=tries, first_s=retry_wait, longest_s=max(retry_wait, 120.0))
     try:
         with _folder(parts, out, check) as folder, fetch_progress(screen) as progress:
-            plan = plan_pixels(order, folder, retry=retry, progress=progress, today=today)
+            plan = plan_pixels(order, folder, retry=retry, progress=progress, today=today, partial=partial)
             if not check:
                 _refuse(plan, limit_gb, partial)
                 with dask_executor(dask) as executor:

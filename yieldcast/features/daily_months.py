@@ -17,6 +17,7 @@ from yieldcast.config import DailyInput, DataSettings
 from yieldcast.data.store import Store, Tables
 from yieldcast.errors import MissingDataError
 from yieldcast.features.unit_days import UnitDays, unit_mean
+from yieldcast.features.vegetation_months import with_vegetation_months
 
 Floats = NDArray[np.float64]
 NAMES: tuple[str, ...] = get_args(DailyInput)
@@ -28,17 +29,31 @@ _BLOCK = 256  # units at a time: 30 years of one variable are then 22 MB
 
 
 def network_tables(store: Store, settings: DataSettings) -> Tables:
-    """The store's tables, with `DataSettings.daily_inputs` as further columns of the monthly weather.
+    """The store's tables, with `DataSettings.monthly_inputs` as further columns of the monthly weather.
 
     Args:
-        store: needs daily weather if any input is chosen.
+        store: needs daily weather or vegetation if an input of it is chosen.
         settings: choose the inputs.
 
     Raises:
-        MissingDataError: inputs are chosen, and the store has no daily weather.
+        MissingDataError: inputs are chosen, and the store has no such table.
     """
-    if not settings.daily_inputs:
-        return store.tables
+    tables = _with_daily(store, settings) if settings.daily_inputs else store.tables
+    if not settings.vegetation_inputs:
+        return tables
+    if "vegetation" not in store:
+        raise MissingDataError(
+            f"the store {store.path} has no observations of vegetation, which data.vegetation_inputs = "
+            f"{list(settings.vegetation_inputs)} needs",
+            "Import them (--vegetation), or leave the setting out.",
+        )
+    weather = with_vegetation_months(
+        tables.weather, store.vegetation, settings.vegetation_inputs, settings.publication()
+    )
+    return tables._replace(weather=weather)
+
+
+def _with_daily(store: Store, settings: DataSettings) -> Tables:
     if "daily" not in store:
         raise MissingDataError(
             f"the store {store.path} has no daily weather, which data.daily_inputs = "

@@ -152,11 +152,11 @@ class Source:
 
     @cached_property
     def weather(self) -> tuple[xr.Dataset, str]:
-        """Monthly weather with the degree days of the crop and the chosen daily inputs, which the tables have
-        from `daily_months.network_tables`; and the name of the degree days."""
+        """Monthly weather with the degree days of the crop and the chosen further inputs, which the tables
+        have from `daily_months.network_tables`; and the name of the degree days."""
         base_degC, upper_degC = limits(self.crop, self.settings.degree_days)
         weather, name = with_degree_days(self.tables.weather, base_degC, upper_degC)
-        return weather[[*WEATHER, name, *self.settings.daily_inputs]], name
+        return weather[[*WEATHER, name, *self.settings.monthly_inputs]], name
 
     def cut(
         self, place: npt.NDArray[np.intp], years: npt.NDArray[np.int16], as_of: dt.date | None
@@ -210,7 +210,7 @@ class Source:
             known = seasons.known_weather(weather, as_of, self.settings.publication())
             season = fill_with_climatology(season, seasons.climatology(known))
         season = accumulate(season, name)
-        names = (*WEATHER, f"accumulated_{name}", *self.settings.daily_inputs)
+        names = (*WEATHER, f"accumulated_{name}", *self.settings.monthly_inputs)
         if self.settings.weather_inputs == "values":
             return season, names
         return without_normal(season, self.climate(as_of), name), tuple(f"anomaly_{one}" for one in names)

@@ -82,7 +82,7 @@ def season_values(vegetation: xr.Dataset, seasons: Seasons, least: int) -> tuple
     result = np.full((len(seasons.place), len(features())), np.nan)
     if not len(seasons.place):
         return result, {}
-    seen, removed = _clean(vegetation, seasons.cutoff.max())
+    seen, removed = clean_observations(vegetation, seasons.cutoff.max())
     row, observation = _pairs(seen, seasons)
     number = np.bincount(row, minlength=len(result))
     few = (number > 0) & (number < least)
@@ -101,7 +101,7 @@ def season_values(vegetation: xr.Dataset, seasons: Seasons, least: int) -> tuple
 
 
 @dataclass(frozen=True)
-class _Observations:
+class Observations:
     """Observations, (observation,) each, sorted by place and date; NaN where an index is missing."""
 
     place: NDArray[np.int64]
@@ -111,7 +111,7 @@ class _Observations:
     evi: Floats
 
 
-def _clean(vegetation: xr.Dataset, last: np.datetime64) -> tuple[_Observations, Counter[str]]:
+def clean_observations(vegetation: xr.Dataset, last: np.datetime64) -> tuple[Observations, Counter[str]]:
     """Observations that are kept, of those public on the last cut-off; and the number of others."""
     public = public_days(vegetation)
     unknown = np.full(len(public), np.nan)
@@ -128,10 +128,10 @@ def _clean(vegetation: xr.Dataset, last: np.datetime64) -> tuple[_Observations, 
         keep = keep & ~bad
     place = vegetation["municipality"].values.astype(np.int64)
     date = vegetation["date"].values.astype("datetime64[D]")
-    return _Observations(place[keep], date[keep], public[keep], ndvi[keep], evi[keep]), removed
+    return Observations(place[keep], date[keep], public[keep], ndvi[keep], evi[keep]), removed
 
 
-def _pairs(seen: _Observations, seasons: Seasons) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _pairs(seen: Observations, seasons: Seasons) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Row and observation of each observation of a season that was public on its cut-off, by row."""
 
     def key(place: NDArray[np.int64], date: NDArray[np.datetime64]) -> NDArray[np.int64]:

@@ -234,7 +234,8 @@ def _seasonal_members(
     absent = [name for name in names if name not in members]
     if absent:
         raise ConfigError(
-            f"seasonal forecasts have no {', '.join(absent)}, which the run takes (data.daily_inputs)",
+            f"seasonal forecasts have no {', '.join(absent)}, which the run takes (data.daily_inputs, "
+            "data.vegetation_inputs)",
             "Use the scenarios climatology or analogue.",
         )
     count = members.sizes["scenario"]

@@ -66,8 +66,9 @@ class Mask(NamedTuple):
     Args:
         table: see `yieldcast.data.crop_weights.check_crop_weights`.
         classes: names of the classes counted as the crop, by harvest year.
-        without: number of municipalities without a pixel of the crop, by harvest year.
-        uncovered: number of municipalities of which less than `COVERED_SHARE` lies in the map, the same.
+        without: number of municipalities in the map without a pixel of the crop, by harvest year.
+        uncovered: number of municipalities of which a part, but less than `COVERED_SHARE`, lies in the map.
+        beyond: number of municipalities outside the map, the same.
         unknown_error: classes with too few reference points for an error, the same; None without points.
         outside: number of reference points without a class in the map, the same.
     """
@@ -76,6 +77,7 @@ class Mask(NamedTuple):
     classes: dict[int, tuple[str, ...]]
     without: dict[int, int]
     uncovered: dict[int, int]
+    beyond: dict[int, int]
     unknown_error: dict[int, tuple[str, ...] | None]
     outside: dict[int, int]
 
@@ -157,8 +159,9 @@ def make_mask(
     return Mask(
         table,
         {one.season.harvest_year: one.classes for one in years},
-        {one.season.harvest_year: int((one.crop_ha <= 0).sum()) for one in years},
+        {one.season.harvest_year: one.without for one in years},
         {one.season.harvest_year: one.uncovered for one in years},
+        {one.season.harvest_year: one.beyond for one in years},
         {one.season.harvest_year: one.unknown_error for one in years},
         {one.season.harvest_year: one.outside for one in years},
     )
@@ -220,7 +223,9 @@ class _Year:
                 f"{season.maps[0].file}: expected a map of the places, none of them lies in it",
                 "Is it the map of another region, or are its coordinates wrong?",
             )
-        self.uncovered = int((mapped < COVERED_SHARE * polygon).sum())
+        self.beyond = int((mapped <= 0).sum())
+        self.without = int((self.crop_ha <= 0).sum()) - self.beyond
+        self.uncovered = int((mapped < COVERED_SHARE * polygon).sum()) - self.beyond
         self.shares, self.unknown_error, self.outside = _shares(season, settings, self.classes, areas)
 
 

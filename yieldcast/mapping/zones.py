@@ -77,9 +77,9 @@ def class_areas(
         if cut is not None:
             position = np.full(block.values.shape, len(values))
             position[block.valid] = index.ravel()
+            flat_ha, flat = np.ravel(ha), np.ravel(position)
             for zone, cells, share in cut.covered(block):
-                weight = share * ha.ravel()[cells]
-                sums = np.bincount(position.ravel()[cells], weight, minlength=len(values) + 1)
+                sums = np.bincount(flat[cells], share * flat_ha[cells], minlength=len(values) + 1)
                 _add(total, zone, values, sums[: len(values)])
     if progress is not None:
         progress(1, 1)

@@ -25,6 +25,7 @@ from yieldcast.features.feature_rows import Feature, FeatureRows, Group
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.seasons import climatology, find, known_weather, last_known_day
 from yieldcast.features.source import Source
+from yieldcast.features.vegetation import INDICES
 from yieldcast.features.weather import accumulate, fill_with_climatology, without_normal
 from yieldcast.probing.suspects import Later
 from yieldcast.publication import same_day
@@ -100,7 +101,7 @@ class Case:
         season = source.cut(place, years, self.date(year))
         season = fill_with_climatology(season, climatology(known_weather(weather, known_on, publication)))
         season = accumulate(season, name)
-        names = (*WEATHER, f"accumulated_{name}", *self.settings.data.daily_inputs)
+        names = (*WEATHER, f"accumulated_{name}", *self.settings.data.monthly_inputs)
         if self.settings.data.weather_inputs == "anomalies":
             season = without_normal(season, source.climate(known_on), name)
             names = tuple(f"anomaly_{one}" for one in names)
@@ -168,15 +169,19 @@ def features_of(samples: SampleSet) -> tuple[Feature, ...]:
     """Features of the columns of `SampleSet.flat`: variable and month of the window, then static inputs."""
     steps = samples.dynamic.shape[1]
     weather = [
-        Feature(f"{name}_month_{step}", "weather", _unit(name), f"month {step} of the season window", name)
+        Feature(f"{name}_month_{step}", _group(name), _unit(name), f"month {step} of the season window", name)
         for step in range(1, steps + 1)
         for name in samples.dynamic_names
     ]
-    static = [Feature(name, _group(name), _unit(name), "", name) for name in samples.static_names]
+    static = [Feature(name, _static_group(name), _unit(name), "", name) for name in samples.static_names]
     return (*weather, *static)
 
 
 def _group(name: str) -> Group:
+    return "vegetation" if name.removeprefix("anomaly_") in INDICES else "weather"
+
+
+def _static_group(name: str) -> Group:
     if name in yield_history.NAMES:
         return "history"
     return "soil" if name.startswith(tuple(SOIL)) else "place"

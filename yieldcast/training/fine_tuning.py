@@ -165,7 +165,7 @@ def check_source(source: Run, settings: Settings, seeds: Sequence[int]) -> None:
 # Settings that must be those of the source: the shape of the network and what its inputs and output mean.
 _SAME: dict[str, tuple[str, ...]] = {
     "network": ("lstm_units", "static_units", "head_units", "scaling", "target"),
-    "data": ("weather_inputs", "yield_history", "daily_inputs"),
+    "data": ("weather_inputs", "yield_history", "daily_inputs", "vegetation_inputs"),
 }
 
 

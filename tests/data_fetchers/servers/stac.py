@@ -106,9 +106,11 @@ class Stac(World):
 def fits(feature: dict, query: dict) -> bool:
     west, south, east, north = query["bbox"]
     its = feature["bbox"]
-    if feature["collection"] not in query["collections"]:
+    if feature["collection"] not in query["collections"] or its[3] < south or its[1] > north:
         return False
-    if its[2] < west or its[0] > east or its[3] < south or its[1] > north:
+    # west above east crosses the 180th meridian (GeoJSON, RFC 7946, section 5.2)
+    sides = [(its[0], its[2])] if its[0] <= its[2] else [(its[0], 180), (-180, its[2])]
+    if all(right < west or left > east for left, right in sides):
         return False
     if "datetime" not in query:
         return True

@@ -1,16 +1,22 @@
 """`yieldcast fetch pixels` against the local STAC API."""
 
 import json
+import random
+import shutil
+import signal
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
+from forked_commands import Commands
 from typer.testing import CliRunner
 
 from data_fetchers.fetching import live
 from data_fetchers.stac import source as stac
-from yieldcast.cli.app import app
-from yieldcast.errors import ConfigError, FetchError
+from data_fetchers.stac.places import read_places
+from yieldcast.cli.fetch_pixels import pixels
+from yieldcast.errors import ConfigError, FetchError, SchemaError
 from yieldcast.pixels.cubes import open_cube
 
 SEASON = ["--season", "2020-11:2020-12", "--bands", "B4,B8", "--retry-wait", "0.01"]
@@ -25,7 +31,7 @@ def url(world, stac_server):
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["fetch", "pixels", *map(str, arguments)])
+    return CliRunner().invoke(pixels, [*map(str, arguments)])
 
 
 def test_a_check_shows_images_and_sizes_and_fetches_no_pixels(url, stac_server, tmp_path, monkeypatch):
@@ -120,9 +126,8 @@ def test_what_arrived_is_kept_and_partial_writes_it(url, stac_server, tmp_path):
 )  # fmt: skip
 def test_points_that_are_none(tmp_path, points, text):
     (tmp_path / "points.csv").write_text(points)
-    result = run("--places", tmp_path / "points.csv", *SEASON, "--out", tmp_path / "t.csv")
-    assert getattr(result.exception, "exit_code", None) == 5
-    assert text in str(result.exception)
+    with pytest.raises(SchemaError, match=text):
+        read_places(tmp_path / "points.csv")
 
 
 def test_doctor_knows_the_catalogues(url, monkeypatch):
@@ -139,3 +144,36 @@ def test_doctor_knows_the_catalogues(url, monkeypatch):
     )
     monkeypatch.setenv(stac.ENVIRONMENT, url)
     assert [one.what for one in live.live_requests() if "STAC" in one.what] == ["STAC"]
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_goes_on(world, stac_server, tmp_path):
+    """Five kills: what is in the cache is not asked for again, and the cube is that of a calm fetch."""
+    for number in range(12):
+        world.sentinel2(f"i{number:02d}x", f"2020-{11 + number % 2}-{10 + number}", 2000 + 100 * number)
+    url = world.serve(stac_server)
+    arguments = ["fetch", "pixels", *BOX, *SEASON, "--catalog", url, "--out"]
+    with Commands() as commands:
+        for _ in range(2):  # the second one finds the server warm
+            began = time.monotonic()
+            assert commands.run([*arguments, tmp_path / "calm.nc", "--parts", tmp_path / "calm"]) == 0
+            whole = time.monotonic() - began
+            shutil.rmtree(tmp_path / "calm")
+        dice, kills = random.Random(20261130), 0
+        while kills < 5:
+            parts, code = tmp_path / f"rough-{kills}", None
+            while code != 0:
+                kept = {file.name.rsplit("-", 1)[0] for file in parts.rglob("*.npz.meta.json")}
+                before = len(stac_server.log())
+                seconds = dice.uniform(0.2, 1.2) * whole
+                code = commands.run([*arguments, tmp_path / "rough.nc", "--parts", parts], seconds)
+                assert code in (0, -signal.SIGKILL)
+                kills += code != 0
+                asked = {one["path"].rsplit("-", 2)[-2] for one in stac_server.log()[before:]
+                         if one["path"].endswith(".tif")}  # fmt: skip
+                assert not {f"i{name}" for name in asked} & kept
+            with open_cube(tmp_path / "rough.nc") as rough, open_cube(tmp_path / "calm.nc") as calm:
+                for band in ("B4", "B8"):
+                    np.testing.assert_array_equal(rough[band].values, calm[band].values)
+            (tmp_path / "rough.nc").unlink()
+            assert not list(tmp_path.glob(".*"))

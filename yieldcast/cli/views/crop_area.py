@@ -17,6 +17,7 @@ from yieldcast.language import Language, message
 from yieldcast.mapping.area_error import Z_95, AreaEstimate
 from yieldcast.mapping.crop_weights import Mask
 from yieldcast.mapping.map_areas import MapAreas
+from yieldcast.reporting.labels import crop as crop_name
 
 
 def mask_view(made: Mask, lang: str = "en") -> Group:
@@ -28,16 +29,16 @@ def mask_view(made: Mask, lang: str = "en") -> Group:
     """
     words = language.of(lang)
     table = scores_table(
-        words.gettext("Area of {crop} from maps", crop=words.gettext(made.table.attrs["crop"])),
+        words.gettext("Area of {crop} from maps", crop=crop_name(str(made.table.attrs["crop"]), lang)),
         words.gettext("harvest year"), words.gettext("mapped, ha"), words.gettext("corrected, ha"),
-        words.gettext("standard error"), words.gettext("weather cells"), words.gettext("to be used from"),
+        words.gettext("standard error"), words.gettext("to be used from"),
     )  # fmt: skip
     for row in mask_document(made)["years"]:
         corrected, error = (row[name] for name in ("corrected_ha", "standard_error_ha"))
         table.add_row(
             str(row["harvest_year"]), words.number(row["mapped_ha"]),
             "–" if corrected is None else words.number(corrected),
-            "–" if error is None else words.number(error), words.number(row["cells"]),
+            "–" if error is None else words.number(error),
             words.date(dt.date.fromisoformat(row["public_from"])),
         )  # fmt: skip
     return Group(table, *(Text(one, style="yellow") for one in _mask_notes(made, words)))
@@ -56,6 +57,7 @@ def _mask_notes(made: Mask, words: Language) -> list[str]:
                 made.without[year],
             ),
             (message("{year}: municipalities of which part lies outside the map: {n}"), made.uncovered[year]),
+            (message("{year}: municipalities outside the map: {n}, no area"), made.beyond[year]),
             (
                 message("{year}: reference points without a class in the map, left out: {n}"),
                 made.outside[year],
@@ -92,6 +94,7 @@ def mask_document(made: Mask) -> dict[str, Any]:
             "cells": int((table["entry_harvest_year"].values == year).sum()),
             "without_crop": made.without[year],
             "uncovered": made.uncovered[year],
+            "outside": made.beyond[year],
             **maps[str(year)],
             "municipalities": {
                 str(code): {"crop_ha": crop, "other_ha": other}
