@@ -92,7 +92,7 @@ def write_quicklook(
     axes.tick_params(labelsize=7)
     table = colours(classes)
     boxes = [
-        Box(color=np.array(table[k][:3]) / 255, label=f"{name} ({words.number(hectares[name], 0)} ha)")
+        Box(color=f"#{bytes(table[k][:3]).hex()}", label=f"{name} ({words.number(hectares[name], 0)} ha)")
         for k, name in enumerate(classes, 1)
         if hectares[name] or len(classes) <= 12
     ]
@@ -167,9 +167,8 @@ def _chosen(of_class: Any, height: int, width: int) -> list[Window]:
 def _input(raster: RasterInput, window: Window) -> tuple[Picture, str]:
     """The picture of the step with the fewest gaps, of equal ones the one with the strongest contrast."""
     bands, _ = raster.read(window)
-    names = next((names for names in _PICTURES if set(names) <= set(bands)), None)
-    if names is None:
-        names = (next((name for name in _SINGLE if name in bands), next(iter(bands))),)
+    singles = [(name,) for name in (*_SINGLE, *bands)]
+    names = next(names for names in (*_PICTURES, *singles) if set(names) <= set(bands))
     layers = np.stack([bands[name] for name in names], axis=-1).astype(np.float64)
     known = np.isfinite(layers).all(axis=-1).mean(axis=(1, 2))
     spread = [float(np.nanstd(one)) if np.isfinite(one).any() else 0.0 for one in layers]
@@ -207,5 +206,5 @@ def _png(picture: Picture) -> str:
     times = max(1, 256 // max(picture.shape[:2]))
     large = picture.repeat(times, axis=0).repeat(times, axis=1)
     content = io.BytesIO()
-    imsave(content, large, format="png", metadata={"Software": None})
+    imsave(content, large, format="png", metadata={"Software": ""})
     return base64.b64encode(content.getvalue()).decode()
