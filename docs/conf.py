@@ -47,8 +47,16 @@ html_theme_options = {
 
 def setup(app: object) -> None:
     """Write the help of every command as Markdown, for reference/commands.md."""
-    typer = [sys.executable, "-m", "typer", "yieldcast.cli.app", "utils", "docs", "--name", "yieldcast"]
-    help_text = subprocess.run(typer, capture_output=True, text=True, check=True).stdout
-    commands = help_text.partition("\n## ")[2]  # without the title and the options of yieldcast itself
+    # without the title and the options of yieldcast itself
+    commands = _help("yieldcast.cli.app", "app", "yieldcast").partition("\n## ")[2]
+    # its command `fetch` stands for two: typer finds the other one in its own module only
+    pixels = _help("yieldcast.cli.fetch_pixels", "pixels", "yieldcast fetch pixels")
+    text = "## " + f"{commands}\n{pixels}".replace("\n# ", "\n## ")
     file = Path(__file__).with_name("reference") / "_commands.md"
-    file.write_text("## " + commands.replace("\n# ", "\n## "), encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
+
+
+def _help(module: str, app: str, name: str) -> str:
+    """The help of the commands of an app, as Markdown."""
+    typer = [sys.executable, "-m", "typer", "--app", app, module, "utils", "docs", "--name", name]
+    return subprocess.run(typer, capture_output=True, text=True, check=True).stdout

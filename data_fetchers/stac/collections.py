@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -92,11 +92,6 @@ class Collection:
     crs: str = ""
     prefix: str = ""
     static: bool = False
-    dtype: str = field(init=False, default="float32")
-
-    def __post_init__(self) -> None:
-        whole = self.unit == "1"  # reflectance and indices are kept as whole numbers, x 10000
-        object.__setattr__(self, "dtype", "int16" if whole else "float32")
 
 
 _COPERNICUS = "free, full and open (Copernicus Sentinel data terms)"

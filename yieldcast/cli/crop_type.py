@@ -14,9 +14,11 @@ from yieldcast.cli.encoder import PoolChoice
 from yieldcast.cli.panels import MODELS, Command
 from yieldcast.cli.terminal import console, load_tensorflow
 from yieldcast.errors import ConfigError
+from yieldcast.language import message
 
 if TYPE_CHECKING:
     from yieldcast.encoders.embedding import Encoder
+    from yieldcast.encoders.presto import PrestoDecoder
     from yieldcast.pixels.series_tables import TableSettings
 
 crop_type = typer.Typer(help="Crop types from pixel series.", no_args_is_help=True)
@@ -27,6 +29,17 @@ class Mode(StrEnum):
     """What is trained."""
 
     frozen = "frozen"
+    finetune = "finetune"
+    ssl_finetune = "ssl+finetune"
+    scratch = "scratch"
+
+
+class BalanceChoice(StrEnum):
+    """How networks see rare classes."""
+
+    weights = "weights"
+    sampling = "sampling"
+    none = "none"
 
 
 class Head(StrEnum):
@@ -91,8 +104,29 @@ def train_head(
     ],
     label: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the labels, or of the codes.")],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Run directory to make.")],
-    mode: Annotated[Mode, typer.Option(help="frozen: the encoder stays as it is.")] = Mode.frozen,
-    head: Annotated[Head, typer.Option(help="Classifier on the embeddings.")] = Head.linear,
+    mode: Annotated[
+        Mode,
+        typer.Option(
+            help="frozen: the encoder stays as it is. finetune: it is trained with the head. ssl+finetune: "
+            "first without labels. scratch: from random weights."
+        ),
+    ] = Mode.frozen,
+    head: Annotated[
+        Head, typer.Option(help="Classifier on the embeddings; with a frozen encoder also trees.")
+    ] = Head.linear,
+    balance: Annotated[
+        BalanceChoice, typer.Option(help="Rare classes: weights, drawn more often, or as they are.")
+    ] = BalanceChoice.weights,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="At most; default: 20, from scratch 60.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=1e-7, max=1, help="Default: 0.0001, from scratch 0.001.")
+    ] = None,
+    decoder: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Published decoder for ssl+finetune; default: a new one."),
+    ] = None,
     pool: Annotated[
         PoolChoice, typer.Option(help="One embedding of a series, or one for each step.")
     ] = PoolChoice.time,
@@ -102,7 +136,9 @@ def train_head(
     modis: Annotated[
         Modis, typer.Option(help="MODIS bands in the place of Sentinel-2 bands, or only NIR and NDVI.")
     ] = Modis.fill,
-    seeds: Annotated[int, typer.Option(min=1, max=50, help="Heads whose probabilities are averaged.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=50, help="Heads or networks whose probabilities are averaged.")
+    ] = 1,
     folds: Annotated[
         Folds, typer.Option(help="Scores on left-out places (location) or regions (group).")
     ] = Folds.location,
@@ -125,7 +161,8 @@ def train_head(
 ) -> None:
     """Train a crop-type classifier on labelled pixel series.
 
-    Scores are those of left-out places, beside boosted trees on the raw series.
+    Scores are those of left-out places, beside boosted trees on the raw series. A training that was stopped
+    continues with the same command.
 
     Example:
 
@@ -136,11 +173,17 @@ def train_head(
     from yieldcast.cli.views.crop_type import training_view
     from yieldcast.crop_types.classifier import CropTypeSettings, train
     from yieldcast.crop_types.run import refuse_existing, write_run
+    from yieldcast.crop_types.tuning import Tuning, check_settings
     from yieldcast.pixels.legends import merge_rare, read_legend
     from yieldcast.pixels.series_tables import TableSettings, read_series
 
     check_json_folder(file)
     refuse_existing(out)
+    settings = CropTypeSettings(
+        head.value, pool.value, location is YesNo.yes, modis.value, seeds, folds.value, mode.value,
+        balance.value, epochs, learning_rate,
+    )  # fmt: skip
+    check_settings(settings, encoder != NO_ENCODER, decoder is not None)
     if (legend is None) != (classes is None):
         raise ConfigError("expected --legend and --classes together, received one of them")
     reading = TableSettings(label, group, None, step, start, _units(unit), months)
@@ -151,15 +194,18 @@ def train_head(
         labels = coded.of(labels, str(table))
     merging = merge_rare(labels, least, rest, coded.coarser if coded else None)
     series = read.series.assign(label=("sample", merging.labels))
-    settings = CropTypeSettings(
-        head.value, pool.value, location is YesNo.yes, modis.value, seeds, folds.value
-    )  # fmt: skip
     loaded = _encoder(encoder)
-    with counting_progress(words.gettext("embedding series"), screen) as progress:
-        model = train(series, settings, loaded, progress)
+    counted = message("embedding series") if mode is Mode.frozen else message("training epochs")
+    with counting_progress(words.gettext(counted), screen) as progress:
+        if mode is Mode.frozen:
+            model = train(series, settings, loaded, progress)
+        else:
+            tuning = Tuning(_decoder(decoder), out, progress)
+            model = train(series, settings, loaded, tuning=tuning)
     about: dict[str, Any] = {
         "mode": mode.value, "table": _about_table(table, reading, read.units, series),
-        "merged": {name: list(to) for name, to in merging.merged.items()}, "encoder": _about(loaded, encoder),
+        "merged": {name: list(to) for name, to in merging.merged.items()},
+        "encoder": _about(loaded, encoder, mode),
     }  # fmt: skip
     write_run(out, model, series, about)
     screen.print(training_view(model, read, merging, about["encoder"], lang))
@@ -234,12 +280,20 @@ def _encoder(text: str) -> Encoder | None:
     return load_encoder(Path(text))
 
 
-def _about(encoder: Encoder | None, path: str) -> dict[str, Any] | None:
+def _decoder(path: Path | None) -> PrestoDecoder | None:
+    from yieldcast.encoders.files import load_decoder
+
+    load_tensorflow()
+    return load_decoder(path) if path else None
+
+
+def _about(encoder: Encoder | None, path: str, mode: Mode) -> dict[str, Any] | None:
     """What a run keeps of its encoder: file, weights, licence."""
+    if mode is Mode.scratch:
+        return {"path": None, "licence": "none, trained from random weights"}
     if encoder is None:
         return None
-    from yieldcast.crop_types.run import weights_mark
-    from yieldcast.encoders.files import licence
+    from yieldcast.encoders.files import licence, weights_mark
     from yieldcast.user_code import names_function
 
     mark = weights_mark(encoder)

@@ -29,7 +29,8 @@ _BY_PANEL = {
         "last_day", "grid", "lag", "reference", "code", "mask", "least_clear",
     ),
     "Settings of the run": (
-        "encoder", "weights", "mode", "head", "pool", "location", "modis", "folds", "run",
+        "encoder", "decoder", "weights", "mode", "head", "balance", "epochs", "learning_rate", "pool",
+        "location", "modis", "folds", "run",
         "config", "preset", "seeds", "no_noise", "from", "freeze", "models",
     ),
     "Sources": (

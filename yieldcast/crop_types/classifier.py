@@ -1,4 +1,4 @@
-"""Crop types from pixel series: a head on a frozen encoder, beside boosted trees on the raw series."""
+"""Crop types from pixel series: a head on an encoder, which is frozen or trained too, beside trees."""
 
 from __future__ import annotations
 
@@ -22,17 +22,21 @@ from yieldcast.crop_types.heads import (
     spatial_folds,
     temperature,
 )
+from yieldcast.crop_types.sampling import Balance
 from yieldcast.crop_types.scores import CropTypeScores, confusion, crop_type_scores, standard_error
+from yieldcast.crop_types.tuning import FOLDS, Tuning, check_settings, train_networks
 from yieldcast.encoders.embedding import Pool, embed
 from yieldcast.encoders.presto_inputs import ModisRule, presto_inputs, raw_columns
 from yieldcast.errors import SchemaError
 
 if TYPE_CHECKING:
+    from yieldcast.crop_types.network import CropTypeNetwork
     from yieldcast.encoders.embedding import Encoder
 
 Progress = Callable[[int, int], None]
 FoldUnit = Literal["location", "group"]
-RAW = "raw"
+Mode = Literal["frozen", "finetune", "ssl+finetune", "scratch"]
+RAW, FROZEN = "raw", "frozen"
 # Trees on the raw series, beside every run: name of their scores, and their head.
 RAW_HEADS: dict[str, HeadName] = {RAW: "boosted", "raw_catboost": "catboost"}
 
@@ -50,8 +54,13 @@ class CropTypeSettings:
         pool: one embedding of a series ("global") or one for each step ("time").
         location: whether the encoder sees latitude and longitude.
         modis: see `presto_inputs.presto_inputs`.
-        seeds: heads whose probabilities are averaged.
+        seeds: heads or networks whose probabilities are averaged.
         folds: what no fold divides.
+        mode: frozen: only the head is trained; finetune: the encoder too; ssl+finetune: the encoder first
+            without labels; scratch: from random weights.
+        balance: of the classes, see `sampling.epoch_rows`; heads on a frozen encoder take weights.
+        epochs: at most; None for those of `fine_tuning`.
+        learning_rate: of networks; None for that of `fine_tuning`.
     """
 
     head: HeadName = "linear"
@@ -60,6 +69,10 @@ class CropTypeSettings:
     modis: ModisRule = "fill"
     seeds: int = 1
     folds: FoldUnit = "location"
+    mode: Mode = "frozen"
+    balance: Balance = "weights"
+    epochs: int | None = None
+    learning_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -108,33 +121,39 @@ class CropTypeModel:
         settings: of the training.
         kind: of the series.
         classes: names, sorted.
-        inputs: (sample, column) of the head; `raw` those of the raw series.
-        truth: (sample,) positions in `classes`.
-        scores: model -> scores on left-out places, of "head" and those of `RAW_HEADS`.
+        inputs: (sample, column) of the heads; None with networks.
+        scores: model -> scores on left-out places, of "head", those of `RAW_HEADS`, and beside
+            networks "frozen", a head on the encoder as it was.
         confusion: (true class, predicted class) counts of the left-out samples; None in runs of earlier
             versions, which did not keep them.
         heat: temperature of the probabilities, see `heads.temperature`.
-        heads: trained, one for each seed.
+        heads: trained, one for each seed; none with networks.
+        networks: encoder and head in one, one for each seed.
     """
 
     settings: CropTypeSettings
     kind: SeriesKind
     classes: tuple[str, ...]
-    inputs: NDArray[np.float32]
-    truth: Ints
+    inputs: NDArray[np.float32] | None
     scores: dict[str, CropTypeScores]
     confusion: Ints | None
     heat: float
     heads: list[Any] = field(repr=False)
+    networks: list[CropTypeNetwork] = field(default_factory=list, repr=False)
 
     def predict(self, series: xr.Dataset, encoder: Encoder | None, progress: Progress = _ignore) -> Floats:
         """(sample, class) calibrated probabilities.
 
         Args:
             series: of the kind of the training.
-            encoder: of the training; None where there was none.
+            encoder: of the training; None where there was none, and with networks, which have their own.
             progress: called with the number of series that are embedded and of all.
         """
+        if self.networks:
+            from yieldcast.crop_types.fine_tuning import network_probabilities
+
+            series_inputs = presto_inputs(series, location=self.settings.location, modis=self.settings.modis)
+            return calibrated(network_probabilities(self.networks, series_inputs, progress), self.heat)
         inputs = head_inputs(series, self.settings, encoder, progress)
         return calibrated(probabilities(self.heads, inputs, len(self.classes)), self.heat)
 
@@ -177,19 +196,24 @@ def train(
     settings: CropTypeSettings,
     encoder: Encoder | None,
     progress: Progress = _ignore,
+    tuning: Tuning | None = None,
 ) -> CropTypeModel:
-    """Train a head on labelled series, and score it and trees on the raw series on left-out places.
+    """Train a classifier on labelled series, and score it and trees on the raw series on left-out places.
 
     Args:
-        series: see `pixel_series`; those without a label are left out.
+        series: see `pixel_series`; those without a label only help the training without labels.
         settings: of the training.
-        encoder: frozen; None for a head on the raw series.
+        encoder: None for a head on the raw series.
         progress: called with the number of series that are embedded and of all.
+        tuning: see `tuning.Tuning`.
 
     Raises:
         SchemaError: fewer than two classes, a class that lies in one place only, or as `head_inputs`.
+        ConfigError: as `tuning.check_settings`.
     """
-    series = labelled(series)
+    tuning = tuning or Tuning()
+    check_settings(settings, encoder is not None, tuning.decoder is not None)
+    spare, series = series.isel(sample=np.flatnonzero(series["label"].values == "")), labelled(series)
     classes, truth = np.unique(series["label"].values, return_inverse=True)
     if len(classes) < 2:
         raise SchemaError(
@@ -199,20 +223,28 @@ def train(
     units = series[settings.folds].values
     names = [str(one) for one in classes]
     _refuse_single_places(units, truth, names, settings.folds)
-    folds = spatial_folds(truth, units)
-    inputs = head_inputs(series, settings, encoder, progress)
-    held = out_of_fold(settings.head, inputs, truth, folds, len(classes), settings.seeds)
-    heat = temperature(held, truth)
-    scores = {"head": crop_type_scores(calibrated(held, heat), truth, names)}
+    networks: list[CropTypeNetwork] = []
+    held: dict[str, Floats] = {}
+    if settings.mode == "frozen":
+        folds = spatial_folds(truth, units)
+        inputs = head_inputs(series, settings, encoder, progress)
+        held["head"] = out_of_fold(settings.head, inputs, truth, folds, len(classes), settings.seeds)
+    else:
+        folds = spatial_folds(truth, units, FOLDS)
+        held["head"], networks = train_networks(series, spare, truth, folds, settings, encoder, tuning)
+        if encoder is not None and settings.mode != "scratch":
+            inputs = head_inputs(series, settings, encoder, progress)
+            held[FROZEN] = out_of_fold(settings.head, inputs, truth, folds, len(classes))
     for name, head in RAW_HEADS.items():
-        itself = encoder is None and head == settings.head
+        itself = settings.mode == "frozen" and encoder is None and head == settings.head
         if not itself and (head != "catboost" or has_catboost()):
-            raw = out_of_fold(head, raw_columns(series)[0], truth, folds, len(classes))
-            scores[name] = crop_type_scores(calibrated(raw, temperature(raw, truth)), truth, names)
-    heads = fit_heads(settings.head, inputs, truth, settings.seeds)
+            held[name] = out_of_fold(head, raw_columns(series)[0], truth, folds, len(classes))
+    heat = {name: temperature(one, truth) for name, one in held.items()}
+    scores = {name: crop_type_scores(calibrated(one, heat[name]), truth, names) for name, one in held.items()}
+    heads = [] if networks else fit_heads(settings.head, inputs, truth, settings.seeds)
     return CropTypeModel(
-        settings, SeriesKind.of(series), tuple(names), inputs, truth, scores,
-        confusion(held, truth, len(names)), heat, heads,
+        settings, SeriesKind.of(series), tuple(names), None if networks else inputs, scores,
+        confusion(held["head"], truth, len(names)), heat["head"], heads, networks,
     )  # fmt: skip
 
 

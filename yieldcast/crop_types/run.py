@@ -1,8 +1,9 @@
 """Run directory of a crop-type classifier: settings, legend, licence of the weights, scores, training series.
 
 ``crop_type.json`` is written last, so that a directory with it is whole. ``series.nc`` holds the labelled
-series, from which the run can be split and trained again. The heads are not stored but trained again from
-their inputs (``training.npz``) when the run is opened: seconds, and no file that could run code.
+series, from which the run can be split and trained again. Heads on a frozen encoder are not stored but
+trained again from their inputs (``training.npz``) when the run is opened: seconds, and no file that could run
+code. Networks, encoder and head in one, are the files of ``members``; such a run needs no other encoder.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from yieldcast.crop_types.classifier import (
 )
 from yieldcast.crop_types.heads import Floats, fit_heads, probabilities
 from yieldcast.crop_types.scores import CropTypeScores
+from yieldcast.crop_types.unfinished import remove_parts
 from yieldcast.data.files import (
     atomic_text,
     atomic_write,
@@ -34,14 +36,16 @@ from yieldcast.data.files import (
     read_netcdf,
     write_netcdf,
 )
+from yieldcast.encoders.files import weights_mark
 from yieldcast.errors import ConfigError, RunError
 from yieldcast.pixels.pixel_series import check_series
 from yieldcast.user_code import names_function
 
 if TYPE_CHECKING:
+    from yieldcast.crop_types.network import CropTypeNetwork
     from yieldcast.encoders.embedding import Encoder
 
-RECORD, TRAINING, SERIES = "crop_type.json", "training.npz", "series.nc"
+RECORD, TRAINING, SERIES, MEMBERS = "crop_type.json", "training.npz", "series.nc", "members"
 _FORMAT = 1
 _CHECKED = 20  # samples whose probabilities show that the heads are those of the training
 _TOLERANCE = 1e-4
@@ -62,10 +66,11 @@ class CropTypeRun:
     model: CropTypeModel
     record: dict[str, Any]
     _encoders: dict[Path, Encoder] = field(default_factory=dict, repr=False)
+    _networks: list[CropTypeNetwork] = field(default_factory=list, repr=False)
 
     @property
     def needs_encoder(self) -> bool:
-        """Whether probabilities need an encoder, and with it Keras."""
+        """Whether probabilities need an encoder, also that of the run's own networks, and with it Keras."""
         return self.record["encoder"] is not None
 
     def probabilities(
@@ -78,15 +83,23 @@ class CropTypeRun:
 
         Args:
             series: see `pixel_series`, of the same steps, months and bands as in the training.
-            encoder: file (or module:function) of the encoder, read once; None for that of the training.
+            encoder: file (or module:function) of the encoder, read once; None for that of the training, or
+                for the networks of the run, which have their own.
             progress: called with the number of series that are embedded and of all.
 
         Raises:
             SchemaError: series of another kind.
-            ConfigError: other weights or outputs than in the training, or an encoder where there was none.
+            ConfigError: other weights or outputs than in the training, or an encoder where none is needed.
             MissingDataError: no such file.
         """
         self.model.kind.check(SeriesKind.of(series), "series")
+        if self.record.get(MEMBERS):
+            if encoder is not None:
+                raise ConfigError(
+                    f"{self.path}: expected no encoder, received {encoder}",
+                    "This run has networks of its own; leave --encoder out.",
+                )
+            return replace(self.model, networks=self._own_networks()).predict(series, None, progress)
         return self.model.predict(series, self.encoder(encoder), progress)
 
     def series(self) -> xr.Dataset:
@@ -102,6 +115,17 @@ class CropTypeRun:
         if fingerprint(series) != self.record.get("series_fingerprint"):
             raise RunError(f"{self.path}: {SERIES} was changed", _HINT)
         return check_series(series, str(self.path / SERIES))
+
+    def _own_networks(self) -> list[CropTypeNetwork]:
+        if not self._networks:
+            import keras
+
+            import yieldcast.crop_types.network
+            import yieldcast.encoders.presto  # noqa: F401  (their classes can then be read)
+
+            for name in self.record[MEMBERS]:
+                self._networks.append(keras.models.load_model(self.path / name, compile=False))
+        return self._networks
 
     def encoder(self, path: Path | None = None) -> Encoder | None:
         """The encoder of the training, read once; None where there was none.
@@ -139,8 +163,9 @@ class CropTypeRun:
     def _check_outputs(self, encoder: Encoder) -> None:
         """Refuse a function of the user's that now embeds series otherwise, with the same weights."""
         inputs = head_inputs(self.series().isel(sample=slice(_CHECKED)), self.model.settings, encoder)
-        kept = self.model.inputs[:_CHECKED]
-        if inputs.shape != kept.shape or np.abs(inputs - kept).max() > _TOLERANCE:
+        every = self.model.inputs
+        kept = None if every is None else every[:_CHECKED]
+        if kept is None or inputs.shape != kept.shape or np.abs(inputs - kept).max() > _TOLERANCE:
             raise ConfigError(
                 f"{self.path}: the encoder does not embed the training series as it did in the training",
                 "Restore its module, or train again.",
@@ -166,9 +191,30 @@ def write_run(path: Path, model: CropTypeModel, series: xr.Dataset, about: dict[
         MissingDataError: the disk refuses.
     """
     make_folder(path)
+    series = labelled(series)
+    write_netcdf(path / SERIES, series)
+    files: dict[str, Any] = (
+        {MEMBERS: _write_networks(path, model.networks)} if model.networks
+        else {"training_sha256": _write_heads(path, model, series)}
+    )  # fmt: skip
+    record = {
+        "format": _FORMAT, "settings": asdict(model.settings), "series": asdict(model.kind),
+        "classes": list(model.classes), "temperature": model.heat,
+        "confusion": None if model.confusion is None else model.confusion.tolist(),
+        "scores": {name: asdict(scores) for name, scores in model.scores.items()},
+        "series_fingerprint": fingerprint(series), **files, **about,
+    }  # fmt: skip
+    atomic_text(path / RECORD, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    remove_parts(path)
+
+
+def _write_heads(path: Path, model: CropTypeModel, series: xr.Dataset) -> str:
+    """Write what heads are trained from; SHA-256 of the file."""
+    inputs = model.inputs
+    assert inputs is not None  # noqa: S101  (a model without networks has them)
     arrays: dict[str, Any] = {
-        "inputs": model.inputs, "truth": model.truth,
-        "check": probabilities(model.heads, model.inputs[:_CHECKED], len(model.classes)),
+        "inputs": inputs, "truth": np.searchsorted(model.classes, series["label"].values),
+        "check": probabilities(model.heads, inputs[:_CHECKED], len(model.classes)),
     }  # fmt: skip
 
     def save(temporary: Path) -> None:
@@ -176,17 +222,22 @@ def write_run(path: Path, model: CropTypeModel, series: xr.Dataset, about: dict[
             np.savez_compressed(file, **arrays)
 
     atomic_write(path / TRAINING, save)
-    series = labelled(series)
-    write_netcdf(path / SERIES, series)
-    record = {
-        "format": _FORMAT, "settings": asdict(model.settings), "series": asdict(model.kind),
-        "classes": list(model.classes), "temperature": model.heat,
-        "confusion": None if model.confusion is None else model.confusion.tolist(),
-        "scores": {name: asdict(scores) for name, scores in model.scores.items()},
-        "training_sha256": hashlib.sha256((path / TRAINING).read_bytes()).hexdigest(),
-        "series_fingerprint": fingerprint(series), **about,
-    }  # fmt: skip
-    atomic_text(path / RECORD, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    return _sha256(path / TRAINING)
+
+
+def _write_networks(path: Path, networks: list[CropTypeNetwork]) -> dict[str, str]:
+    """Write a file for each network; SHA-256 by name."""
+    make_folder(path / MEMBERS)
+    made = {}
+    for k, network in enumerate(networks, 1):
+        name = f"{MEMBERS}/member_{k:03d}.keras"
+        atomic_write(path / name, network.save)
+        made[name] = _sha256(path / name)
+    return made
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def open_run(path: Path) -> CropTypeRun:
@@ -200,7 +251,6 @@ def open_run(path: Path) -> CropTypeRun:
         record = json.loads((path / RECORD).read_text(encoding="utf-8"))
         if record["format"] != _FORMAT:
             raise RunError(f"{path}: a run of another version of yieldcast", _HINT)
-        content = (path / TRAINING).read_bytes()
         settings = CropTypeSettings(**record["settings"])
         kept = record["series"]
         kind = SeriesKind(kept["step"], tuple(kept["bands"]), tuple(kept["months"]))
@@ -209,21 +259,27 @@ def open_run(path: Path) -> CropTypeRun:
         counts = record.get("confusion")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: not a run of crop-type train: {error}", _HINT) from None
-    if hashlib.sha256(content).hexdigest() != record["training_sha256"]:
-        raise RunError(f"{path}: {TRAINING} was changed", _HINT)
+    errors = None if counts is None else np.array(counts)
+    if record.get(MEMBERS):
+        for name, wanted in record[MEMBERS].items():
+            _refuse_changed(path, name, wanted)
+        model = CropTypeModel(settings, kind, classes, None, scores, errors, heat, [])
+        return CropTypeRun(path, model, record)
+    _refuse_changed(path, TRAINING, record.get("training_sha256"))
     with np.load(path / TRAINING, allow_pickle=False) as arrays:
         inputs, truth, check = (arrays[name] for name in ("inputs", "truth", "check"))
     heads = fit_heads(settings.head, inputs, truth, settings.seeds)
     if np.abs(probabilities(heads, inputs[:_CHECKED], len(classes)) - check).max() > _TOLERANCE:
         raise RunError(f"{path}: the heads differ from those of the training (other packages?)", _HINT)
-    errors = None if counts is None else np.array(counts)
-    model = CropTypeModel(settings, kind, classes, inputs, truth, scores, errors, heat, heads)
-    return CropTypeRun(path, model, record)
+    return CropTypeRun(
+        path, CropTypeModel(settings, kind, classes, inputs, scores, errors, heat, heads), record
+    )
 
 
-def weights_mark(encoder: Encoder) -> str:
-    """SHA-256 of an encoder's weights, the same in all of its file formats."""
-    digest = hashlib.sha256()
-    for weight in encoder.get_weights():
-        digest.update(np.ascontiguousarray(weight, dtype="<f4").tobytes())
-    return digest.hexdigest()
+def _refuse_changed(path: Path, name: str, wanted: str | None) -> None:
+    try:
+        found = _sha256(path / name)
+    except OSError as error:
+        raise RunError(f"{path}: not a run of crop-type train: {error}", _HINT) from None
+    if found != wanted:
+        raise RunError(f"{path}: {name} was changed", _HINT)

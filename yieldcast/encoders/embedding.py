@@ -57,6 +57,11 @@ class PixelInputs:
             self.x[rows], self.mask[rows], self.dynamic_world[rows], self.latlons[rows], self.month[rows]
         )
 
+    def joined(self, other: PixelInputs) -> PixelInputs:
+        """These series, and then others of the same steps."""
+        names = ("x", "mask", "dynamic_world", "latlons", "month")
+        return PixelInputs(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in names))
+
     def known_groups(self) -> tuple[int, ...]:
         """Positions in `bands.GROUPS` of the groups that any series has a token of, at least one."""
         found = []

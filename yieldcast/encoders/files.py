@@ -7,6 +7,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from yieldcast.data.files import atomic_write
 from yieldcast.encoders import published
 from yieldcast.errors import MissingDataError, SchemaError
@@ -14,6 +16,7 @@ from yieldcast.user_code import names_function
 
 if TYPE_CHECKING:
     from yieldcast.encoders.custom import CustomEncoder
+    from yieldcast.encoders.embedding import Encoder
     from yieldcast.encoders.presto import PrestoDecoder, PrestoEncoder
 
 PUBLISHED = ".safetensors"
@@ -35,7 +38,7 @@ def convert(path: Path, out: Path) -> PrestoEncoder | PrestoDecoder:
         MissingDataError, ConfigError, SchemaError: as `published.read_safetensors` and `encoder_from`, or the
             disk refuses; nothing is written.
     """
-    made: PrestoEncoder | PrestoDecoder = _from_published(path, decoder_too=True)
+    made: PrestoEncoder | PrestoDecoder = _from_published(path)
     atomic_write(out, lambda temporary: made.save(temporary))
     return made
 
@@ -61,19 +64,9 @@ def load_encoder(path: Path) -> PrestoEncoder | CustomEncoder:
 
 def load_presto(path: Path) -> PrestoEncoder:
     """Presto's encoder from a file, for what needs its layers; see `load_encoder`."""
-    if path.suffix == PUBLISHED:
-        encoder: PrestoEncoder = _from_published(path)
-        return encoder
-    if not path.is_file():
-        raise MissingDataError(f"no encoder {path}", _HINT)
-    import keras
-
+    found: Any = _load(path)
     from yieldcast.encoders.presto import PrestoEncoder
 
-    try:
-        found: Any = keras.models.load_model(path, compile=False)
-    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise SchemaError(f"{path}: not an encoder file: {str(error).splitlines()[0]}", _HINT) from None
     if not isinstance(found, PrestoEncoder):
         raise SchemaError(f"{path}: expected an encoder of Presto, received {type(found).__name__}", _HINT)
     return found
@@ -85,12 +78,44 @@ def licence(encoder: PrestoEncoder | PrestoDecoder | CustomEncoder) -> str:
     return f"licence {notes.get('licence', _UNKNOWN)}, from {notes.get('source', _UNKNOWN)}"
 
 
-def _from_published(path: Path, decoder_too: bool = False) -> Any:
+def weights_mark(model: Encoder | PrestoDecoder) -> str:
+    """SHA-256 of the weights of an encoder or decoder, the same in all of its file formats."""
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight, dtype="<f4").tobytes())
+    return digest.hexdigest()
+
+
+def load_decoder(path: Path) -> PrestoDecoder:
+    """The decoder of a file; arguments and errors as `load_presto`."""
+    found: Any = _load(path)
+    from yieldcast.encoders.presto import PrestoDecoder
+
+    if not isinstance(found, PrestoDecoder):
+        raise SchemaError(f"{path}: expected a decoder of Presto, received {type(found).__name__}", _HINT)
+    return found
+
+
+def _load(path: Path) -> Any:
+    """Encoder or decoder of a Keras file or of published weights."""
+    if path.suffix == PUBLISHED:
+        return _from_published(path)
+    if not path.is_file():
+        raise MissingDataError(f"no encoder {path}", _HINT)
+    import keras
+
+    import yieldcast.encoders.presto  # noqa: F401  (its classes can then be read)
+
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise SchemaError(f"{path}: not an encoder file: {str(error).splitlines()[0]}", _HINT) from None
+
+
+def _from_published(path: Path) -> Any:
     arrays, notes = published.read_safetensors(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     notes = {"licence": _UNKNOWN, "source": _UNKNOWN, **notes, "file": path.name, "file_sha256": digest}
     if published.is_decoder(arrays):
-        if not decoder_too:
-            raise SchemaError(f"{path}: expected an encoder, received a decoder", _HINT)
         return published.decoder_from(arrays, str(path), notes)
     return published.encoder_from(arrays, str(path), notes)

@@ -54,7 +54,8 @@ def serve(_plain) -> Iterator[Callable[[str], Any]]:
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
     monkeypatch.setattr(http, "TIMEOUT_s", (TIMEOUT_s, TIMEOUT_s))
-    monkeypatch.setitem(http.get.__kwdefaults__, "timeout_s", (TIMEOUT_s, TIMEOUT_s))
+    for function in (http.get, http.get_with_headers):
+        monkeypatch.setitem(function.__kwdefaults__, "timeout_s", (TIMEOUT_s, TIMEOUT_s))
     monkeypatch.setattr(account, "TIMEOUT_s", (TIMEOUT_s, TIMEOUT_s))
     monkeypatch.setenv("CDSAPI_KEY", "secret-token-123")
     short = {"TIMEOUT": TIMEOUT_s, "CONNECTTIMEOUT": TIMEOUT_s, "MAX_RETRY": 1, "RETRY_DELAY": 0.01}

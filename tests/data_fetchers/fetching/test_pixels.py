@@ -73,12 +73,12 @@ def cube_of(order, tmp_path, name="cube"):
 
 
 def test_a_season_is_composited_by_hand(world, stac_server, tmp_path):
-    world.sentinel2("a", "2020-11-03", 2000)
-    world.sentinel2("b", "2020-11-13", 2600)
-    world.sentinel2("c", "2020-11-23", 2300)
-    world.sentinel2("cloud", "2020-11-28", 9000, 9)
-    world.sentinel2("d", "2020-12-03", 3000, **{"s2:processing_baseline": "03.01"})
-    world.sentinel2("e", "2020-12-13", 3500, **{"earthsearch:boa_offset_applied": True})
+    world.sentinel2("a", "2020-11-03", 2000, nir=True)
+    world.sentinel2("b", "2020-11-13", 2600, nir=True)
+    world.sentinel2("c", "2020-11-23", 2300, nir=True)
+    world.sentinel2("cloud", "2020-11-28", 9000, 9, nir=True)
+    world.sentinel2("d", "2020-12-03", 3000, nir=True, **{"s2:processing_baseline": "03.01"})
+    world.sentinel2("e", "2020-12-13", 3500, nir=True, **{"earthsearch:boa_offset_applied": True})
     cube, seen, plan = cube_of(order_of(world.serve(stac_server), bands=("B4", "B8")), tmp_path)
     assert set(cube.B4.values[0].ravel()) == {1300.0}  # median of 1000, 1600, 1300
     assert set(cube.B8.values[0].ravel()) == {3600.0}  # median of 3000, 4200, 3600

@@ -66,8 +66,10 @@ class StacWorld:
         self.features.append(feature)
         return feature
 
-    def sentinel2(self, name, when, numbers, scl=4, *, crs=ZONE_21, at=(-55.5, -12.0), size=160, **more):
-        """An image of Sentinel-2 around a point: `numbers` for B4 (a number or an array), B8 twice that."""
+    def sentinel2(
+        self, name, when, numbers, scl=4, *, crs=ZONE_21, at=(-55.5, -12.0), size=160, nir=False, **more
+    ):
+        """An image of Sentinel-2 around a point: `numbers` for B4, one or an array; B8 (nir) twice that."""
         x, y = metres(*at, crs, 60)
         x, y = x - size // 2 * 10, y + size // 2 * 10
         x, y = np.floor(x / 60) * 60, np.ceil(y / 60) * 60
@@ -76,9 +78,10 @@ class StacWorld:
         flags = np.broadcast_to(scl, (size // 2, size // 2)).astype(np.uint8)
         assets = {
             "red": self.file(f"{name}-red", red.astype(np.uint16), crs, x, y, 10, 0),
-            "nir": self.file(f"{name}-nir", (2 * red).astype(np.uint16), crs, x, y, 10, 0),
             "scl": self.file(f"{name}-scl", flags, crs, x, y, 20, 0),
         }
+        if nir:
+            assets["nir"] = self.file(f"{name}-nir", (2 * red).astype(np.uint16), crs, x, y, 10, 0)
         known = {"platform": "sentinel-2a", "s2:processing_baseline": "05.00", "grid:code": f"MGRS-{crs}"}
         return self.item(name, "sentinel-2-l2a", when, assets, **{**known, **more})
 

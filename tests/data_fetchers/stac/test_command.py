@@ -26,7 +26,7 @@ BOX = ["--bbox", "-55.502,-12.002,-55.5,-12.0"]
 @pytest.fixture
 def url(world, stac_server):
     for name, day in (("a", "2020-11-03"), ("b", "2020-12-03")):
-        world.sentinel2(name, day, None, **{"eo:cloud_cover": 20.0})
+        world.sentinel2(name, day, None, nir=True, **{"eo:cloud_cover": 20.0})
     return world.serve(stac_server)
 
 
@@ -150,7 +150,9 @@ def test_doctor_knows_the_catalogues(url, monkeypatch):
 def test_killed_at_any_moment_it_goes_on(world, stac_server, tmp_path):
     """Five kills: what is in the cache is not asked for again, and the cube is that of a calm fetch."""
     for number in range(12):
-        world.sentinel2(f"i{number:02d}x", f"2020-{11 + number % 2}-{10 + number}", 2000 + 100 * number)
+        world.sentinel2(
+            f"i{number:02d}x", f"2020-{11 + number % 2}-{10 + number}", 2000 + 100 * number, nir=True
+        )
     url = world.serve(stac_server)
     arguments = ["fetch", "pixels", *BOX, *SEASON, "--catalog", url, "--out"]
     with Commands() as commands:

@@ -74,6 +74,37 @@ def test_tables_in_portuguese(folder):
     assert "esta execução" in result.output
 
 
+@pytest.mark.slow
+def test_a_network_predicts_without_an_encoder_file(folder):
+    import keras
+
+    from yieldcast.encoders.presto import PrestoEncoder
+
+    keras.utils.set_random_seed(1)
+    encoder = PrestoEncoder(notes={"licence": "MIT", "source": "a test"})
+    encoder.build()
+    encoder.save(folder / "encoder.keras")
+    options = ("--encoder", folder / "encoder.keras", "--mode", "finetune", "--epochs", "2")
+    result = train(folder, "network", *options, "--balance", "sampling")
+    assert result.exit_code == 0, result.output
+    assert "Against the frozen encoder" in result.output
+    (folder / "encoder.keras").unlink()
+    record = json.loads((folder / "network" / "crop_type.json").read_text())
+    assert list(record["members"]) == ["members/member_001.keras"]
+    assert record["encoder"]["licence"] == "licence MIT, from a test"
+    fields(seed=5).to_csv(folder / "later.csv", index=False)
+    command = ["crop-type", "predict", folder / "network", folder / "later.csv", "--out",
+               folder / "n.csv"]  # fmt: skip
+    assert RUN.invoke(app, [str(one) for one in command]).exit_code == 0
+    assert (pd.read_csv(folder / "n.csv")["class"] == fields()["crop"]).mean() > 0.9
+
+
+def test_settings_of_networks_are_refused_with_a_frozen_encoder(folder):
+    result = train(folder, "never", "--epochs", "3")
+    assert "belong to networks" in str(result.exception)
+    assert not (folder / "never").exists()
+
+
 def test_rare_classes_are_named(folder):
     frame = fields()
     frame.loc[frame["crop"] == "maize", "crop"] = ["maize"] * 14 + ["rye"] * 3 + ["oats"] * 3

@@ -205,7 +205,8 @@ def test_refused_inputs(change, says):
 def test_inputs_of_heads_and_the_weights_of_a_run(encoder, tmp_path):
     """Without the location, places change nothing; a run takes the weights of its training only."""
     from yieldcast.crop_types.classifier import CropTypeSettings, head_inputs, train
-    from yieldcast.crop_types.run import open_run, weights_mark, write_run
+    from yieldcast.crop_types.run import open_run, write_run
+    from yieldcast.encoders.files import weights_mark
     from yieldcast.errors import ConfigError
     from yieldcast.pixels.pixel_series import create
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from yieldcast import language
 from yieldcast.cli.views.scores import scores_table
-from yieldcast.crop_types.classifier import RAW, RAW_HEADS, CropTypeModel
+from yieldcast.crop_types.classifier import FROZEN, RAW, RAW_HEADS, CropTypeModel
 from yieldcast.crop_types.heads import Floats
 from yieldcast.crop_types.scores import CropTypeScores, standard_error
 from yieldcast.language import Language, message
@@ -20,7 +20,7 @@ from yieldcast.pixels.series_tables import PixelTable
 
 NAMES = {
     "head": message("this run"), RAW: message("trees on raw series"),
-    "raw_catboost": message("CatBoost"),
+    "raw_catboost": message("CatBoost"), FROZEN: message("frozen encoder"),
 }  # fmt: skip
 
 
@@ -48,6 +48,10 @@ def training_view(
     elif best is not None:
         gain = head.macro_f1 - model.scores[best].macro_f1
         text = message("Against trees on the raw series: {gain} macro-F1.")
+        parts.append(Text(words.gettext(text, gain=words.number(gain, 3, signed=True))))
+    if FROZEN in model.scores:
+        gain = head.macro_f1 - model.scores[FROZEN].macro_f1
+        text = message("Against the frozen encoder: {gain} macro-F1.")
         parts.append(Text(words.gettext(text, gain=words.number(gain, 3, signed=True))))
     parts += [Text(one, style="yellow") for one in _changes(read, merging, words)]
     if encoder:

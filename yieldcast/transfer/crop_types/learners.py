@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from yieldcast.crop_types.classifier import RAW, RAW_HEADS, CropTypeSettings, head_inputs
 from yieldcast.crop_types.heads import HeadName, fit_heads, has_catboost, probabilities
-from yieldcast.crop_types.run import weights_mark
 from yieldcast.data.files import atomic_write, fingerprint, make_folder
+from yieldcast.encoders.files import weights_mark
 from yieldcast.encoders.presto_inputs import raw_columns
 from yieldcast.errors import SchemaError
 from yieldcast.transfer.crop_types.rows import CropTypeRows
