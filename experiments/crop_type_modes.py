@@ -143,6 +143,8 @@ def document(result: dict[str, Any]) -> list[str]:
         rows.append([f"{name} ({count})", *cells, f"{error(result, name):.3f}"])
     parts.append(markdown_table(["split (rows tested)", *models, "standard error"], rows))
     parts.append("## What the table says\n\n" + "\n".join(f"- {line}" for line in said(result)))
+    if any(mode not in of_split for of_split in result["scores"].values() for mode in MODES):
+        parts.append("Not run: the command was stopped for the time; given again, it continues from there.")
     seconds = [
         [name, *(str(of_split[m]["cpu_seconds"]) if m in of_split else "not run" for m in MODES)]
         for name, of_split in result["scores"].items()

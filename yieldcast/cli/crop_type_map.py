@@ -67,6 +67,7 @@ def map_classes(
 ) -> None:
     """Map the crop types of a raster: classes and probabilities as cloud-optimised GeoTIFF.
 
+    Beside them a quick look, and a page with parts of the map to check it by eye.
     A map that was cut off goes on when the same command is given again.
 
     Example:
@@ -80,12 +81,18 @@ def map_classes(
     from yieldcast.data.files import atomic_text
     from yieldcast.mapping.blocks import classifier
     from yieldcast.mapping.crop_maps import MapSettings, finish_map, make_map, plan_map, refuse_map
+    from yieldcast.mapping.map_page import describe_map
+    from yieldcast.mapping.map_reference import MapReference
+    from yieldcast.mapping.quicklook import need_matplotlib
 
     check_json_folder(file)
     refuse_map(out)
+    need_matplotlib()
     screen, words = console(), language.of(lang)
     settings = MapSettings(encoder, step, _day(start), _units(unit), block, _bounds(bbox), mask)
-    if classifier(run).needs_encoder:
+    opened = classifier(run)
+    against = MapReference.of(reference, opened.model.classes) if reference else None
+    if opened.needs_encoder:
         load_tensorflow()
     job = plan_map(run, [*rasters, *(more or [])], settings)
     with (
@@ -93,6 +100,7 @@ def map_classes(
         counting_progress(words.gettext("mapping pixels"), screen) as progress,
     ):
         made = make_map(job, out, executor, workers, progress)
+    made = describe_map(made, against, lang)
     finish_map(made)
     screen.print(map_view(made.record, lang))
     if file:

@@ -115,14 +115,16 @@ def mask(
     from yieldcast.mapping.class_maps import open_map
     from yieldcast.mapping.crop_weights import MaskSettings, make_mask, seasons_of
     from yieldcast.mapping.places import read_places
+    from yieldcast.operations.job import check_date
 
     check_json_folder(file)
     check_folder_of(out, "--out")
-    screen, words = console(), language.of(lang)
+    screen, words, today = console(), language.of(lang), clock.today()
     days = [day for text in last_day or () if (day := parse_date(text, "--last-day"))]
     seasons = seasons_of([open_map(path) for path in maps], days, harvest_year or ())
     settings = MaskSettings(
-        crop_key(crop), parse_date(as_of, "--as-of") or clock.today(), _names(classes), grid.value, lag,
+        crop_key(crop), check_date(parse_date(as_of, "--as-of") or today, today), _names(classes),
+        grid.value, lag,
         reference,
     )  # fmt: skip
     polygons = read_places(places, code)

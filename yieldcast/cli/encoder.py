@@ -65,7 +65,10 @@ def import_weights(
 def embed_series(
     weights: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="Encoder: .keras of yieldcast encoder import, or safetensors."),
+        typer.Option(
+            metavar="FILE|MODULE:FUNCTION",
+            help="Encoder: .keras of yieldcast encoder import, safetensors, or a function of yours.",
+        ),
     ],
     series: Annotated[
         Path, typer.Option("--input", metavar="NPZ", help="Arrays x, mask, dynamic_world, latlons, month.")

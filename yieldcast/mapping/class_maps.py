@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import json
 import warnings
 import xml.etree.ElementTree as ElementTree
@@ -22,6 +23,7 @@ from yieldcast.errors import ConfigError, MissingDataError, SchemaError
 Box = tuple[float, float, float, float]  # west, south, east, north
 CLASS_FILE, ABOUT_FILE = "class.tif", "map.json"
 _CLASSES_TAG, _LAST_DAY_TAG = "YIELDCAST_CLASSES", "YIELDCAST_LAST_DAY"
+_OVERLAP = 1e-3  # of the smaller of two tiles: rounding of their corners
 _BLOCK = 1024  # pixels on a side: 1 million pixels of 40 bytes at a time
 _NOT_THE_CROP = {"no", "non", "not", "without", "other", "others", "sem", "nao", "outro", "outros", "outras"}
 _NO_CRS = "Set its coordinate system, for example: gdal_edit.py -a_srs EPSG:32721 FILE"
@@ -281,35 +283,43 @@ def _north_up(values: NDArray[np.int64], valid: NDArray[np.bool_], transform: An
     return Block(values[::-1].copy(), valid[::-1].copy(), turned, crs)
 
 
-def extent(found: ClassMap) -> Box:
-    """West, south, east, north of a map (degrees)."""
-    from rasterio.warp import transform_bounds
-
-    with opened_raster(found.file) as raster:
-        west, south, east, north = transform_bounds(raster.crs, "EPSG:4326", *raster.bounds)
-    return float(west), float(south), float(east), float(north)
-
-
 def refuse_overlap(maps: Iterable[ClassMap]) -> None:
     """Refuse maps of one season that lie on one another: their areas would count twice.
 
     Raises:
         SchemaError: two maps overlap by more than a thousandth of the smaller one.
     """
-    seen: list[tuple[ClassMap, Box]] = []
+    seen: list[tuple[ClassMap, Any, Box]] = []
     for one in maps:
-        box = extent(one)
-        for other, held in seen:
-            if overlapping(box, held):
+        with opened_raster(one.file) as raster:
+            crs, (west, south, east, north) = raster.crs, raster.bounds
+        box = (west, south, east, north)
+        for other, theirs, held in seen:
+            if overlapping(box, held) if crs == theirs else _outlines_overlap(box, crs, held, theirs):
                 raise SchemaError(
                     f"expected tiles of one season side by side, {one.file} overlaps {other.file}",
                     "Give each place once; maps of different seasons need different last days.",
                 )
-        seen.append((one, box))
+        seen.append((one, crs, box))
 
 
 def overlapping(first: Box, second: Box) -> bool:
-    """Whether two boxes share more than a thousandth of the smaller one."""
+    """Whether two boxes (west, south, east, north) share more than a thousandth of the smaller one."""
     (west, south, east, north), (w, s, e, n) = first, second
     shared = max(0.0, min(east, e) - max(west, w)) * max(0.0, min(north, n) - max(south, s))
-    return shared > 1e-3 * min((east - west) * (north - south), (e - w) * (n - s))
+    return shared > _OVERLAP * min((east - west) * (north - south), (e - w) * (n - s))
+
+
+def _outlines_overlap(one: Box, crs: Any, other: Box, theirs: Any) -> bool:
+    """The same of boxes in two coordinate systems, whose sides are curves in one another's."""
+    from rasterio.warp import transform
+
+    shapely = importlib.import_module("shapely")
+    made = []
+    for box, system in ((one, crs), (other, theirs)):
+        outline = shapely.segmentize(shapely.box(*box), (box[2] - box[0]) / 50)
+        x, y = shapely.get_coordinates(outline).T
+        longitude, latitude = transform(system, "EPSG:4326", x, y)[:2]
+        made.append(shapely.Polygon(list(zip(longitude, latitude, strict=True))))
+    shared: float = shapely.intersection(*made).area
+    return bool(shared > _OVERLAP * min(shape.area for shape in made))

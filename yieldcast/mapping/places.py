@@ -12,6 +12,7 @@ from yieldcast.data.store import Store
 from yieldcast.data.store_files import MANIFEST
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
 from yieldcast.mapping.areas import polygons_ha
+from yieldcast.mapping.zones import only_polygons, rings_of
 
 
 class Places(NamedTuple):
@@ -60,13 +61,12 @@ def read_places(path: Path, code: str | None = None) -> Places:
         ) from error
     parts: dict[int, list[Any]] = {}
     names: dict[int, str] = {}
-    hectares: dict[int, float] = {}
     for one in boundaries_of({**content, "features": features}, f"mesh {file.name}"):
         made = [shapely.Polygon(outline, holes) for outline, *holes in one.polygons]
         parts.setdefault(one.code, []).extend(shapely.make_valid(shape) for shape in made)
         names[one.code] = one.name
-        hectares[one.code] = hectares.get(one.code, 0.0) + polygons_ha(one.polygons)
-    shapes = {c: shapely.union_all(parts[c]) for c in sorted(parts) if parts[c]}
+    shapes = {c: only_polygons(shapely.union_all(parts[c]), shapely) for c in sorted(parts) if parts[c]}
+    hectares = {c: polygons_ha(rings_of(shape, shapely)) for c, shape in shapes.items()}
     if not shapes:
         raise SchemaError(f"{file}: expected polygons, received none", "Is it the right file?")
     return Places(shapes, names, hectares)

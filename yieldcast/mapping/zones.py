@@ -182,7 +182,7 @@ def cells_of(shapes: Mapping[int, Any], step_deg: float) -> list[Cell]:
         half = step_deg / 2
         parts = shapely.intersection(shape, shapely.box(x - half, y - half, x + half, y + half))
         for i in np.flatnonzero(shapely.area(parts) > 0):
-            found.append(Cell(code, int(row[i]), int(column[i]), _polygons(parts[i], shapely)))
+            found.append(Cell(code, int(row[i]), int(column[i]), only_polygons(parts[i], shapely)))
     return found
 
 
@@ -190,8 +190,16 @@ def _cell(degrees: float, offset: int, step_deg: float) -> int:
     return int(np.floor((degrees + offset) / step_deg + 0.5))
 
 
-def _polygons(shape: Any, shapely: Any) -> Any:
-    """The polygons of a cut, without lines and points where two borders touch."""
+def rings_of(shape: Any, shapely: Any) -> list[list[NDArray[np.float64]]]:
+    """Rings of each polygon, the outline first, as `areas.polygons_ha` takes them."""
+    return [
+        [shapely.get_coordinates(ring) for ring in (part.exterior, *part.interiors)]
+        for part in shapely.get_parts(shape)
+    ]
+
+
+def only_polygons(shape: Any, shapely: Any) -> Any:
+    """The polygons of a shape, without lines and points where two borders touch."""
     if shape.geom_type in ("Polygon", "MultiPolygon"):
         return shape
     parts = [part for part in shapely.get_parts(shape) if part.geom_type in ("Polygon", "MultiPolygon")]

@@ -61,6 +61,18 @@ def test_embeddings_are_those_of_the_model(module):
     np.testing.assert_allclose(embed(encoder, inputs), each.mean(axis=1), atol=1e-6)
 
 
+def test_the_command_embeds_with_it(module):
+    inputs = series()
+    np.savez("in.npz", x=inputs.x, latlons=inputs.latlons, month=inputs.month)
+    command = ["encoder", "embed", "--weights", module(GOOD), "--input", "in.npz", "--out", "out.npz"]
+    done = CliRunner().invoke(app, [*command, "--pool", "time"])
+    assert done.exit_code == 0, done.output
+    assert "licence MIT, from own:encoder" in done.output
+    with np.load("out.npz") as made:
+        assert made["embedding"].shape == (5, 3)
+        np.testing.assert_allclose(made["embedding_time"].mean(axis=1), made["embedding"], atol=1e-6)
+
+
 def returned(text):
     return HEAD + f"both = {{'x': x, 'mask': mask}}\ndef encoder():\n    return {text}\n"
 

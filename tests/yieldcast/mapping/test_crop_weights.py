@@ -1,6 +1,7 @@
 """Crop areas and weights of weather cells, by hand."""
 
 import datetime as dt
+import json
 
 import numpy as np
 import pytest
@@ -137,6 +138,32 @@ def test_tiles_of_one_season_add_up_and_years_stay_apart(twenty, write_map, writ
     assert [year_in_force(table, np.datetime64(day)) for day in days] == [-1, -1, 0, 0, 1]
     with pytest.raises(SchemaError, match="overlaps"):
         seasons_of([open_map(twenty), open_map(twenty)])
+
+
+def test_tiles_in_degrees_and_turned_against_them(write_map):
+    """Neighbours in a zone of UTM, whose boxes in degrees overlap, and tiles of the next zone."""
+    (x,), (y,) = transform("EPSG:4326", "EPSG:32721", [-54.2], [-30.0])[:2]
+    tags = {"YIELDCAST_LAST_DAY": "2020-08-31"}
+    values = np.full((10, 10), 2, np.uint8)
+    west = write_map("w.tif", values, x, y, 10_000, "EPSG:32721", tags=tags)
+    east = write_map("e.tif", values, x + 100_000, y, 10_000, "EPSG:32721", tags=tags)
+    seasons_of([open_map(west), open_map(east)])
+    (other,), (north,) = transform("EPSG:32721", "EPSG:32722", [x + 100_000], [y])[:2]
+    across = write_map("a.tif", values, other, north, 10_000, "EPSG:32722", tags=tags)
+    with pytest.raises(SchemaError, match="overlaps"):
+        seasons_of([open_map(east), open_map(across)])
+    beyond = write_map("b.tif", values, other + 120_000, north, 10_000, "EPSG:32722", tags=tags)
+    seasons_of([open_map(east), open_map(beyond)])
+
+
+def test_polygons_that_cross_themselves_are_mended(tmp_path):
+    ring = [[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]
+    path = tmp_path / "bow.json"
+    feature = {
+        "type": "Feature", "properties": {"code": "5"}, "geometry": {"type": "Polygon", "coordinates": [ring]}
+    }  # fmt: skip
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    assert read_places(path).hectares[5] == pytest.approx(box_ha(0, 0, 1, 1) / 2, rel=1e-3)
 
 
 def test_a_season_that_was_not_over_is_refused(twenty, write_mesh):

@@ -100,6 +100,24 @@ def test_pointing_shows_the_numbers_of_that_municipality(page, made):
     assert "no forecast" in page.locator(".tip").inner_text()
 
 
+def test_the_area_in_the_map_stands_beside_the_planted_area(readers, made, tmp_path):
+    count, whole_count = (made[1].sizes[dim] for dim in ("municipality", "aggregate"))
+    areas = np.arange(count, dtype=np.float32) + 7000
+    errors = np.where(np.arange(count) == 0, np.nan, 50).astype(np.float32)
+    forecast = made[1].assign(
+        area_mapped_ha=("municipality", areas, {"units": "ha"}),
+        area_mapped_error_ha=("municipality", errors, {"units": "ha"}),
+        aggregate_area_mapped_ha=("aggregate", np.full(whole_count, 123_456.0), {"units": "ha"}),
+        aggregate_area_mapped_error_ha=("aggregate", np.full(whole_count, 789.0), {"units": "ha"}),
+    )
+    path = html.write(tmp_path / "report.html", forecast, made[0].with_name("mesh.geojson"))
+    with readers["desk"].opens(path, address=f"#place={forecast['code'].values[1]}") as shown:
+        text = " ".join(shown.locator("body").inner_text().split())
+    assert "Area in the map" in text
+    assert "7,001 ± 50 ha" in text  # the chosen place
+    assert "123,456" in text
+
+
 def test_zoom_by_wheel_fingers_buttons_and_keys(page, made):
     code = made[1]["municipality"].values[40]
     place = at(page, code)
