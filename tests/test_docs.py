@@ -208,8 +208,8 @@ def test_every_command_and_option_in_the_docs_exists():
     for page in PAGES:
         text = page.read_text(encoding="utf-8").replace("\\\n", " ")
         for call in re.findall(r"\byieldcast ((?:[a-z][a-z-]* ?){1,2}[^`\n|]*)", text):
-            words = re.match(r"[a-z-]+(?: [a-z-]+)?", call)[0].split()
-            command = next((c for c in (" ".join(words), words[0]) if c in known), None)
+            words = re.match(r"[a-z-]+(?: [a-z-]+){0,2}", call)[0].split()
+            command = next((c for n in (3, 2, 1) if (c := " ".join(words[:n])) in known), None)
             if command is None:  # prose: "yieldcast fetches yields"
                 assert not _OPTION.search(call), f"{name(page)}: yieldcast {call}"
                 continue

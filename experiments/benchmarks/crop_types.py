@@ -65,9 +65,13 @@ def main() -> None:
     frozen = CropTypeSettings()
     tuned = CropTypeSettings(mode="finetune", epochs=EPOCHS)
     for name, settings, limit in (("head", frozen, HEAD_LIMIT_S), ("finetune", tuned, NETWORK_LIMIT_S)):
-        wall, processor, ends = time.perf_counter(), time.process_time(), list[float]()
-        tuning = Tuning(progress=lambda done, total, ends=ends: ends.append(time.process_time()))
-        train(series, settings, encoder, tuning=tuning)
+        ends: list[float] = []
+
+        def at_end(done: int, total: int, ends: list[float] = ends) -> None:
+            ends.append(time.process_time())
+
+        wall, processor = time.perf_counter(), time.process_time()
+        train(series, settings, encoder, tuning=Tuning(progress=at_end))
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
         epoch = sum(b - a for a, b in zip(ends[::EPOCHS], ends[1::EPOCHS], strict=True))
         most = processor + (ALL_EPOCHS - EPOCHS) * epoch

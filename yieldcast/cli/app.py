@@ -18,6 +18,7 @@ from yieldcast.cli import (
     crop_type,
     crop_type_map,
     crop_type_mask,
+    crop_type_tiles,
     crop_type_vegetation,
     encoder,
     evaluate,
@@ -122,6 +123,7 @@ forecast.add_commands(app)
 bulletins.add_commands(app)
 encoder.add_commands(app)
 crop_type.add_commands(app)
+crop_type_tiles.add_commands(app)
 crop_type_map.add_commands(app)
 crop_type_mask.add_commands(app)
 crop_type_vegetation.add_commands(app)

@@ -25,13 +25,14 @@ _BY_PANEL = {
     ),
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",
-        "bands", "absent", "offset", "own_classes", "nodata",
+        "bands", "absent", "offset", "own_classes", "nodata", "season", "first_day",
         "last_day", "grid", "lag", "reference", "code", "mask", "least_clear",
     ),
     "Settings of the run": (
         "encoder", "decoder", "weights", "mode", "head", "balance", "epochs", "learning_rate", "pool",
         "location", "modis", "folds", "run",
         "config", "preset", "seeds", "no_noise", "from", "freeze", "models",
+        "prefix", "seed", "epochs", "batch", "loss",
     ),
     "Sources": (
         "collections", "catalog", "max_cloud",
@@ -40,7 +41,8 @@ _BY_PANEL = {
     ),
     "Output": ("out", "csv", "bulletins", "lang", "skill", "json", "dry_run", "check", "compare", "explain"),
     "How it runs": (
-        "parts", "limit_gb", "strategy", "block", "workers", "dask", "offline", "strict", "tries",
+        "parts", "limit_gb", "strategy", "block", "side", "overlap", "workers", "dask", "offline", "strict",
+        "tries",
         "retry_wait", "patience", "partial", "replace", "live", "accept_licences", "draws", "search_rows",
     ),
 }  # fmt: skip

@@ -118,9 +118,8 @@ def write_image(
 
     grid = rasterio.transform.from_origin(*corner, _PIXEL_m, _PIXEL_m)
     shape = {"count": values.shape[0], "height": values.shape[1], "width": values.shape[2]}
-    place = {"crs": crs, "transform": grid} if crs else {}
     with rasterio.open(
-        path, "w", driver="GTiff", dtype=values.dtype, nodata=nodata, **shape, **place
+        path, "w", driver="GTiff", dtype=values.dtype, nodata=nodata, crs=crs, transform=grid, **shape
     ) as file:
         file.write(values)
         for k, name in enumerate(names):

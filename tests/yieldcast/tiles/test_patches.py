@@ -9,7 +9,7 @@ import xarray as xr
 
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
 from yieldcast.tiles.bands import BANDS, Scaling, band_of, band_order
-from yieldcast.tiles.image_files import ImageKind
+from yieldcast.tiles.image_files import ImageKind, open_image
 from yieldcast.tiles.label_codes import CLASSES, codes_of_legend, harmonised_codes, with_no_data
 from yieldcast.tiles.patch_files import read_patches
 from yieldcast.tiles.patches import reflected, split, survey, whole_batches
@@ -228,3 +228,23 @@ def test_parts_have_patches_of_all_countries():
     assert [len(part) for part in split(countries[:3], (0.1, 0.1), 0)] == [1, 1, 1]
     with pytest.raises(SchemaError, match="at least 3 labelled patches"):
         split(countries[:2], (0.1, 0.1), 0)
+
+
+def test_images_are_read_in_windows_that_go_beyond_their_edges(tmp_path):
+    images, _ = synthetic_patches(1, SIDE, 0)
+    images[0, 2, 5, 6] = 9
+    write_image(tmp_path / "image.tif", images[0], nodata=9)
+    with open_image(tmp_path / "image.tif", KIND, placed=True) as image:
+        whole, missing = image.whole()
+        rows, columns = np.arange(-3, 40), np.arange(20, 50)
+        part, gone = image.read(rows, columns)
+    at = np.ix_(reflected(rows, SIDE), reflected(columns, SIDE))
+    np.testing.assert_array_equal(part, whole[at])
+    np.testing.assert_array_equal(gone, missing[at])
+    assert missing[5, 6]
+    write_image(tmp_path / "nowhere.tif", images[0], crs=None)
+    with (
+        pytest.raises(SchemaError, match="coordinate system"),
+        open_image(tmp_path / "nowhere.tif", KIND, placed=True),
+    ):
+        pass

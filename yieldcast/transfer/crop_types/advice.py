@@ -20,6 +20,7 @@ from yieldcast.transfer.crop_types.learners import (
     TREES,
 )
 from yieldcast.transfer.crop_types.scores import CropTypeScore, Key, Paired
+from yieldcast.transfer.crop_types.tuned import TUNED
 from yieldcast.transfer.scores import ALL
 
 _WHERE = {
@@ -38,7 +39,7 @@ def advice(scores: Sequence[CropTypeScore], pairs: Sequence[Paired], words: Lang
     """What to map with, what the location does, and whether the encoder's weights are worth anything.
 
     The way of training that decides is the hardest that was tested: out of domain; with few labels, those of
-    the largest k.
+    the largest k. Of boosted trees and CatBoost the better one is named.
 
     Args:
         scores, pairs: of the study.
@@ -52,7 +53,9 @@ def advice(scores: Sequence[CropTypeScore], pairs: Sequence[Paired], words: Lang
         {one.model: one for one in scores if one.domain == ALL and (one.training, one.k) == key},
         {(one.a, one.b): one for one in pairs if (one.training, one.k) == key}, _WHERE[key[0]], words,
     )  # fmt: skip
-    return [one for one in (read.learner(), read.location(), read.weights()) if one is not None]
+    return [
+        one for one in (read.learner(), read.tuning(), read.location(), read.weights()) if one is not None
+    ]
 
 
 def _deciding(keys: Sequence[Key]) -> Key:
@@ -73,11 +76,9 @@ class _Read:
     words: Language
 
     def learner(self) -> Sentence | None:
-        """The better setting of the run's classifier against the better trees."""
-        ours, trees = (
-            max((name for name in names if name in self.scores), key=self._macro, default="")
-            for names in ((RUN, RUN_WITH, RUN_WITHOUT, RAW_RUN), (TREES, CATBOOST))
-        )
+        """The run's classifier against the better trees."""
+        ours = self._setting()
+        trees = max((name for name in (TREES, CATBOOST) if name in self.scores), key=self._macro, default="")
         pair = self.pairs.get((ours, trees))
         if pair is None:
             return None
@@ -153,6 +154,44 @@ class _Read:
             "(difference {interval}).",
             **about,
         )
+
+    def tuning(self) -> Sentence | None:
+        """What training the encoder too is worth."""
+        tuned = self._tuned()
+        pair = self.pairs.get((tuned, RUN))
+        if pair is None:
+            return None
+        about = {
+            "model": tuned, "where": self.where, "ours": self._f1(tuned), "theirs": self._f1(RUN),
+            "interval": self._interval(pair),
+        }  # fmt: skip
+        if not pair.difference.excludes_zero:
+            return sentence(
+                "{model} has macro-F1 {ours} {where}, the head on the frozen encoder {theirs}: no real "
+                "difference ({interval}); the frozen encoder is the cheaper choice.",
+                **about,
+            )
+        return sentence(
+            "{model} has macro-F1 {ours} {where}, the head on the frozen encoder {theirs}: difference "
+            "{interval}.",
+            **about,
+        )
+
+    def _tuned(self) -> str:
+        return next((name for name in TUNED.values() if name in self.scores), "")
+
+    def _setting(self) -> str:
+        """The run's classifier, fine-tuned where that is the run.
+
+        Of a frozen encoder it has the other setting of the location only where that is really better.
+        """
+        if self._tuned():
+            return self._tuned()
+        for other in (RUN_WITH, RUN_WITHOUT):
+            pair = self.pairs.get((other, RUN))
+            if pair is not None and pair.difference.excludes_zero and pair.difference.difference > 0:
+                return other
+        return RUN if RUN in self.scores else RAW_RUN
 
     def _macro(self, name: str) -> float:
         return self.scores[name].macro_f1

@@ -26,6 +26,7 @@ from yieldcast.encoders.files import weights_mark
 from yieldcast.encoders.presto_inputs import raw_columns
 from yieldcast.errors import SchemaError
 from yieldcast.transfer.crop_types.rows import CropTypeRows
+from yieldcast.transfer.crop_types.tuned import NetworkLearner
 
 if TYPE_CHECKING:
     from yieldcast.encoders.embedding import Encoder
@@ -106,6 +107,9 @@ class HeadLearner:
         return lambda wanted: probabilities(heads, values[wanted.positions], len(rows.classes))
 
 
+CropTypeLearner = HeadLearner | NetworkLearner
+
+
 def learners(
     rows: CropTypeRows,
     settings: CropTypeSettings,
@@ -113,7 +117,7 @@ def learners(
     folder: Path,
     kinds: Iterable[str] = KINDS,
     progress: Progress = _ignore,
-) -> tuple[HeadLearner, ...]:
+) -> tuple[CropTypeLearner, ...]:
     """The learners of a study: the run's classifier, trees, and the checks.
 
     Args:
@@ -121,19 +125,23 @@ def learners(
         settings: of the run.
         encoder: of the run; None for a run on the raw series, which has no location and no random weights.
         folder: of the study, keeps the embeddings.
-        kinds: some of `KINDS`: the run's classifier; boosted trees; CatBoost, where it is installed; the
-            other setting of the location; random weights of the same architecture.
+        kinds: some of `KINDS`: the run's classifier (beside a fine-tuned one its head on the frozen encoder);
+            boosted trees; CatBoost, where it is installed; the other setting of the location; random weights
+            of the same architecture.
         progress: called with the number of series that are embedded and of all.
     """
     wanted, raw = set(kinds), Source("raw", lambda: raw_columns(rows.series)[0])
-    found: list[HeadLearner] = []
+    found: list[CropTypeLearner] = []
+    tuned = settings.mode != "frozen"
+    if tuned and "run" in wanted:
+        found.append(NetworkLearner(rows, settings, encoder))
     if encoder is None:
-        if "run" in wanted and settings.head not in RAW_HEADS.values():
+        if not tuned and "run" in wanted and settings.head not in RAW_HEADS.values():
             found.append(HeadLearner(RAW_RUN, settings.head, raw, settings.seeds))
     else:
 
         def embedded(name: str, model: Encoder, location: bool) -> HeadLearner:
-            of_run = replace(settings, location=location)
+            of_run = replace(settings, location=location, mode="frozen")
             source = _embeddings(rows.series, of_run, model, folder / _KEPT, progress)
             return HeadLearner(name, settings.head, source, settings.seeds)
 

@@ -24,6 +24,7 @@ from yieldcast.transfer.crop_types.learners import (
     TREES,
 )
 from yieldcast.transfer.crop_types.study import CropTypeStudy, Predicted
+from yieldcast.transfer.crop_types.tuned import TUNED
 from yieldcast.transfer.generalise import Training
 from yieldcast.transfer.scores import ALL, LEAST_ROWS
 
@@ -197,7 +198,7 @@ def paired(study: CropTypeStudy, found: Sequence[Predicted]) -> list[Paired]:
         return []
     names = [one.name for one in study.learners]
     other = RUN_WITHOUT if RUN_WITHOUT in names else RUN_WITH
-    pairs = [(other, RUN), (RUN, RANDOM)]
+    pairs = [(other, RUN), (RUN, RANDOM), *((name, RUN) for name in TUNED.values())]
     pairs += [(name, trees) for trees in (TREES, CATBOOST) for name in (*names, BOTH) if name != trees]
     made = []
     for key in keys(found):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from yieldcast.errors import ConfigError, SchemaError
 from yieldcast.transfer.crop_types import splits
-from yieldcast.transfer.crop_types.learners import BOTH, CATBOOST, RUN, TREES, HeadLearner
+from yieldcast.transfer.crop_types.learners import BOTH, CATBOOST, RUN, TREES, CropTypeLearner
 from yieldcast.transfer.crop_types.rows import CropTypeRows, HoldOut, held_out, season_order, sets_of
 from yieldcast.transfer.crop_types.splits import FewLabels
 from yieldcast.transfer.fits import Fit, KeptFits
@@ -46,7 +46,7 @@ class CropTypeStudy:
 
     rows: CropTypeRows
     protocol: Protocol
-    learners: tuple[HeadLearner, ...]
+    learners: tuple[CropTypeLearner, ...]
     hold_out: HoldOut = "group"
     block_deg: float = BLOCK_deg
     test_seasons: tuple[str, ...] = ()

@@ -205,3 +205,23 @@ def test_what_a_study_cannot_use_is_refused(series):
     with pytest.raises(SchemaError, match="two seasons or more") as caught:
         study_of(one, "temporal").check()
     assert caught.value.exit_code == 5
+
+
+@pytest.mark.slow
+def test_a_fine_tuned_run_is_trained_anew_for_each_split(tmp_path):
+    """Labels of tested places are changed: networks that were trained without them say the same."""
+    few = series_of(places=18)
+    few = few.isel(sample=np.flatnonzero(few["season"].values != "2017"))
+    settings = CropTypeSettings(pool="global", mode="scratch", epochs=1)
+    changed = few["label"].values.copy()
+    test = few["season"].values == "2016"
+    changed[test] = np.roll(changed[test], 1)
+    found = []
+    for number, one in enumerate((few, few.assign(label=("sample", changed)))):
+        rows = rows_of(one)
+        made = learners(rows, settings, None, tmp_path / f"{number}", ["run", "trees"])
+        assert [learner.name for learner in made] == ["from scratch", TREES]
+        every = predictions(CropTypeStudy(rows, "temporal", made[:1]), tmp_path / f"{number}" / "fits")
+        found += [p.values[p.tested] for p in every if p.training == "out_of_domain"]
+    np.testing.assert_array_equal(*found)
+    np.testing.assert_allclose(found[0].sum(axis=1), 1, rtol=1e-5)
