@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from yieldcast.crop_types.classifier import SeriesKind
+from yieldcast.crop_types.classifier import RAW_HEADS, SeriesKind
 from yieldcast.crop_types.run import CropTypeRun
 from yieldcast.data.files import atomic_text, check_writable, make_folder
 from yieldcast.errors import ConfigError, RunError, SchemaError
@@ -207,13 +207,14 @@ def _season(first: dt.date, last: dt.date) -> str:
 def _record(job: MapJob, run: CropTypeRun, tags: MapTags) -> dict[str, Any]:
     model = run.model
     counts = None if model.confusion is None else model.confusion.tolist()
+    best = model.best_raw if model.raw_is_better else None
     return {
         "format": _FORMAT, "run": str(job.run), "season": tags.season, "first_day": tags.first_day,
         "last_day": tags.last_day, "step": job.raster.step, "classes": list(model.classes),
         "crs": job.raster.grid.crs_wkt,
         "confusion": None if counts is None else {"classes": list(model.classes), "counts": counts},
         "scores": {name: asdict(one) for name, one in model.scores.items()},
-        "raw_is_better": model.raw_is_better,
+        "raw_is_better": model.raw_is_better, "better_head": RAW_HEADS[best] if best else None,
         "inputs": [path.name for path in job.raster.files],
         "units": dict(job.units),
         "unused_bands": list(job.raster.ignored),

@@ -144,12 +144,17 @@ def make_mask(
         progress: called with the number of blocks done and of all in one map.
 
     Raises:
-        ConfigError: an unknown class or grid, or no library for polygons.
+        ConfigError: an unknown class or grid, no library for polygons, or points with several seasons.
         LeakageError: a season that was not over, and public, on `settings.as_of`.
         SchemaError: contents of a map that cannot be used, or no place within any map.
     """
     if settings.grid not in GRIDS:
         raise ConfigError(f"grid: expected one of {sorted(GRIDS)}, received {settings.grid!r}", "")
+    if settings.reference and len(seasons) > 1:
+        raise ConfigError(
+            f"--reference: expected maps of one season, which the points are of, received {len(seasons)}",
+            "Make a file of weights for each season, or leave --reference out.",
+        )
     for season in seasons:
         _refuse_future(season, settings)
     cells = cells_of(places.shapes, GRIDS[settings.grid])

@@ -115,8 +115,9 @@ def _notes(record: dict[str, Any], words: Language) -> str:
     text = words.gettext(
         message(
             "Trees on the raw series were better in the training: train again with --encoder none --head "
-            "boosted, and map with that run."
-        )
+            "{head}, and map with that run."
+        ),
+        head=record["better_head"],
     )
     return f'<p class="note">{html.escape(text)}</p>'
 

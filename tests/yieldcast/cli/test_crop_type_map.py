@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from mapping_rasters import cube_of, field, make_run
+from rich.console import Console
 from typer.testing import CliRunner
 
 from yieldcast.cli.app import app, main
+from yieldcast.cli.views.crop_type_map import map_view
 from yieldcast.pixels.cubes import write_cube
 
 
@@ -30,6 +33,10 @@ def test_a_map_in_portuguese(run: Path, tmp_path: Path) -> None:
     assert "Mapa de culturas 2020/21" in result.output
     record = json.loads((tmp_path / "map.json").read_text())
     assert record == json.loads((tmp_path / "map/map.json").read_text())
+    better = record | {"raw_is_better": True, "better_head": "catboost"}
+    screen = Console(width=200, record=True, file=io.StringIO())
+    screen.print(map_view(better))
+    assert "train again with --encoder none --head catboost" in screen.export_text()
 
 
 def exchanged(cube: xr.Dataset) -> xr.Dataset:

@@ -134,6 +134,8 @@ def test_tiles_of_one_season_add_up_and_years_stay_apart(twenty, write_map, writ
     eighth = box_ha(-54.5, -12.4, -53.5, -11.5)
     assert table["crop_ha"].values == pytest.approx(np.array([[eighth, eighth], [eighth / 5, eighth]]))
     assert str(table["public_from"].values[1])[:10] == "2020-10-01"
+    with pytest.raises(ConfigError, match="expected maps of one season"):
+        mask_of([twenty, older], mesh, reference=mesh)
     days = ("2018-09-29", "2018-09-30", "2018-10-01", "2020-09-30", "2020-10-01")
     assert [year_in_force(table, np.datetime64(day)) for day in days] == [-1, -1, 0, 0, 1]
     with pytest.raises(SchemaError, match="overlaps"):

@@ -36,9 +36,9 @@ def map_view(record: dict[str, Any], lang: str = "en") -> Group:
     if record["raw_is_better"]:
         text = message(
             "Trees on the raw series were better in the training: train again with --encoder none --head "
-            "boosted, and map with that run."
+            "{head}, and map with that run."
         )
-        parts.append(Text(words.gettext(text), style="bold yellow"))
+        parts.append(Text(words.gettext(text, head=record["better_head"]), style="bold yellow"))
     for name, count in record["impossible_values"].items():
         text = message("impossible values of {band}: {n}, now gaps")
         parts.append(Text(words.gettext(text, band=name, n=words.number(count)), style="yellow"))
