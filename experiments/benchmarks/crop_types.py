@@ -90,9 +90,9 @@ def main() -> None:
     parser.add_argument("--write", type=Path, default=Path("experiments/results"))
     given = parser.parse_args()
     load_tensorflow()
-    from yieldcast.encoders.files import load_encoder
+    from yieldcast.encoders.files import load_presto
 
-    encoder, series = load_encoder(given.encoder), made_up()
+    encoder, series = load_presto(given.encoder), made_up()
     rows = [head(series, encoder), network(series, encoder)]
     parts = heading("Benchmark: training of crop-type classifiers")
     columns = [
