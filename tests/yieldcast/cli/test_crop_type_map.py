@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def test_a_map_in_portuguese(run: Path, tmp_path: Path) -> None:
     record = json.loads((tmp_path / "map.json").read_text())
     assert record == json.loads((tmp_path / "map/map.json").read_text())
     better = record | {"raw_is_better": True, "better_head": "catboost"}
-    screen = Console(width=200, record=True, quiet=True)
+    screen = Console(width=200, record=True, file=io.StringIO())
     screen.print(map_view(better))
     assert "train again with --encoder none --head catboost" in screen.export_text()
 
