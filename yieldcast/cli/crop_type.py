@@ -118,7 +118,7 @@ def train_head(
         BalanceChoice, typer.Option(help="Rare classes: weights, drawn more often, or as they are.")
     ] = BalanceChoice.weights,
     epochs: Annotated[
-        int | None, typer.Option(min=1, max=1000, help="At most; default: 20, from scratch 60.")
+        int | None, typer.Option(min=1, max=1000, help="At most; default: 15, from scratch 60.")
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(min=1e-7, max=1, help="Default: 0.0001, from scratch 0.001.")

@@ -304,14 +304,14 @@ def _survey(
 
 
 def _kind(bands: str | None, absent: str | None, unit: UnitChoice, offset: float) -> ImageKind:
-    from yieldcast.tiles.bands import ALL_BANDS, BANDS, Scaling, band_of
+    from yieldcast.tiles.bands import ALL_BANDS, BANDS, ReflectanceUnit, band_of
     from yieldcast.tiles.image_files import ImageKind
 
     order = BANDS if (bands or "").upper() == ALL_BANDS else _names(bands)
     gone = tuple(filter(None, map(band_of, _names(absent) or ())))
     if absent is not None and len(gone) != len(_names(absent) or ()):
         raise ConfigError(f"--absent: expected some of {', '.join(BANDS)}; received {absent!r}")
-    return ImageKind(order, gone, Scaling(unit.value, offset))
+    return ImageKind(order, gone, ReflectanceUnit(unit.value, offset))
 
 
 def _codes(

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from yieldcast.encoders.presto import PrestoDecoder, PrestoEncoder
 
 Arrays = list[NDArray[Any]]
-EPOCHS, SCRATCH_EPOCHS, SSL_EPOCHS = 20, 60, 5
+EPOCHS, SCRATCH_EPOCHS, SSL_EPOCHS = 15, 60, 5
 _RATE, _SCRATCH_RATE = 1e-4, 1e-3  # of AdamW
 _DECAY = 0.05  # of its weights, as in the training of Presto
 _PATIENCE = 5  # epochs without a lower loss on the block

@@ -53,7 +53,8 @@ class CropTypeNetwork(keras.Model):  # type: ignore[misc]
         }  # fmt: skip
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> CropTypeNetwork:  # noqa: D102
+    def from_config(cls, config: dict[str, Any]) -> CropTypeNetwork:
+        """The network of a configuration, as `get_config` gives it."""
         encoder = keras.saving.deserialize_keras_object(config["encoder"])
         return cls(**{**config, "encoder": encoder})
 

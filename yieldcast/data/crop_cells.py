@@ -53,7 +53,7 @@ class CropChoice(NamedTuple):
 
     @property
     def attributes(self) -> dict[str, str]:
-        """Attributes of a table of weather: which cells, and before which day they are of a later map."""
+        """Attributes of a weather table that say which cells it is of, and until when of a later map."""
         later = {LATER_MAP: str(self.first)} if self.before == "first-map" else {}
         return {CELLS: self.text, **later}
 

@@ -34,7 +34,7 @@ _HINT = "Give --unit 1 for reflectance from 0 to 1; other values must be convert
 
 
 @dataclass(frozen=True)
-class Scaling:
+class ReflectanceUnit:
     """How numbers of a file become reflectance.
 
     Args:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yieldcast.errors import MissingDataError, SchemaError
-from yieldcast.tiles.bands import BandOrder, Floats, Scaling, band_order
+from yieldcast.tiles.bands import BandOrder, Floats, ReflectanceUnit, band_order
 from yieldcast.tiles.patches import Ints, reflected
 
 _LOOKED_AT = 512  # pixels of a side of the reduced image whose brightness is checked
@@ -31,7 +31,7 @@ class ImageKind:
 
     bands: tuple[str, ...] | None = None
     absent: tuple[str, ...] = ()
-    scaling: Scaling = field(default_factory=Scaling)
+    scaling: ReflectanceUnit = field(default_factory=ReflectanceUnit)
 
 
 class ImageFile:

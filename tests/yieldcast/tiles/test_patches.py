@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError
-from yieldcast.tiles.bands import BANDS, Scaling, band_of, band_order
+from yieldcast.tiles.bands import BANDS, ReflectanceUnit, band_of, band_order
 from yieldcast.tiles.image_files import ImageKind, open_image
 from yieldcast.tiles.label_codes import CLASSES, codes_of_legend, harmonised_codes, with_no_data
 from yieldcast.tiles.patch_files import read_patches
@@ -93,16 +93,20 @@ def test_other_band_orders_are_refused(names, given, message):
 
 def test_units():
     values, none = np.array([[900.0, 4000.0]]), np.zeros((1, 2), bool)
-    np.testing.assert_allclose(Scaling().reflectance(values, none, "here"), [[0.09, 0.4]], rtol=1e-6)
-    np.testing.assert_allclose(Scaling("1").reflectance(values / 1e4, none, "here"), [[0.09, 0.4]], rtol=1e-6)
+    np.testing.assert_allclose(ReflectanceUnit().reflectance(values, none, "here"), [[0.09, 0.4]], rtol=1e-6)
     np.testing.assert_allclose(
-        Scaling(offset=-1000).reflectance(values + 1000, none, "here"), [[0.09, 0.4]], rtol=1e-6
+        ReflectanceUnit("1").reflectance(values / 1e4, none, "here"), [[0.09, 0.4]], rtol=1e-6
     )
-    for scaling, wrong in ((Scaling("1"), values), (Scaling(), np.array([[65535.0, 1]])),
-                           (Scaling(), values.astype(np.uint8))):  # fmt: skip
+    np.testing.assert_allclose(
+        ReflectanceUnit(offset=-1000).reflectance(values + 1000, none, "here"), [[0.09, 0.4]], rtol=1e-6
+    )
+    for scaling, wrong in ((ReflectanceUnit("1"), values), (ReflectanceUnit(), np.array([[65535.0, 1]])),
+                           (ReflectanceUnit(), values.astype(np.uint8))):  # fmt: skip
         with pytest.raises(SchemaError):
             scaling.reflectance(wrong, none, "here")
-    assert Scaling().reflectance(np.array([[65535.0, 1]]), np.array([[True, False]]), "here")[0, 0] == 0
+    assert (
+        ReflectanceUnit().reflectance(np.array([[65535.0, 1]]), np.array([[True, False]]), "here")[0, 0] == 0
+    )
 
 
 def refused(tmp_path, error, message, kind=KIND, codes=CODES, **changes):
