@@ -114,8 +114,8 @@ def _take(series: xr.Dataset, keep: Any) -> xr.Dataset:
     return series.isel(sample=np.flatnonzero(keep))
 
 
-def results(given: argparse.Namespace) -> Iterator[tuple[Plan, CropTypeResult, float]]:
-    """All studies, and the seconds that each took."""
+def results(given: argparse.Namespace) -> Iterator[tuple[Plan, CropTypeResult]]:
+    """All studies."""
     from yieldcast.encoders.files import load_encoder
 
     encoder, tables = load_encoder(given.encoder), read(given.data)
@@ -134,7 +134,7 @@ def results(given: argparse.Namespace) -> Iterator[tuple[Plan, CropTypeResult, f
         seconds = time.perf_counter() - began
         macro = {one.model: round(one.macro_f1, 3) for one in hardest(result)}
         print(f"{plan.name} ({seconds:.0f} s): {macro}", flush=True)
-        yield plan, result, seconds
+        yield plan, result
 
 
 def progress(name: str) -> Callable[[int, int], None]:
@@ -158,15 +158,14 @@ def hardest(result: CropTypeResult) -> list[Any]:
     return [one for one in rows if (one.training, one.k) == last]
 
 
-def document(found: list[tuple[Plan, CropTypeResult, float]], note: str) -> list[str]:
+def document(found: list[tuple[Plan, CropTypeResult]], note: str) -> list[str]:
     """The parts of crop-type-generalise.md."""
     words = language.of("en")
     parts = heading("Crop types: places and seasons that a classifier has not seen")
-    seconds = sum(one[2] for one in found)
-    parts.append(f"{note} All fits took {seconds:.0f} s of one core.")
-    models = list(dict.fromkeys(one.model for _, result, _ in found for one in hardest(result)))
+    parts.append(note)
+    models = list(dict.fromkeys(one.model for _, result in found for one in hardest(result)))
     rows = []
-    for plan, result, _ in found:
+    for plan, result in found:
         own = {one.model: one for one in hardest(result)}
         best = max(own.values(), key=lambda one: one.macro_f1, default=None)
         cells = [
@@ -179,9 +178,9 @@ def document(found: list[tuple[Plan, CropTypeResult, float]], note: str) -> list
         ["study", "no", "yes", "difference [95 % interval]"], list(_location(found, words))
     )]  # fmt: skip
     parts += ["## What to map with, by rule"]
-    parts.append("\n".join(f"- {plan.name}: {result.advice(words)[0]}" for plan, result, _ in found))
+    parts.append("\n".join(f"- {plan.name}: {' '.join(result.advice(words))}" for plan, result in found))
     parts.append("\n".join(f"- {text}" for text in (GAP, TREES, OOD)))
-    for plan, result, _ in found:
+    for plan, result in found:
         for k, one in enumerate(crop_type_tables(result, words)):
             heads = [" ".join(head.split()) for head in one.heads]
             parts += [f"## {plan.name}: {one.title}", markdown_table(heads, one.lines)]
@@ -202,8 +201,8 @@ def _bold(text: str, wanted: bool) -> str:
     return f"**{text}**" if wanted else text
 
 
-def _location(found: list[tuple[Plan, CropTypeResult, float]], words: Any) -> Iterator[list[str]]:
-    for plan, result, _ in found:
+def _location(found: list[tuple[Plan, CropTypeResult]], words: Any) -> Iterator[list[str]]:
+    for plan, result in found:
         own = {one.model: one for one in hardest(result)}
         pair = next(
             (one for one in result.pairs if (one.a, one.b) == (RUN_WITH, RUN)
@@ -235,10 +234,10 @@ def main() -> None:
 
     found = list(results(given))
     make_folder(given.write)
-    for plan, result, _ in found:
+    for plan, result in found:
         if plan.protocol == "few-shot":
             write_figure(given.write / _figure(plan), result.to_json())
-    documents = [{"study": plan.name, "seconds": round(s), **result.to_json()} for plan, result, s in found]
+    documents = [{"study": plan.name, **result.to_json()} for plan, result in found]
     lines = ",\n".join(json.dumps(one, allow_nan=False, ensure_ascii=False) for one in documents)
     atomic_text(given.write / "crop-type-generalise.json", f"[\n{lines}\n]\n")
     note = (

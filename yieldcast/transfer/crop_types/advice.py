@@ -23,6 +23,7 @@ from yieldcast.transfer.crop_types.scores import CropTypeScore, Key, Paired
 from yieldcast.transfer.crop_types.tuned import TUNED
 from yieldcast.transfer.scores import ALL
 
+RUINED = 0.1  # loss of macro-F1 in one domain that is told by itself (our choice)
 _WHERE = {
     "in_domain": sentence("in random folds"),
     "out_of_domain": sentence("out of domain"),
@@ -52,9 +53,12 @@ def advice(scores: Sequence[CropTypeScore], pairs: Sequence[Paired], words: Lang
     read = _Read(
         {one.model: one for one in scores if one.domain == ALL and (one.training, one.k) == key},
         {(one.a, one.b): one for one in pairs if (one.training, one.k) == key}, _WHERE[key[0]], words,
+        {(one.domain, one.model): one.macro_f1 for one in scores if (one.training, one.k) == key},
     )  # fmt: skip
     return [
-        one for one in (read.learner(), read.tuning(), read.location(), read.weights()) if one is not None
+        one
+        for one in (read.learner(), read.tuning(), read.location(), read.ruined(), read.weights())
+        if one is not None
     ]
 
 
@@ -74,6 +78,7 @@ class _Read:
     pairs: Mapping[tuple[str, str], Paired]
     where: Sentence
     words: Language
+    by_domain: Mapping[tuple[str, str], float]
 
     def learner(self) -> Sentence | None:
         """The run's classifier against the better trees."""
@@ -125,7 +130,7 @@ class _Read:
                 "no real difference ({interval}); --location no is the safer choice for other regions.",
                 **about,
             )
-        if sign * pair.difference.difference > 0:
+        if sign * pair.difference.difference > 0 and self.ruined() is None:
             return sentence(
                 "With latitude and longitude shown to the encoder macro-F1 is {yes} {where}, without {no} "
                 "(difference {interval}): --location yes helps here.",
@@ -136,6 +141,26 @@ class _Read:
             "(difference {interval}): train with --location no.",
             **about,
         )
+
+    def ruined(self) -> Sentence | None:
+        """The domain that latitude and longitude harm most, whatever they do to all together."""
+        pairs = ((RUN_WITH, RUN), (RUN, RUN_WITHOUT))
+        seen, blind = next((two for two in pairs if set(two) <= set(self.scores)), ("", ""))
+        names = [
+            domain
+            for domain, model in self.by_domain
+            if model == seen and domain != ALL and (domain, blind) in self.by_domain
+        ]
+        lost = {name: self.by_domain[name, blind] - self.by_domain[name, seen] for name in names}
+        worst = max(lost, key=lambda name: lost[name], default=None)
+        if worst is None or lost[worst] < RUINED:
+            return None
+        yes, no = (self.words.number(self.by_domain[worst, model], 3) for model in (seen, blind))
+        return sentence(
+            "Latitude and longitude ruin {domain}: macro-F1 {yes} with them, {no} without. Do not show them "
+            "to the encoder for places that were not trained on.",
+            domain=worst, yes=yes, no=no,
+        )  # fmt: skip
 
     def weights(self) -> Sentence | None:
         """Whether random weights of the same architecture do as well."""
@@ -187,7 +212,7 @@ class _Read:
         """
         if self._tuned():
             return self._tuned()
-        for other in (RUN_WITH, RUN_WITHOUT):
+        for other in (RUN_WITH, RUN_WITHOUT) if self.ruined() is None else (RUN_WITHOUT,):
             pair = self.pairs.get((other, RUN))
             if pair is not None and pair.difference.excludes_zero and pair.difference.difference > 0:
                 return other
