@@ -103,7 +103,8 @@ def _index(values: Floats, known: Floats, steps_per_year: float) -> str | None:
 
 def _radar(values: Floats, known: Floats, steps_per_year: float) -> str | None:
     medians = _row_medians(values)
-    if (medians < 0).all():
+    # walls and ships send more back than 0 dB: few pixels of a raster do, and few rows of a table
+    if medians.size and (medians >= 0).mean() <= _FAULTS and medians.max() <= POSSIBLE["radar"][1]:
         return "dB"
     return "DN" if (medians >= 50).all() else None
 

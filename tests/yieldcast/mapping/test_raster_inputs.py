@@ -16,6 +16,7 @@ from yieldcast.errors import SchemaError
 from yieldcast.mapping.raster_inputs import Window, open_inputs
 from yieldcast.mapping.raster_series import RasterPart, pixels_of, units_of
 from yieldcast.pixels.cubes import first_days, write_cube
+from yieldcast.pixels.series_units import in_series_units
 
 DAYS = [day.isoformat() for day in first_days(START, 6, "month")]
 PART = Window(0, 0, 12, 32)
@@ -149,3 +150,12 @@ def test_a_scale_that_shows_in_few_pixels_only_is_found(tmp_path: Path) -> None:
             raster.set_band_description(k, f"B8 {day}")
     opened = open_inputs([tmp_path / "x.tif"])
     assert units_of(opened, Window(0, 0, 320, 320), {}) == {"B8": "x10000"}
+
+
+def test_a_few_walls_do_not_hide_the_unit_of_radar() -> None:
+    values = np.full((500, 6), -9.0, np.float32)
+    values[:4] = 3.0
+    assert in_series_units({"VV": values}, {}, 12.0, "raster")[1] == {"VV": "dB"}
+    values[:50] = 0.1  # linear power in some rows
+    with pytest.raises(SchemaError, match="the unit of VV is not clear"):
+        in_series_units({"VV": values}, {}, 12.0, "raster")
