@@ -109,7 +109,7 @@ def fetch(
     ] = Where.centroid,
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="WEIGHTS", help="File of yieldcast crop-type mask, for --where crop-area."),
+        typer.Option(metavar="WEIGHTS", help="For --where crop-area: file of yieldcast crop-type mask."),
     ] = None,
     weights_before: Annotated[
         BeforeMaps,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -101,16 +102,28 @@ def fit_head(name: HeadName, inputs: NDArray[Any], classes: Ints, seed: int = 0)
         inputs: (sample, column), NaN where missing.
         classes: (sample,) 0 to the number of classes less 1, each at least once.
     """
-    from sklearn.exceptions import ConvergenceWarning
+    with _quiet():
+        return _fit(name, inputs, classes, seed)
 
+
+def _fit(name: HeadName, inputs: NDArray[Any], classes: Ints, seed: int) -> Any:
     head = make_head(name, inputs.shape, seed)
     weights = {}
     if name == "mlp":  # it has no class weights
         share = np.bincount(classes)[classes]
         weights = {"mlpclassifier__sample_weight": len(classes) / (len(np.unique(classes)) * share)}
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with one_thread():
         return head.fit(inputs, classes, **weights)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings of optimisers that were stopped; filters belong to the process, not to a thread."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def probabilities(heads: list[Any], inputs: NDArray[Any], count: int) -> Floats:
@@ -150,7 +163,7 @@ def spatial_folds(classes: Ints, units: NDArray[Any], folds: int = 5, seed: int 
 def out_of_fold(
     name: HeadName, inputs: NDArray[Any], classes: Ints, folds: Ints, count: int, seeds: int = 1
 ) -> Floats:
-    """(sample, class) probabilities by heads that were trained on the other folds.
+    """(sample, class) probabilities by heads that were trained on the other folds; a fold for each core.
 
     Args:
         name, inputs, classes: see `fit_head`.
@@ -158,11 +171,17 @@ def out_of_fold(
         count: of classes.
         seeds: heads whose probabilities are averaged; one is enough for linear, which draws nothing.
     """
+    from joblib import cpu_count
+
     made = np.zeros((len(classes), count))
-    for fold in np.unique(folds):
+
+    def one(fold: np.int64) -> None:
         test = folds == fold
-        heads = [fit_head(name, inputs[~test], classes[~test], seed) for seed in range(_draws(name, seeds))]
+        heads = [_fit(name, inputs[~test], classes[~test], seed) for seed in range(_draws(name, seeds))]
         made[test] = probabilities(heads, inputs[test], count)
+
+    with _quiet(), one_thread(), ThreadPoolExecutor(cpu_count()) as pool:
+        list(pool.map(one, np.unique(folds)))
     return made
 
 
