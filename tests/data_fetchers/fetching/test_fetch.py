@@ -214,6 +214,7 @@ def test_days_that_were_imported_are_not_mixed_with_fetched_ones(services, tmp_p
     assert report.errors == []
 
 
+@pytest.mark.slow
 def test_days_of_era5_grow_and_leave_the_months_as_they_are(services, tmp_path):
     order = FetchOrder(("weather",), years=(2014,), states=("MT",))
     fetch(order, tmp_path, today=TODAY)
@@ -345,6 +346,7 @@ def test_the_key_is_nowhere_on_disk_or_screen(services, tmp_path):
     assert not [p for p in texts if KEY.encode() in p.read_bytes()]
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_fetches_the_same(services, tmp_path):
     distributed = pytest.importorskip("distributed")
     plain, dask = tmp_path / "plain", tmp_path / "dask"

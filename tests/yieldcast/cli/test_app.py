@@ -272,6 +272,7 @@ def test_unexpected_errors_and_ctrl_c_are_short_too(call, monkeypatch, tmp_path)
         refused(call("status", "--store", tmp_path), code)
 
 
+@pytest.mark.slow
 def test_another_country_with_its_own_calendar_and_codes(call, tmp_path):
     tables, text = foreign()
     synthetic.write_files(tmp_path, tables)

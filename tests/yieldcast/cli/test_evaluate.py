@@ -25,6 +25,7 @@ def typed(call, forecast_run, forecast_store, tmp_path):
     return scored, run
 
 
+@pytest.mark.slow
 def test_scores_of_classes_as_typed(typed, tmp_path):
     scored, run = typed
     file = tmp_path / "risk.json"

@@ -304,6 +304,7 @@ def test_an_epoch_is_keras_own_training_on_the_same_batches(module, rows, target
     assert after["val_loss"][0] == pytest.approx(loss, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_random_layers_go_on_from_their_state(module, rows):
     # With a learning rate of almost 0 the loss changes from epoch to epoch by the dropout alone.
     name = module(HEAD + "    return keras.Model(both, layers.Dense(1)(layers.Dropout(0.5)(x)))\n")

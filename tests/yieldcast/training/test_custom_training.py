@@ -336,6 +336,7 @@ print(run.load_member(1).name)
 """
 
 
+@pytest.mark.slow
 def test_custom_layers_are_found_where_their_module_is(forecast_store, write, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     settings = read_settings(write(tmp_path, "network_with_a_layer", CUSTOM_LAYER))

@@ -71,6 +71,7 @@ def test_a_run_holds_what_it_was_made_from(run, small_store, tiny_settings):
     assert "member_001.keras" in card
 
 
+@pytest.mark.slow
 def test_members_differ_and_a_member_does_not_depend_on_the_others(run, small_store, tiny_settings, tmp_path):
     assert not equal(weights(run, 1), weights(run, 2))
     alone = train_run(small_store, "soybean", YEARS, [3], tmp_path / "alone", tiny_settings)
@@ -286,6 +287,7 @@ def test_a_second_training_of_the_same_run_is_refused(small_store, tiny_settings
     assert Run.open(out).seeds() == [1]
 
 
+@pytest.mark.slow
 def test_training_learns_the_known_response(tmp_path):
     # 80 places, 6 years: with 60 epochs the fit must at least halve the variance it starts from.
     store = Store.write(tmp_path / "s", country(seed=2, municipalities=80, harvest_years=6), {})
