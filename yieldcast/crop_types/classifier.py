@@ -58,7 +58,7 @@ class CropTypeSettings:
         folds: what no fold divides.
         mode: frozen: only the head is trained; finetune: the encoder too; ssl+finetune: the encoder first
             without labels; scratch: from random weights.
-        balance: of the classes, see `sampling.epoch_rows`; heads on a frozen encoder take weights.
+        balance: of the classes, see `sampling.epoch_rows`; heads on a frozen encoder take weights or none.
         epochs: at most; None for those of `fine_tuning`.
         learning_rate: of networks; None for that of `fine_tuning`.
     """
@@ -73,6 +73,11 @@ class CropTypeSettings:
     balance: Balance = "weights"
     epochs: int | None = None
     learning_rate: float | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Whether all classes have the same weight, see `heads.make_head`."""
+        return self.balance != "none"
 
 
 @dataclass(frozen=True)
@@ -228,20 +233,26 @@ def train(
     if settings.mode == "frozen":
         folds = spatial_folds(truth, units)
         inputs = head_inputs(series, settings, encoder, progress)
-        held["head"] = out_of_fold(settings.head, inputs, truth, folds, len(classes), settings.seeds)
+        held["head"] = out_of_fold(
+            settings.head, inputs, truth, folds, len(classes), settings.seeds, settings.equal
+        )
     else:
         folds = spatial_folds(truth, units, FOLDS)
         held["head"], networks = train_networks(series, spare, truth, folds, settings, encoder, tuning)
         if encoder is not None and settings.mode != "scratch":
             inputs = head_inputs(series, settings, encoder, progress)
-            held[FROZEN] = out_of_fold(settings.head, inputs, truth, folds, len(classes))
+            held[FROZEN] = out_of_fold(
+                settings.head, inputs, truth, folds, len(classes), equal=settings.equal
+            )
     for name, head in RAW_HEADS.items():
         itself = settings.mode == "frozen" and encoder is None and head == settings.head
         if not itself and (head != "catboost" or has_catboost()):
-            held[name] = out_of_fold(head, raw_columns(series)[0], truth, folds, len(classes))
+            held[name] = out_of_fold(
+                head, raw_columns(series)[0], truth, folds, len(classes), equal=settings.equal
+            )
     heat = {name: temperature(one, truth) for name, one in held.items()}
     scores = {name: crop_type_scores(calibrated(one, heat[name]), truth, names) for name, one in held.items()}
-    heads = [] if networks else fit_heads(settings.head, inputs, truth, settings.seeds)
+    heads = [] if networks else fit_heads(settings.head, inputs, truth, settings.seeds, settings.equal)
     return CropTypeModel(
         settings, SeriesKind.of(series), tuple(names), None if networks else inputs, scores,
         confusion(held["head"], truth, len(names)), heat["head"], heads, networks,

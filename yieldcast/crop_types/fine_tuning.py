@@ -154,7 +154,9 @@ class TunedLearner:
         inputs = self.series.inputs.take(taught)
         embedding = embed(self.network.encoder, inputs, self.settings.pool)
         embedding = embedding.reshape(len(taught), -1)
-        found = fit_head(self.settings.head, embedding, self.series.classes[taught], seed)
+        found = fit_head(
+            self.settings.head, embedding, self.series.classes[taught], seed, self.settings.equal
+        )
         self.network.start_head(embedding, dense_layers(found, embedding.shape[1], self.count))
 
     def _pretrain(self, rows: Ints, seed: int) -> None:

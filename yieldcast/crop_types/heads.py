@@ -34,13 +34,14 @@ _LEAF = 10  # samples of a leaf of boosted trees; fewer where there are fewer th
 _SMALLEST = 1e-7  # probability, before its logarithm
 
 
-def make_head(name: HeadName, shape: tuple[int, int], seed: int) -> Any:
-    """A head that is not trained: fills gaps with medians, scales, classifies with equal weight of classes.
+def make_head(name: HeadName, shape: tuple[int, int], seed: int, equal: bool = True) -> Any:
+    """A head that is not trained: fills gaps with medians, scales, classifies.
 
     Args:
         name: linear (logistic regression), mlp (64 hidden units), boosted or catboost (trees).
         shape: of the inputs, (sample, column).
         seed: of the random draws of all but linear.
+        equal: whether all classes have the same weight in the training, or all samples.
 
     Raises:
         ConfigError: another name, or CatBoost is not installed.
@@ -53,11 +54,12 @@ def make_head(name: HeadName, shape: tuple[int, int], seed: int) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    weight = "balanced" if equal else None
     fill = SimpleImputer(strategy="median", keep_empty_features=True)
     if name == "linear":
         many = shape[1] > _MANY
         c = _MANY_C if many else _FEW_C
-        model: Any = LogisticRegression(C=c, class_weight="balanced", max_iter=_LINEAR_ROUNDS)
+        model: Any = LogisticRegression(C=c, class_weight=weight, max_iter=_LINEAR_ROUNDS)
         steps = [PCA(min(_COMPONENTS, *shape), random_state=0)] if many else []
         return make_pipeline(fill, StandardScaler(), *steps, model)
     if name == "mlp":
@@ -66,11 +68,11 @@ def make_head(name: HeadName, shape: tuple[int, int], seed: int) -> Any:
     if name == "boosted":
         model = HistGradientBoostingClassifier(
             max_iter=100, max_depth=4, min_samples_leaf=min(_LEAF, max(2, shape[0] // 10)), max_features=0.3,
-            class_weight="balanced", early_stopping=False, random_state=seed,
+            class_weight=weight, early_stopping=False, random_state=seed,
         )  # fmt: skip
         return make_pipeline(fill, model)
     if name == "catboost":
-        return _catboost(seed)
+        return _catboost(seed, equal)
     raise ConfigError(f"expected a head of {', '.join(HEADS)}, received {name}")
 
 
@@ -79,7 +81,7 @@ def has_catboost() -> bool:
     return importlib.util.find_spec("catboost") is not None
 
 
-def _catboost(seed: int) -> Any:
+def _catboost(seed: int, equal: bool) -> Any:
     """CatBoost's trees, which take gaps as they are; one thread and one seed give the same bits."""
     if not has_catboost():
         raise ConfigError(
@@ -89,27 +91,27 @@ def _catboost(seed: int) -> Any:
     from catboost import CatBoostClassifier
 
     return CatBoostClassifier(
-        iterations=150, depth=4, auto_class_weights="Balanced", border_count=_BORDERS, random_seed=seed,
-        thread_count=1, verbose=False, allow_writing_files=False,
+        iterations=150, depth=4, auto_class_weights="Balanced" if equal else None, border_count=_BORDERS,
+        random_seed=seed, thread_count=1, verbose=False, allow_writing_files=False,
     )  # fmt: skip
 
 
-def fit_head(name: HeadName, inputs: NDArray[Any], classes: Ints, seed: int = 0) -> Any:
+def fit_head(name: HeadName, inputs: NDArray[Any], classes: Ints, seed: int = 0, equal: bool = True) -> Any:
     """A trained head.
 
     Args:
-        name: see `make_head`.
+        name, seed, equal: see `make_head`.
         inputs: (sample, column), NaN where missing.
         classes: (sample,) 0 to the number of classes less 1, each at least once.
     """
     with _quiet():
-        return _fit(name, inputs, classes, seed)
+        return _fit(name, inputs, classes, seed, equal)
 
 
-def _fit(name: HeadName, inputs: NDArray[Any], classes: Ints, seed: int) -> Any:
-    head = make_head(name, inputs.shape, seed)
+def _fit(name: HeadName, inputs: NDArray[Any], classes: Ints, seed: int, equal: bool) -> Any:
+    head = make_head(name, inputs.shape, seed, equal)
     weights = {}
-    if name == "mlp":  # it has no class weights
+    if name == "mlp" and equal:  # it has no class weights
         share = np.bincount(classes)[classes]
         weights = {"mlpclassifier__sample_weight": len(classes) / (len(np.unique(classes)) * share)}
     with one_thread():
@@ -161,7 +163,13 @@ def spatial_folds(classes: Ints, units: NDArray[Any], folds: int = 5, seed: int 
 
 
 def out_of_fold(
-    name: HeadName, inputs: NDArray[Any], classes: Ints, folds: Ints, count: int, seeds: int = 1
+    name: HeadName,
+    inputs: NDArray[Any],
+    classes: Ints,
+    folds: Ints,
+    count: int,
+    seeds: int = 1,
+    equal: bool = True,
 ) -> Floats:
     """(sample, class) probabilities by heads that were trained on the other folds; a fold for each core.
 
@@ -170,6 +178,7 @@ def out_of_fold(
         folds: (sample,) number of the fold.
         count: of classes.
         seeds: heads whose probabilities are averaged; one is enough for linear, which draws nothing.
+        equal: see `make_head`.
     """
     from joblib import cpu_count
 
@@ -177,7 +186,8 @@ def out_of_fold(
 
     def one(fold: np.int64) -> None:
         test = folds == fold
-        heads = [_fit(name, inputs[~test], classes[~test], seed) for seed in range(_draws(name, seeds))]
+        taught = inputs[~test], classes[~test]
+        heads = [_fit(name, *taught, seed, equal) for seed in range(_draws(name, seeds))]
         made[test] = probabilities(heads, inputs[test], count)
 
     with _quiet(), one_thread(), ThreadPoolExecutor(cpu_count()) as pool:
@@ -185,9 +195,11 @@ def out_of_fold(
     return made
 
 
-def fit_heads(name: HeadName, inputs: NDArray[Any], classes: Ints, seeds: int) -> list[Any]:
+def fit_heads(
+    name: HeadName, inputs: NDArray[Any], classes: Ints, seeds: int, equal: bool = True
+) -> list[Any]:
     """Heads of all seeds, trained on all samples."""
-    return [fit_head(name, inputs, classes, seed) for seed in range(_draws(name, seeds))]
+    return [fit_head(name, inputs, classes, seed, equal) for seed in range(_draws(name, seeds))]
 
 
 def _draws(name: HeadName, seeds: int) -> int:

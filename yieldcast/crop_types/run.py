@@ -268,7 +268,7 @@ def open_run(path: Path) -> CropTypeRun:
     _refuse_changed(path, TRAINING, record.get("training_sha256"))
     with np.load(path / TRAINING, allow_pickle=False) as arrays:
         inputs, truth, check = (arrays[name] for name in ("inputs", "truth", "check"))
-    heads = fit_heads(settings.head, inputs, truth, settings.seeds)
+    heads = fit_heads(settings.head, inputs, truth, settings.seeds, settings.equal)
     if np.abs(probabilities(heads, inputs[:_CHECKED], len(classes)) - check).max() > _TOLERANCE:
         raise RunError(f"{path}: the heads differ from those of the training (other packages?)", _HINT)
     return CropTypeRun(

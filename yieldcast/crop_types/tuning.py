@@ -58,9 +58,9 @@ def check_settings(settings: CropTypeSettings, encoder: bool, decoder: bool) -> 
     if decoder and mode != "ssl+finetune":
         raise ConfigError(f"--mode {mode} uses no --decoder", "It belongs to --mode ssl+finetune.")
     if mode == "frozen":
-        if settings.epochs or settings.learning_rate or settings.balance != "weights":
+        if settings.epochs or settings.learning_rate or settings.balance == "sampling":
             raise ConfigError(
-                "--epochs, --learning-rate and --balance belong to networks, received them with frozen",
+                "--epochs, --learning-rate and --balance sampling belong to networks, received frozen",
                 "Leave them out, or choose --mode finetune.",
             )
         return

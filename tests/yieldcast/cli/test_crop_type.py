@@ -100,8 +100,9 @@ def test_a_network_predicts_without_an_encoder_file(folder):
 
 
 def test_settings_of_networks_are_refused_with_a_frozen_encoder(folder):
-    result = train(folder, "never", "--epochs", "3")
-    assert "belong to networks" in str(result.exception)
+    for options in (("--epochs", "3"), ("--balance", "sampling")):
+        result = train(folder, "never", *options)
+        assert "belong to networks" in str(result.exception)
     assert not (folder / "never").exists()
 
 

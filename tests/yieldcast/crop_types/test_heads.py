@@ -109,3 +109,16 @@ def test_scores_by_hand():
     assert made.accuracy == 0.75
     # bins 0.6: off by 0.6; 0.8: off by 0.2; 0.9: off by 0.1 twice; of four samples
     assert made.calibration_error == pytest.approx((0.6 + 0.2 + 0.2) / 4)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_without_equal_weights_a_rare_class_is_predicted_as_often_as_it_was_seen(name):
+    rng = np.random.default_rng(5)
+    classes = (rng.random(600) < 0.1).astype(np.int64)
+    inputs = rng.normal(size=(600, 2))  # which tell nothing of the class
+    folds = np.arange(600) % 3
+    equal, natural = (
+        out_of_fold(name, inputs, classes, folds, 2, equal=one)[:, 1].mean() for one in (True, False)
+    )
+    assert abs(natural - classes.mean()) < 0.06
+    assert equal > natural + 0.15

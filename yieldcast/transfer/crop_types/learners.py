@@ -73,18 +73,21 @@ class HeadLearner:
         head: see `heads.make_head`.
         source: of the inputs.
         seeds: heads whose probabilities are averaged.
+        equal: see `heads.make_head`.
     """
 
     name: str
     head: HeadName
     source: Source
     seeds: int = 1
+    equal: bool = True
 
     @property
     def mark(self) -> str:
         """See `transfer.learners.Learner`."""
         version = metadata.version("catboost") if self.head == "catboost" else ""
-        return f"head 1 {self.head} {version} {self.seeds} {self.source.mark}"
+        weights = "" if self.equal else "unweighted "
+        return f"head 1 {self.head} {version} {weights}{self.seeds} {self.source.mark}"
 
     def prepare(self) -> None:
         """Make the inputs now."""
@@ -103,7 +106,7 @@ class HeadLearner:
                 f"expected rows of two classes or more to learn from, received {len(at)} of one"
             )
         values = self.source.values
-        heads = fit_heads(self.head, values[at], truth, self.seeds)
+        heads = fit_heads(self.head, values[at], truth, self.seeds, self.equal)
         return lambda wanted: probabilities(heads, values[wanted.positions], len(rows.classes))
 
 
@@ -137,13 +140,13 @@ def learners(
         found.append(NetworkLearner(rows, settings, encoder))
     if encoder is None:
         if not tuned and "run" in wanted and settings.head not in RAW_HEADS.values():
-            found.append(HeadLearner(RAW_RUN, settings.head, raw, settings.seeds))
+            found.append(HeadLearner(RAW_RUN, settings.head, raw, settings.seeds, settings.equal))
     else:
 
         def embedded(name: str, model: Encoder, location: bool) -> HeadLearner:
             of_run = replace(settings, location=location, mode="frozen")
             source = _embeddings(rows.series, of_run, model, folder / _KEPT, progress)
-            return HeadLearner(name, settings.head, source, settings.seeds)
+            return HeadLearner(name, settings.head, source, settings.seeds, settings.equal)
 
         if "run" in wanted:
             found.append(embedded(RUN, encoder, settings.location))
@@ -153,9 +156,9 @@ def learners(
         if "random" in wanted:
             found.append(embedded(RANDOM, random_weights(encoder), settings.location))
     if "trees" in wanted:
-        found.append(HeadLearner(TREES, RAW_HEADS[RAW], raw))
+        found.append(HeadLearner(TREES, RAW_HEADS[RAW], raw, equal=settings.equal))
     if "catboost" in wanted and has_catboost():
-        found.append(HeadLearner(CATBOOST, RAW_HEADS["raw_catboost"], raw))
+        found.append(HeadLearner(CATBOOST, RAW_HEADS["raw_catboost"], raw, equal=settings.equal))
     return tuple(found)
 
 
