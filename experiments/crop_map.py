@@ -36,7 +36,7 @@ STEPS, FOLDS = 23, 5
 SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 ACCURACY_BAR, CUBE_s, PATCH_s = 0.97, 60.0, 40.0
 NOTHING = 65535  # in the patch
-PATCH_SETTINGS = (("no", "weights"), ("no", "none"), ("yes", "weights"), ("yes", "none"))  # location, balance
+PATCH_SETTINGS = (("no", "weights"), ("yes", "weights"), ("yes", "none"))  # location, balance
 PATCH_BANDS = (
     "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B11", "B12", "VV", "VH", "temperature", "precipitation",
 )  # fmt: skip

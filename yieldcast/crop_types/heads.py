@@ -171,7 +171,7 @@ def out_of_fold(
     seeds: int = 1,
     equal: bool = True,
 ) -> Floats:
-    """(sample, class) probabilities by heads that were trained on the other folds; a fold for each core.
+    """(sample, class) probabilities by heads that were trained on the other folds.
 
     Args:
         name, inputs, classes: see `fit_head`.
@@ -190,7 +190,8 @@ def out_of_fold(
         heads = [_fit(name, *taught, seed, equal) for seed in range(_draws(name, seeds))]
         made[test] = probabilities(heads, inputs[test], count)
 
-    with _quiet(), one_thread(), ThreadPoolExecutor(cpu_count()) as pool:
+    # scikit-learn finds the weighted thresholds of its trees in Python: threads would wait for one another.
+    with _quiet(), one_thread(), ThreadPoolExecutor(1 if name == "boosted" else cpu_count()) as pool:
         list(pool.map(one, np.unique(folds)))
     return made
 
