@@ -103,8 +103,8 @@ def main() -> None:
         "limit, s",
     ]
     parts.append(
-        f"{SAMPLES} series of {MONTHS} months, {CROPS} classes, on two cores without other work, as the limits "
-        f"are. A run at most: {TRAININGS} trainings on all series of {ALL_EPOCHS} epochs each."
+        f"{SAMPLES} series of {MONTHS} months, {CROPS} classes, on two cores without other work, as the "
+        f"limits are. A run at most: {TRAININGS} trainings on all series of {ALL_EPOCHS} epochs each."
     )
     parts.append(markdown_table(columns, rows))
     print(f"written: {write(given.write / 'benchmark-crop-types.md', parts)}")
