@@ -162,13 +162,34 @@ def write_result(result: TransferResult, folder: Path, file: Path | None = None)
     Raises:
         MissingDataError: a file cannot be written.
     """
+    written = write_scores(folder, result.name, result.to_json(), _csv(to_json(result.scores)), file)
+    return [*written, *_write_rows(result, folder)]
+
+
+def write_scores(
+    folder: Path, name: str, document: dict[str, Any], table: str, file: Path | None = None
+) -> list[Path]:
+    """Write the scores of a study of any kind as JSON and CSV.
+
+    Args:
+        folder: of the study; made if needed.
+        name: of the files.
+        document: content of the JSON, without NaN.
+        table: content of the CSV.
+        file: a second file for the JSON.
+
+    Returns:
+        the files written.
+
+    Raises:
+        MissingDataError: a file cannot be written.
+    """
     make_folder(folder)
-    text = json.dumps(result.to_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    files = {**({file: text} if file else {}), folder / f"{result.name}.json": text}
-    files[folder / f"{result.name}.csv"] = _csv(to_json(result.scores))
+    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    files = {**({file: text} if file else {}), folder / f"{name}.json": text, folder / f"{name}.csv": table}
     for path, content in files.items():
         atomic_text(path, content)
-    return [*files, *_write_rows(result, folder)]
+    return list(files)
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from yieldcast import language
-from yieldcast.data.files import atomic_text, make_folder
 from yieldcast.language import Sentence, message, sentence
 from yieldcast.transfer.crop_types import study as studies
 from yieldcast.transfer.crop_types.advice import advice
@@ -29,7 +27,7 @@ from yieldcast.transfer.crop_types.scores import (
     to_json,
 )
 from yieldcast.transfer.crop_types.study import CropTypeStudy, Predicted, Progress
-from yieldcast.transfer.results import KEPT
+from yieldcast.transfer.results import KEPT, write_scores
 from yieldcast.transfer.scores import ALL, LEAST_ROWS
 
 
@@ -174,13 +172,7 @@ def write_result(result: CropTypeResult, folder: Path, file: Path | None = None)
     Raises:
         MissingDataError: a file cannot be written.
     """
-    make_folder(folder)
-    text = json.dumps(result.to_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    files = {**({file: text} if file else {}), folder / f"{result.name}.json": text}
-    files[folder / f"{result.name}.csv"] = _csv(result)
-    for path, content in files.items():
-        atomic_text(path, content)
-    return list(files)
+    return write_scores(folder, result.name, result.to_json(), _csv(result), file)
 
 
 def _csv(result: CropTypeResult) -> str:
