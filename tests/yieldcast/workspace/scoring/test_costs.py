@@ -1,6 +1,6 @@
 """Yearly costs: the two published tables from their inputs, and the laws of the cost model."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,7 @@ from yieldcast.workspace.scoring.costs import (
     internal_cost,
 )
 
+D = Decimal
 # Inputs of the published table: 1.5 million km2, 18 euro per misclassified km2, 280,000 euro a year
 PAPER = CostModel(D(1_500_000), D(18), D("0.845"), D(280_000))
 MODELS = {"A": (D("0.908"), D("0.25")), "B": (D("0.945"), D("0.22")), "C": (D("0.932"), D("0.10"))}
