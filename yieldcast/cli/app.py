@@ -31,8 +31,9 @@ from yieldcast.cli import (
     risk,
     tables,
     train,
+    workspace,
 )
-from yieldcast.cli.panels import FORECASTS, START, Command
+from yieldcast.cli.panels import FORECASTS, START, WORKSPACE, Command
 from yieldcast.cli.terminal import (
     DEBUG,
     INTERRUPTED,
@@ -133,6 +134,7 @@ generalise.add_commands(app)
 probe.add_commands(app)
 risk.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
+app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,6 +8,7 @@ from typer.core import TyperCommand, TyperOption
 
 # Panels of the commands, in the order of the help.
 START, DATA, MODELS, FORECASTS = "Start here", "Data", "Training and skill", "Forecasts"
+WORKSPACE = "Models of others on your data"
 
 _BY_PANEL = {
     "What it works on": (
