@@ -12,20 +12,23 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from yieldcast.errors import MissingDataError, SchemaError
-from yieldcast.evaluation.class_metrics import score_classes
-from yieldcast.evaluation.metrics import crps, score
+from yieldcast.evaluation.metrics import crps, finite_or_none
 from yieldcast.forecasting.distribution import quantile_at
+from yieldcast.workspace.scoring import measures
 from yieldcast.workspace.scoring.small_cells import hidden_counts, published_confusion, published_counts
 
 Floats = NDArray[np.float64]
 Texts = NDArray[np.str_]
-Rows = dict[str, NDArray[Any]]
+RowArrays = dict[str, NDArray[Any]]
 SHARES = ("accuracy", "rare_recall", "macro_f1")  # of classes, 0 to 1; higher is better
 AMOUNTS = ("rmse_kg_ha", "bias_kg_ha", "crps_kg_ha")  # of values; lower is better, bias near 0
 MAIN: dict[str, str] = {"classes": "accuracy", "value": "rmse_kg_ha"}
 LOG_SCORE = "log_score"  # mean of -ln(probability of the true class); lower is better
 _LEAST_PROBABILITY = 1e-15  # as scikit-learn's log_loss clips for float64
 _LEVELS = (np.arange(99) + 1) / 100
+_LOG = measures.Measures(
+    (LOG_SCORE,), ("lower",), lambda sums: sums[..., :1] / sums[..., 1:], lambda one: one[:, 0]
+)
 
 
 class Scores(BaseModel):
@@ -98,32 +101,24 @@ def class_scores(
     """
     truth = np.asarray(target, dtype=np.int64)
     outputs = _checked(prediction, (len(truth), len(classes)))
-    predicted = outputs.argmax(axis=1)
-    found = score_classes(truth, predicted, len(classes))
-    clusters = _clusters(group, len(truth))
-    hit = (truth == predicted).astype(np.float64)
-    recall_parts = _recall_parts(truth, hit, found.recall)
-    rare_parts = [recall_parts[name] for name in map(list(classes).index, rare) if name in recall_parts]
-    logs = _log_scores(truth, outputs)
-    values: dict[str, float | None] = {
-        "accuracy": found.accuracy, "macro_f1": found.macro_f1,
-        "rare_recall": _mean([found.recall[list(classes).index(name)] for name in rare]),
-        LOG_SCORE: None if logs is None else float(logs.mean()),
-    }  # fmt: skip
-    parts = {
-        "accuracy": (hit - hit.mean()) / len(hit),
-        "macro_f1": _f1_parts(truth, predicted, found.f1),
-        "rare_recall": np.mean(rare_parts, axis=0) if rare_parts else None,
-        LOG_SCORE: None if logs is None else (logs - logs.mean()) / len(logs),
-    }
-    names = list(enumerate(classes))
+    predicted, logs = outputs.argmax(axis=1), _log_scores(truth, outputs)
+    rows = measures.class_rows(truth, predicted, len(classes))
+    values, errors = _measured(measures.class_measures(classes, rare), rows, group)
+    if logs is not None:
+        more = measures.Rows(np.arange(len(logs)), np.column_stack([logs, np.ones(len(logs))]))
+        values, errors = (
+            {**one, **other}
+            for one, other in zip((values, errors), _measured(_LOG, more, group), strict=True)
+        )
+    confusion = np.bincount(rows.cells, minlength=len(classes) ** 2).reshape(len(classes), -1)
+    recall, of_recall = ({name: one.pop(f"{measures.RECALL}{name}") for name in classes}
+                         for one in (values, errors))  # fmt: skip
+    nothing: dict[str, float | None] = {"rare_recall": None, LOG_SCORE: None}
     return Scores(
-        kind="classes", n=len(truth), groups=_count(group, clusters), values=values,
-        errors={name: _error(part, clusters) for name, part in parts.items()},
-        recall={name: found.recall[k] for k, name in names},
-        recall_errors={name: _error(recall_parts.get(k), clusters[truth == k], truth == k)
-                       for k, name in names},
-        support={name: found.support[k] for k, name in names}, rare=tuple(rare), confusion=found.confusion,
+        kind="classes", n=len(truth), groups=_count(group), values=nothing | values,
+        errors=nothing | errors, recall=recall, recall_errors=of_recall,
+        support=dict(zip(classes, confusion.sum(axis=1).tolist(), strict=True)), rare=tuple(rare),
+        confusion=tuple(map(tuple, confusion.tolist())),
     )  # fmt: skip
 
 
@@ -148,7 +143,7 @@ def value_scores(
         SchemaError: another shape, other levels, or values that are not finite.
     """
     truth = np.asarray(target, dtype=np.float64)
-    rows = value_rows(truth, prediction, levels)
+    rows = value_row_arrays(truth, prediction, levels)
     return _value_scores(truth, Reference(rows["prediction_kg_ha"], rows["crps_kg_ha"]), group, references)
 
 
@@ -163,38 +158,40 @@ def reference_scores(
 def _value_scores(
     truth: Floats, said: Reference, group: Texts | None, references: Mapping[str, Reference] | None
 ) -> Scores:
-    error, loss = said.point - truth, said.crps
-    found, n, clusters = score(said.point, truth), len(truth), _clusters(group, len(truth))
-    mse = found.rmse_kg_ha**2
-    values: dict[str, float | None] = {
-        "rmse_kg_ha": found.rmse_kg_ha, "bias_kg_ha": found.bias_kg_ha, "crps_kg_ha": float(loss.mean())
-    }  # fmt: skip
-    # The linear part of each score in what single rows add to it: d sqrt(m) = dm / (2 sqrt(m)).
-    parts: dict[str, Floats | None] = {
-        "rmse_kg_ha": (error**2 - mse) / (2 * found.rmse_kg_ha * n) if mse > 0 else np.zeros(n),
-        "bias_kg_ha": (error - error.mean()) / n,
-        "crps_kg_ha": (loss - loss.mean()) / n,
-    }
-    for name, of in (references or {}).items():
-        other = float(of.crps.mean())
-        ratio = float(loss.mean()) / other if other > 0 else math.nan
-        values[f"skill_{name}"] = 1 - ratio if other > 0 else None
-        parts[f"skill_{name}"] = (ratio * of.crps - loss) / (n * other) if other > 0 else None
+    of_all = {name: float(one.crps.mean()) for name, one in (references or {}).items()}
+    known = {name: loss for name, loss in of_all.items() if loss > 0}
+    rows = measures.value_rows(said.point - truth, said.crps)
+    values, errors = _measured(measures.value_measures(known), rows, group)
+    nothing: dict[str, float | None] = {f"{measures.SKILL}{name}": None for name in of_all}
     return Scores(
-        kind="value", n=n, groups=_count(group, clusters), values=values,
-        errors={name: _error(part, clusters) for name, part in parts.items()},
-    )  # fmt: skip
+        kind="value", n=len(truth), groups=_count(group), values=nothing | values, errors=nothing | errors
+    )
 
 
-def class_rows(target: NDArray[Any], prediction: NDArray[Any]) -> Rows:
+def _measured(
+    of: measures.Measures, rows: measures.Rows, group: Texts | None
+) -> tuple[dict[str, float | None], dict[str, float | None]]:
+    """Measures by name and their standard errors; None where not defined."""
+    units = measures.units_of([rows], group)
+    both = of.score(measures.totals(units)[0]), measures.jackknife_errors(of, units)
+    values, errors = (
+        {name: finite_or_none(float(one)) for name, one in zip(of.names, found, strict=True)}
+        for found in both
+    )
+    return values, {name: None if values[name] is None else errors[name] for name in values}
+
+
+def class_row_arrays(target: NDArray[Any], prediction: NDArray[Any]) -> RowArrays:
     """What paired tests need of each row: predicted class, hit, and log score where there is one."""
     truth, outputs = np.asarray(target, dtype=np.int64), np.asarray(prediction, dtype=np.float64)
     predicted, logs = outputs.argmax(axis=1), _log_scores(truth, outputs)
-    rows: Rows = {"predicted": predicted.astype(np.int16), "hit": truth == predicted}
+    rows: RowArrays = {"predicted": predicted.astype(np.int16), "hit": truth == predicted}
     return rows if logs is None else rows | {LOG_SCORE: logs}
 
 
-def value_rows(target: NDArray[Any], prediction: NDArray[Any], levels: Sequence[float] = ()) -> Rows:
+def value_row_arrays(
+    target: NDArray[Any], prediction: NDArray[Any], levels: Sequence[float] = ()
+) -> RowArrays:
     """What paired tests need of each row: point prediction, error (prediction - target) and CRPS, kg/ha.
 
     The point of quantiles is the mean of their distribution. Quantiles that cross are put in order
@@ -278,57 +275,8 @@ def _log_scores(truth: NDArray[np.int64], outputs: Floats) -> Floats | None:
     return np.asarray(-np.log(np.maximum(outputs[np.arange(len(truth)), truth], _LEAST_PROBABILITY)))
 
 
-def _recall_parts(truth: NDArray[np.int64], hit: Floats, recall: Sequence[float | None]) -> dict[int, Floats]:
-    """class -> (row,) what each row adds to the departure of its recall."""
-    parts = {}
-    for k, value in enumerate(recall):
-        if value is not None:
-            mine = truth == k
-            parts[k] = np.where(mine, (hit - value) / mine.sum(), 0.0)
-    return parts
-
-
-def _f1_parts(truth: NDArray[np.int64], predicted: NDArray[np.intp], f1: Sequence[float | None]) -> Floats:
-    """(row,) what each row adds to the departure of macro-F1: F1 = 2 TP / (true + predicted) is a ratio."""
-    parts = []
-    for k, value in enumerate(f1):
-        of_class, said = truth == k, predicted == k
-        if size := int(of_class.sum() + said.sum()):
-            parts.append((2.0 * (of_class & said) - (value or 0.0) * (of_class * 1.0 + said)) / size)
-    return np.asarray(np.mean(parts, axis=0))
-
-
-def _clusters(group: Texts | None, count: int) -> NDArray[np.intp]:
-    """(row,) number of its cluster."""
-    if group is None:
-        return np.arange(count)
-    texts = np.asarray(group).astype(str)
-    numbers = np.unique(texts, return_inverse=True)[1]
-    return np.where(texts == "", len(texts) + np.arange(len(texts)), numbers)
-
-
-def _count(group: Texts | None, clusters: NDArray[np.intp]) -> int | None:
-    return None if group is None else len(np.unique(clusters))
-
-
-def _error(
-    part: Floats | None, clusters: NDArray[np.intp], rows: NDArray[np.bool_] | None = None
-) -> float | None:
-    """Standard error of a sum of parts of rows: rows of one cluster count as one observation.
-
-    The linearised (sandwich) estimator with G / (G - 1) for G clusters (Cameron & Miller 2015, Journal of
-    Human Resources 50:317, eq. 11 and Section II.B); without clusters that of a mean.
-    """
-    if part is None:
-        return None
-    sums = np.bincount(np.unique(clusters, return_inverse=True)[1], part if rows is None else part[rows])
-    count = len(sums)
-    return float(np.sqrt(count / (count - 1) * (sums**2).sum())) if count > 1 else None
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+def _count(group: Texts | None) -> int | None:
+    return None if group is None else int(measures.group_numbers(group).max()) + 1
 
 
 def _rounded(value: float | None, step: float) -> float | None:

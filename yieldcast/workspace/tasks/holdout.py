@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from yieldcast.errors import SchemaError
 from yieldcast.workspace.scoring.scores import (
     Reference,
-    Rows,
+    RowArrays,
     Scores,
-    class_rows,
+    class_row_arrays,
     class_scores,
-    value_rows,
+    value_row_arrays,
     value_scores,
 )
 from yieldcast.workspace.tasks.task import VALUE, Task, data_folder, read_group, read_target
@@ -26,7 +26,7 @@ _FILE = "baselines.npz"
 
 def score_holdout(
     folder: Path, task: Task, prediction: NDArray[Any], outputs: Sequence[str]
-) -> tuple[Scores, Rows]:
+) -> tuple[Scores, RowArrays]:
     """Scores of a submission, and its rows for paired tests; neither may leave the workspace as it is.
 
     Args:
@@ -41,12 +41,12 @@ def score_holdout(
     target, group = read_target(folder, task, "holdout"), read_group(folder, task, "holdout")
     if task.kind == "classes":
         matched = match_classes(prediction, outputs, task.outputs)
-        return class_scores(target, matched, task.outputs, task.rare, group), class_rows(target, matched)
+        return class_scores(target, matched, task.outputs, task.rare, group), class_row_arrays(
+            target, matched
+        )
     levels = check_outputs(task, outputs)
-    references = read_references(folder)
-    return (
-        value_scores(target, prediction, levels, group, references), value_rows(target, prediction, levels)
-    )  # fmt: skip
+    scores = value_scores(target, prediction, levels, group, read_references(folder))
+    return scores, value_row_arrays(target, prediction, levels)
 
 
 def check_outputs(task: Task, outputs: Sequence[str]) -> tuple[float, ...]:
