@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +15,8 @@ from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.evaluation.metrics import crps, finite_or_none
 from yieldcast.forecasting.distribution import quantile_at
 from yieldcast.workspace.scoring import measures
-from yieldcast.workspace.scoring.small_cells import hidden_counts, published_confusion, published_counts
+from yieldcast.workspace.scoring.confusion import confusion_shares, hidden_classes
+from yieldcast.workspace.scoring.ladder import outwards, rounded
 
 Floats = NDArray[np.float64]
 Texts = NDArray[np.str_]
@@ -219,19 +220,19 @@ def value_row_arrays(
 
 
 def published(
-    scores: Scores, step: float = 0.001, smallest_cell: int = 10, step_kg_ha: float = 10.0
+    scores: Scores, step: float = 0.001, smallest_cell: int = 10, step_kg_ha: float = 1.0
 ) -> dict[str, Any]:
     """What of scores may leave the workspace: rounded, and without small cells.
 
     Args:
         scores: exact.
         step: that shares, the log score and skill are rounded to; standard errors are rounded up to it.
-        smallest_cell: counts below it are hidden, and recalls of classes with fewer rows; see `small_cells`.
+        smallest_cell: the smallest count that leaves; see `confusion.hidden_classes`.
         step_kg_ha: that amounts are rounded to.
 
     Returns:
-        n, each score and ``NAME_error``, and of classes: recall, recall_errors, support and confusion; None
-        where hidden or not defined.
+        n, each score and ``NAME_error``, and of classes: recall and recall_errors by class, and confusion
+        (shares of each class); None where hidden or not defined.
     """
     found: dict[str, Any] = {"kind": scores.kind, "n": scores.n}
     for name, value in scores.values.items():
@@ -239,21 +240,17 @@ def published(
         found[name], found[f"{name}_error"] = _rounded(value, unit), _rounded_up(scores.errors[name], unit)
     if scores.kind == "value":
         return found
-    counts = list(scores.support.values())
-    hidden = dict(zip(scores.support, hidden_counts(counts, smallest_cell).tolist(), strict=True))
-    if sum(hidden[name] for name in scores.rare) == 1:  # the mean would give the hidden one back
-        found |= {"rare_recall": None, "rare_recall_error": None}
-    for name in ("recall", "recall_errors"):
-        rounding = _rounded if name == "recall" else _rounded_up
-        by_class: dict[str, float | None] = getattr(scores, name)
-        found[name] = {one: None if hidden[one] else rounding(of, step) for one, of in by_class.items()}
-    found["support"] = dict(zip(scores.support, published_counts(counts, smallest_cell), strict=True))
-    found["confusion"] = [
-        [None] * len(row) if gone else row
-        for row, gone in zip(
-            published_confusion(scores.confusion, smallest_cell), hidden.values(), strict=True
-        )
-    ]
+    names = list(scores.support)
+    hidden = hidden_classes(
+        list(scores.support.values()), [names.index(one) for one in scores.rare], smallest_cell
+    )
+    gone = dict(zip(names, hidden.tolist(), strict=True))
+    for key, of, rounding in (
+        ("recall", scores.recall, _rounded), ("recall_errors", scores.recall_errors, _rounded_up)
+    ):  # fmt: skip
+        found[key] = {name: None if gone[name] else rounding(of[name], step) for name in names}
+    shares = confusion_shares(np.array(scores.confusion), hidden, smallest_cell, Decimal(str(step)))
+    found["confusion"] = [[None if one is None else float(one) for one in row] for row in shares]
     return found
 
 
@@ -280,8 +277,8 @@ def _count(group: Texts | None) -> int | None:
 
 
 def _rounded(value: float | None, step: float) -> float | None:
-    return None if value is None else round(round(value / step) * step, 10)
+    return None if value is None else float(rounded(value, Decimal(str(step))))
 
 
 def _rounded_up(value: float | None, step: float) -> float | None:
-    return None if value is None else round(math.ceil(round(value / step, 9)) * step, 10)
+    return None if value is None else float(outwards(value, value, Decimal(str(step)))[1])

@@ -69,7 +69,7 @@ class Look:
         if self.neighbour > 0.01:
             width = min(np.sqrt(-1 / (4 * np.log(self.neighbour))), _COARSEST * min(shape))
             noise = gaussian_filter(noise, (width, width, 0), mode="wrap")
-            noise = noise / noise.std(axis=(0, 1))
+            noise = (noise - noise.mean(axis=(0, 1))) / noise.std(axis=(0, 1))
         level = self.mean + _root(self.between) @ rng.standard_normal(bands)
         return np.asarray(level + noise @ _root(self.within).T)
 

@@ -48,21 +48,21 @@ def prepare(
         task: one of `TASKS`.
         data: training files; of yield and risk also a store that holds the holdout too.
         holdout: files, or harvest years of yield and risk.
-        out: the folder, which must not exist.
+        out: the folder, new or empty.
         options: what the owner says of the data.
         progress: called with rows done and of all, of crop-tiles.
         notice: called with what the owner must know, one line each.
 
     Raises:
-        ConfigError: another task, a folder that exists, options that exclude each other.
+        ConfigError: another task, a folder with files, options that exclude each other.
         MissingDataError: no such file, years that the store lacks, a full disk.
         SchemaError: contents that no task can be made of; see the readers of each task.
         LeakageError: rows, groups or years in both parts, or training data that were not public.
     """
     if task not in TASKS:
         raise ConfigError(f"expected a task of {', '.join(TASKS)}, received {task}")
-    if out.exists():
-        raise ConfigError(f"expected a new folder, received {out}, which exists", "Choose another one.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"expected a new or empty folder, received {out}", "Choose another one.")
     check_writable(out)
     made: list[Task] = []
 
@@ -140,10 +140,10 @@ def _baselines(made: Made, rare: Sequence[str]) -> dict[str, dict[str, Any]]:
     target, group = made.target["holdout"], made.group["holdout"]
     if made.outputs == (VALUE,):
         found = reference_scores(target, made.references, group)
-        return {name: scores.model_dump() for name, scores in found.items()}
+        return {name: scores.model_dump(mode="json") for name, scores in found.items()}
     shares = np.bincount(made.target["training"], minlength=len(made.outputs)) / len(made.target["training"])
     everywhere = np.tile(shares, (len(target), 1))
-    return {MAJORITY: class_scores(target, everywhere, made.outputs, rare, group).model_dump()}
+    return {MAJORITY: class_scores(target, everywhere, made.outputs, rare, group).model_dump(mode="json")}
 
 
 def _fingerprint(folder: Path) -> str:

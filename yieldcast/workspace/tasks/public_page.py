@@ -6,15 +6,15 @@ give them back, quantiles rest on several rows on either side, and numbers have 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from yieldcast.workspace.scoring.small_cells import published_counts
 from yieldcast.workspace.tasks.made import Made
+from yieldcast.workspace.tasks.small_cells import published_counts
 from yieldcast.workspace.tasks.task import Task, read_inputs
 
 Floats = NDArray[np.float64]
@@ -53,7 +53,7 @@ def public_page(folder: Path, task: Task, made: Made, smallest_cell: int) -> dic
         counts = [int((made.harvest_year[part] == year).sum()) for year in years]
         shown = published_counts(counts, smallest_cell)
         page["years"][part] = [{"year": year, "rows": n} for year, n in zip(years, shown, strict=True)]
-    page["statistics"] = list(_statistics(folder, task, made, page["classes"], smallest_cell))
+    page["statistics"] = list(_statistics(folder, task, made, smallest_cell))
     return page
 
 
@@ -69,15 +69,13 @@ def _classes(task: Task, made: Made, smallest_cell: int) -> list[dict[str, Any]]
     ]  # fmt: skip
 
 
-def _statistics(
-    folder: Path, task: Task, made: Made, classes: Sequence[dict[str, Any]], smallest_cell: int
-) -> Iterator[dict[str, Any]]:
+def _statistics(folder: Path, task: Task, made: Made, smallest_cell: int) -> Iterator[dict[str, Any]]:
     """Of each class that may be described, input and name; of all rows for yield and risk."""
     inputs = read_inputs(folder, task, "training")
     target, group = np.asarray(made.target["training"]), made.group["training"]
     chosen: list[tuple[str | None, NDArray[np.intp]]] = [(None, np.arange(len(target)))]
     if task.task in ("crop-tiles", "crop-series"):
-        chosen = [(one["name"], np.flatnonzero(target == k)) for k, one in enumerate(classes) if one["rows"]]
+        chosen = [(name, np.flatnonzero(target == k)) for k, name in enumerate(task.outputs)]
     for name, rows in chosen:
         units = _units(group, rows)
         if len(rows) < smallest_cell or units < LEAST_GROUPS:

@@ -92,6 +92,10 @@ class Task(BaseModel):
             where = ".".join(map(str, first["loc"])) or "contents"
             raise SchemaError(f"{path}: {where}: {first['msg']}", _HINT) from None
 
+    def about(self) -> dict[str, Any]:
+        """What contributors may know: all but the baselines, whose scores are exact, and the fingerprint."""
+        return self.model_dump(mode="json", exclude={"baselines", "fingerprint"})
+
     def write(self, folder: Path) -> None:
         """Write task.json into a folder."""
         atomic_text(folder / FILE, self.model_dump_json(indent=2) + "\n")

@@ -41,23 +41,3 @@ def published_counts(counts: Sequence[int], smallest_cell: int) -> list[int | No
     """Counts with None where `hidden_counts` hides one."""
     hidden = hidden_counts(counts, smallest_cell)
     return [None if gone else int(count) for count, gone in zip(counts, hidden, strict=True)]
-
-
-def published_confusion(confusion: Sequence[Sequence[int]], smallest_cell: int) -> list[list[int | None]]:
-    """A confusion matrix (class, predicted class) with small counts hidden.
-
-    The recall of a class and its number of rows are published, hence the sum of its errors is known: the
-    errors of each class are a list with a known total (`hidden_counts`). Correct predictions are hidden
-    where they are fewer than `smallest_cell`.
-
-    Args:
-        confusion: counts.
-        smallest_cell: the smallest count that is published.
-    """
-    shown: list[list[int | None]] = []
-    for k, row in enumerate(confusion):
-        errors = [count for j, count in enumerate(row) if j != k]
-        kept = published_counts(errors, smallest_cell)
-        right = None if 0 < row[k] < smallest_cell else int(row[k])
-        shown.append([*kept[:k], right, *kept[k:]])
-    return shown
