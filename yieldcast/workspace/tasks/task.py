@@ -37,7 +37,8 @@ class Task(BaseModel):
         filled: input -> names along its last axis whose missing values were filled from training rows.
         harvest_years: part -> harvest years, where rows have them.
         crop: of the tasks yield and risk.
-        as_of: how much of a season the rows know, in words.
+        lead_months: months before the end of the harvest at which the rows of yield and risk are known; None
+            for the last day of each season window.
         fingerprint: SHA-256 of all arrays.
         baselines: name -> scores on the holdout of what needs no model.
         synthetic: whether the data are synthetic.
@@ -58,7 +59,7 @@ class Task(BaseModel):
     filled: dict[str, tuple[str, ...]] = {}
     harvest_years: dict[Part, tuple[int, ...]] = {}
     crop: str | None = None
-    as_of: str | None = None
+    lead_months: int | None = None
     fingerprint: str
     baselines: dict[str, dict[str, Any]] = {}
     synthetic: bool = False
@@ -90,6 +91,10 @@ class Task(BaseModel):
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "contents"
             raise SchemaError(f"{path}: {where}: {first['msg']}", _HINT) from None
+
+    def about(self) -> dict[str, Any]:
+        """What contributors may know: all but the baselines, whose scores are exact, and the fingerprint."""
+        return self.model_dump(mode="json", exclude={"baselines", "fingerprint"})
 
     def write(self, folder: Path) -> None:
         """Write task.json into a folder."""
