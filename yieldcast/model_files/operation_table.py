@@ -23,8 +23,8 @@ _PLAIN = (
     "Divide", "DivideNoNan", "Equal", "Exp", "Expm1", "Floor", "FloorDivide", "GetItem", "Greater",
     "GreaterEqual", "Isfinite", "Isinf", "Isnan", "Less", "LessEqual", "Log", "Log10", "Log1p", "Log2",
     "Logaddexp", "LogicalAnd", "LogicalNot", "LogicalOr", "LogicalXor", "Matmul", "Maximum", "Minimum", "Mod",
-    "Multiply", "Negative", "NotEqual", "Power", "Reciprocal", "Sign", "Sin", "Sinh", "Sqrt", "Square", "Subtract", "Tan",
-    "Tanh", "TrueDivide", "Where",
+    "Multiply", "Negative", "NotEqual", "Power", "Reciprocal", "Sign", "Sin", "Sinh", "Sqrt", "Square",
+    "Subtract", "Tan", "Tanh", "TrueDivide", "Where",
 )  # fmt: skip
 _REDUCED = ("All", "Amax", "Amin", "Any", "Argmax", "Argmin", "Mean", "Std", "Var")
 _PLAIN_NN = (
