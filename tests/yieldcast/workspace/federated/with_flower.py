@@ -82,7 +82,7 @@ def test_a_round_is_the_mean_weighted_by_examples(
     first_round: list[np.ndarray],
 ) -> None:
     trained = [
-        learner.fit(start, data.training, SHORT, 1, f"{name}, round 1") for name, data in sites.items()
+        learner.fit(start, data.training, SHORT, range(1), f"{name}, round 1") for name, data in sites.items()
     ]
     counts = [data.training.count for data in sites.values()]
     for found, *each in zip(first_round, *trained, strict=True):
