@@ -47,12 +47,12 @@ class Closed:
         wanted = {**CLOSED, **(_OVER_TLS if scope.get("scheme") == "https" else {})}
         is_upload = scope["method"] == "POST" and scope["path"] == self._uploads
 
-        async def closed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
+        async def closed(sent: Message) -> None:
+            if sent["type"] == "http.response.start":
+                headers = MutableHeaders(scope=sent)
                 for name, value in wanted.items():
                     headers.setdefault(name, value)
-            await send(message)
+            await send(sent)
 
         await self._app(scope, receive if is_upload else _bounded(receive, self._limit), closed)
 

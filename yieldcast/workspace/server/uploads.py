@@ -1,9 +1,8 @@
-"""An upload: parts of a form are read as they arrive, the model goes to a file and is hashed on its way."""
+"""An upload: parts of a form are read as they arrive, the model goes to a file."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from fastapi import Request
 
 ABOUT_BYTES = 1 << 16  # a declaration with a thousand output names has some 20 kB
+PREFIX = "upload-"  # of temporary files
 _FRAME_BYTES = 1 << 14  # boundaries and headers of two parts
 
 
@@ -27,13 +27,11 @@ class Upload:
 
     Args:
         path: temporary file; who takes the upload removes it.
-        sha256: of the file, 64 hex digits.
         size: bytes.
         about: the part ``about``, JSON as it was sent.
     """
 
     path: Path
-    sha256: str
     size: int
     about: bytes
 
@@ -53,7 +51,7 @@ async def receive(request: Request, folder: Path, limit: int, seconds: float) ->
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit + ABOUT_BYTES + _FRAME_BYTES:
         raise too_large(limit)
-    path = folder / f"upload-{secrets.token_hex(8)}.tmp"
+    path = folder / f"{PREFIX}{secrets.token_hex(8)}.tmp"
     file = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
     whole = False
     try:
@@ -70,7 +68,7 @@ async def receive(request: Request, folder: Path, limit: int, seconds: float) ->
                 "Send it again: yieldcast workspace submit.",
             )
         whole = True
-        return Upload(path, form.digest.hexdigest(), form.size, bytes(form.about))
+        return Upload(path, form.size, bytes(form.about))
     except TimeoutError:
         message = f"expected the whole model within {seconds:.0f} s"
         raise RequestError(
@@ -135,7 +133,7 @@ class _Form:
     def __init__(self, boundary: bytes, file: IO[bytes], limit: int) -> None:
         from python_multipart.multipart import MultipartParser
 
-        self.digest, self.size, self.about = hashlib.sha256(), 0, bytearray()
+        self.size, self.about = 0, bytearray()
         self.counts: dict[str, int] = {}
         self.ended = False
         self._file, self._limit = file, limit
@@ -187,7 +185,6 @@ class _Form:
         self.size += len(piece)
         if self.size > self._limit:
             raise too_large(self._limit)
-        self.digest.update(piece)
         self._file.write(piece)
 
     def _end(self) -> None:
