@@ -1,14 +1,23 @@
-"""A frozen clock for every test."""
+"""A frozen clock for every test, and one cache of compiled programs for all of them."""
 
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 from factories import NOW
 
 from yieldcast import clock
+
+# The same small networks are compiled in many tests and in the commands that they start. XLA finds a program
+# in this folder by its instructions, so that a change of the code never meets an old program.
+_PROGRAMS = Path(__file__).parents[1] / ".pytest_cache" / f"xla-{metadata.version('tensorflow')}"
+_PROGRAMS.mkdir(parents=True, exist_ok=True)
+os.environ.setdefault("TF_XLA_FLAGS", f"--tf_xla_persistent_cache_directory={_PROGRAMS}")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -35,8 +35,7 @@ class Commands:
 
     Args:
         networks: import TensorFlow too. Nothing is computed before the fork, which TensorFlow's threads
-            would not survive; each child trains in one thread, so that all compile the same program, and
-            programs that one has compiled are there for the next.
+            would not survive; each child trains in one thread, so that all compile the same program.
     """
 
     def __init__(self, networks: bool = False) -> None:
@@ -45,11 +44,9 @@ class Commands:
     def __enter__(self) -> Commands:
         from yieldcast import clock
 
-        self.compiled = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         environment = {**os.environ, "TEST_NOW": clock.now().isoformat()}
         if self.networks:
-            flag = f"--tf_xla_persistent_cache_directory={self.compiled.name}"
-            environment |= {"TF_XLA_FLAGS": flag, "TF_CPP_MIN_LOG_LEVEL": "3", "OPENBLAS_NUM_THREADS": "1"}
+            environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "OPENBLAS_NUM_THREADS": "1"}
         # -P: the folder of this file holds tests/yieldcast, which must not stand for the package itself.
         self.process = subprocess.Popen(
             [sys.executable, "-P", __file__, *(["--networks"] if self.networks else [])],
@@ -59,7 +56,6 @@ class Commands:
 
     def __exit__(self, *_: object) -> None:
         self.process.communicate()
-        self.compiled.cleanup()
 
     def run(self, arguments: list[Any], seconds: float = 300.0, sign: int = signal.SIGKILL) -> int:
         """Exit code of a command; if it still runs after some seconds, it gets the signal.

@@ -1,0 +1,1 @@
+"""Scores of holdout predictions, and what may be published of them."""
