@@ -130,15 +130,19 @@ def _columns(board: Board, words: Language) -> list[_Column]:
         _Column("tuned", t("After fine-tuning: {measure}", measure=headline), plain, better),
         _Column("gain", t("Gain"), points, "descending"),
     ]
-    for name in measures(board):
-        order: Order = "ascending" if wording.is_yield(name) else "descending"
-        label = wording.measure_name(name, words)
-        columns.append(_Column(name, label[:1].upper() + label[1:], t(wording.unit(name)), order))
+    extra = [_measure_column(name, words) for name in measures(board)]
+    columns += extra[:1]
     columns.append(_Column("price_per_km2", t("Licence"), t("per km² and year"), "ascending"))
     if board.internal is not None:
         columns.append(_Column("total", t("Total annual cost"), "", "ascending"))
         columns.append(_Column("difference", t("Difference to the internal method"), t("per year"), "ascending"))
-    return columns
+    return columns + extra[1:]
+
+
+def _measure_column(name: str, words: Language) -> _Column:
+    order: Order = "ascending" if wording.is_yield(name) else "descending"
+    label = wording.measure_name(name, words)
+    return _Column(name, label[:1].upper() + label[1:], words.gettext(wording.unit(name)), order)
 
 
 def _asked(sort: tuple[str, str], columns: Sequence[_Column], board: Board) -> tuple[str, str]:
@@ -203,7 +207,8 @@ class _Cells:
         )
         written = [money(v, self.currency, self.words) for v in (value, low, high)]
         good = None if key == "total" else _sign(-value)
-        return CellView(written[0], _plain(value), _range(written[1], written[2], self.words), good=good)
+        below = "" if key == "difference" else _range(written[1], written[2], self.words)
+        return CellView(written[0], _plain(value), below, good=good)
 
 
 @dataclass(frozen=True)

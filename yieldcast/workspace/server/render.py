@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from babel.dates import format_skeleton
-from babel.numbers import format_currency
+from babel.numbers import format_currency, get_currency_precision
 
 from yieldcast import language
 from yieldcast.errors import ConfigError
@@ -172,13 +172,15 @@ def money(amount: Decimal | float | None, currency: str, words: Language) -> str
     """An amount with its currency, without cents where there are none: "€2,859,000", "€0.25"."""
     if amount is None:
         return "–"
-    exact = Decimal(str(amount))
-    whole = exact == exact.to_integral_value()
-    text: str = format_currency(
-        exact, currency, format=None if not whole else "¤#,##0", locale=words.locale,
-        currency_digits=not whole,
-    )  # fmt: skip
-    return text
+    exact = Decimal(str(amount)).normalize()
+    decimals = max(0, -int(exact.as_tuple().exponent))
+    digits = max(decimals, get_currency_precision(currency)) if decimals else 0
+    pattern = words.locale.currency_formats["standard"].pattern
+    shape = pattern.replace(".00", f".{'0' * digits}" if digits else "")
+    written: str = format_currency(
+        exact, currency, format=shape, locale=words.locale, currency_digits=False
+    )
+    return written
 
 
 def static_folder() -> Any:
