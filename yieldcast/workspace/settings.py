@@ -12,7 +12,7 @@ import json
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic import model_validator as _model_validator
@@ -217,7 +217,7 @@ def parse_settings(content: object, origin: str) -> WorkspaceSettings:
         return WorkspaceSettings.model_validate(content)
     except ValidationError as error:
         raise ConfigError(
-            f"{origin}: {_explained(WorkspaceSettings, error)}",
+            f"{origin}: {explained(WorkspaceSettings, error)}",
             "Correct the file; docs/user_guide/workspace_owner.md lists the settings.",
         ) from None
 
@@ -232,7 +232,7 @@ def parse_options(content: object) -> TrainingOptions:
         return TrainingOptions.model_validate(content)
     except ValidationError as error:
         raise SchemaError(
-            f"training options: {_explained(TrainingOptions, error)}", "Correct the options and submit again."
+            f"training options: {explained(TrainingOptions, error)}", "Correct the options and submit again."
         ) from None
 
 
@@ -270,10 +270,8 @@ def _toml(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-def _explained(top: type[_Model], error: ValidationError) -> str:
+def explained(top: type[BaseModel], error: ValidationError) -> str:
+    """All problems of a validation in one line: key, what was expected, what was received."""
     return "; ".join(_explain(top, p["type"], p["loc"], p["msg"], p.get("input")) for p in error.errors())
 
 
@@ -308,4 +306,5 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "prices": Prices,
     "costs": Costs,
     "page": Page,
+    "options": TrainingOptions,
 }

@@ -53,6 +53,7 @@ def write(
         subject: what was acted on: a name, the identifier of a submission.
         details: what else there is to know; never data of the owner, tokens or scores.
     """
+    session.flush()  # rows are locked before the chain, always in this order: no deadlock
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
     before = session.scalars(select(AuditEntry).order_by(AuditEntry.sequence.desc()).limit(1)).first()
