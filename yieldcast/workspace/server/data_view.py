@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from yieldcast.language import Language
-from yieldcast.workspace.server import charts
+from yieldcast.workspace.server import charts, wording
 
 
 @dataclass(frozen=True)
@@ -122,15 +122,8 @@ def _statistic(
     quantiles = one["quantiles"]
     return Statistic(
         words.gettext("all rows") if one["class"] is None else str(one["class"]),
-        three_digits(one["mean"], words),
-        three_digits(one["sd"], words),
-        tuple(three_digits(quantiles[level], words) if level in quantiles else "–" for level in levels),
+        wording.three_digits(one["mean"], words),
+        wording.three_digits(one["sd"], words),
+        tuple(wording.three_digits(quantiles[level], words) if level in quantiles else "–" for level in levels),
         charts.spark(one["steps"], axis) if one.get("steps") else Markup(""),
     )
-
-
-def three_digits(value: float, words: Language) -> str:
-    """A number of three significant digits: "0.0312", "1,240"."""
-    text = f"{value:.3g}"
-    plain = f"{float(text):.12f}".rstrip("0").rstrip(".")
-    return words.number(float(text), len(plain.partition(".")[2]))

@@ -17,6 +17,8 @@ from babel.numbers import format_currency, get_currency_precision
 from yieldcast import language
 from yieldcast.errors import ConfigError
 from yieldcast.language import Language
+from yieldcast.workspace.scoring.measures import ACCURACY
+from yieldcast.workspace.server import wording
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -152,6 +154,8 @@ def _tools(reader: Reader) -> dict[str, Any]:
         "number": words.number,
         "percent": words.percent,
         "day": words.date,
+        "three_digits": lambda value: wording.three_digits(value, words),
+        "share": lambda value: wording.score_text(value, ACCURACY, words),
         "moment": lambda when: moment(when, words),
         "money": lambda amount, currency: money(amount, currency, words),
         "languages": [language.of(tag) for tag in language.tags()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 from yieldcast.language import Language, message
@@ -36,6 +37,12 @@ STATES = {
 # How a state looks: its class in the style sheet.
 LOOKS = {"done": "done-state", "running": "running", "refused": "bad", "failed": "bad", "stopped": "bad"}
 ENDED = ("done", "refused", "failed", "stopped")
+AUGMENTATIONS = {
+    "flips": message("flips"),
+    "rotations": message("rotations"),
+    "shifts": message("shifts"),
+    "noise": message("noise"),
+}
 PHASES = {1: message("as submitted"), 2: message("after fine-tuning")}
 
 
@@ -83,3 +90,12 @@ def difference_text(value: Decimal | None, measure: str, words: Language) -> str
 def _digits(value: Decimal) -> int:
     exponent = value.as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def three_digits(value: float, words: Language) -> str:
+    """A number of three significant digits: "0.0312", "1,240"; an en dash for NaN."""
+    if math.isnan(value):
+        return "–"
+    text = f"{value:.3g}"
+    plain = f"{float(text):.12f}".rstrip("0").rstrip(".")
+    return words.number(float(text), len(plain.partition(".")[2]))

@@ -46,28 +46,33 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }
 }
 
-// Live progress: rows that name an address ask it again and again until the submission has ended; then the
-// page is read once more, for its results. Without scripts the page reads itself again (meta refresh).
+// Live progress: each submission that has not ended is asked for again and again. When its answer changes, this
+// page is read in the background, so that words and numbers are the server's, and its part is renewed. When a
+// submission has ended the whole page is. Without scripts the page reads itself again (meta refresh).
 const PAUSE_MS = 2000;
 const LONGEST_PAUSE_MS = 30000;
-async function follow(place, pause = PAUSE_MS) {
-  let next = pause;
-  try {
-    const answer = await fetch(place.dataset.progress, { headers: { Accept: "application/json" } });
-    if (!answer.ok) throw new Error(String(answer.status));
-    const said = await answer.json();
-    if (said.ended) return location.reload();
-    for (const part of place.querySelectorAll("[data-part]")) {
-      const value = said[part.dataset.part];
-      if (part.localName === "progress") {
-        if (value === null) part.removeAttribute("value");
-        else part.value = value;
-      } else if (part.textContent !== value) part.textContent = value ?? "";
-    }
-    next = PAUSE_MS;
-  } catch {
-    next = Math.min(2 * pause, LONGEST_PAUSE_MS); // the server may be starting again
-  }
-  setTimeout(() => follow(place, next), next);
+
+async function asked(address) {
+  const answer = await fetch(address, { credentials: "same-origin" });
+  if (!answer.ok) throw new Error(String(answer.status));
+  return answer.text();
 }
-for (const place of document.querySelectorAll("[data-progress]")) setTimeout(() => follow(place), PAUSE_MS);
+
+async function renew(place) {
+  const page = new DOMParser().parseFromString(await asked(location.href), "text/html");
+  const fresh = page.getElementById(place.id);
+  if (fresh === null) return location.reload();
+  place.replaceChildren(...fresh.childNodes);
+}
+
+async function follow(place, before, pause) {
+  let [now, next] = [before, PAUSE_MS];
+  try {
+    now = await asked(place.dataset.progress);
+    if (now !== before) await renew(place);
+  } catch {
+    [now, next] = [before, Math.min(2 * pause, LONGEST_PAUSE_MS)]; // the server may be starting again
+  }
+  setTimeout(() => follow(place, now, next), next);
+}
+for (const place of document.querySelectorAll("[data-progress]")) follow(place, null, PAUSE_MS);
