@@ -32,6 +32,7 @@ from yieldcast.cli import (
     tables,
     train,
     workspace,
+    workspace_kubernetes,
 )
 from yieldcast.cli.panels import FORECASTS, START, WORKSPACE, Command
 from yieldcast.cli.terminal import (
@@ -135,6 +136,7 @@ probe.add_commands(app)
 risk.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
+workspace.workspace.add_typer(workspace_kubernetes.kubernetes)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from importlib import import_module
 from typing import Any
 
+from yieldcast.errors import ConfigError
 from yieldcast.workspace.kubernetes.settings import KubernetesSettings
 
 APP = "yieldcast-worker"  # label app.kubernetes.io/name of Jobs and pods, and name of the NetworkPolicy
@@ -217,3 +219,18 @@ def access(settings: KubernetesSettings) -> list[dict[str, Any]]:
 def all_manifests(settings: KubernetesSettings, submission: str) -> list[dict[str, Any]]:
     """Everything for review: access of the dispatcher, the policy, and the Job of one submission."""
     return [*access(settings), network_policy(settings), job(settings, submission)]
+
+
+def as_yaml(manifests: list[dict[str, Any]]) -> str:
+    """Manifests as the documents of one YAML file, as ``kubectl apply -f`` takes it.
+
+    Raises:
+        ConfigError: PyYAML, which comes with the client of Kubernetes, is not installed.
+    """
+    try:
+        yaml = import_module("yaml")
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "PyYAML is not installed", "Install it: pip install 'yieldcast[kubernetes]'."
+        ) from error
+    return str(yaml.safe_dump_all(manifests, sort_keys=False, explicit_start=True))

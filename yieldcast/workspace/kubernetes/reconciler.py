@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from yieldcast.errors import CredentialsError, FetchError
 from yieldcast.workspace.kubernetes.cluster import Cluster, JobState
@@ -14,18 +14,30 @@ from yieldcast.workspace.kubernetes.manifests import job_name
 _FIRST_PAUSE_s, _LONGEST_PAUSE_s = 30.0, 600.0  # before a failed Job is made again
 
 
-class Queue(Protocol):
-    """What the reconciler needs of the workspace's queue."""
+class Lease(Protocol):
+    """Who holds a running submission."""
+
+    @property
+    def worker(self) -> str:
+        """Name of the worker: in a pod, that of its Job."""
+        ...
+
+
+AnyLease = TypeVar("AnyLease", bound=Lease)
+
+
+class Queue(Protocol[AnyLease]):
+    """What the reconciler needs of the workspace's queue, see `DatabaseQueue`."""
 
     def queued(self) -> list[str]:
         """Ids of submissions that wait for a worker, in the order of the queue."""
         ...
 
-    def leased(self) -> dict[str, str]:
-        """Running submissions: id -> name of the worker that holds the lease."""
+    def leased(self) -> dict[str, AnyLease]:
+        """Running submissions: id -> who holds it."""
         ...
 
-    def give_back(self, submission: str, worker: str) -> bool:
+    def give_back(self, held: AnyLease) -> bool:
         """End the lease of a worker that is gone; False if it no longer holds it."""
         ...
 
@@ -53,7 +65,7 @@ class Pass:
     version: str = ""
 
 
-class Reconciler:
+class Reconciler(Generic[AnyLease]):
     """Looks at queue and Jobs and acts on the difference; holds no state that a restart would miss.
 
     Args:
@@ -62,7 +74,9 @@ class Reconciler:
         now: seconds of a monotonic clock; for tests.
     """
 
-    def __init__(self, cluster: Cluster, queue: Queue, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, cluster: Cluster, queue: Queue[AnyLease], now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._cluster, self._queue, self._now = cluster, queue, now
         self._failed: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
@@ -92,15 +106,15 @@ class Reconciler:
             version,
         )
 
-    def _give_back(self, leased: dict[str, str], jobs: dict[str, JobState]) -> list[str]:
+    def _give_back(self, leased: dict[str, AnyLease], jobs: dict[str, JobState]) -> list[str]:
         """Leases of Jobs that have ended or are gone; other workers' leases end by their time."""
         gone = []
-        for submission, worker in leased.items():
-            if worker != job_name(submission):
+        for submission, held in leased.items():
+            if held.worker != job_name(submission):
                 continue
-            job = jobs.get(worker)
+            job = jobs.get(held.worker)
             over = job is None or job.finished is not None
-            if over and self._queue.give_back(submission, worker):
+            if over and self._queue.give_back(held):
                 gone.append(submission)
         return gone
 

@@ -20,6 +20,14 @@ SETTINGS = KubernetesSettings(
 )
 
 
+@dataclass(frozen=True)
+class Held:
+    """A lease."""
+
+    submission: str
+    worker: str
+
+
 @dataclass
 class Submissions:
     """A queue in memory: submissions wait, are leased to a worker, or are done."""
@@ -30,14 +38,14 @@ class Submissions:
     def queued(self) -> list[str]:
         return list(self.waiting)
 
-    def leased(self) -> dict[str, str]:
-        return dict(self.running)
+    def leased(self) -> dict[str, Held]:
+        return {submission: Held(submission, worker) for submission, worker in self.running.items()}
 
-    def give_back(self, submission: str, worker: str) -> bool:
-        if self.running.get(submission) != worker:
+    def give_back(self, held: Held) -> bool:
+        if self.running.get(held.submission) != held.worker:
             return False
-        del self.running[submission]
-        self.waiting.append(submission)
+        del self.running[held.submission]
+        self.waiting.append(held.submission)
         return True
 
     def claim(self, submission: str) -> None:
@@ -68,7 +76,7 @@ class World:
     clock: Clock
     queue: Submissions
     cluster: Cluster
-    reconciler: Reconciler
+    reconciler: Reconciler[Held]
 
 
 @pytest.fixture
