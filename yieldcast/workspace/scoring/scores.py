@@ -28,7 +28,10 @@ LOG_SCORE = "log_score"  # mean of -ln(probability of the true class); lower is 
 _LEAST_PROBABILITY = 1e-15  # as scikit-learn's log_loss clips for float64
 _LEVELS = (np.arange(99) + 1) / 100
 _LOG = measures.Measures(
-    (LOG_SCORE,), ("lower",), lambda sums: sums[..., :1] / sums[..., 1:], lambda one: one[:, 0]
+    (LOG_SCORE,),
+    ("lower",),
+    lambda sums: sums[..., :1] / sums[..., 1:],
+    lambda rows: rows.parts(rows.cells)[:, 0],
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -161,7 +162,7 @@ def _places(series: xr.Dataset) -> NDArray[np.str_]:
 
 def _medians(values: Floats) -> Floats:
     """Of the last axis; 0 where nothing is known."""
-    flat = values.reshape(-1, values.shape[-1])
+    flat = values.reshape(math.prod(values.shape[:-1]), values.shape[-1])
     known = ~np.isnan(flat).all(axis=0)
     found = np.zeros(values.shape[-1], np.float32)
     found[known] = np.nanmedian(flat[:, known], axis=0)

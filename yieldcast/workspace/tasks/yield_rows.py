@@ -94,7 +94,10 @@ def _crop(store: Store, options: DataOptions) -> str:
     if options.crop is None:
         raise ConfigError("expected a crop, received none", f"Give --crop: {', '.join(known)}.")
     typed = options.crop.strip().lower()
-    return typed if typed in known else crop_names.crop(typed) or typed
+    crop = typed if typed in known else crop_names.crop(typed) or typed
+    if crop not in known:
+        raise ConfigError(f"expected a crop of the store ({', '.join(known)}), received {options.crop}")
+    return crop
 
 
 def _train_years(
@@ -182,7 +185,8 @@ class _Builder:
         history = YieldHistory.of(self.tables.yields, states_of(self.tables.static), self.crop)
         days = rows.window_end
         if self._lead is not None:
-            days = np.array([np.datetime64(self._day(int(year)), "D") for year in rows.harvest_year])
+            years, at = np.unique(rows.harvest_year, return_inverse=True)
+            days = np.array([np.datetime64(self._day(int(year)), "D") for year in years])[at]
         lags = yield_history.lag(rows, days, self.settings.publication(), None)
         return references(history, rows, lags, rows.target_kg_ha.astype(np.float64))
 
