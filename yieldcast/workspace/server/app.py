@@ -12,6 +12,7 @@ import yieldcast
 from yieldcast.workspace.server import documentation
 from yieldcast.workspace.server.api import router
 from yieldcast.workspace.server.headers import Closed
+from yieldcast.workspace.server.pages import add_pages
 from yieldcast.workspace.server.problems import ProblemBody, add_handlers
 from yieldcast.workspace.server.site import Site
 
@@ -56,4 +57,5 @@ def create_app(workspace: Workspace) -> FastAPI:
     def docs() -> HTMLResponse:
         return HTMLResponse(documented())
 
+    add_pages(app)
     return app

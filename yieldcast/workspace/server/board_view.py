@@ -1,4 +1,4 @@
-"""The leaderboard as tables: columns that sort, cells with intervals, yearly costs beside the internal method."""
+"""The leaderboard as tables: columns that sort, cells with intervals, yearly costs of each approach."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from yieldcast.workspace.server import charts, wording
 from yieldcast.workspace.server.render import money
 
 Order = Literal["ascending", "descending"]
+NOTHING = Markup("")
 _OTHER: dict[str, Order] = {"ascending": "descending", "descending": "ascending"}
 
 
@@ -61,7 +62,7 @@ class CellView:
     text: str
     value: str
     below: str = ""
-    drawing: Markup = Markup("")
+    drawing: Markup = NOTHING
     good: bool | None = None
 
 
@@ -92,7 +93,9 @@ class _Column:
     first: Order
 
 
-def table(board: Board, sort: tuple[str, str], viewer: str | None, currency: str, words: Language) -> TableView:
+def table(
+    board: Board, sort: tuple[str, str], viewer: str | None, currency: str, words: Language
+) -> TableView:
     """The leaderboard in an order.
 
     Args:
@@ -106,7 +109,8 @@ def table(board: Board, sort: tuple[str, str], viewer: str | None, currency: str
     key, way = _asked(sort, columns, board)
     rows = ordered(board.entries, key, way == "descending")
     headings = tuple(
-        Heading(c.key, c.label, c.unit, c.first, way if c.key == key else None, c.key == "model") for c in columns
+        Heading(c.key, c.label, c.unit, c.first, way if c.key == key else None, c.key == "model")
+        for c in columns
     )
     view = _Cells(board, currency, words)
     return TableView(headings, tuple(view.line(one, columns[1:], viewer) for one in rows))
@@ -135,7 +139,9 @@ def _columns(board: Board, words: Language) -> list[_Column]:
     columns.append(_Column("price_per_km2", t("Licence"), t("per km² and year"), "ascending"))
     if board.internal is not None:
         columns.append(_Column("total", t("Total annual cost"), "", "ascending"))
-        columns.append(_Column("difference", t("Difference to the internal method"), t("per year"), "ascending"))
+        columns.append(
+            _Column("difference", t("Difference to the internal method"), t("per year"), "ascending")
+        )
     return columns + extra[1:]
 
 
@@ -145,11 +151,12 @@ def _measure_column(name: str, words: Language) -> _Column:
     return _Column(name, label[:1].upper() + label[1:], words.gettext(wording.unit(name)), order)
 
 
-def _asked(sort: tuple[str, str], columns: Sequence[_Column], board: Board) -> tuple[str, str]:
+def _asked(sort: tuple[str, str], columns: Sequence[_Column], board: Board) -> tuple[str, Order]:
     firsts = {column.key: column.first for column in columns}
     key = sort[0] if sort[0] in firsts else "tuned"
-    way = sort[1] if sort[1] in _OTHER and key == sort[0] else firsts[key]
-    return key, way
+    if key == sort[0] and sort[1] in _OTHER:
+        return key, _OTHER[_OTHER[sort[1]]]
+    return key, firsts[key]
 
 
 class _Cells:

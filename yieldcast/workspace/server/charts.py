@@ -1,9 +1,9 @@
-"""Small drawings as SVG, made on the server: bars of shares, intervals, learning curves. No style, only classes."""
+"""Small drawings as SVG: bars of shares, intervals, learning curves. No style in them, only classes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -12,6 +12,7 @@ from yieldcast.language import Language
 
 _WIDE, _HIGH = 720.0, 280.0  # of a learning curve, in units of its view box
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 14.0, 14.0, 38.0
+Scale = Callable[[float], float]  # value -> place in the drawing
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)  # steps between ticks, times a power of ten
 
 
@@ -23,7 +24,7 @@ def share_bar(share: float, largest: float = 1.0) -> Markup:
     """
     part = 100 * min(max(share / largest, 0.0), 1.0) if largest > 0 else 0.0
     return Markup(
-        '<svg class="bar" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
+        '<svg class="bar" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true">'
         '<rect class="all" width="100" height="12"/><rect class="part" width="{:.2f}" height="12"/></svg>'
     ).format(part)
 
@@ -40,7 +41,7 @@ def whisker(value: float, low: float, high: float, axis: tuple[float, float]) ->
     span = axis[1] - axis[0] or 1.0
     x, left, right = (4 + 124 * min(max((v - axis[0]) / span, 0.0), 1.0) for v in (value, low, high))
     return Markup(
-        '<svg class="whisker" viewBox="0 0 132 16" aria-hidden="true" focusable="false">'
+        '<svg class="whisker" viewBox="0 0 132 16" aria-hidden="true">'
         '<line class="track" x1="4" x2="128" y1="8" y2="8"/>'
         '<path class="range" d="M{left:.1f} 3v10M{left:.1f} 8H{right:.1f}M{right:.1f} 3v10"/>'
         '<circle class="point" cx="{x:.1f}" cy="8" r="4"/></svg>'
@@ -56,9 +57,11 @@ def spark(values: Sequence[float], axis: tuple[float, float]) -> Markup:
     """
     span = axis[1] - axis[0] or 1.0
     last = max(len(values) - 1, 1)
-    points = " ".join(f"{2 + 116 * k / last:.1f},{22 - 20 * (v - axis[0]) / span:.1f}" for k, v in enumerate(values))
+    points = " ".join(
+        f"{2 + 116 * k / last:.1f},{22 - 20 * (v - axis[0]) / span:.1f}" for k, v in enumerate(values)
+    )
     return Markup(
-        '<svg class="spark" viewBox="0 0 120 24" aria-hidden="true" focusable="false">'
+        '<svg class="spark" viewBox="0 0 120 24" aria-hidden="true">'
         '<polyline class="line" points="{}"/></svg>'
     ).format(points)
 
@@ -117,9 +120,9 @@ def learning_curve(lines: Sequence[Line], title: str, words: Language, best: int
         if epochs <= 40:
             dot = Markup('<circle class="dot{}" cx="{:.1f}" cy="{:.1f}" r="3.5"/>')
             parts += [dot.format(look, a, b) for a, b in places]
-    return Markup('<svg class="curve" viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}">{}</svg>').format(
-        _WIDE, _HIGH, title, Markup("").join(parts)
-    )
+    return Markup(
+        '<svg class="curve" viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}">{}</svg>'
+    ).format(_WIDE, _HIGH, title, Markup("").join(parts))
 
 
 def _limits(low: float, high: float) -> tuple[float, float, float]:
@@ -131,7 +134,7 @@ def _limits(low: float, high: float) -> tuple[float, float, float]:
     return bottom, top if top > bottom else bottom + step, step
 
 
-def _grid(bottom: float, top: float, step: float, y: object, words: Language) -> list[Markup]:
+def _grid(bottom: float, top: float, step: float, y: Scale, words: Language) -> list[Markup]:
     digits = max(0, -math.floor(math.log10(step)) + (step / 10 ** math.floor(math.log10(step)) % 1 > 0))
     line = Markup(
         '<line class="grid" x1="{0}" x2="{1}" y1="{2:.1f}" y2="{2:.1f}"/>'
@@ -145,7 +148,7 @@ def _grid(bottom: float, top: float, step: float, y: object, words: Language) ->
     ]
 
 
-def _epochs(epochs: int, x: object, words: Language) -> list[Markup]:
+def _epochs(epochs: int, x: Scale, words: Language) -> list[Markup]:
     every = max(1, math.ceil(epochs / 12))
     text = Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>')
     marks = [text.format(x(k), _HIGH - 20, words.number(k)) for k in range(1, epochs + 1, every)]

@@ -1,4 +1,4 @@
-"""The page of the data: shares with bars, statistics of inputs, examples; all from what `disclosure` gives."""
+"""The page of the data: shares with bars and statistics of the inputs, from what `disclosure` gives."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def class_shares(classes: Sequence[Mapping[str, Any]], words: Language) -> tuple
     """Lines of the classes in their order; a hidden count is said to be hidden."""
     largest = max((one["share"] or 0.0 for one in classes), default=1.0)
     return tuple(
-        _share(str(one["name"]), one["rows"], one["share"], largest, words, bool(one["rare"])) for one in classes
+        _share(str(one["name"]), one["rows"], one["share"], largest, words, bool(one["rare"]))
+        for one in classes
     )
 
 
@@ -124,6 +125,8 @@ def _statistic(
         words.gettext("all rows") if one["class"] is None else str(one["class"]),
         wording.three_digits(one["mean"], words),
         wording.three_digits(one["sd"], words),
-        tuple(wording.three_digits(quantiles[level], words) if level in quantiles else "–" for level in levels),
+        tuple(
+            wording.three_digits(quantiles[level], words) if level in quantiles else "–" for level in levels
+        ),
         charts.spark(one["steps"], axis) if one.get("steps") else Markup(""),
     )

@@ -15,7 +15,7 @@ from yieldcast.workspace.scoring.history import Score
 from yieldcast.workspace.scoring.invoices import Invoice
 from yieldcast.workspace.scoring.leaderboard import Board, Entry
 from yieldcast.workspace.server import board_view, pages, visits, wording
-from yieldcast.workspace.server.problems import Problem
+from yieldcast.workspace.server.problems import RequestError
 from yieldcast.workspace.server.sheets import Column, Kind, csv_file, xlsx_file
 
 router = APIRouter(include_in_schema=False)
@@ -29,7 +29,9 @@ def leaderboard(request: Request, kind: Format) -> Response:
     seen = visits.visit(request)
     page, words = pages.leaderboard_page(seen), seen.words
     if page.board is None:
-        raise Problem(403, "the leaderboard is closed", "It opens when the owner publishes it or the window ends.")
+        raise RequestError(
+            403, "the leaderboard is closed", "It opens when the owner publishes it or the window ends."
+        )
     columns = leaderboard_columns(page.board, page.currency, words)
     return _file(columns, "leaderboard", words.gettext("Leaderboard"), kind, words)
 
@@ -55,7 +57,10 @@ def leaderboard_columns(board: Board, currency: str, words: Language) -> list[Co
         words: of the reader.
     """
     t, entries = words.gettext, board.entries
-    places = {"winner": t("Better than every other model"), "not_told_apart": t("Cannot be told from the best")}
+    places = {
+        "winner": t("Better than every other model"),
+        "not_told_apart": t("Cannot be told from the best"),
+    }
     headline = wording.measure_name(board.headline, words)
     columns = [
         Column(t("Model"), "text", [one.model for one in entries]),
@@ -67,7 +72,9 @@ def leaderboard_columns(board: Board, currency: str, words: Language) -> list[Co
     second = t("After fine-tuning: {measure}", measure=headline)
     columns += _scores(second, board.headline, [one.tuned for one in entries], words)
     for name in board_view.measures(board):
-        columns += _scores(wording.measure_name(name, words), name, [one.scores[name] for one in entries], words)
+        columns += _scores(
+            wording.measure_name(name, words), name, [one.scores[name] for one in entries], words
+        )
     price = t("Licence per km² and year, {currency}", currency=currency)
     columns.append(Column(price, "amount", [one.price_per_km2 for one in entries]))
     return columns if board.internal is None else [*columns, *_costs(entries, currency, words)]
@@ -76,7 +83,11 @@ def leaderboard_columns(board: Board, currency: str, words: Language) -> list[Co
 def _scores(name: str, measure: str, scores: Sequence[Score | None], words: Language) -> list[Column]:
     kind: Kind = "number" if wording.is_yield(measure) else "share"
     title = " ".join(filter(None, (name, wording.unit(measure))))
-    ends = {"value": title, "low": f"{title}, {words.gettext('lower end')}", "high": f"{title}, {words.gettext('upper end')}"}
+    ends = {
+        "value": title,
+        "low": f"{title}, {words.gettext('lower end')}",
+        "high": f"{title}, {words.gettext('upper end')}",
+    }
     return [
         Column(heading, kind, [None if one is None else getattr(one, end) for one in scores])
         for end, heading in ends.items()
@@ -87,10 +98,16 @@ def _costs(entries: Sequence[Entry], currency: str, words: Language) -> list[Col
     t = words.gettext
     parts: dict[str, tuple[Kind, Callable[[Any], Decimal]]] = {
         t("Misclassified area, km²"): ("number", lambda row: row.cost.misclassified_km2),
-        t("Cost of errors, {currency}", currency=currency): ("amount", lambda row: row.cost.misclassification_cost),
+        t("Cost of errors, {currency}", currency=currency): (
+            "amount",
+            lambda row: row.cost.misclassification_cost,
+        ),
         t("Licence, {currency}", currency=currency): ("amount", lambda row: row.cost.licence_cost),
         t("Total annual cost, {currency}", currency=currency): ("amount", lambda row: row.cost.total),
-        t("Difference to the internal method, {currency}", currency=currency): ("amount", lambda row: row.difference),
+        t("Difference to the internal method, {currency}", currency=currency): (
+            "amount",
+            lambda row: row.difference,
+        ),
     }
     return [
         Column(heading, kind, [None if one.cost is None else part(one.cost) for one in entries])

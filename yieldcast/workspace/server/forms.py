@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from yieldcast.errors import YieldcastError
 from yieldcast.workspace.database import accounts, state
 from yieldcast.workspace.server import owner_page, sign_in, visits
-from yieldcast.workspace.server.problems import Problem
+from yieldcast.workspace.server.problems import RequestError
 
 router = APIRouter(include_in_schema=False)
 Field = Annotated[str, Form()]
@@ -29,7 +29,7 @@ def signed_in(request: Request, token: Field = "", next: Field = "") -> Response
     answer = RedirectResponse("/", 303)
     try:
         account = sign_in.enter(request, answer, token)
-    except Problem as problem:
+    except RequestError as problem:
         if problem.status not in (401, 429):
             raise
         said = "The token is not valid." if problem.status == 401 else f"{problem}. {problem.hint}"

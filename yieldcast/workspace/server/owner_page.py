@@ -88,7 +88,8 @@ def _cards(page: OwnerPage, words: Language) -> list[Card]:
 def _contributor(one: ContributorRow, currency: str, words: Language) -> dict[str, Any]:
     used = (wording.three_digits(value, words) for value in (one.pflop, one.budget_pflop))
     return {
-        "name": one.name, "submissions": words.number(one.submissions), "looks": words.number(one.looks.looks),
+        "name": one.name, "submissions": words.number(one.submissions),
+        "looks": words.number(one.looks.looks),
         "pflop": words.gettext("{used} of {budget}", **dict(zip(("used", "budget"), used, strict=True))),
         "owed": money(one.owed, currency, words), "revoked": one.revoked,
     }  # fmt: skip
@@ -104,10 +105,9 @@ def _entry(one: AuditRow, words: Language) -> dict[str, Any]:
 
 def _verdict(verdict: audit.Verdict, words: Language) -> str:
     if verdict.broken is None:
-        return words.ngettext(
-            "{n} entry, each chained to the one before: none was changed or removed. Hash of the last one: {hash}",
-            "{n} entries, each chained to the one before: none was changed or removed. Hash of the last one: {hash}",
-            verdict.entries, hash=verdict.last,
+        return words.gettext(
+            "{count}, each chained to the one before; none was changed. Hash of the last one: {hash}",
+            count=words.ngettext("{n} entry", "{n} entries", verdict.entries), hash=verdict.last,
         )  # fmt: skip
     return words.gettext(
         "The log was changed: entry {n} is wrong ({reason}). Compare it with a copy.",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, Response
@@ -18,30 +17,31 @@ from yieldcast.workspace.scoring.leaderboard import Board
 from yieldcast.workspace.scoring.measures import RECALL
 from yieldcast.workspace.server import board_view, data_view, submission_view, visits, wording
 from yieldcast.workspace.server.problems import not_found
-from yieldcast.workspace.server.render import moment, money, static_folder
+from yieldcast.workspace.server.render import money, static_folder
 from yieldcast.workspace.server.visits import Visit
-from yieldcast.workspace.tasks.task import EXAMPLES, Task
-
-if TYPE_CHECKING:
-    from yieldcast.workspace.directory import Workspace
+from yieldcast.workspace.tasks.task import EXAMPLES
 
 router = APIRouter(include_in_schema=False)
 
 
-def add_pages(app: FastAPI, workspace: Workspace) -> None:
-    """Add the pages, their forms and exports to a server.
-
-    Args:
-        app: made by `app.create_app`.
-        workspace: open.
-    """
+def add_pages(app: FastAPI) -> None:
+    """Add the pages, their forms and exports to a server that is being made by `app.create_app`."""
     from yieldcast.workspace.server import exports, forms, owner_page
 
-    app.state.task = Task.read(workspace.path)
     app.state.problem_page = visits.problem_page
-    app.mount("/static", StaticFiles(directory=str(static_folder())), name="static")
+    app.mount("/static", _Static(directory=str(static_folder())), name="static")
     for one in (router, owner_page.router, forms.router, exports.router):
         app.include_router(one)
+
+
+class _Static(StaticFiles):
+    """Style and script, which a browser keeps and asks for changes."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """The file, or 304."""
+        answer = super().file_response(*args, **kwargs)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
 
 
 @router.get("/")
@@ -56,7 +56,8 @@ def overview(request: Request) -> Response:
     paragraphs = [one.strip() for one in about.description.split("\n\n") if one.strip()]
     return seen.page(
         "overview.html", "/", about=about, paragraphs=paragraphs, window=window_words(about, words),
-        measures=names, input_names=visits.task_of(request).input_names, baselines=_baselines(about, whole, words),
+        measures=names, input_names=visits.task_of(request).input_names,
+        baselines=_baselines(about, whole, words),
         step=_step(about, words), duration=lambda seconds: duration(seconds, words),
         base=str(request.base_url).rstrip("/"),
     )  # fmt: skip
@@ -94,8 +95,13 @@ def duration(seconds: int, words: Language) -> str:
 def _step(about: Overview, words: Language) -> str:
     rules: Mapping[str, Any] = about.rules
     if about.kind == "value":
-        return f"{words.number(rules['score_step_kg_ha'], 0 if rules['score_step_kg_ha'] % 1 == 0 else 3)} kg/ha"
-    return words.gettext("{n} percentage points", n=wording.three_digits(100 * rules["score_step"], words))
+        return (
+            f"{words.number(rules['score_step_kg_ha'], 0 if rules['score_step_kg_ha'] % 1 == 0 else 3)} kg/ha"
+        )
+    points = 100 * rules["score_step"]
+    if points == 1:
+        return words.gettext("1 percentage point")
+    return words.gettext("{n} percentage points", n=wording.three_digits(points, words))
 
 
 def _baselines(about: Overview, measures: Sequence[str], words: Language) -> dict[str, Any] | None:
@@ -192,7 +198,10 @@ def _verdict(board: Board, words: Language) -> str:
         return t("No contributor has a result yet.")
     models = {one.contributor: f"{one.model} ({one.contributor})" for one in board.entries}
     if board.winner:
-        return t("{name} is better than every other model: paired tests find each difference.", name=models[board.winner])
+        return t(
+            "{name} is better than every other model: paired tests find each difference.",
+            name=models[board.winner],
+        )
     if board.not_told_apart:
         names = ", ".join(models[name] for name in board.not_told_apart)
         return t("No winner: these cannot be told apart from the best one: {names}.", names=names)
@@ -204,8 +213,8 @@ def _choice(choice: PriceChoice, currency: str, words: Language) -> str:
     if choice.cheapest == choice.best:
         return words.gettext("The cheapest licence, {name}, also has the lowest total.", name=choice.best)
     return words.gettext(
-        "{name} has the cheapest licence: it saves {saving} a year against {best}. Its errors on {area} km² more "
-        "cost {errors}: chosen by price alone it would cost {extra} a year more.",
+        "{name} has the cheapest licence: it saves {saving} a year against {best}. Its errors on {area} km² "
+        "more cost {errors}: chosen by price alone it would cost {extra} a year more.",
         name=choice.cheapest, best=choice.best, saving=money(choice.licence_saving, currency, words),
         area=words.number(float(choice.more_misclassified_km2)),
         errors=money(choice.more_misclassification_cost, currency, words),
@@ -217,7 +226,8 @@ def _looks(page: LeaderboardPage, words: Language) -> str:
     if page.looks is None:
         return ""
     spent = words.ngettext(
-        "The holdout of {rows} rows was looked at {n} time", "The holdout of {rows} rows was looked at {n} times",
+        "The holdout of {rows} rows was looked at {n} time",
+        "The holdout of {rows} rows was looked at {n} times",
         page.looks.looks, rows=words.number(page.looks.rows),
     )  # fmt: skip
     return f"{spent}: {submission_view.looks_text(page.looks, words)}."
@@ -262,8 +272,3 @@ def submission_page(request: Request, submission: str) -> Response:
         found, about.measures[0], about.outputs, workspace.settings.prices.currency, seen.words
     )
     return seen.page("submission.html", "/owner" if seen.role == "owner" else "/submissions", view=view)
-
-
-def since(when: dt.datetime, words: Language) -> str:
-    """A point in time for a table."""
-    return moment(when, words)

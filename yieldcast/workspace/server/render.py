@@ -1,4 +1,4 @@
-"""Pages from templates: in the reader's language and colours, with headers that close a page to everything else."""
+"""Pages from templates, in the reader's language and colours."""
 
 from __future__ import annotations
 
@@ -27,15 +27,11 @@ if TYPE_CHECKING:
 
 LANGUAGE_COOKIE, THEME_COOKIE = "yieldcast_language", "yieldcast_theme"
 _YEAR_S = 365 * 24 * 3600
-# Nothing from elsewhere, no script or style inside a page, in no frame (CSP 3, W3C working draft of 2025).
+# Nothing but style, script and pictures of this server (CSP 3, W3C working draft of 2025); the other headers
+# come from `headers`.
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
 }
 # Where the file of dark colours applies, by theme.
 THEMES: dict[str | None, str] = {
@@ -112,9 +108,7 @@ def environment() -> Environment:
     return made
 
 
-def respond(
-    request: Request, template: str, context: Mapping[str, Any], status: int = 200
-) -> Response:
+def respond(request: Request, template: str, context: Mapping[str, Any], status: int = 200) -> Response:
     """A page.
 
     Args:
@@ -181,9 +175,7 @@ def money(amount: Decimal | float | None, currency: str, words: Language) -> str
     digits = max(decimals, get_currency_precision(currency)) if decimals else 0
     pattern = words.locale.currency_formats["standard"].pattern
     shape = pattern.replace(".00", f".{'0' * digits}" if digits else "")
-    written: str = format_currency(
-        exact, currency, format=shape, locale=words.locale, currency_digits=False
-    )
+    written: str = format_currency(exact, currency, format=shape, locale=words.locale, currency_digits=False)
     return written
 
 

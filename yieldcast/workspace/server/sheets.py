@@ -46,7 +46,9 @@ def csv_file(columns: Sequence[Column], words: Language) -> bytes:
     A text that begins like a formula gets an apostrophe in front, as in the files of forecasts.
     """
     mark, separator = ("\ufeff", ";") if words.decimal_comma else ("", ",")
-    cells = [[_text(column.heading), *(_csv(v, column.kind, words) for v in column.values)] for column in columns]
+    cells = [
+        [_text(column.heading), *(_csv(v, column.kind, words) for v in column.values)] for column in columns
+    ]
     out = io.StringIO(newline="")
     csv.writer(out, delimiter=separator).writerows(zip(*cells, strict=True))
     return (mark + out.getvalue()).encode("utf-8")
@@ -87,9 +89,7 @@ def xlsx_file(columns: Sequence[Column], sheet: str, title: str, words: Language
     book: Any = xlsxwriter.Workbook(buffer, {"in_memory": True, "default_date_format": words.date_pattern})
     book.set_properties({"title": spreadsheets.clean(title), "author": "yieldcast"})
     page = book.add_worksheet(sheet)
-    heading = book.add_format(
-        {"bold": True, "text_wrap": True, "valign": "top", "bg_color": _HEADING_FILL}
-    )
+    heading = book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bg_color": _HEADING_FILL})
     quoted = book.add_format({"quote_prefix": True})
     page.freeze_panes(1, 1)
     page.autofilter(0, 0, max(len(columns[0].values), 1), len(columns) - 1)

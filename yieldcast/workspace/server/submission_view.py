@@ -1,4 +1,4 @@
-"""Submissions as their contributor reads them: progress, scores by phase, learning curve, confusion matrix."""
+"""Submissions as their contributor reads them: progress, scores, learning curve, confusion matrix."""
 
 from __future__ import annotations
 
@@ -69,9 +69,15 @@ def row_view(row: SubmissionRow, headline: str, currency: str, words: Language) 
         row.id, row.model, row.contributor, row.state in wording.ENDED, wording.LOOKS.get(row.state, ""),
         words.gettext(wording.STATES[row.state]), words.said(row.reason) if row.reason else "",
         step_text(row.progress, words), _done(row.progress), row.received,
-        _value(row.baseline, headline, words), _value(row.tuned, headline, words),
+        _told(row, row.baseline, headline, words), _told(row, row.tuned, headline, words),
         money(row.price_per_km2, currency, words),
     )  # fmt: skip
+
+
+def _told(row: SubmissionRow, score: Score | None, headline: str, words: Language) -> str:
+    if score is None and row.state == "done":
+        return words.gettext("not told")
+    return _value(score, headline, words)
 
 
 def step_text(progress: Mapping[str, Any], words: Language) -> str:
@@ -187,7 +193,9 @@ def detail_view(
         currency: of the licence.
         words: of the reader.
     """
-    names = tuple(_capital(words.gettext(wording.PHASES[key])) for key in [one.phase for one in detail.phases])
+    names = tuple(
+        _capital(words.gettext(wording.PHASES[key])) for key in [one.phase for one in detail.phases]
+    )
     lines = list(dict.fromkeys(line.measure for one in detail.phases for line in one.lines))
     return DetailView(
         row_view(detail.row, headline, currency, words),
@@ -216,7 +224,11 @@ def _cards(detail: SubmissionDetail, headline: str, words: Language) -> tuple[Ca
         gain = row.tuned.value - row.baseline.value
         text = wording.difference_text(gain, headline, words)
         cards.append(Card(t("Change by fine-tuning"), text, t(wording.unit(headline, difference=True))))
-    cards.append(Card(t("Your looks at the holdout"), words.number(detail.looks.looks), looks_text(detail.looks, words)))
+    cards.append(
+        Card(
+            t("Your looks at the holdout"), words.number(detail.looks.looks), looks_text(detail.looks, words)
+        )
+    )
     return tuple(cards)
 
 
@@ -323,7 +335,9 @@ def _curve(points: Sequence[Mapping[str, Any]], words: Language) -> CurveView | 
     best = min(known, key=validation.__getitem__) + 1 if known else None
     caption = words.gettext("Loss by epoch.")
     if best is not None:
-        kept = words.gettext("The weights of epoch {epoch}, the lowest validation loss, were kept.", epoch=best)
+        kept = words.gettext(
+            "The weights of epoch {epoch}, the lowest validation loss, were kept.", epoch=best
+        )
         caption = f"{caption} {kept}"
     drawing = charts.learning_curve(losses, caption, words, best)
     headings = (words.gettext("Epoch"), *(_capital(words.gettext(_CURVE[key])) for key in lines))
@@ -358,7 +372,13 @@ def _declared(
 
 
 def _plain(value: float | None, words: Language) -> str:
-    return "–" if value is None else wording.three_digits(value, words) if isinstance(value, float) else str(value)
+    return (
+        "–"
+        if value is None
+        else wording.three_digits(value, words)
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def _used(detail: SubmissionDetail, words: Language) -> tuple[tuple[str, str], ...]:

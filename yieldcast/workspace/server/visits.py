@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yieldcast.language import Language, message
 from yieldcast.workspace.server import render, sign_in, who
-from yieldcast.workspace.server.problems import Problem
+from yieldcast.workspace.server.problems import RequestError
 from yieldcast.workspace.server.site import Site, site_of
 from yieldcast.workspace.tasks.task import Task
 
@@ -17,7 +19,11 @@ if TYPE_CHECKING:
 
     from yieldcast.workspace.database.models import Account
 
-_EVERYBODY = (("/", message("Overview")), ("/data", message("Data")), ("/leaderboard", message("Leaderboard")))
+_EVERYBODY = (
+    ("/", message("Overview")),
+    ("/data", message("Data")),
+    ("/leaderboard", message("Leaderboard")),
+)
 _BY_ROLE = {
     "contributor": (("/submissions", message("My submissions")),),
     "owner": (("/owner", message("Owner")),),
@@ -50,7 +56,7 @@ class Visit:
 
     @property
     def role(self) -> str | None:
-        """"owner" or "contributor"; None for somebody who has not signed in."""
+        """ "owner" or "contributor"; None for somebody who has not signed in."""
         return self.viewer.role if self.viewer else None
 
     def page(self, template: str, here: str, status: int = 200, **context: Any) -> Response:
@@ -91,12 +97,16 @@ def of_owner(request: Request) -> Visit:
 
 
 def task_of(request: Request) -> Task:
-    """The task of the workspace, read once."""
-    task: Task = request.app.state.task
-    return task
+    """The task of the workspace, which does not change while the server runs."""
+    return _task(site_of(request).workspace.path)
 
 
-def problem_page(request: Request, problem: Problem) -> Response:
+@lru_cache(maxsize=16)
+def _task(path: Path) -> Task:
+    return Task.read(path)
+
+
+def problem_page(request: Request, problem: RequestError) -> Response:
     """A refusal as a page; somebody who has not signed in and asks for a page gets the form for it."""
     from starlette.responses import RedirectResponse
 

@@ -82,7 +82,11 @@ def test_the_colours_are_those_of_the_report():
     light, _, rest = report.partition("@media screen {")
     dark = rest.partition("@media")[0]
     for name, of_report in (("page.css", light), ("dark.css", dark)):
-        ours = variables((render.static_folder() / name).read_text("utf-8").split("{", 1)[1].partition("}")[0])
+        ours = variables(
+            (render.static_folder() / name).read_text("utf-8").split("{", 1)[1].partition("}")[0]
+        )
         shared = ours.keys() & variables(of_report.split("{", 1)[1]).keys()
         assert len(shared) >= 20
-        assert {key: ours[key] for key in shared} == {key: variables(of_report.split("{", 1)[1])[key] for key in shared}
+        assert {key: ours[key] for key in shared} == {
+            key: variables(of_report.split("{", 1)[1])[key] for key in shared
+        }

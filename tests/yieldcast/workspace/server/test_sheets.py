@@ -43,7 +43,9 @@ def test_no_text_of_a_csv_file_begins_like_a_formula():
     cells = [row[0] for row in csv.reader(io.StringIO(content))][1:]
     for separator in (",", ";"):
         for cell in cells:
-            assert not any(part.lstrip(" ").startswith(("=", "+", "-", "@", "\t")) for part in cell.split(separator))
+            assert not any(
+                part.lstrip(" ").startswith(("=", "+", "-", "@", "\t")) for part in cell.split(separator)
+            )
 
 
 def test_xlsx_keeps_types_and_stores_no_formula():
@@ -54,7 +56,11 @@ def test_xlsx_keeps_types_and_stores_no_formula():
         "=HYPERLINK(1)", 0.9453, 1815000, 1234, dt.datetime(2026, 12, 1, 22, 59),
     ]  # fmt: skip
     assert [cell.value for cell in sheet["F"]][1:] == [*HOSTILE[:-1], "x\ufffdy"]
-    assert {cell.data_type for row in sheet.iter_rows() for cell in row if cell.value is not None} == {"s", "n", "d"}
+    assert {cell.data_type for row in sheet.iter_rows() for cell in row if cell.value is not None} == {
+        "s",
+        "n",
+        "d",
+    }
     assert sheet["A2"].quotePrefix
     assert sheet["B2"].number_format == "0.0%"
     assert sheet["E2"].number_format == "dd/mm/yyyy hh:mm"
