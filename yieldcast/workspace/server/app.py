@@ -9,8 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 import yieldcast
-from yieldcast.workspace.server import documentation
-from yieldcast.workspace.server.api import router
+from yieldcast.workspace.server import api, documentation, owner_api
 from yieldcast.workspace.server.headers import Closed
 from yieldcast.workspace.server.pages import add_pages
 from yieldcast.workspace.server.problems import ProblemBody, add_handlers
@@ -47,7 +46,8 @@ def create_app(workspace: Workspace) -> FastAPI:
     app.state.site = Site(workspace)
     add_handlers(app)
     app.add_middleware(Closed, limit=_BODY_BYTES, uploads=f"{API}/submissions")
-    app.include_router(router, prefix=API)
+    for router in (api.router, owner_api.router):
+        app.include_router(router, prefix=API)
 
     @cache
     def documented() -> str:

@@ -6,9 +6,9 @@ import hmac
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from yieldcast.workspace.database import audit
+from yieldcast.workspace.database import accounts
 from yieldcast.workspace.database.models import Account
-from yieldcast.workspace.server import sessions, who
+from yieldcast.workspace.server import who
 from yieldcast.workspace.server.problems import RequestError
 from yieldcast.workspace.server.site import site_of
 
@@ -31,11 +31,10 @@ def enter(request: Request, response: Response, token: str) -> Account:
     refuse_other_sites(request)
     account, workspace = who.by_token(request, token.strip()), site_of(request).workspace
     with workspace.write() as session:
-        sessions.end(session, request.cookies.get(who.COOKIE))
-        cookie = sessions.begin(session, account)
-        audit.write(session, account.name, "sign-in")
+        accounts.sign_out(session, request.cookies.get(who.COOKIE, ""))
+        cookie, _ = accounts.sign_in(session, account)
     response.set_cookie(
-        who.COOKIE, cookie, max_age=int(sessions.LIFETIME.total_seconds()), httponly=True, samesite="strict",
+        who.COOKIE, cookie, max_age=round(accounts.SIGN_IN_HOURS * 3600), httponly=True, samesite="strict",
         secure=request.url.scheme == "https",
     )  # fmt: skip
     return account
@@ -44,7 +43,7 @@ def enter(request: Request, response: Response, token: str) -> Account:
 def leave(request: Request, response: Response) -> None:
     """Sign somebody out: the session ends, and `response` removes its cookie."""
     with site_of(request).workspace.write() as session:
-        sessions.end(session, request.cookies.get(who.COOKIE))
+        accounts.sign_out(session, request.cookies.get(who.COOKIE, ""))
     response.delete_cookie(who.COOKIE, httponly=True, samesite="strict", secure=request.url.scheme == "https")
 
 

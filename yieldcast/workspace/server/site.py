@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from starlette.requests import Request
+
 from yieldcast.workspace.database import audit
 from yieldcast.workspace.database.models import Account
 from yieldcast.workspace.server.limits import RateLimit
@@ -13,8 +15,6 @@ from yieldcast.workspace.server.problems import too_often
 from yieldcast.workspace.server.recent import Recent
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from yieldcast.workspace.directory import Workspace
 
 _Value = TypeVar("_Value")

@@ -1,9 +1,8 @@
-"""An upload: parts of a form are read as they arrive, the model goes to a file and is hashed on its way."""
+"""An upload: parts of a form are read as they arrive, the model goes to a file."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -27,13 +26,11 @@ class Upload:
 
     Args:
         path: temporary file; who takes the upload removes it.
-        sha256: of the file, 64 hex digits.
         size: bytes.
         about: the part ``about``, JSON as it was sent.
     """
 
     path: Path
-    sha256: str
     size: int
     about: bytes
 
@@ -70,7 +67,7 @@ async def receive(request: Request, folder: Path, limit: int, seconds: float) ->
                 "Send it again: yieldcast workspace submit.",
             )
         whole = True
-        return Upload(path, form.digest.hexdigest(), form.size, bytes(form.about))
+        return Upload(path, form.size, bytes(form.about))
     except TimeoutError:
         message = f"expected the whole model within {seconds:.0f} s"
         raise RequestError(
@@ -135,7 +132,7 @@ class _Form:
     def __init__(self, boundary: bytes, file: IO[bytes], limit: int) -> None:
         from python_multipart.multipart import MultipartParser
 
-        self.digest, self.size, self.about = hashlib.sha256(), 0, bytearray()
+        self.size, self.about = 0, bytearray()
         self.counts: dict[str, int] = {}
         self.ended = False
         self._file, self._limit = file, limit
@@ -187,7 +184,6 @@ class _Form:
         self.size += len(piece)
         if self.size > self._limit:
             raise too_large(self._limit)
-        self.digest.update(piece)
         self._file.write(piece)
 
     def _end(self) -> None:

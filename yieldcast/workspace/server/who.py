@@ -7,8 +7,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 
 from yieldcast.workspace.database import accounts, audit
-from yieldcast.workspace.database.models import Account
-from yieldcast.workspace.server import sessions
+from yieldcast.workspace.database.models import Account, SignIn
 from yieldcast.workspace.server.limits import address_key
 from yieldcast.workspace.server.problems import RequestError, not_allowed, too_often, unknown_sign_in
 from yieldcast.workspace.server.site import site_of
@@ -101,13 +100,13 @@ def _by_cookie(request: Request) -> Account | None:
     return found.account
 
 
-def page_session(request: Request) -> sessions.PageSession | None:
+def page_session(request: Request) -> SignIn | None:
     """The session of whoever signed in on a page."""
     cookie = request.cookies.get(COOKIE)
     if not cookie:
         return None
     with site_of(request).workspace.read() as session:
-        return sessions.find(session, cookie)
+        return accounts.of_cookie(session, cookie)
 
 
 def is_own_page(request: Request) -> bool:

@@ -13,9 +13,9 @@ def test_answers_are_closed_to_other_sites_and_kept_by_no_cache(ask):
 
 
 def test_refusals_are_json_with_an_error_and_a_hint(ask):
-    answer = ask("Ana").get("/api/v1/nothing-here")
+    answer = ask("Alpha").get("/api/v1/nothing-here")
     assert (answer.status_code, set(answer.json())) == (404, {"error", "hint", "rule"})
-    assert ask("Ana").delete("/api/v1/account").status_code == 405
+    assert ask("Alpha").delete("/api/v1/account").status_code == 405
 
 
 def test_the_documentation_has_every_route_and_nothing_from_elsewhere(ask, app):
