@@ -123,24 +123,30 @@ def measures(board: Board) -> tuple[str, ...]:
 
 
 def _columns(board: Board, words: Language) -> list[_Column]:
-    t = words.gettext
     headline = wording.measure_name(board.headline, words)
     better: Order = "ascending" if board.lower_is_better else "descending"
-    plain = t(wording.unit(board.headline))
-    points = t(wording.unit(board.headline, difference=True))
+    plain = words.gettext(wording.unit(board.headline))
+    points = words.gettext(wording.unit(board.headline, difference=True))
     columns = [
-        _Column("model", t("Model"), "", "ascending"),
-        _Column("baseline", t("As submitted: {measure}", measure=headline), plain, better),
-        _Column("tuned", t("After fine-tuning: {measure}", measure=headline), plain, better),
-        _Column("gain", t("Gain"), points, "descending"),
+        _Column("model", words.gettext("Model"), "", "ascending"),
+        _Column("baseline", words.gettext("As submitted: {measure}", measure=headline), plain, better),
+        _Column("tuned", words.gettext("After fine-tuning: {measure}", measure=headline), plain, better),
+        _Column("gain", words.gettext("Gain"), points, "descending"),
     ]
     extra = [_measure_column(name, words) for name in measures(board)]
     columns += extra[:1]
-    columns.append(_Column("price_per_km2", t("Licence"), t("per km² and year"), "ascending"))
+    columns.append(
+        _Column("price_per_km2", words.gettext("Licence"), words.gettext("per km² and year"), "ascending")
+    )
     if board.internal is not None:
-        columns.append(_Column("total", t("Total annual cost"), "", "ascending"))
+        columns.append(_Column("total", words.gettext("Total annual cost"), "", "ascending"))
         columns.append(
-            _Column("difference", t("Difference to the internal method"), t("per year"), "ascending")
+            _Column(
+                "difference",
+                words.gettext("Difference to the internal method"),
+                words.gettext("per year"),
+                "ascending",
+            )
         )
     return columns + extra[1:]
 

@@ -14,7 +14,7 @@ from yieldcast.workspace import disclosure
 from yieldcast.workspace.scoring.history import Score
 from yieldcast.workspace.scoring.invoices import Invoice
 from yieldcast.workspace.scoring.leaderboard import Board, Entry
-from yieldcast.workspace.server import board_view, pages, visits, wording
+from yieldcast.workspace.server import api, board_view, visits, wording
 from yieldcast.workspace.server.problems import RequestError
 from yieldcast.workspace.server.sheets import Column, Kind, csv_file, xlsx_file
 
@@ -27,7 +27,7 @@ _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 def leaderboard(request: Request, kind: Format) -> Response:
     """The leaderboard, for whoever may see it."""
     seen = visits.visit(request)
-    page, words = pages.leaderboard_page(seen), seen.words
+    page, words = api.leaderboard_page(seen.site, seen.viewer), seen.words
     if page.board is None:
         raise RequestError(
             403, "the leaderboard is closed", "It opens when the owner publishes it or the window ends."
@@ -56,26 +56,26 @@ def leaderboard_columns(board: Board, currency: str, words: Language) -> list[Co
         currency: of prices and costs.
         words: of the reader.
     """
-    t, entries = words.gettext, board.entries
+    entries = board.entries
     places = {
-        "winner": t("Better than every other model"),
-        "not_told_apart": t("Cannot be told from the best"),
+        "winner": words.gettext("Better than every other model"),
+        "not_told_apart": words.gettext("Cannot be told from the best"),
     }
     headline = wording.measure_name(board.headline, words)
     columns = [
-        Column(t("Model"), "text", [one.model for one in entries]),
-        Column(t("Contributor"), "text", [one.contributor for one in entries]),
-        Column(t("Place"), "text", [places.get(one.place, "") for one in entries]),
+        Column(words.gettext("Model"), "text", [one.model for one in entries]),
+        Column(words.gettext("Contributor"), "text", [one.contributor for one in entries]),
+        Column(words.gettext("Place"), "text", [places.get(one.place, "") for one in entries]),
     ]
-    first = t("As submitted: {measure}", measure=headline)
+    first = words.gettext("As submitted: {measure}", measure=headline)
     columns += _scores(first, board.headline, [one.baseline for one in entries], words)
-    second = t("After fine-tuning: {measure}", measure=headline)
+    second = words.gettext("After fine-tuning: {measure}", measure=headline)
     columns += _scores(second, board.headline, [one.tuned for one in entries], words)
     for name in board_view.measures(board):
         columns += _scores(
             wording.measure_name(name, words), name, [one.scores[name] for one in entries], words
         )
-    price = t("Licence per km² and year, {currency}", currency=currency)
+    price = words.gettext("Licence per km² and year, {currency}", currency=currency)
     columns.append(Column(price, "amount", [one.price_per_km2 for one in entries]))
     return columns if board.internal is None else [*columns, *_costs(entries, currency, words)]
 
@@ -95,16 +95,21 @@ def _scores(name: str, measure: str, scores: Sequence[Score | None], words: Lang
 
 
 def _costs(entries: Sequence[Entry], currency: str, words: Language) -> list[Column]:
-    t = words.gettext
     parts: dict[str, tuple[Kind, Callable[[Any], Decimal]]] = {
-        t("Misclassified area, km²"): ("number", lambda row: row.cost.misclassified_km2),
-        t("Cost of errors, {currency}", currency=currency): (
+        words.gettext("Misclassified area, km²"): ("number", lambda row: row.cost.misclassified_km2),
+        words.gettext("Cost of errors, {currency}", currency=currency): (
             "amount",
             lambda row: row.cost.misclassification_cost,
         ),
-        t("Licence, {currency}", currency=currency): ("amount", lambda row: row.cost.licence_cost),
-        t("Total annual cost, {currency}", currency=currency): ("amount", lambda row: row.cost.total),
-        t("Difference to the internal method, {currency}", currency=currency): (
+        words.gettext("Licence, {currency}", currency=currency): (
+            "amount",
+            lambda row: row.cost.licence_cost,
+        ),
+        words.gettext("Total annual cost, {currency}", currency=currency): (
+            "amount",
+            lambda row: row.cost.total,
+        ),
+        words.gettext("Difference to the internal method, {currency}", currency=currency): (
             "amount",
             lambda row: row.difference,
         ),
@@ -117,15 +122,14 @@ def _costs(entries: Sequence[Entry], currency: str, words: Language) -> list[Col
 
 def invoice_columns(invoices: Sequence[Invoice], words: Language) -> list[Column]:
     """Invoices, one line for each month and contributor."""
-    t = words.gettext
     return [
-        Column(t("Invoice"), "text", [one.number for one in invoices]),
-        Column(t("Month"), "text", [one.month for one in invoices]),
-        Column(t("Contributor"), "text", [one.name for one in invoices]),
-        Column(t("Charged submissions"), "count", [one.submissions for one in invoices]),
-        Column(t("Not charged"), "count", [one.not_charged for one in invoices]),
-        Column(t("Amount"), "amount", [one.amount for one in invoices]),
-        Column(t("Currency"), "text", [one.currency for one in invoices]),
+        Column(words.gettext("Invoice"), "text", [one.number for one in invoices]),
+        Column(words.gettext("Month"), "text", [one.month for one in invoices]),
+        Column(words.gettext("Contributor"), "text", [one.name for one in invoices]),
+        Column(words.gettext("Charged submissions"), "count", [one.submissions for one in invoices]),
+        Column(words.gettext("Not charged"), "count", [one.not_charged for one in invoices]),
+        Column(words.gettext("Amount"), "amount", [one.amount for one in invoices]),
+        Column(words.gettext("Currency"), "text", [one.currency for one in invoices]),
     ]
 
 

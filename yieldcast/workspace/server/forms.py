@@ -106,7 +106,9 @@ def close(request: Request, csrf: Field = "") -> Response:
     with seen.site.workspace.write() as session:
         state.close(session, _name(seen))
     seen.site.forget()
-    text = seen.words.gettext("No model is taken any more; what waits is still carried out.")
+    text = seen.words.gettext(
+        "No model is taken any more and the leaderboard is open; what waits is carried out."
+    )
     return owner_page.answer(seen, done=text)
 
 

@@ -70,17 +70,18 @@ def answer(seen: Visit, status: int = 200, **more: Any) -> Response:
 
 
 def _cards(page: OwnerPage, words: Language) -> list[Card]:
-    t = words.gettext
     charged = sum(one.submissions for one in page.invoices)
-    states = ", ".join(f"{words.number(n)} {t(wording.STATES[state])}" for state, n in page.states.items())
+    states = ", ".join(
+        f"{words.number(n)} {words.gettext(wording.STATES[state])}" for state, n in page.states.items()
+    )
     budget = sum(one.budget_pflop for one in page.contributors)
     return [
-        Card(t("Income"), money(page.income, page.currency, words),
+        Card(words.gettext("Income"), money(page.income, page.currency, words),
              words.ngettext("{n} charged submission", "{n} charged submissions", charged)),
-        Card(t("Submissions"), words.number(sum(page.states.values())), states),
-        Card(t("Compute used"), f"{wording.three_digits(page.pflop, words)} PFLOP",
-             t("of {n} PFLOP of all contributors", n=wording.three_digits(budget, words))),
-        Card(t("Looks at the holdout"), words.number(page.looks.looks),
+        Card(words.gettext("Submissions"), words.number(sum(page.states.values())), states),
+        Card(words.gettext("Compute used"), f"{wording.three_digits(page.pflop, words)} PFLOP",
+             words.gettext("of {n} PFLOP of all contributors", n=wording.three_digits(budget, words))),
+        Card(words.gettext("Looks at the holdout"), words.number(page.looks.looks),
              submission_view.looks_text(page.looks, words)),
     ]  # fmt: skip
 

@@ -15,7 +15,16 @@ from yieldcast.workspace.disclosure.views import LeaderboardPage, Overview
 from yieldcast.workspace.scoring.costs import PriceChoice
 from yieldcast.workspace.scoring.leaderboard import Board
 from yieldcast.workspace.scoring.measures import RECALL
-from yieldcast.workspace.server import board_view, data_view, submission_view, visits, wording
+from yieldcast.workspace.server import (
+    api,
+    board_view,
+    data_view,
+    sign_in,
+    submission_view,
+    visits,
+    who,
+    wording,
+)
 from yieldcast.workspace.server.problems import not_found
 from yieldcast.workspace.server.render import money, static_folder
 from yieldcast.workspace.server.visits import Visit
@@ -26,11 +35,11 @@ router = APIRouter(include_in_schema=False)
 
 def add_pages(app: FastAPI) -> None:
     """Add the pages, their forms and exports to a server that is being made by `app.create_app`."""
-    from yieldcast.workspace.server import exports, forms, owner_page
+    from yieldcast.workspace.server import exports, forms, owner_page, upload_form
 
     app.state.problem_page = visits.problem_page
     app.mount("/static", _Static(directory=str(static_folder())), name="static")
-    for one in (router, owner_page.router, forms.router, exports.router):
+    for one in (upload_form.router, router, owner_page.router, forms.router, exports.router):
         app.include_router(one)
 
 
@@ -72,14 +81,22 @@ def about_of(seen: Visit) -> Overview:
 
 def window_words(about: Overview, words: Language) -> dict[str, str]:
     """The evaluation window: a title and a text."""
-    t = words.gettext
-    titles = {"before": t("not yet open"), "open": t("open"), "over": t("over"), "closed": t("closed")}
+    titles = {
+        "before": words.gettext("not yet open"),
+        "open": words.gettext("open"),
+        "over": words.gettext("over"),
+        "closed": words.gettext("closed"),
+    }
     if about.window == "before" and about.opens:
-        text = t("opens on {day} (UTC)", day=about.opens)
+        text = words.gettext("opens on {day} (UTC)", day=about.opens)
     elif about.closes is None:
-        text = t("until the owner closes it") if about.window == "open" else t("closed by the owner")
+        text = (
+            words.gettext("until the owner closes it")
+            if about.window == "open"
+            else words.gettext("closed by the owner")
+        )
     else:
-        text = t("last day {day} (UTC)", day=about.closes)
+        text = words.gettext("last day {day} (UTC)", day=about.closes)
     return {"title": titles[about.window], "text": text}
 
 
@@ -155,7 +172,7 @@ def leaderboard(request: Request, sort: str = "", order: str = "") -> Response:
     """The leaderboard, sorted by a column."""
     seen = visits.visit(request)
     words, about = seen.words, about_of(seen)
-    page = leaderboard_page(seen)
+    page = api.leaderboard_page(seen.site, seen.viewer)
     viewer = seen.viewer.name if seen.viewer else None
     board = page.board
     shown = own = None
@@ -174,17 +191,6 @@ def leaderboard(request: Request, sort: str = "", order: str = "") -> Response:
     )  # fmt: skip
 
 
-def leaderboard_page(seen: Visit) -> LeaderboardPage:
-    """The leaderboard for whoever visits, kept for a moment."""
-    workspace = seen.site.workspace
-
-    def made() -> LeaderboardPage:
-        with workspace.read() as session:
-            return disclosure.leaderboard(session, workspace, seen.viewer)
-
-    return seen.site.recent(seen.viewer, "leaderboard", made)
-
-
 def _closed(page: LeaderboardPage, words: Language) -> str:
     if page.closes is None:
         return words.gettext("It opens when the owner publishes it or closes the workspace.")
@@ -193,19 +199,18 @@ def _closed(page: LeaderboardPage, words: Language) -> str:
 
 def _verdict(board: Board, words: Language) -> str:
     """The sentence above the table: a winner only where every difference is sure."""
-    t = words.gettext
     if not board.entries:
-        return t("No contributor has a result yet.")
+        return words.gettext("No contributor has a result yet.")
     models = {one.contributor: f"{one.model} ({one.contributor})" for one in board.entries}
     if board.winner:
-        return t(
+        return words.gettext(
             "{name} is better than every other model: paired tests find each difference.",
             name=models[board.winner],
         )
     if board.not_told_apart:
         names = ", ".join(models[name] for name in board.not_told_apart)
-        return t("No winner: these cannot be told apart from the best one: {names}.", names=names)
-    return t("One contributor has a result; there is nothing to compare it with yet.")
+        return words.gettext("No winner: these cannot be told apart from the best one: {names}.", names=names)
+    return words.gettext("One contributor has a result; there is nothing to compare it with yet.")
 
 
 def _choice(choice: PriceChoice, currency: str, words: Language) -> str:
@@ -262,13 +267,9 @@ def why_not(about: Overview, words: Language) -> str:
 @router.get("/submissions/{submission}")
 def submission_page(request: Request, submission: str) -> Response:
     """One submission, for its contributor and the owner."""
-    seen = visits.visit(request)
-    workspace, about = seen.site.workspace, about_of(seen)
-    if seen.viewer is None:
-        visits.of_contributor(request)  # refuses
-    with workspace.read() as session:
-        found = disclosure.submission_detail(session, workspace, seen.viewer, submission)
-    view = submission_view.detail_view(
-        found, about.measures[0], about.outputs, workspace.settings.prices.currency, seen.words
-    )
+    viewer = who.signed_in(request)
+    seen = visits.Visit(request, viewer, sign_in.form_text(request))
+    about, currency = about_of(seen), seen.site.workspace.settings.prices.currency
+    found = api.submission_page(seen.site, viewer, submission)
+    view = submission_view.detail_view(found, about.measures[0], about.outputs, currency, seen.words)
     return seen.page("submission.html", "/owner" if seen.role == "owner" else "/submissions", view=view)

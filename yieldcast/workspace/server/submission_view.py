@@ -209,13 +209,13 @@ def detail_view(
 
 
 def _cards(detail: SubmissionDetail, headline: str, words: Language) -> tuple[Card, ...]:
-    t, row = words.gettext, detail.row
+    row = detail.row
     cards = []
     name = wording.measure_name(headline, words)
-    unit = t(wording.unit(headline))
+    unit = words.gettext(wording.unit(headline))
     for score, label in (
-        (row.tuned, t("After fine-tuning: {measure}", measure=name)),
-        (row.baseline, t("As submitted: {measure}", measure=name)),
+        (row.tuned, words.gettext("After fine-tuning: {measure}", measure=name)),
+        (row.baseline, words.gettext("As submitted: {measure}", measure=name)),
     ):
         if score is not None:
             value = " ".join(filter(None, (_value(score, headline, words), unit)))
@@ -223,10 +223,18 @@ def _cards(detail: SubmissionDetail, headline: str, words: Language) -> tuple[Ca
     if row.tuned is not None and row.baseline is not None:
         gain = row.tuned.value - row.baseline.value
         text = wording.difference_text(gain, headline, words)
-        cards.append(Card(t("Change by fine-tuning"), text, t(wording.unit(headline, difference=True))))
+        cards.append(
+            Card(
+                words.gettext("Change by fine-tuning"),
+                text,
+                words.gettext(wording.unit(headline, difference=True)),
+            )
+        )
     cards.append(
         Card(
-            t("Your looks at the holdout"), words.number(detail.looks.looks), looks_text(detail.looks, words)
+            words.gettext("Your looks at the holdout"),
+            words.number(detail.looks.looks),
+            looks_text(detail.looks, words),
         )
     )
     return tuple(cards)
@@ -351,22 +359,27 @@ def _curve(points: Sequence[Mapping[str, Any]], words: Language) -> CurveView | 
 def _declared(
     detail: SubmissionDetail, outputs: Sequence[str], currency: str, words: Language
 ) -> tuple[tuple[str, str], ...]:
-    t, options = words.gettext, detail.options
-    yes_no = {True: t("yes"), False: t("no")}
+    options = detail.options
+    yes_no = {True: words.gettext("yes"), False: words.gettext("no")}
     frozen = options.get("frozen_layers", 0)
     names = detail.outputs or tuple(outputs)
-    augmentation = [t(wording.AUGMENTATIONS.get(one, one)) for one in options.get("augmentation", ())]
+    augmentation = [
+        words.gettext(wording.AUGMENTATIONS.get(one, one)) for one in options.get("augmentation", ())
+    ]
     facts = [
-        (t("Licence per km² and year"), money(detail.row.price_per_km2, currency, words)),
-        (t("Outputs of the model"), ", ".join(names)),
-        (t("Epochs"), _plain(options.get("epochs"), words)),
-        (t("Learning rate"), _plain(options.get("learning_rate"), words)),
-        (t("Batch size"), _plain(options.get("batch_size"), words)),
-        (t("Patience, epochs"), _plain(options.get("patience"), words)),
-        (t("Frozen layers"), words.number(frozen) if isinstance(frozen, int) else ", ".join(frozen)),
-        (t("Augmentation"), ", ".join(augmentation) or t("none")),
-        (t("Class weights"), yes_no[bool(options.get("class_weights"))]),
-        (t("New last layer"), yes_no[bool(options.get("new_head"))]),
+        (words.gettext("Licence per km² and year"), money(detail.row.price_per_km2, currency, words)),
+        (words.gettext("Outputs of the model"), ", ".join(names)),
+        (words.gettext("Epochs"), _plain(options.get("epochs"), words)),
+        (words.gettext("Learning rate"), _plain(options.get("learning_rate"), words)),
+        (words.gettext("Batch size"), _plain(options.get("batch_size"), words)),
+        (words.gettext("Patience, epochs"), _plain(options.get("patience"), words)),
+        (
+            words.gettext("Frozen layers"),
+            words.number(frozen) if isinstance(frozen, int) else ", ".join(frozen),
+        ),
+        (words.gettext("Augmentation"), ", ".join(augmentation) or words.gettext("none")),
+        (words.gettext("Class weights"), yes_no[bool(options.get("class_weights"))]),
+        (words.gettext("New last layer"), yes_no[bool(options.get("new_head"))]),
     ]
     return tuple(facts)
 
@@ -382,14 +395,13 @@ def _plain(value: float | None, words: Language) -> str:
 
 
 def _used(detail: SubmissionDetail, words: Language) -> tuple[tuple[str, str], ...]:
-    t = words.gettext
     parameters = "–" if detail.parameters is None else words.number(detail.parameters)
     minutes = words.ngettext("{n} minute", "{n} minutes", detail.minutes)
     return (
-        (t("Compute"), f"{wording.three_digits(detail.pflop, words)} PFLOP"),
-        (t("Time, at most"), minutes),
-        (t("Weights of the model"), parameters),
-        (t("SHA-256 of the file"), detail.sha256),
+        (words.gettext("Compute"), f"{wording.three_digits(detail.pflop, words)} PFLOP"),
+        (words.gettext("Time, at most"), minutes),
+        (words.gettext("Weights of the model"), parameters),
+        (words.gettext("SHA-256 of the file"), detail.sha256),
     )
 
 
