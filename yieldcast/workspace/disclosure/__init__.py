@@ -8,6 +8,7 @@ that it saw.
 """
 
 from yieldcast.workspace.disclosure.board import leaderboard as leaderboard
+from yieldcast.workspace.disclosure.owner import audit_rows as audit_rows
 from yieldcast.workspace.disclosure.owner import invoices as invoices
 from yieldcast.workspace.disclosure.owner import owner_page as owner_page
 from yieldcast.workspace.disclosure.pages import data_page as data_page
@@ -16,3 +17,4 @@ from yieldcast.workspace.disclosure.submissions import own_submissions as own_su
 from yieldcast.workspace.disclosure.submissions import submission_detail as submission_detail
 from yieldcast.workspace.disclosure.views import to_json as to_json
 from yieldcast.workspace.disclosure.window import NotAllowedError as NotAllowedError
+from yieldcast.workspace.disclosure.window import owner_of as owner_of

@@ -10,16 +10,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from yieldcast.errors import SchemaError
 from yieldcast.workspace.database.models import ENDS, Account, Submission
+from yieldcast.workspace.database.models import Result as ResultRecord
 from yieldcast.workspace.directory import Workspace
 from yieldcast.workspace.scoring.confusion import hidden_classes
 from yieldcast.workspace.scoring.costs import CostModel
@@ -29,6 +31,7 @@ from yieldcast.workspace.scoring.measures import (
     Rows,
     class_measures,
     class_rows,
+    group_numbers,
     value_measures,
     value_rows,
 )
@@ -114,7 +117,8 @@ def truth_of(place: Place) -> Truth:
     """
     task = Task.read(place.path)
     target = read_target(place.path, task, "holdout")
-    groups, hidden = read_group(place.path, task, "holdout"), np.zeros(0, dtype=bool)
+    labels, hidden = read_group(place.path, task, "holdout"), np.zeros(0, dtype=bool)
+    groups = None if labels is None else group_numbers(labels)
     if task.kind == "classes":
         support = np.bincount(target, minlength=len(task.outputs)).tolist()
         rare = [task.outputs.index(name) for name in task.rare]
@@ -135,17 +139,21 @@ def scored(session: Session, accounts: Iterable[Account]) -> tuple[Contributor, 
         accounts: whose results are wanted.
     """
     names = {account.id: account.name for account in accounts}
+    # columns, not records: exact scores, which results hold too, are not even read
     query = (
-        select(Submission)
+        select(
+            Submission.account_id, Submission.id, Submission.name, Submission.price_per_km2,
+            ResultRecord.phase,
+        )
+        .join(ResultRecord, ResultRecord.submission_id == Submission.id)
         .where(Submission.account_id.in_(names), Submission.state.in_(ENDS))
-        .order_by(Submission.finished, Submission.id)
-        .options(selectinload(Submission.results))
-    )
+        .order_by(Submission.finished, Submission.id, ResultRecord.phase)
+    )  # fmt: skip
     found: dict[int, list[Scored]] = {key: [] for key in names}
-    for one in session.scalars(query):
-        if one.results:
-            phases = tuple(result.phase for result in one.results)
-            found[one.account_id].append(Scored(one.id, one.name, one.price_per_km2, phases))
+    for _, of_one in groupby(session.execute(query), key=lambda row: row.id):
+        rows = list(of_one)
+        one, phases = rows[0], tuple(row.phase for row in rows)
+        found[one.account_id].append(Scored(one.id, one.name, one.price_per_km2, phases))
     return tuple(Contributor(names[key], tuple(ones)) for key, ones in found.items())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from yieldcast import clock
@@ -33,6 +34,11 @@ def is_public(session: Session, workspace: Workspace) -> bool:
 def is_owner(viewer: Account | None) -> bool:
     """Whether it is the owner who looks."""
     return viewer is not None and viewer.role == OWNER
+
+
+def owner_of(session: Session) -> Account:
+    """The owner's account, for commands on the owner's machine."""
+    return session.scalars(select(Account).where(Account.role == OWNER).order_by(Account.id).limit(1)).one()
 
 
 def check_owner(viewer: Account | None) -> None:

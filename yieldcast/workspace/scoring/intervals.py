@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy import stats
 
@@ -62,9 +64,7 @@ def intervals(measures: Measures, units: Units, seed: int = 0) -> Floats:
 
 
 def _bootstrap(measures: Measures, units: Units, seed: int) -> Floats:
-    count = len(units.counts)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=DRAWS)
-    values = measures.score(drawn.astype(np.float64) @ units.sums[0])
+    values = measures.score(_drawn(len(units.counts), seed) @ units.sums[0])
     tail = (1 - LEVEL) / 2
     known = np.isfinite(values).all(axis=0)
     found = np.full((len(measures.names), 2), np.nan)
@@ -74,3 +74,9 @@ def _bootstrap(measures: Measures, units: Units, seed: int) -> Floats:
         if rest.size:
             found[k] = np.quantile(rest, (tail, 1 - tail))
     return found
+
+
+@lru_cache(maxsize=4)
+def _drawn(count: int, seed: int) -> Floats:
+    """(draw, group) how often each group is drawn: the same for all models of a holdout."""
+    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), DRAWS).astype(np.float64)

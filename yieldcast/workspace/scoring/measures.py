@@ -195,18 +195,23 @@ def units_of(models: Sequence[Rows], groups: NDArray[Any] | None) -> Units:
 
 
 def group_numbers(groups: NDArray[Any]) -> NDArray[np.intp]:
-    """(row,) number of the group of each row from its label; each "" is a group by itself."""
+    """(row,) number of the group of each row from its label; each "" is a group by itself.
+
+    Args:
+        groups: (row,) labels; numbers stay as they are.
+    """
+    if groups.dtype.kind in "iu":
+        return groups
     at = np.unique(groups, return_inverse=True)[1]
-    alone = np.asarray(groups) == ""
-    return np.unique(np.where(alone, len(at) + np.arange(len(at)), at), return_inverse=True)[1]
+    return np.unique(np.where(groups == "", len(at) + np.arange(len(at)), at), return_inverse=True)[1]
 
 
 def _by_group(rows: Rows, at: NDArray[np.intp], size: int) -> Floats:
-    found = np.zeros((size, rows.width))
     if rows.table is None:
-        np.add.at(found, (at, rows.cells), 1.0)
-    else:
-        np.add.at(found, at, rows.table[rows.cells])
+        counts = np.bincount(at * rows.width + rows.cells, minlength=size * rows.width)
+        return counts.reshape(size, rows.width).astype(np.float64)
+    found = np.zeros((size, rows.width))
+    np.add.at(found, at, rows.table[rows.cells])
     return found
 
 
