@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import select
@@ -18,6 +19,8 @@ from typing import Any
 
 from yieldcast.workspace.server.problems import RequestError
 
+_PROGRAM = "yieldcast.workspace.server.check_process"
+_NO_END = ("the checker of model files came to no end with it", "Submit a smaller model.", "size")
 _SECONDS = 120  # a file of 500 MB takes some 5 s on a quiet core
 
 
@@ -55,7 +58,9 @@ def check_apart(path: Path) -> CheckedFile:
 
 @cache
 def _checker() -> Checker:
-    return Checker(_SECONDS)
+    made = Checker(_SECONDS)
+    atexit.register(made.stop)
+    return made
 
 
 class Checker:
@@ -83,13 +88,7 @@ class Checker:
                 line = _line(process.stdout.fileno(), self._seconds)
             except (BrokenPipeError, TimeoutError):
                 self.stop()
-                return {
-                    "refused": (
-                        "the checker of model files came to no end",
-                        "Submit a smaller model.",
-                        "size",
-                    )
-                }
+                return {"refused": _NO_END}
             except BaseException:
                 self.stop()  # its answer would be taken for that of the next file
                 raise
@@ -102,18 +101,13 @@ class Checker:
         if process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            with suppress(BrokenPipeError):
+                process.communicate()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             # -P: no module of the working directory. Nothing of the environment but where modules are.
-            command = [
-                sys.executable,
-                "-P",
-                "-m",
-                "yieldcast.workspace.server.check_process",
-                str(self._seconds),
-            ]
+            command = [sys.executable, "-P", "-m", _PROGRAM, str(self._seconds)]
             kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=kept, start_new_session=True

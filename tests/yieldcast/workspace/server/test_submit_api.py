@@ -1,9 +1,10 @@
 """How models arrive: checked apart, counted once, refused in words, and never lost."""
 
+import datetime as dt
 import json
 
 import pytest
-from model_archives import write_model
+from dense_model import write_model
 from scored_workspace import account_of
 
 from yieldcast.workspace.database import audit, submissions
@@ -43,9 +44,11 @@ def test_a_model_is_stored_checked_and_queued_and_the_same_again_is_the_same(ask
     assert not list(workspace.scratch.iterdir())
 
 
-def test_other_options_are_another_submission_and_places_are_counted(ask, workspace, model):
+def test_other_options_are_another_submission_and_places_are_counted(ask, model, set_clock):
     first, second = (send(ask("Beta"), model, options={"epochs": n}).json() for n in (3, 4))
-    assert (first["place"], second["place"]) == (1, 2)
+    paths = [f"{PATH}/{one['id']}/progress" for one in (first, second)]
+    assert {ask("Beta").get(path).json()["place"] for path in paths} == {1, 2}
+    set_clock(dt.datetime(2026, 12, 1, 10, tzinfo=dt.UTC))
     assert send(ask("Alpha"), model, options={"epochs": 3}).json()["place"] == 3
 
 
@@ -107,8 +110,6 @@ def test_the_owner_and_strangers_submit_nothing(ask, workspace, model):
 
 
 def test_the_window_and_the_quota_are_kept(ask, workspace, model, set_clock):
-    import datetime as dt
-
     for epochs in range(1, 5):  # one of five was there
         assert send(ask("Beta"), model, options={"epochs": epochs}).status_code == 201
     over = send(ask("Beta"), model, options={"epochs": 5})
