@@ -88,7 +88,10 @@ def as_probabilities(outputs: Floats) -> Floats:
 
 
 def by_class(outputs: Floats, found: Sequence[int | None]) -> Floats:
-    """(row, class) probabilities of the task's classes: other outputs are dropped, missing classes are 0.
+    """(row, class) probabilities of the task's classes, for a choice among these.
+
+    Other outputs are dropped and the rest adds up to 1 again. Classes without an output are 0; a row for which
+    nothing is left says nothing: all classes are equal.
 
     Args:
         outputs: (row, output) probabilities.
@@ -98,4 +101,6 @@ def by_class(outputs: Floats, found: Sequence[int | None]) -> Floats:
     for column, position in enumerate(found):
         if position is not None:
             chosen[:, column] = outputs[:, position]
-    return chosen
+    total = chosen.sum(axis=1, keepdims=True)
+    equal = np.float32(1 / len(found))
+    return np.where(total > 0, chosen / np.where(total > 0, total, 1), equal)
