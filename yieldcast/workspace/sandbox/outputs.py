@@ -90,7 +90,7 @@ def as_probabilities(outputs: Floats) -> Floats:
 def by_class(outputs: Floats, found: Sequence[int | None]) -> Floats:
     """(row, class) probabilities of the task's classes, for a choice among these.
 
-    Other outputs are dropped and the rest adds up to 1 again. Classes without an output are 0; a row for which
+    Other outputs are dropped and the rest adds up to 1 again. Classes without an output are 0; a row where
     nothing is left says nothing: all classes are equal.
 
     Args:
