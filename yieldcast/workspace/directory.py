@@ -81,7 +81,7 @@ class Workspace:
         if known == self.settings.model_dump_json():
             return
         with self.write() as session:
-            audit.note_settings(session, self.settings)
+            state.note_settings(session, self.settings)
 
     @property
     def data(self) -> Path:

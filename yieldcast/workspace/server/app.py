@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 import yieldcast
 from yieldcast.workspace.server import api, documentation, owner_api
 from yieldcast.workspace.server.headers import Closed
+from yieldcast.workspace.server.pages import add_pages
 from yieldcast.workspace.server.problems import ProblemBody, add_handlers
 from yieldcast.workspace.server.site import Site
 
@@ -56,4 +57,5 @@ def create_app(workspace: Workspace) -> FastAPI:
     def docs() -> HTMLResponse:
         return HTMLResponse(documented())
 
+    add_pages(app)
     return app
