@@ -33,6 +33,7 @@ from yieldcast.cli import (
     train,
     workspace,
     workspace_kubernetes,
+    workspace_report,
 )
 from yieldcast.cli.panels import FORECASTS, START, WORKSPACE, Command
 from yieldcast.cli.terminal import (
@@ -137,6 +138,7 @@ risk.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
 workspace.workspace.add_typer(workspace_kubernetes.kubernetes)
+workspace_report.add_commands(workspace.workspace)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
