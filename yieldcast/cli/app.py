@@ -32,6 +32,7 @@ from yieldcast.cli import (
     tables,
     train,
     workspace,
+    workspace_create,
     workspace_kubernetes,
     workspace_report,
 )
@@ -136,6 +137,7 @@ generalise.add_commands(app)
 probe.add_commands(app)
 risk.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
+workspace_create.add_commands(workspace.workspace)
 app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
 workspace.workspace.add_typer(workspace_kubernetes.kubernetes)
 workspace_report.add_commands(workspace.workspace)

@@ -219,9 +219,7 @@ def _add_table(book: Any, sheet: Any, table: Table, lang: str, last_frozen: str)
         # One method per kind: the general `write` would make formulas and links of texts.
         for row, value in enumerate(values.tolist(), 1):
             if kind == "U":
-                sheet.write_string(
-                    row, column, clean(value), quoted if begins_like_formula(value) else plain
-                )
+                sheet.write_string(row, column, clean(value), quoted if begins_like_formula(value) else plain)
             elif kind == "M":
                 sheet.write_datetime(row, column, value, plain)
             elif value == value:

@@ -83,11 +83,8 @@ def leaderboard_columns(board: Board, currency: str, words: Language) -> list[Co
 def _scores(name: str, measure: str, scores: Sequence[Score | None], words: Language) -> list[Column]:
     kind: Kind = "number" if wording.is_yield(measure) else "share"
     title = " ".join(filter(None, (name, wording.unit(measure))))
-    ends = {
-        "value": title,
-        "low": f"{title}, {words.gettext('lower end')}",
-        "high": f"{title}, {words.gettext('upper end')}",
-    }
+    low, high = words.gettext("lower end"), words.gettext("upper end")
+    ends = {"value": title, "low": f"{title}, {low}", "high": f"{title}, {high}"}
     return [
         Column(heading, kind, [None if one is None else getattr(one, end) for one in scores])
         for end, heading in ends.items()

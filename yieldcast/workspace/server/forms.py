@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from yieldcast.errors import YieldcastError
+from yieldcast.language import message
 from yieldcast.workspace.database import accounts, state
 from yieldcast.workspace.server import owner_page, sign_in, visits
 from yieldcast.workspace.server.problems import RequestError
@@ -32,7 +33,7 @@ def signed_in(request: Request, token: Field = "", next: Field = "") -> Response
     except RequestError as problem:
         if problem.status not in (401, 429):
             raise
-        said = "The token is not valid." if problem.status == 401 else f"{problem}. {problem.hint}"
+        said = message("The token is not valid.") if problem.status == 401 else f"{problem}. {problem.hint}"
         seen = visits.Visit(request, None, "")
         page = seen.page("sign_in.html", "/sign-in", problem.status, problem=said, next=own_path(next))
         page.headers.update(problem.headers)

@@ -127,7 +127,10 @@ def _baselines(about: Overview, measures: Sequence[str], words: Language) -> dic
     shown = [name for name in measures if any(name in scores for scores in about.baselines.values())]
     headings = [" ".join(filter(None, (wording.measure_name(n, words), wording.unit(n)))) for n in shown]
     lines = [
-        (words.gettext(name), [wording.score_text(scores.get(one), one, words) for one in shown])
+        (
+            words.gettext(wording.BASELINES.get(name, name)),
+            [wording.score_text(scores.get(one), one, words) for one in shown],
+        )
         for name, scores in about.baselines.items()
     ]
     return {"headings": headings, "lines": lines}

@@ -65,7 +65,7 @@ async def submit(request: Request) -> Response:
     try:
         check_space(site, limit)
         async with request.form(max_files=1, max_fields=_MOST_FIELDS, max_part_size=_FIELDS_BYTES) as form:
-            typed = {name: value for name, value in form.items() if isinstance(value, str)}
+            typed: dict[str, Any] = {name: value for name, value in form.items() if isinstance(value, str)}
             typed["augmentation"] = [one for one in form.getlist("augmentation") if isinstance(one, str)]
             await run_in_threadpool(sign_in.check_form, request, str(typed.get("csrf", "")))
             try:

@@ -114,7 +114,7 @@ def problem_page(request: Request, problem: RequestError) -> Response:
         return RedirectResponse(f"/sign-in?next={request.url.path}", 303, render.SECURITY_HEADERS)
     found = _session(request)
     seen = Visit(request, found.account if found else None, found.csrf if found else "")
-    heading = seen.words.gettext(_HEADINGS.get(problem.status, message("The server failed")))
+    heading = seen.words.gettext(_HEADINGS.get(problem.status, _FAILED))
     answer = seen.page(
         "error.html", "", problem.status, heading=heading, text=str(problem), hint=problem.hint
     )
@@ -134,6 +134,7 @@ def _session(request: Request) -> Any:
         return None
 
 
+_FAILED = message("The server failed")
 _HEADINGS = {
     400: message("The request is not complete"),
     401: message("Sign in first"),

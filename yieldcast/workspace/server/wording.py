@@ -43,6 +43,7 @@ AUGMENTATIONS = {
     "shifts": message("shifts"),
     "noise": message("noise"),
 }
+BASELINES = {"majority class": message("majority class")}
 PHASES = {1: message("as submitted"), 2: message("after fine-tuning")}
 
 
