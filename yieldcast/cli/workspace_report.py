@@ -11,6 +11,7 @@ import typer
 from yieldcast.cli.arguments import LanguageOption
 from yieldcast.cli.panels import Command
 from yieldcast.cli.terminal import console
+from yieldcast.cli.workspace import DatabaseOption, JsonFlag, WorkspaceArgument, opened
 
 if TYPE_CHECKING:
     from yieldcast.cli.views.workspace_report import Report
@@ -23,13 +24,8 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the workspace.")],
-    database: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL", help="Database in place of the stored one; see yieldcast workspace create."
-        ),
-    ] = None,
+    path: WorkspaceArgument,
+    database: DatabaseOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -37,9 +33,7 @@ def report(
             help="Also write leaderboard, invoices, costs, looks and audit as CSV and XLSX, and report.json.",
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print everything as JSON instead of tables.")
-    ] = False,
+    as_json: JsonFlag = False,
     lang: LanguageOption = "en",
 ) -> None:
     """Show the leaderboard, annual costs, invoices, looks at the holdout and the audit log, for the owner.
@@ -55,35 +49,35 @@ def report(
         yieldcast workspace report WORKSPACE --out REPORT --lang pt-BR
     """
     from yieldcast import language
-    from yieldcast.cli.views.workspace_report import report_view
 
     words, screen = language.of(lang), console()
-    found = _read(folder, database)
+    found = _read(path, database)
     text = json.dumps(_as_json(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     written = _write(out, found, text, words) if out is not None else []
     if as_json:
         screen.print(text, end="", soft_wrap=True)
         return
+    from yieldcast.cli.views.workspace_report import report_view
+
     screen.print(report_view(found, words))
-    for path in written:
-        screen.print(words.gettext("written: {path}", path=path))
+    for file in written:
+        screen.print(words.gettext("written: {path}", path=file))
 
 
-def _read(folder: Path, database: str | None) -> Report:
+def _read(path: Path, database: str | None) -> Report:
     """Everything that the report shows, in one transaction."""
-    from yieldcast.cli.views.workspace_report import Report
-    from yieldcast.workspace import disclosure
-    from yieldcast.workspace.database import audit
-    from yieldcast.workspace.directory import Workspace
+    with opened(path, database) as found, found.read() as session:
+        from yieldcast.cli.views.workspace_report import Report
+        from yieldcast.workspace import disclosure
+        from yieldcast.workspace.database import audit
 
-    with Workspace.open(folder, database) as opened, opened.read() as session:
         owner = disclosure.owner_of(session)
         return Report(
-            disclosure.overview(session, opened, owner),
-            disclosure.leaderboard(session, opened, owner),
-            disclosure.owner_page(session, opened, owner),
+            disclosure.overview(session, found, owner),
+            disclosure.leaderboard(session, found, owner),
+            disclosure.owner_page(session, found, owner),
             disclosure.audit_rows(session, owner),
-            disclosure.data_page(session, opened, owner).rare_ties,
+            disclosure.data_page(session, found, owner).rare_ties,
             audit.verify(session),
         )
 

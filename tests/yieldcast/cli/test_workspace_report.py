@@ -63,7 +63,8 @@ def test_the_files_hold_the_same_numbers_in_csv_and_xlsx(folder, tmp_path, capsy
     )
 
 
-def test_portuguese_words_numbers_and_separators(folder, tmp_path, capsys):
+def test_portuguese_words_numbers_and_separators(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
     assert run(folder, "--lang", "pt-BR", "--out", tmp_path) == 0
     shown = capsys.readouterr().out
     for text in ("4.465.000", "Método interno", "Receita: 125,03 EUR", "Registro de auditoria"):
