@@ -12,9 +12,10 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 import yieldcast
-from yieldcast.workspace.server import api, documentation, owner_api, submit_api
+from yieldcast.workspace.server import api, documentation, owner_api, submit_api, upload_form
 from yieldcast.workspace.server.acceptance import remove_cut_off, settle_received
 from yieldcast.workspace.server.headers import Closed
+from yieldcast.workspace.server.pages import add_pages
 from yieldcast.workspace.server.problems import ProblemBody, add_handlers
 from yieldcast.workspace.server.site import Site
 
@@ -55,7 +56,7 @@ def create_app(workspace: Workspace) -> FastAPI:
     )  # fmt: skip
     app.state.site = Site(workspace)
     add_handlers(app)
-    app.add_middleware(Closed, limit=_BODY_BYTES, uploads=f"{API}/submissions")
+    app.add_middleware(Closed, limit=_BODY_BYTES, uploads=(f"{API}/submissions", upload_form.PATH))
     for router in (api.router, submit_api.router, owner_api.router):
         app.include_router(router, prefix=API)
 
@@ -67,4 +68,5 @@ def create_app(workspace: Workspace) -> FastAPI:
     def docs() -> HTMLResponse:
         return HTMLResponse(documented())
 
+    add_pages(app)
     return app
