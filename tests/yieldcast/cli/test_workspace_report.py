@@ -5,7 +5,7 @@ import json
 
 import openpyxl
 import pytest
-from scored_workspace import SETTINGS, scored_workspace
+from scored_workspace import SETTINGS, scored_workspace, yield_workspace
 
 from yieldcast.cli.app import main
 
@@ -114,3 +114,13 @@ def test_errors_name_what_is_missing_and_write_nothing(folder, tmp_path, capsys)
     (tmp_path / "file").write_text("")
     assert run(folder, "--out", tmp_path / "file" / "out") == 3
     assert run(folder, "--lang", "xx") == 2
+
+
+def test_a_report_of_yields_has_no_costs(tmp_path, capsys):
+    yield_workspace(tmp_path / "WORKSPACE").close()
+    assert run(tmp_path / "WORKSPACE", "--out", tmp_path / "out") == 0
+    shown = capsys.readouterr().out
+    assert "Beta is better than every other model." in shown
+    assert "Errors of yields have no bound" in shown
+    assert "Annual costs" not in shown
+    assert not (tmp_path / "out" / "costs.csv").exists()
