@@ -243,7 +243,7 @@ def _end(session: Session, job: Job, state: str, reason: str | None, actor: str)
     job.submission.state, job.submission.reason = state, reason
     details = {"attempt": job.attempts, **({"reason": reason} if reason else {})}
     audit.write(session, actor, {"done": "finish"}.get(state, state), job.submission_id, details)
-    # After the entry, which makes others wait: submissions become visible in the order of their ends, by which
+    # After the entry, which makes others wait: results become visible in the order of these times, by which
     # the Ladder goes.
     job.submission.finished = _now(session)
 
@@ -259,8 +259,8 @@ def _note_use(session: Session, held: Claim, flop: int, used_seconds: float) -> 
 
 
 def _now(session: Session) -> dt.datetime:
-    """The time by which claims are held and jobs end. With PostgreSQL it is the server's, because the clocks of
-    workers on several machines differ; SQLite's workers share one machine."""
+    """The time by which claims are held and jobs end. With PostgreSQL it is the server's, because the clocks
+    of workers on several machines differ; SQLite's workers share one machine."""
     if session.get_bind().dialect.name == "postgresql":
         told: dt.datetime = session.execute(select(func.clock_timestamp())).scalar_one()
         return told
