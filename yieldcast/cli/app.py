@@ -34,6 +34,7 @@ from yieldcast.cli import (
     workspace,
     workspace_create,
     workspace_kubernetes,
+    workspace_worker,
 )
 from yieldcast.cli.panels import FORECASTS, START, WORKSPACE, Command
 from yieldcast.cli.terminal import (
@@ -137,6 +138,7 @@ probe.add_commands(app)
 risk.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 workspace_create.add_commands(workspace.workspace)
+workspace_worker.add_commands(workspace.workspace)
 app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
 workspace.workspace.add_typer(workspace_kubernetes.kubernetes)
 
