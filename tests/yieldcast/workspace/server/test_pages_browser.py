@@ -113,8 +113,7 @@ def check(visitor, axe, path):
         assert page.evaluate(AXE) == [], (path, scheme)
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 360, "height": 800})
-    if path != "/docs":
-        assert page.evaluate("document.documentElement.scrollWidth") == 360, path
+    assert page.evaluate("document.documentElement.scrollWidth") == 360, path
     assert page.evaluate(AXE) == [], (path, "narrow")
     page.set_viewport_size({"width": 1280, "height": 900})
 
