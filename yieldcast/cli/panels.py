@@ -35,6 +35,10 @@ _BY_PANEL = {
         "config", "preset", "seeds", "no_noise", "from", "freeze", "models",
         "prefix", "seed", "epochs", "batch", "loss",
     ),
+    "The model": (
+        "name", "price_per_km2", "outputs", "outputs_file", "batch_size", "augment", "class_weights",
+        "new_head",
+    ),
     "Sources": (
         "collections", "catalog", "max_cloud",
         "weather_source", "daily", "where", "weights_before", "soilgrids", "soil_resolution", "soil_folder",
@@ -46,6 +50,8 @@ _BY_PANEL = {
         "tries",
         "retry_wait", "patience", "partial", "replace", "live", "accept_licences", "draws", "search_rows",
         "database", "once",
+        "wait", "watch", "token_file", "ca", "insecure", "host", "port", "no_workers", "trust", "tls_cert",
+        "tls_key", "behind_proxy",
     ),
 }  # fmt: skip
 _PANELS = {name: panel for panel, names in _BY_PANEL.items() for name in names}
