@@ -19,10 +19,12 @@ _BY_PANEL = {
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
         "bbox", "mask", "season", "calendar", "resolution", "bands",
         "place", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool", "submission",
+        "title", "rule", "lead_months", "run_config", "verify", "newest",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
         "weather_grid", "country", "fields", "vegetation", "crop_area", "drop_outliers",
+        "data", "holdout", "examples", "synthetic", "allow_shared_groups",
     ),
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",

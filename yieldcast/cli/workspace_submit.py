@@ -90,7 +90,7 @@ def submit(
 
     Example:
 
-        yieldcast workspace submit https://owner.example:8800 model.keras --name "Model B" --price-per-km2 0.22
+        yieldcast workspace submit https://owner.example model.keras --name "Model B" --price-per-km2 0.22
     """
     from yieldcast import language
     from yieldcast.workspace.client import about, send
@@ -121,7 +121,7 @@ def submit(
 def status(
     url: UrlArgument,
     submission: Annotated[
-        str | None, typer.Argument(metavar="ID", help="Submission, or how its name begins; default: all.")
+        str | None, typer.Argument(metavar="ID", help="Submission, or how its ID begins; default: all.")
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
     token_file: TokenFileOption = None,
@@ -159,9 +159,7 @@ def results(
     url: UrlArgument,
     submission: Annotated[
         str | None,
-        typer.Argument(
-            metavar="ID", help="Submission, or how its name begins; default: the newest one done."
-        ),
+        typer.Argument(metavar="ID", help="Submission, or how its ID begins; default: the newest one done."),
     ] = None,
     token_file: TokenFileOption = None,
     ca: CaOption = None,

@@ -46,8 +46,10 @@ def model(tmp_path):
 
 
 def test_a_model_is_submitted_and_the_same_again_is_the_same(call, url, workspace, model):
-    arguments = ("workspace", "submit", url, model, "--name", "Dense", "--price-per-km2", "0.22", "--epochs", 3,
-                 "--freeze", "flatten,dense", "--augment", "flips", "--outputs", "a,b,c,d")  # fmt: skip
+    arguments = (
+        "workspace", "submit", url, model, "--name", "Dense", "--price-per-km2", "0.22", "--epochs", 3,
+        "--freeze", "flatten,dense", "--augment", "flips", "--outputs", "a,b,c,d",
+    )  # fmt: skip
     code, out, error = call(*arguments)
     assert (code, error) == (0, "")
     with workspace.read() as session:
@@ -67,7 +69,7 @@ def test_submissions_are_listed_and_one_is_shown(call, url, workspace):
     assert "ResNet" not in out
     code, out, _ = call("workspace", "status", url, "beta", "--lang", "pt-BR")
     assert code == 0
-    assert "concluído" in out
+    assert "pronto" in out
     code, out, _ = call("workspace", "status", url, "beta", "--watch", "--json")
     assert json.loads(out)["state"] == "done"
 
@@ -75,7 +77,15 @@ def test_submissions_are_listed_and_one_is_shown(call, url, workspace):
 def test_results_show_scores_by_phase_and_class(call, url):
     code, out, _ = call("workspace", "results", url)
     assert code == 0
-    for text in ("accuracy", "93.0%", "75.0%", "rare-class recall", "barley", "corn (rare)", "looks at the holdout: 2"):
+    for text in (
+        "accuracy",
+        "93.0%",
+        "75.0%",
+        "rare-class recall",
+        "barley",
+        "corn (rare)",
+        "looks at the holdout: 2",
+    ):
         assert text in out
     code, out, _ = call("workspace", "results", url, "--json")
     assert json.loads(out)["row"]["tuned"]["value"] == 0.93

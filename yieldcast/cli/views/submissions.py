@@ -52,7 +52,7 @@ def curve_lines(points: Sequence[Mapping[str, Any]], words: Language) -> list[st
 
 
 def bars(values: Sequence[float], width: int = _WIDTH) -> str:
-    """Numbers as bars of eight heights from their lowest to their highest; of many the means of neighbours."""
+    """Numbers as bars of eight heights, from the lowest to the highest; of many the means of neighbours."""
     size = math.ceil(len(values) / width)
     means = [sum(values[k : k + size]) / len(values[k : k + size]) for k in range(0, len(values), size)]
     low, high = min(means), max(means)
