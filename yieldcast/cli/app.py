@@ -33,6 +33,7 @@ from yieldcast.cli import (
     train,
     workspace,
     workspace_create,
+    workspace_federate,
     workspace_kubernetes,
     workspace_report,
     workspace_submit,
@@ -142,6 +143,7 @@ workspace_create.add_commands(workspace.workspace)
 workspace_submit.add_commands(workspace.workspace)
 app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
 workspace.workspace.add_typer(workspace_kubernetes.kubernetes)
+workspace.workspace.add_typer(workspace_federate.federate)
 workspace_report.add_commands(workspace.workspace)
 
 

@@ -35,7 +35,7 @@ _BY_PANEL = {
         "encoder", "decoder", "weights", "mode", "head", "balance", "epochs", "learning_rate", "pool",
         "location", "modis", "folds", "run",
         "config", "preset", "seeds", "no_noise", "from", "freeze", "models",
-        "prefix", "seed", "epochs", "batch", "loss",
+        "prefix", "seed", "epochs", "batch", "loss", "sites", "rounds", "local_epochs", "pooled", "name",
     ),
     "The model": (
         "name", "price_per_km2", "outputs", "outputs_file", "batch_size", "augment", "class_weights",
@@ -51,8 +51,8 @@ _BY_PANEL = {
         "parts", "limit_gb", "strategy", "block", "side", "overlap", "workers", "dask", "offline", "strict",
         "tries",
         "retry_wait", "patience", "partial", "replace", "live", "accept_licences", "draws", "search_rows",
-        "database", "once",
-        "wait", "watch", "token_file", "ca", "insecure", "host", "port", "no_workers", "trust", "tls_cert",
+        "database", "once", "address", "ca", "certificate", "key", "secret_file", "insecure", "wait",
+        "max_rounds", "max_epochs", "watch", "token_file", "host", "port", "no_workers", "trust", "tls_cert",
         "tls_key", "behind_proxy",
     ),
 }  # fmt: skip
