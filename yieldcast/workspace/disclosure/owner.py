@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from sqlalchemy import func, select
@@ -11,7 +12,6 @@ from sqlalchemy.orm import Session, selectinload
 
 from yieldcast.workspace.database import audit, state
 from yieldcast.workspace.database.models import ENDS, Account, AuditEntry, Submission
-from yieldcast.workspace.database.queue import MOST_ATTEMPTS
 from yieldcast.workspace.directory import Workspace
 from yieldcast.workspace.disclosure import usage
 from yieldcast.workspace.disclosure.board import contributors
@@ -25,6 +25,11 @@ from yieldcast.workspace.scoring.invoices import invoices as invoices_of
 _NEWEST = 200  # entries of the audit log on the page
 # A revocation stops what waits and runs, in one transaction: the two times lie this close together.
 _TOGETHER = dt.timedelta(seconds=5)
+# How reasons begin that queue and worker give for what the owner's machine did, not the model
+_OWNER_REASONS = (
+    "its worker was cut off", "the process was killed from outside", "an error inside the sandbox",
+    "its model file is missing or damaged",
+)  # fmt: skip
 
 
 def owner_page(session: Session, workspace: Workspace, viewer: Account | None) -> OwnerPage:
@@ -48,7 +53,7 @@ def owner_page(session: Session, workspace: Workspace, viewer: Account | None) -
     return OwnerPage(
         window_of(session, workspace), state.is_published(session), state.is_closed(session),
         currency, _sum(billed, currency), billed,
-        tuple(_contributor(session, workspace, truth, one, submissions, billed) for one in accounts),
+        tuple(_contributors(session, workspace, truth, submissions, billed)),
         usage.states(submissions), tuple(one for one in reversed(rows) if one.state not in ENDS),
         tuple(one for one in rows if one.state in ENDS), usage.looks(session, truth), usage.pflop(session),
         tuple(map(_audit_row, newest)),
@@ -66,22 +71,25 @@ def _audit_row(entry: AuditEntry) -> AuditRow:
     return AuditRow(entry.sequence, entry.time, entry.actor, entry.act, entry.subject, entry.details)
 
 
-def _contributor(
+def _contributors(
     session: Session,
     workspace: Workspace,
     truth: Truth,
-    account: Account,
     submissions: Iterable[Submission],
     billed: Sequence[Invoice],
-) -> ContributorRow:
-    own = [one for one in submissions if one.account_id == account.id]
-    owed = [one for one in billed if one.contributor == str(account.id)]
-    return ContributorRow(
-        account.name, minute(account.created), minute(account.revoked) if account.revoked else None,
-        usage.taken(session, account.id), usage.states(own), usage.looks(session, truth, account.id),
-        usage.pflop(session, account.id), workspace.settings.limits.budget_pflop,
-        _sum(owed, workspace.settings.prices.currency),
-    )  # fmt: skip
+) -> Iterator[ContributorRow]:
+    used, own = usage.by_account(session), defaultdict[int, list[Submission]](list)
+    for one in submissions:
+        own[one.account_id].append(one)
+    for account in contributors(session):
+        looks, pflop = used.get(account.id, (0, 0.0))
+        owed = [one for one in billed if one.contributor == str(account.id)]
+        yield ContributorRow(
+            account.name, minute(account.created), minute(account.revoked) if account.revoked else None,
+            sum(one.state != "refused" for one in own[account.id]), usage.states(own[account.id]),
+            usage.meaning(looks, truth), pflop, workspace.settings.limits.budget_pflop,
+            _sum(owed, workspace.settings.prices.currency),
+        )  # fmt: skip
 
 
 def invoices(session: Session, workspace: Workspace, viewer: Account | None) -> tuple[Invoice, ...]:
@@ -121,9 +129,9 @@ def _charge(one: Submission, price: Decimal) -> Charge:
 
 
 def _is_owner_fault(one: Submission) -> bool:
-    """Whether it ended for a reason on the owner's side: workers that were cut off, a revocation."""
+    """Whether it ended for a reason on the owner's side: see `_OWNER_REASONS`; a revocation."""
     if one.state == "failed":
-        return one.job is not None and one.job.attempts >= MOST_ATTEMPTS
+        return (one.reason or "").startswith(_OWNER_REASONS)
     revoked = one.account.revoked
     if one.state != "stopped" or one.finished is None or revoked is None:
         return False
