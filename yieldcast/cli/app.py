@@ -33,8 +33,10 @@ from yieldcast.cli import (
     train,
     workspace,
     workspace_create,
+    workspace_federate,
     workspace_kubernetes,
     workspace_report,
+    workspace_submit,
 )
 from yieldcast.cli.panels import FORECASTS, START, WORKSPACE, Command
 from yieldcast.cli.terminal import (
@@ -138,8 +140,10 @@ probe.add_commands(app)
 risk.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 workspace_create.add_commands(workspace.workspace)
+workspace_submit.add_commands(workspace.workspace)
 app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
 workspace.workspace.add_typer(workspace_kubernetes.kubernetes)
+workspace.workspace.add_typer(workspace_federate.federate)
 workspace_report.add_commands(workspace.workspace)
 
 
