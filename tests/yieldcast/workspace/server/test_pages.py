@@ -310,7 +310,6 @@ def test_pages_of_yields_are_in_kg_ha_and_without_classes_and_costs(tmp_path):
         for text in ("10 kg/ha", "mean", "950", "skill against mean"):
             assert text in about, text
         assert "Rare" not in about
-        assert client.get("/data").status_code == 200
         with opened.read() as session:
             one = account_of(session, "Beta").submissions[0].id
         detail = client.get(f"/submissions/{one}").text
