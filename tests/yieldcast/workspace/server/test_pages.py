@@ -13,6 +13,9 @@ from yieldcast import clock
 from yieldcast.workspace.database import accounts, queue, state
 from yieldcast.workspace.database.models import Submission
 from yieldcast.workspace.directory import Workspace
+from yieldcast.workspace.sandbox.confinement import RULES, Confinement
+from yieldcast.workspace.sandbox.noted import note_start
+from yieldcast.workspace.sandbox.walls import Walls
 from yieldcast.workspace.server.app import create_app
 
 HOSTILE = "<script>alert(1)</script>"
@@ -212,6 +215,25 @@ def test_the_owner_sees_income_looks_queue_and_the_audit_log(shared):
     assert "contributor invited" in page
     assert "Transformer" in page
     assert "Looks at the holdout" in page
+
+
+def test_the_owner_sees_the_confinement_that_the_newest_worker_found(own):
+    client = browser(own, "owner")
+    assert "No worker has started yet" in client.get("/owner").text
+    walls, held = Walls(True, True, True), dict.fromkeys(RULES, True)
+    with opened_by(own).write() as session:
+        note_start(session, "worker a 1", Confinement(walls, "/usr/bin/bwrap", held, 4))
+    page = client.get("/owner").text
+    assert "As worker a 1 found it when it started: walls of bubblewrap, namespaces, Landlock 4" in page
+    assert all(f"<li>{rule}</li>" in page for rule in RULES.values())
+    assert "Not enforced" not in page
+    with opened_by(own).write() as session:
+        weaker = Confinement(walls, None, {**held, "connect": False}, 0, trusted=True)
+        note_start(session, "worker b 2", weaker)
+    page = client.get("/owner").text
+    warning = re.search(r'<div class="error" role="alert">(.*?)</div>', page, re.S)[1]
+    assert re.findall("<li>(.*?)</li>", warning) == [RULES["connect"]]
+    assert page.count(f"<li>{RULES['connect']}</li>") == 1
 
 
 def test_sign_in_leads_on_within_this_server_only(shared):
