@@ -38,6 +38,7 @@ from yieldcast.cli import (
     workspace_report,
     workspace_serve,
     workspace_submit,
+    workspace_worker,
 )
 from yieldcast.cli.panels import FORECASTS, START, WORKSPACE, Command
 from yieldcast.cli.terminal import (
@@ -143,6 +144,7 @@ app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 workspace_create.add_commands(workspace.workspace)
 workspace_serve.add_commands(workspace.workspace)
 workspace_submit.add_commands(workspace.workspace)
+workspace_worker.add_commands(workspace.workspace)
 app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
 workspace.workspace.add_typer(workspace_kubernetes.kubernetes)
 workspace.workspace.add_typer(workspace_federate.federate)
