@@ -109,7 +109,7 @@ def _greet(workspace: Workspace, where: str, screen: Console, words: Language) -
     command = f'yieldcast workspace invite {workspace.path} "NAME"'
     for line in (
         words.gettext("{title}: {address}", title=workspace.settings.title, address=where),
-        words.gettext("programming interface: {address}", address=f"{where}/docs"),
+        words.gettext("programming interface: {address}/docs", address=where),
         words.gettext("invite contributors: {command}", command=command),
         words.gettext("Ctrl-C stops the server; trainings that run go back to the queue."),
     ):
