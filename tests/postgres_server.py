@@ -39,12 +39,14 @@ class Server:
     def __init__(self, folder):
         self.folder, self._numbers = folder, count(1)
 
-    def new_database(self):
+    def new_database(self, like=None):
+        """URL of an empty database, or of a copy of the one `like`, to which nobody is connected."""
         import psycopg
 
         name = f"workspace_{next(self._numbers)}"
+        template = like.split("/")[3].split("?")[0] if like else "template0"
         with psycopg.connect(f"host={self.folder} user=tests dbname=postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return f"postgresql://tests@/{name}?host={self.folder}"
 
 

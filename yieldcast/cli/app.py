@@ -33,7 +33,10 @@ from yieldcast.cli import (
     train,
     workspace,
     workspace_check,
+    workspace_create,
+    workspace_federate,
     workspace_kubernetes,
+    workspace_report,
 )
 from yieldcast.cli.panels import FORECASTS, START, WORKSPACE, Command
 from yieldcast.cli.terminal import (
@@ -139,9 +142,12 @@ generalise.add_commands(app)
 probe.add_commands(app)
 risk.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
+workspace_create.add_commands(workspace.workspace)
 app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
 workspace.workspace.add_typer(workspace_kubernetes.kubernetes)
+workspace.workspace.add_typer(workspace_federate.federate)
 workspace_check.add_commands(workspace.workspace)
+workspace_report.add_commands(workspace.workspace)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

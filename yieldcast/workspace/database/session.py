@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from yieldcast.errors import ConfigError, MissingDataError
@@ -33,6 +33,10 @@ class Database:
 
     def __init__(self, url: str | URL) -> None:
         self.engine = _engine(_checked(url))
+        # In PostgreSQL all statements of a reader see one state; in SQLite they always do.
+        isolation: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._reading = self.engine.execution_options(**isolation)
+        self._writing = self.engine.execution_options(**_WRITES)
 
     @classmethod
     def of_file(cls, path: Path) -> Database:
@@ -56,8 +60,7 @@ class Database:
         Raises:
             MissingDataError: the database cannot be reached.
         """
-        isolation = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        with self._session(isolation) as session:
+        with self._session(self._reading) as session:
             yield session
             session.expunge_all()  # what was read stays readable
 
@@ -71,7 +74,7 @@ class Database:
         Raises:
             MissingDataError: the database cannot be reached, or another writer has held it for 30 seconds.
         """
-        with self._session(_WRITES) as session:
+        with self._session(self._writing) as session:
             yield session
             session.commit()
 
@@ -80,17 +83,17 @@ class Database:
         """A transaction that writes, below the models: for changes of the tables themselves.
 
         Raises:
-            MissingDataError: as `write`.
+            MissingDataError: as `write`, or the user of the database may not do this.
         """
         try:
-            with self.engine.execution_options(**_WRITES).begin() as connection:
+            with self._writing.begin() as connection:
                 yield connection
-        except OperationalError as error:
+        except (OperationalError, ProgrammingError) as error:  # the latter: no right to make tables
             raise self.unreachable(error) from error
 
     @contextmanager
-    def _session(self, options: dict[str, Any]) -> Iterator[Session]:
-        with Session(self.engine.execution_options(**options), expire_on_commit=False) as session:
+    def _session(self, engine: Engine) -> Iterator[Session]:
+        with Session(engine, expire_on_commit=False) as session:
             try:
                 yield session
             except OperationalError as error:
@@ -100,7 +103,8 @@ class Database:
         """The error for a database that does not answer."""
         return MissingDataError(
             f"the database {self.name} cannot be used: {str(error.orig).strip()}",
-            "Is its server running, and the disk not full? Then do the same again: nothing was half-written.",
+            "Is its server running, the disk not full, and may this user do it? Nothing was half-written: "
+            "then do the same again.",
         )
 
     def close(self) -> None:

@@ -28,19 +28,14 @@ class Learner:
     Args:
         model: built from a checked file; its weights are replaced at every call.
         kind: "classes" (softmax or logits, one value per class) or "value" (one value, kg/ha).
-        settings: of the federation.
     """
 
-    def __init__(self, model: keras.Model, kind: str, settings: FederationSettings) -> None:
+    def __init__(self, model: keras.Model, kind: str) -> None:
         import keras
 
-        self.model, self.kind, self.settings = model, kind, settings
+        self.model, self.kind = model, kind
         self._lock = threading.Lock()
-        model.compile(
-            optimizer=keras.optimizers.Adam(settings.learning_rate),
-            loss=_loss(model, kind),
-            jit_compile=False,
-        )
+        model.compile(optimizer=keras.optimizers.Adam(), loss=_loss(model, kind), jit_compile=False)
         model.optimizer.build(model.trainable_variables)
         self._fresh_optimizer = [np.array(variable.numpy()) for variable in model.optimizer.variables]
         weights = {id(variable) for variable in model.weights}
@@ -50,25 +45,34 @@ class Learner:
         """The weights as they are now: all layers in order, moving means and variances among them."""
         return [np.array(array) for array in self.model.get_weights()]
 
-    def fit(self, weights: Sequence[NDArray[Any]], examples: Examples, epochs: int, stream: str) -> Weights:
-        """Train from `weights` for `epochs` passes over all examples; Adam starts afresh.
+    def fit(
+        self,
+        weights: Sequence[NDArray[Any]],
+        examples: Examples,
+        settings: FederationSettings,
+        passes: range,
+        stream: str,
+    ) -> Weights:
+        """Train from `weights` with some of the federation's passes over all examples; Adam starts afresh.
 
         Args:
             weights: as `weights` returns them.
             examples: training part of a site.
-            epochs: passes.
+            settings: learning rate, size of a batch, seed.
+            passes: those of all that are made here, from 0 on: each has its learning rate.
             stream: name of the random stream (site and round): the same stream gives the same result.
 
         Raises:
             SchemaError: weights of other shapes or not finite, before or after training.
         """
         with self._lock:
-            self._start(weights, stream)
-            rng = np.random.default_rng([self.settings.seed, zlib.crc32(stream.encode())])
-            for _ in range(epochs):
+            self._start(weights, settings.seed, stream)
+            rng = np.random.default_rng([settings.seed, zlib.crc32(stream.encode())])
+            for done in passes:
+                self.model.optimizer.learning_rate = settings.rate(done)
                 order = rng.permutation(examples.count)
-                for first in range(0, examples.count, self.settings.batch_size):
-                    inputs, target = examples.rows(order[first : first + self.settings.batch_size])
+                for first in range(0, examples.count, settings.batch_size):
+                    inputs, target = examples.rows(order[first : first + settings.batch_size])
                     self.model.train_on_batch(inputs, target)
             trained = self.weights()
         check_weights(trained, weights, f"after training at {stream}")
@@ -92,12 +96,12 @@ class Learner:
                     total += float(((predicted.reshape(-1) - target) ** 2).sum())
         return total / examples.count
 
-    def _start(self, weights: Sequence[NDArray[Any]], stream: str) -> None:
+    def _start(self, weights: Sequence[NDArray[Any]], seed: int, stream: str) -> None:
         """Weights as given, optimizer as new, random states of dropout and noise from the stream's name."""
         self._set(weights)
         for variable, value in zip(self.model.optimizer.variables, self._fresh_optimizer, strict=True):
             variable.assign(value)
-        rng = np.random.default_rng([self.settings.seed, zlib.crc32(stream.encode()), 1])
+        rng = np.random.default_rng([seed, zlib.crc32(stream.encode()), 1])
         for state in self._random_states:
             state.assign(rng.integers(2**31, size=state.shape).astype(state.dtype))
 

@@ -19,14 +19,12 @@ from yieldcast.workspace.federated.site import Limits, Site, connect
 from yieldcast.workspace.federated.site_data import Examples, SiteData
 
 if TYPE_CHECKING:
-    import keras
-
     from yieldcast.workspace.federated.settings import FederationSettings
 
 
 def simulate(
     progress: Progress,
-    build: Callable[[], keras.Model],
+    learner: Learner,
     sites: Mapping[str, SiteData],
     on_event: Callable[[Event], None] = lambda _: None,
 ) -> None:
@@ -34,7 +32,7 @@ def simulate(
 
     Args:
         progress: state; holds the result afterwards.
-        build: makes the model; called once per site.
+        learner: trains at all sites, at one after the other.
         sites: data by name of the site, as many as the settings say.
         on_event: as in `serve`.
 
@@ -43,23 +41,27 @@ def simulate(
     """
     secret, address = b"simulation on one machine", f"127.0.0.1:{_free_port()}"
     limits = Limits(progress.settings.rounds, progress.settings.local_epochs)
-    made = [Site(name, build(), progress.model_sha256, data, secret, limits) for name, data in sites.items()]
+    made = [Site(name, learner, progress.model_sha256, data, secret, limits) for name, data in sites.items()]
     errors: list[BaseException] = []
+    stop = threading.Event()
     for module in ("flwr.server", "flwr.client"):  # threads that import them at the same time can deadlock
         flower(module)
-    threads = [threading.Thread(target=_run, args=(site, address, errors), daemon=True) for site in made]
+    threads = [
+        threading.Thread(target=_run, args=(site, address, stop, errors), daemon=True) for site in made
+    ]
     for thread in threads:
         thread.start()
     try:
         serve(progress, secret, address, None, on_event, lambda: _raise_first(errors))
     finally:
+        stop.set()
         for thread in threads:
             thread.join(10)
 
 
-def _run(site: Site, address: str, errors: list[BaseException]) -> None:
+def _run(site: Site, address: str, stop: threading.Event, errors: list[BaseException]) -> None:
     try:
-        connect(site, address, None, insecure=True, wait_s=60.0)
+        connect(site, address, None, insecure=True, wait_s=60.0, stop=stop)
     except Exception as error:  # the thread that waits for the server reports it
         errors.append(error)
 
@@ -84,22 +86,20 @@ class Pooled:
 
 
 def train_pooled(
-    model: keras.Model, sites: Sequence[SiteData], settings: FederationSettings, weights: Weights
+    learner: Learner, sites: Sequence[SiteData], settings: FederationSettings, weights: Weights
 ) -> Pooled:
     """Train on the joined data of all sites with as many passes over them as the federation takes.
 
     Adam keeps its moments over all passes, as a trainer who has all data would.
 
     Args:
-        model: as at the sites.
+        learner: of the same model.
         sites: whose data are joined.
-        settings: rounds x local epochs is the number of passes.
+        settings: with as many passes, batches and learning rates.
         weights: to start from.
     """
     training, holdout = (joined([getattr(s, part) for s in sites]) for part in ("training", "holdout"))
-    learner = Learner(model, sites[0].task.kind, settings)
-    epochs = settings.rounds * settings.local_epochs
-    weights = learner.fit(weights, training, epochs, "pooled")
+    weights = learner.fit(weights, training, settings, range(settings.passes), "pooled")
     return Pooled(learner.score(weights, holdout), weights)
 
 

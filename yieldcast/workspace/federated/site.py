@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,6 @@ from yieldcast.workspace.federated.proof import Credentials, check_name
 from yieldcast.workspace.federated.settings import FederationSettings
 
 if TYPE_CHECKING:
-    import keras
-
     from yieldcast.workspace.federated.site_data import SiteData
 
 Kept = TypeVar("Kept")
@@ -51,7 +50,7 @@ class Site:
 
     Args:
         name: of the site, shown to the other owners.
-        model: built from the checked model file.
+        learner: of the model that was built from the checked file; sites of a simulation share one.
         sha256: of the model file.
         data: of the owner's workspace.
         secret: shared by all owners.
@@ -66,7 +65,7 @@ class Site:
     def __init__(
         self,
         name: str,
-        model: keras.Model,
+        learner: Learner,
         sha256: str,
         data: SiteData,
         secret: bytes,
@@ -77,10 +76,9 @@ class Site:
             self.credentials = Credentials(check_name(name), sha256, data.contract)
         except ValueError as error:
             raise ConfigError(str(error)) from None
-        check_output(model, data.task)
+        check_output(learner.model, data.task)
         self.data, self.limits = data, limits
-        self._model, self._secret, self._on_round = model, secret, on_round
-        self._learner: Learner | None = None
+        self._learner, self._secret, self._on_round = learner, secret, on_round
         self._rounds: set[int] = set()
 
     def answer(self, config: Mapping[str, Any]) -> dict[str, str]:
@@ -113,21 +111,18 @@ class Site:
                 "Agree with the other owners, or raise --max-rounds or --max-epochs.",
             )
         stream = f"{self.credentials.site}, round {number}"
-        trained = self._learner_for(settings).fit(weights, self.data.training, settings.local_epochs, stream)
+        first = (number - 1) * settings.local_epochs
+        passes = range(first, first + settings.local_epochs)
+        trained = self._learner.fit(weights, self.data.training, settings, passes, stream)
         self._on_round(Round("train", number))
         return trained
 
     def score(self, weights: Sequence[NDArray[Any]], config: Mapping[str, Any]) -> float:
         """Accuracy, or mean squared error in (kg/ha)^2, on the holdout of this site."""
-        found = self._learner_for(_settings(config)).score(weights, self.data.holdout)
+        found = self._learner.score(weights, self.data.holdout)
         shown = found if self.data.task.kind == "classes" else found**0.5
         self._on_round(Round("score", int(config["round"]), shown))
         return found
-
-    def _learner_for(self, settings: FederationSettings) -> Learner:
-        if self._learner is None or self._learner.settings != settings:
-            self._learner = Learner(self._model, self.data.task.kind, settings)
-        return self._learner
 
 
 def _settings(config: Mapping[str, Any]) -> FederationSettings:
@@ -141,7 +136,12 @@ def _settings(config: Mapping[str, Any]) -> FederationSettings:
 
 
 def connect(
-    site: Site, address: str, root_certificate: Path | None, insecure: bool, wait_s: float = 3600.0
+    site: Site,
+    address: str,
+    root_certificate: Path | None,
+    insecure: bool,
+    wait_s: float = 3600.0,
+    stop: threading.Event | None = None,
 ) -> None:
     """Take part in a federation until the server ends it.
 
@@ -153,6 +153,7 @@ def connect(
         insecure: no TLS; only for tests on one machine.
         wait_s: seconds to try again while the server cannot be reached, before the first round or between
             two.
+        stop: when it is set, the server is not tried again.
 
     Raises:
         ConfigError: Flower is not installed, or the server does not admit this site.
@@ -161,11 +162,12 @@ def connect(
     """
     import tenacity
 
-    grpc = flower("grpc")
+    grpc, stop = flower("grpc"), stop or threading.Event()
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: _unreachable(error, grpc)),
         wait=tenacity.wait_exponential(multiplier=0.2, max=15) + tenacity.wait_random(0, 0.2),
-        stop=tenacity.stop_after_delay(wait_s),
+        stop=tenacity.stop_after_delay(wait_s) | tenacity.stop_when_event_set(stop),
+        sleep=tenacity.sleep_using_event(stop),
         reraise=True,
     )
     root = _certificate(root_certificate)

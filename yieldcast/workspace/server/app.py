@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cache
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 import yieldcast
-from yieldcast.workspace.server import api, documentation, owner_api
+from yieldcast.workspace.server import api, documentation, owner_api, submit_api, upload_form
+from yieldcast.workspace.server.acceptance import remove_cut_off, settle_received
 from yieldcast.workspace.server.headers import Closed
+from yieldcast.workspace.server.pages import add_pages
 from yieldcast.workspace.server.problems import ProblemBody, add_handlers
 from yieldcast.workspace.server.site import Site
 
@@ -37,15 +42,22 @@ def create_app(workspace: Workspace) -> FastAPI:
     Args:
         workspace: stays open as long as the server runs.
     """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        remove_cut_off(workspace)
+        Thread(target=settle_received, args=(workspace,), daemon=True).start()
+        yield
+
     app = FastAPI(
         title=f"{workspace.settings.title}: programming interface",
-        version=yieldcast.__version__, description=_ABOUT, docs_url=None, redoc_url=None,
+        version=yieldcast.__version__, description=_ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None,
         responses={status: {"model": ProblemBody, "description": text} for status, text in _REFUSALS.items()},
     )  # fmt: skip
     app.state.site = Site(workspace)
     add_handlers(app)
-    app.add_middleware(Closed, limit=_BODY_BYTES, uploads=f"{API}/submissions")
-    for router in (api.router, owner_api.router):
+    app.add_middleware(Closed, limit=_BODY_BYTES, uploads=(f"{API}/submissions", upload_form.PATH))
+    for router in (api.router, submit_api.router, owner_api.router):
         app.include_router(router, prefix=API)
 
     @cache
@@ -56,4 +68,5 @@ def create_app(workspace: Workspace) -> FastAPI:
     def docs() -> HTMLResponse:
         return HTMLResponse(documented())
 
+    add_pages(app)
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
@@ -33,10 +34,10 @@ class Closed:
     Args:
         app: what answers.
         limit: bytes of a body at most.
-        uploads: path whose POST bounds its body itself.
+        uploads: paths whose POST bounds its body itself.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, uploads: str) -> None:
+    def __init__(self, app: ASGIApp, limit: int, uploads: Collection[str]) -> None:
         self._app, self._limit, self._uploads = app, limit, uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,14 +46,14 @@ class Closed:
             await self._app(scope, receive, send)
             return
         wanted = {**CLOSED, **(_OVER_TLS if scope.get("scheme") == "https" else {})}
-        is_upload = scope["method"] == "POST" and scope["path"] == self._uploads
+        is_upload = scope["method"] == "POST" and scope["path"] in self._uploads
 
-        async def closed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
+        async def closed(sent: Message) -> None:
+            if sent["type"] == "http.response.start":
+                headers = MutableHeaders(scope=sent)
                 for name, value in wanted.items():
                     headers.setdefault(name, value)
-            await send(message)
+            await send(sent)
 
         await self._app(scope, receive if is_upload else _bounded(receive, self._limit), closed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -9,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
-from yieldcast.errors import YieldcastError
+from yieldcast.errors import ConfigError, MissingDataError, SchemaError, YieldcastError
+from yieldcast.workspace import disclosure
+from yieldcast.workspace.database.submissions import NotAllowedError as NotTaken
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
     from starlette.responses import Response
 
 API = "/api/"
+log = logging.getLogger(__name__)
+_TELL = "Tell the owner; the log of the server has the reason."
 
 
 class ProblemBody(BaseModel):
@@ -23,7 +28,7 @@ class ProblemBody(BaseModel):
 
     error: str = Field(description="What was expected and what was received.")
     hint: str = Field("", description="What to do next.")
-    rule: str | None = Field(None, description="Short name of the rule that refuses a model file.")
+    rule: str | None = Field(None, description="Short name of the rule that refuses it.")
 
 
 class RequestError(YieldcastError):
@@ -111,9 +116,7 @@ def add_handlers(app: FastAPI) -> None:
         return _answer(request, RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, said(found), "See /docs."))
 
     async def unexpected(request: Request, error: Exception) -> Response:
-        return _answer(
-            request, RequestError(500, "the server failed", "Tell the owner; its log has the reason.")
-        )
+        return _answer(request, RequestError(500, "the server failed", _TELL))
 
     app.add_exception_handler(YieldcastError, problem)
     app.add_exception_handler(HTTPException, http)
@@ -137,10 +140,22 @@ def said(errors: Sequence[Any], limit: int = 5) -> str:
 
 
 def _of_yieldcast(error: Exception) -> RequestError:
-    """Errors raised on purpose below the server: settings 422, missing 404, contents 422, others 500."""
-    code = getattr(error, "exit_code", 1)
-    status = {2: 422, 3: 404, 5: 422}.get(code, 500)
-    return RequestError(status, str(error), getattr(error, "hint", ""), getattr(error, "rule", None))
+    """Errors raised on purpose below the server, by what they mean for a client."""
+    rule, hint = getattr(error, "rule", None), getattr(error, "hint", "")
+    if isinstance(error, disclosure.NotAllowedError):
+        return RequestError(HTTPStatus.FORBIDDEN, str(error), hint)
+    if isinstance(error, NotTaken):
+        status = HTTPStatus.FORBIDDEN if rule in ("role", "revoked") else HTTPStatus.CONFLICT
+        return RequestError(status, str(error), hint, rule)
+    if isinstance(error, ConfigError | SchemaError):
+        return RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), hint, rule)
+    if isinstance(error, MissingDataError):  # a database or a disk that does not answer now
+        log.error("%s", error)
+        later = {"Retry-After": "10"}
+        message = "the server cannot do this now"
+        return RequestError(HTTPStatus.SERVICE_UNAVAILABLE, message, "Try again later.", headers=later)
+    log.error("unexpected", exc_info=error)
+    return RequestError(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed", _TELL)
 
 
 def _answer(request: Request, problem: RequestError) -> Response:

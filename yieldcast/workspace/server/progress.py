@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 from pydantic import BaseModel, Field
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from yieldcast.workspace.database.models import Account, Job, Submission
@@ -55,5 +55,7 @@ def progress_of(session: Session, workspace: Workspace, asking: Account, submiss
 
 
 def _place(session: Session, job: Job) -> int:
-    query = select(func.count()).select_from(Job).where(Job.state == "queued", Job.queued < job.queued)
+    """Its place by the order in which workers take jobs."""
+    earlier = tuple_(Job.queued, Job.submission_id) < tuple_(job.queued, job.submission_id)
+    query = select(func.count()).select_from(Job).where(Job.state == "queued", earlier)
     return 1 + (session.scalar(query) or 0)

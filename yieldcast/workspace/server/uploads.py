@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastapi import Request
 
 ABOUT_BYTES = 1 << 16  # a declaration with a thousand output names has some 20 kB
+PREFIX = "upload-"  # of temporary files
 _FRAME_BYTES = 1 << 14  # boundaries and headers of two parts
 
 
@@ -50,7 +51,7 @@ async def receive(request: Request, folder: Path, limit: int, seconds: float) ->
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit + ABOUT_BYTES + _FRAME_BYTES:
         raise too_large(limit)
-    path = folder / f"upload-{secrets.token_hex(8)}.tmp"
+    path = folder / f"{PREFIX}{secrets.token_hex(8)}.tmp"
     file = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
     whole = False
     try:

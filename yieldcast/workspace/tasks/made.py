@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yieldcast.errors import LeakageError, SchemaError
+from yieldcast.language import sentence
 from yieldcast.workspace.scoring.scores import Reference
 from yieldcast.workspace.tasks.options import DataOptions
 from yieldcast.workspace.tasks.task import Part
@@ -60,13 +61,14 @@ def write_arrays(folder: Path, part: Part, arrays: Mapping[str, NDArray[Any]]) -
 
 
 def class_names(training: Texts, holdout: Texts) -> tuple[str, ...]:
-    """Classes of the training set, sorted.
+    """Classes of the training set in the order of the alphabet, numbers in their own.
 
     Raises:
         SchemaError: fewer than two, a class of the holdout that the training set lacks, names that differ in
             case only, are too long or hold control characters.
     """
-    names = sorted(set(training.tolist()))
+    found = set(training.tolist())
+    names = sorted(found, key=int if all(one.isdecimal() for one in found) else None)
     if not 2 <= len(names) <= _MOST_CLASSES:
         raise SchemaError(
             f"expected 2 to {_MOST_CLASSES} classes in the training set, received {len(names)}: "
@@ -93,10 +95,14 @@ def class_names(training: Texts, holdout: Texts) -> tuple[str, ...]:
     return tuple(names)
 
 
-def check_groups(
-    groups: Mapping[Part, Texts | None], options: DataOptions, notice: Notice, what: str = "groups"
-) -> None:
-    """Refuse fields or farms with rows in both parts, or say how many there are where that is allowed.
+def positions(labels: Texts, names: Sequence[str]) -> NDArray[np.int32]:
+    """(row,) position of each label in the names, which hold all of them."""
+    order = np.argsort(names)
+    return np.asarray(order[np.searchsorted(names, labels, sorter=order)], dtype=np.int32)
+
+
+def check_groups(groups: Mapping[Part, Texts | None], options: DataOptions, notice: Notice) -> None:
+    """Refuse fields, farms or places with rows in both parts, or say how many where that is allowed.
 
     Raises:
         LeakageError: shared groups.
@@ -108,10 +114,14 @@ def check_groups(
     if not shared:
         return
     rows = int(np.isin(holdout, shared).sum())
-    text = f"{len(shared)} {what} have rows in both training set and holdout ({rows} rows of the holdout)"
+    text = sentence(
+        "{n} groups (fields, farms or places) have rows in training set and holdout: {rows} rows of the "
+        "holdout",
+        n=len(shared), rows=rows,
+    )  # fmt: skip
     if not options.allow_shared_groups:
         raise LeakageError(
-            f"expected {what} in either training set or holdout: {text}, e.g. {shared[0]}",
+            f"expected groups in either training set or holdout: {text}, e.g. {shared[0]}",
             "Rows of one field are alike: scores would be too good. Divide the data by them, or allow it "
             "with --allow-shared-groups.",
         )

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast.errors import SchemaError
+from yieldcast.language import sentence
 from yieldcast.pixels.series_bands import BAND_OF
 from yieldcast.pixels.series_tables import TableSettings, read_series
 from yieldcast.workspace.tasks.made import (
@@ -18,6 +19,7 @@ from yieldcast.workspace.tasks.made import (
     Notice,
     check_groups,
     class_names,
+    positions,
     refuse_rows_of_both,
     write_arrays,
 )
@@ -54,7 +56,7 @@ def prepare_series(data: Path, holdout: Path, folder: Path, options: DataOptions
     labels = {part: sets[part]["label"].values.astype(str) for part in PARTS}
     names = class_names(labels["training"], labels["holdout"])
     _refuse_equal(sets)
-    check_groups({part: _places(sets[part]) for part in PARTS}, options, notice, "places")
+    check_groups({part: _places(sets[part]) for part in PARTS}, options, notice)
     column = "location" if options.group is None else "group"
     groups = {part: np.asarray(sets[part][column].values.astype(str)) for part in PARTS}
     check_groups(groups, options, notice)
@@ -62,7 +64,7 @@ def prepare_series(data: Path, holdout: Path, folder: Path, options: DataOptions
     filled: dict[str, set[str]] = {SERIES: set(), STATIC: set()}
     for part in PARTS:
         write_arrays(folder, part, shared.arrays(sets[part], filled))
-    target = {part: np.searchsorted(names, labels[part]).astype(np.int32) for part in PARTS}
+    target = {part: positions(labels[part], names) for part in PARTS}
     return Made(
         {name: shape for name, shape in shared.shapes.items() if shape[-1]}, names, target, groups,
         input_names={name: tuple(map(_with_unit, of)) for name, of in shared.names.items() if of},
@@ -117,7 +119,7 @@ def _read(path: Path, options: DataOptions, notice: Notice) -> xr.Dataset:
             "Leave these rows out, or label them.",
         )
     for name, count in table.faults:
-        notice(f"{path}: {count} impossible values of {name} became gaps")
+        notice(sentence("{n} impossible values of {band} became gaps", n=count, band=name))
     return table.series
 
 

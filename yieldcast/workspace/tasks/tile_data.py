@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.language import sentence
 from yieldcast.tiles.labelled_tiles import LabelledTiles, read_tiles
 from yieldcast.workspace.tasks.made import (
     PARTS,
@@ -20,6 +21,7 @@ from yieldcast.workspace.tasks.made import (
     Progress,
     check_groups,
     class_names,
+    positions,
     refuse_rows_of_both,
 )
 from yieldcast.workspace.tasks.options import DataOptions
@@ -63,7 +65,7 @@ def prepare_tiles(
         _write(folder / part / "inputs" / f"{INPUT}.npy", sets[part], known.watched(part, sets[part], blocks))
         before += len(sets[part])
     known.refuse(notice)
-    target = {part: np.searchsorted(names, sets[part].labels).astype(np.int32) for part in PARTS}
+    target = {part: positions(sets[part].labels, names) for part in PARTS}
     return Made(
         {INPUT: training.kind.shape}, names, target, groups,
         input_names={INPUT: tuple(f"band_{k + 1}" for k in range(training.kind.shape[2]))},
@@ -142,10 +144,11 @@ class _Known:
         detail = f" ({self._turned} of them turned or mirrored)" if self._turned else ""
         refuse_rows_of_both(self._leaked, "tiles", detail)
         if self._repeated:
-            notice(
-                f"{self._repeated} tiles of the training set equal another one of it, "
-                f"{self._contradicted} of them with another label"
-            )
+            text = sentence(
+                "{n} tiles of the training set equal another one of it, {other} of them with another label",
+                n=self._repeated, other=self._contradicted,
+            )  # fmt: skip
+            notice(text)
 
     def _learn(self, tile: NDArray[np.float32], label: str) -> None:
         digest = _digest(tile)
