@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from sqlalchemy import func, select
@@ -52,7 +53,7 @@ def owner_page(session: Session, workspace: Workspace, viewer: Account | None) -
     return OwnerPage(
         window_of(session, workspace), state.is_published(session), state.is_closed(session),
         currency, _sum(billed, currency), billed,
-        tuple(_contributor(session, workspace, truth, one, submissions, billed) for one in accounts),
+        tuple(_contributors(session, workspace, truth, submissions, billed)),
         usage.states(submissions), tuple(one for one in reversed(rows) if one.state not in ENDS),
         tuple(one for one in rows if one.state in ENDS), usage.looks(session, truth), usage.pflop(session),
         tuple(map(_audit_row, newest)),
@@ -70,22 +71,25 @@ def _audit_row(entry: AuditEntry) -> AuditRow:
     return AuditRow(entry.sequence, entry.time, entry.actor, entry.act, entry.subject, entry.details)
 
 
-def _contributor(
+def _contributors(
     session: Session,
     workspace: Workspace,
     truth: Truth,
-    account: Account,
     submissions: Iterable[Submission],
     billed: Sequence[Invoice],
-) -> ContributorRow:
-    own = [one for one in submissions if one.account_id == account.id]
-    owed = [one for one in billed if one.contributor == str(account.id)]
-    return ContributorRow(
-        account.name, minute(account.created), minute(account.revoked) if account.revoked else None,
-        usage.taken(session, account.id), usage.states(own), usage.looks(session, truth, account.id),
-        usage.pflop(session, account.id), workspace.settings.limits.budget_pflop,
-        _sum(owed, workspace.settings.prices.currency),
-    )  # fmt: skip
+) -> Iterator[ContributorRow]:
+    used, own = usage.by_account(session), defaultdict[int, list[Submission]](list)
+    for one in submissions:
+        own[one.account_id].append(one)
+    for account in contributors(session):
+        looks, pflop = used.get(account.id, (0, 0.0))
+        owed = [one for one in billed if one.contributor == str(account.id)]
+        yield ContributorRow(
+            account.name, minute(account.created), minute(account.revoked) if account.revoked else None,
+            sum(one.state != "refused" for one in own[account.id]), usage.states(own[account.id]),
+            usage.meaning(looks, truth), pflop, workspace.settings.limits.budget_pflop,
+            _sum(owed, workspace.settings.prices.currency),
+        )  # fmt: skip
 
 
 def invoices(session: Session, workspace: Workspace, viewer: Account | None) -> tuple[Invoice, ...]:
@@ -110,17 +114,33 @@ def _invoices(session: Session, workspace: Workspace, accounts: Iterable[Account
         .where(Submission.account_id.in_([account.id for account in accounts]))
         .options(selectinload(Submission.job), selectinload(Submission.account))
     )
+    prices = _prices(session, workspace)
+    return invoices_of([_charge(one, prices) for one in session.scalars(query)])
+
+
+def _prices(session: Session, workspace: Workspace) -> list[tuple[dt.datetime | None, Decimal, str]]:
+    """(until, price, currency) of each time with other prices, oldest first; None until today."""
     prices = workspace.settings.prices
-    charges = [_charge(one, prices.per_submission) for one in session.scalars(query)]
-    return invoices_of(charges, prices.currency)
+    found: list[tuple[dt.datetime | None, Decimal, str]] = [(None, prices.per_submission, prices.currency)]
+    acts = session.scalars(
+        select(AuditEntry).where(AuditEntry.act == "settings").order_by(AuditEntry.sequence.desc())
+    )
+    for act in acts:
+        changed = act.details.get("changed", {})
+        if {"prices.per_submission", "prices.currency"} & set(changed):
+            _, price, currency = found[-1]
+            before, _ = changed.get("prices.per_submission", (price, None))
+            code, _ = changed.get("prices.currency", (currency, None))
+            found.append((dt.datetime.fromisoformat(act.time), Decimal(str(before)), str(code)))
+    return found[::-1]
 
 
-def _charge(one: Submission, price: Decimal) -> Charge:
+def _charge(one: Submission, prices: Sequence[tuple[dt.datetime | None, Decimal, str]]) -> Charge:
     queued = one.job.queued if one.job is not None else one.received
-    reached = one.job is not None
+    _, price, currency = next(p for p in prices if p[0] is None or queued < p[0])
     return Charge(
-        one.id, str(one.account_id), one.account.name, queued, one.state if reached else "received",
-        _is_owner_fault(one), price,
+        one.id, str(one.account_id), one.account.name, queued, one.state if one.job else "received",
+        _is_owner_fault(one), price, currency,
     )  # fmt: skip
 
 
@@ -135,4 +155,5 @@ def _is_owner_fault(one: Submission) -> bool:
 
 
 def _sum(billed: Iterable[Invoice], currency: str) -> Decimal:
-    return money(sum((one.amount for one in billed), Decimal(0)), currency)
+    """Of the invoices in this currency."""
+    return money(sum((one.amount for one in billed if one.currency == currency), Decimal(0)), currency)
