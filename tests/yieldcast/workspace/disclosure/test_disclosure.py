@@ -133,7 +133,10 @@ def test_the_leaderboard_opens_when_the_window_is_over_or_the_owner_publishes(wo
     assert not view(workspace, disclosure.leaderboard, None).is_open
     set_day(monkeypatch, dt.date(2027, 1, 1))
     for viewer in VIEWERS:
-        assert view(workspace, disclosure.leaderboard, viewer).is_open
+        page = view(workspace, disclosure.leaderboard, viewer)
+        assert page.is_open
+        told = {one.contributor for one in page.board.entries if one.submission}
+        assert told == ({"Alpha", "Beta", "Gamma"} if viewer == "owner" else {viewer} - {None})
     set_day(monkeypatch, dt.date(2026, 12, 1))
     for key in (state.PUBLISHED, state.CLOSED):
         with workspace.write() as session:
