@@ -24,6 +24,7 @@ def test_small_counts_are_hidden_with_those_that_would_give_them_back(counts, sh
     assert published_counts(counts, 10) == shown
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 60), min_size=2, max_size=8), st.integers(2, 20))
 def test_no_small_count_follows_from_the_total(counts, smallest):
     hidden = hidden_counts(counts, smallest)
@@ -51,3 +52,13 @@ def test_bins_are_wide():
     bins = yield_bins(np.random.default_rng(0).normal(3000, 500, 2000), 10)
     borders = [one["below_kg_ha"] for one in bins[:-1]]
     assert borders == [2250, 2500, 2750, 3000, 3250, 3500, 3750]
+
+
+def test_no_bin_holds_a_farm_alone():
+    """Forty good seasons of one farm are joined with the next bin below."""
+    yields = np.concatenate([np.linspace(2000, 4000, 300), np.linspace(5000, 6000, 40)])
+    farms = np.array([f"farm {k % 30}" for k in range(300)] + ["one farm"] * 40)
+    alone, joined = yield_bins(yields, 10), yield_bins(yields, 10, farms)
+    assert alone[-1]["from_kg_ha"] >= 5000
+    assert joined[-1]["from_kg_ha"] < 4000
+    assert joined[-1]["rows"] > 40

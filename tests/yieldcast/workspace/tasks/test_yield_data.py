@@ -36,6 +36,9 @@ def test_training_years_are_those_that_were_public_on_the_first_day_of_the_holdo
     assert task.crop == "soybean"
     assert task.synthetic
     assert set(task.inputs) == {"weather", "static"}
+    names = {one["name"] for one in read_public(folder)["statistics"]}
+    assert "latitude_deg" in task.input_names["static"]
+    assert not names & {"latitude_deg", "longitude_deg"}
     for part in ("training", "holdout"):
         assert all(np.isfinite(one).all() for one in read_inputs(folder, task, part).values())
         assert len(read_group(folder, task, part)) == getattr(task, part)
@@ -97,6 +100,13 @@ def test_a_lead_hides_the_weather_of_later_months(forecast_store, tmp_path):
     assert ((known[0] != known[4]).sum(axis=1) == 4).all()  # whenever the window of its state begins
 
 
+@pytest.mark.slow
+def test_a_year_without_yields_is_refused(forecast_store, tmp_path):
+    with pytest.raises(MissingDataError, match="2030"):
+        prepare("yield", forecast_store.path, (2030,), tmp_path / "data", SOYBEAN)
+
+
+@pytest.mark.slow
 def test_training_years_that_were_not_public_are_refused(forecast_store, tmp_path):
     options = SOYBEAN.model_copy(update={"train_years": (2012, 2013, 2014)})
     with pytest.raises(LeakageError, match=r"public on 2015-.* received 2014"):
@@ -111,7 +121,6 @@ def test_what_a_store_cannot_give_is_refused(forecast_store, tmp_path):
     for options, years, error, said in (
         (DataOptions(), (2016,), ConfigError, "expected a crop"),
         (DataOptions(crop="tea"), (2016,), ConfigError, "tea"),
-        (SOYBEAN, (2030,), MissingDataError, "2030"),
         (SOYBEAN.model_copy(update={"lead_months": 40}), (2016,), ConfigError, "a lead of 0 to"),
     ):
         with pytest.raises(error, match=said):
