@@ -118,20 +118,25 @@ def read_members(content: bytes, where: str, most: int) -> dict[str, bytes]:
 def _file_bytes(path: Path, limits: Limits) -> bytes:
     """The file, read once: what was checked is what is built."""
     try:
-        # Without waiting: a pipe of that name must not stop the checker.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(path, "rb", opener=_without_waiting) as file:
+            facts = os.fstat(file.fileno())
+            if not stat.S_ISREG(facts.st_mode):
+                raise RefusedModel(
+                    f"{path}: expected a regular file", "Give the path of a .keras file.", "link"
+                )
+            if facts.st_size > limits.file_bytes:
+                raise RefusedModel(
+                    f"expected a file of at most {limits.file_bytes:,} bytes, received {facts.st_size:,}",
+                    "Make the network smaller, or save it without its optimizer.", "size",
+                )  # fmt: skip
+            return file.read(facts.st_size)
     except (OSError, ValueError) as error:
         raise MissingDataError(f"{path} cannot be read: {error}", "Give the path of a .keras file.") from None
-    with open(handle, "rb") as file:
-        facts = os.fstat(handle)
-        if not stat.S_ISREG(facts.st_mode):
-            raise RefusedModel(f"{path}: expected a regular file", "Give the path of a .keras file.", "link")
-        if facts.st_size > limits.file_bytes:
-            raise RefusedModel(
-                f"expected a file of at most {limits.file_bytes:,} bytes, received {facts.st_size:,}",
-                "Make the network smaller, or save it without its optimizer.", "size",
-            )  # fmt: skip
-        return file.read(facts.st_size)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe of that name must not stop the checker."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], where: str, most: int) -> None:
