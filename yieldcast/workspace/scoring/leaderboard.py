@@ -21,7 +21,7 @@ from yieldcast.workspace.scoring.history import BASELINE, TUNED, Holdout, Result
 from yieldcast.workspace.scoring.measures import ACCURACY, RECALL
 from yieldcast.workspace.scoring.winners import Standing, standing
 
-Place = Literal["winner", "not_told_apart", "behind", "alone"]
+Place = Literal["winner", "not_told_apart", "behind", "alone", "own"]
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Candidate:
         results: in the order in which they came.
         told: what is known of each.
         names: submission -> name of the model.
-        prices: submission -> licence per km2 and year.
+        prices: submission -> licence per km2 and year; None where none was declared.
     """
 
     contributor: str
     results: tuple[Result, ...]
     told: tuple[Told, ...]
     names: Mapping[str, str]
-    prices: Mapping[str, Decimal]
+    prices: Mapping[str, Decimal | None]
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,11 @@ class Entry:
         baseline, tuned: headline score as submitted and after fine-tuning.
         gain: by which fine-tuning made it better: of an RMSE how much it fell.
         scores: further measures after fine-tuning, by name, without recalls of single classes.
-        price_per_km2: licence per km2 and year.
-        cost: yearly cost; None for yields and without a cost model.
+        price_per_km2: licence per km2 and year; None where none was declared.
+        cost: yearly cost; None for yields, without a price and without a cost model.
         place: "winner" if every difference to the others is sure, "not_told_apart" for all that cannot be
-            told from the best one, else "behind"; "alone" where there is nothing to compare.
+            told from the best one, else "behind"; "alone" where there is nothing to compare, "own" of
+            `own_entries`.
     """
 
     contributor: str
@@ -67,7 +68,7 @@ class Entry:
     tuned: Score
     gain: Decimal | None
     scores: Mapping[str, Score | None]
-    price_per_km2: Decimal
+    price_per_km2: Decimal | None
     cost: CostRow | None
     place: Place
 
@@ -147,12 +148,26 @@ def _entry(one: Candidate, best: Told, holdout: Holdout, costs: CostModel | None
         raise ValueError(f"a released submission has a score, received none of {best.submission}")
     gain = None if baseline is None else (tuned.value - baseline.value) * (-1 if lower else 1)
     price = one.prices[best.submission]
+    cost = None
+    if costs is not None and price is not None:
+        cost = cost_row(costs, tuned.value, (tuned.low, tuned.high), price)
     others = [name for name in holdout.measures.names[1:] if not name.startswith(RECALL)]
+    scores = {name: best.score(TUNED, name) for name in others}
     return Entry(
-        one.contributor, best.submission, one.names[best.submission], baseline, tuned, gain,
-        {name: best.score(TUNED, name) for name in others}, price,
-        cost_row(costs, tuned.value, (tuned.low, tuned.high), price) if costs else None, place,
+        one.contributor, best.submission, one.names[best.submission], baseline, tuned, gain, scores, price,
+        cost, place,
     )  # fmt: skip
+
+
+def own_entries(one: Candidate, holdout: Holdout, costs: CostModel | None) -> tuple[Entry, ...]:
+    """All released submissions of a contributor, the newest first; of their places nothing is said.
+
+    Args:
+        one: the contributor.
+        holdout, costs: see `leaderboard`.
+    """
+    costs = costs if holdout.measures.names[0] == ACCURACY else None
+    return tuple(_entry(one, told, holdout, costs, "own") for told in reversed(one.told) if told.released)
 
 
 # What a leaderboard can be sorted by: its value, None where an entry has none

@@ -8,7 +8,7 @@ import pytest
 from yieldcast.errors import ConfigError
 from yieldcast.workspace.scoring.costs import CostModel
 from yieldcast.workspace.scoring.history import BASELINE, TUNED, Holdout, Result, Steps, tell
-from yieldcast.workspace.scoring.leaderboard import Candidate, leaderboard, ordered
+from yieldcast.workspace.scoring.leaderboard import Candidate, leaderboard, ordered, own_entries
 from yieldcast.workspace.scoring.measures import class_measures, class_rows, value_measures, value_rows
 
 D = Decimal
@@ -42,7 +42,8 @@ def candidate(name, rows, price="0.20", holdout=HOLDOUT):
     results = tuple(Result(f"{name}-{k}", one) for k, one in enumerate(rows))
     told = tell(results, holdout)
     names = {one.submission: f"{name}, version {k}" for k, one in enumerate(results)}
-    return Candidate(name, results, told, names, dict.fromkeys(names, D(price)))
+    prices = dict.fromkeys(names, None if price is None else D(price))
+    return Candidate(name, results, told, names, prices)
 
 
 def paper():
@@ -97,6 +98,18 @@ def test_a_contributor_stands_with_the_submission_that_the_ladder_published():
     board = leaderboard([candidate("A", made)], HOLDOUT, None)
     assert (board.entries[0].submission, board.entries[0].place) == ("A-1", "alone")
     assert (board.internal, board.choice, board.entries[0].cost) == (None, None, None)
+    own = own_entries(candidate("A", made), HOLDOUT, COSTS)
+    assert [(one.submission, one.tuned.value, one.place) for one in own] == [
+        ("A-1", D("0.930"), "own"), ("A-0", D("0.900"), "own"),
+    ]  # fmt: skip
+
+
+def test_a_model_without_a_price_has_no_cost_and_is_chosen_by_nobody():
+    free = candidate("No price", [{TUNED: predictions("0.96", "0.9", 5)}], price=None)
+    board = leaderboard([*paper(), free], HOLDOUT, COSTS)
+    assert (board.entries[0].price_per_km2, board.entries[0].cost) == (None, None)
+    assert board.choice.best == "Model B"
+    assert ordered(board.entries, "total")[-1].contributor == "No price"
 
 
 def test_nobody_stands_on_an_empty_leaderboard():
