@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow bench docs lint messages clean
+.PHONY: demo test test-slow bench docs lint messages federated clean
 demo: $(STAMP)
 	$(BIN)/yieldcast demo $(if $(FIELDS),--fields,--out demo-output)
 
@@ -30,6 +30,13 @@ messages: $(STAMP)
 	$(BIN)/pybabel -q update -D yieldcast -i yieldcast.pot -d yieldcast/language/locale --no-wrap \
 		--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
 	rm yieldcast.pot
+
+# Flower, for `yieldcast workspace federate` and its slow test: first on PYTHONPATH, not in $(VENV) itself.
+federated: $(VENV)/.federated/.installed
+$(VENV)/.federated/.installed: federated.lock | $(STAMP)
+	rm -rf $(VENV)/.federated
+	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/.federated -r federated.lock
+	touch $@
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

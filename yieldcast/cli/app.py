@@ -32,6 +32,8 @@ from yieldcast.cli import (
     tables,
     train,
     workspace,
+    workspace_create,
+    workspace_kubernetes,
 )
 from yieldcast.cli.panels import FORECASTS, START, WORKSPACE, Command
 from yieldcast.cli.terminal import (
@@ -134,7 +136,9 @@ generalise.add_commands(app)
 probe.add_commands(app)
 risk.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
+workspace_create.add_commands(workspace.workspace)
 app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
+workspace.workspace.add_typer(workspace_kubernetes.kubernetes)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

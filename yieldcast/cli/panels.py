@@ -18,7 +18,7 @@ _BY_PANEL = {
         "years", "starts", "states", "runs", "scenarios", "everywhere", "protocol", "allow_stale", "features",
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
         "bbox", "mask", "season", "calendar", "resolution", "bands",
-        "place", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool",
+        "place", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool", "submission",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
@@ -45,6 +45,7 @@ _BY_PANEL = {
         "parts", "limit_gb", "strategy", "block", "side", "overlap", "workers", "dask", "offline", "strict",
         "tries",
         "retry_wait", "patience", "partial", "replace", "live", "accept_licences", "draws", "search_rows",
+        "database", "once",
     ),
 }  # fmt: skip
 _PANELS = {name: panel for panel, names in _BY_PANEL.items() for name in names}

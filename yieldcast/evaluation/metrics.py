@@ -84,7 +84,7 @@ def finite_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def crps(quantiles: Floats, target: Floats) -> Floats:
+def crps(quantiles: Floats, target: Floats, levels: Floats | None = None) -> Floats:
     """Continuous ranked probability score (CRPS) of quantile forecasts.
 
     Computed as twice the mean pinball loss over the levels 1 to 99 % (Gneiting & Raftery 2007, JASA 102:359,
@@ -93,11 +93,12 @@ def crps(quantiles: Floats, target: Floats) -> Floats:
     Args:
         quantiles: (row, quantile) at `QUANTILES`, kg/ha.
         target: (row,) kg/ha.
+        levels: of the quantiles, ascending, in place of `QUANTILES`.
 
     Returns:
         (row,) kg/ha, 0 or more; lower is better.
     """
-    values = quantile_at(quantiles, _LEVELS)
+    values = quantile_at(quantiles, _LEVELS, levels)
     error = target[:, None] - values
     result: Floats = 2.0 * np.where(error > 0, _LEVELS * error, (_LEVELS - 1) * error).mean(axis=1)
     return result

@@ -75,13 +75,19 @@ def build_samples(
 
 
 def known_at_window_end(
-    rows: SampleSet, tables: Tables, calendar: Calendar, crop: str, settings: DataSettings
+    rows: SampleSet,
+    tables: Tables,
+    calendar: Calendar,
+    crop: str,
+    settings: DataSettings,
+    climate_to: int | None = None,
 ) -> SampleSet:
     """The same rows with the weather that was public on the last day of the window of each row.
 
     Args:
         rows: from `build_samples`, of the same tables, calendar, crop and settings.
         tables, calendar, crop, settings: as for `build_samples`.
+        climate_to: last calendar year of the climatology of anomalies; the last of `rows` when None.
 
     Returns:
         `rows` with the climatology of the years known on that day in later months; NaN where the climatology
@@ -89,7 +95,7 @@ def known_at_window_end(
     """
     dynamic = rows.dynamic.copy()
     place = np.searchsorted(tables.static["municipality"].values, rows.municipality)
-    source = Source(tables, calendar, crop, settings, int(rows.harvest_year.max()))
+    source = Source(tables, calendar, crop, settings, climate_to or int(rows.harvest_year.max()))
     for day in np.unique(rows.window_end):
         mine = rows.window_end == day
         season, _ = source.season(place[mine], rows.harvest_year[mine], day.item())

@@ -61,18 +61,19 @@ def normal_score(quantiles: Floats, value: Floats) -> Floats:
     return score
 
 
-def quantile_at(quantiles: Floats, levels: Floats) -> Floats:
+def quantile_at(quantiles: Floats, levels: Floats, given: Floats | None = None) -> Floats:
     """Quantiles at any levels of the distribution of `probability_below`.
 
     Args:
         quantiles: see `probability_below`.
         levels: (level,) between 0 and 1, both excluded.
+        given: levels of `quantiles`, two or more, ascending; `QUANTILES` if None.
 
     Returns:
         (row, level) kg/ha, 0 or more.
     """
-    z = stats.norm.ppf(levels)
-    left = np.clip(np.searchsorted(_Z, z) - 1, 0, len(_Z) - 2)
-    share = (z - _Z[left]) / (_Z[left + 1] - _Z[left])
+    z, known = stats.norm.ppf(levels), _Z if given is None else stats.norm.ppf(given)
+    left = np.clip(np.searchsorted(known, z) - 1, 0, len(known) - 2)
+    share = (z - known[left]) / (known[left + 1] - known[left])
     values: Floats = quantiles[:, left] * (1 - share) + quantiles[:, left + 1] * share
     return np.maximum(values, 0.0)

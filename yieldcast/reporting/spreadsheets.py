@@ -102,8 +102,18 @@ def _csv_cells(key: str, values: Any, words: Language) -> Iterator[str]:
     if kind == "M":
         return (words.date(day) for day in values.tolist())
     if kind == "U":
-        return (_CSV_FORMULA.sub(r"\1'", text) for text in values.tolist())
+        return map(escaped, values.tolist())
     return map(str, values.tolist())
+
+
+def escaped(text: str) -> str:
+    """A text for a cell of a CSV file, see `write_csv`."""
+    return _CSV_FORMULA.sub(r"\1'", text)
+
+
+def begins_like_formula(text: str) -> bool:
+    """Whether the cell of a workbook needs the mark that keeps it a text when it is edited."""
+    return text.startswith(_XLSX_FORMULA)
 
 
 def check_library() -> None:
@@ -159,7 +169,7 @@ def write_workbook(
     book: Any = xlsxwriter.Workbook(buffer, {"in_memory": True})
     created = dt.datetime.fromisoformat(attrs["as_of"])  # the time of writing would change the bytes
     facts = {"title": title, "author": attrs["made_with"]}
-    book.set_properties({**{name: _clean(str(text)) for name, text in facts.items()}, "created": created})
+    book.set_properties({**{name: clean(str(text)) for name, text in facts.items()}, "created": created})
     words = language.of(lang)
     synthetic = words.gettext("synthetic data")
     names = (words.gettext("municipalities"), words.gettext("states"))
@@ -180,7 +190,7 @@ def write_workbook(
 
 def _set_printing(sheet: Any, title: str, source: str) -> None:
     """Landscape A4, all columns on one page; headings, title, source and page number on every page."""
-    above, below = (_clean(text)[:_LONGEST_MARK].replace("&", "&&") for text in (title, source))
+    above, below = (clean(text)[:_LONGEST_MARK].replace("&", "&&") for text in (title, source))
     sheet.set_landscape()
     sheet.set_paper(_A4)
     sheet.fit_to_pages(1, 0)  # as many pages high as there are rows for
@@ -209,9 +219,7 @@ def _add_table(book: Any, sheet: Any, table: Table, lang: str, last_frozen: str)
         # One method per kind: the general `write` would make formulas and links of texts.
         for row, value in enumerate(values.tolist(), 1):
             if kind == "U":
-                sheet.write_string(
-                    row, column, _clean(value), quoted if value.startswith(_XLSX_FORMULA) else plain
-                )
+                sheet.write_string(row, column, clean(value), quoted if begins_like_formula(value) else plain)
             elif kind == "M":
                 sheet.write_datetime(row, column, value, plain)
             elif value == value:
@@ -258,7 +266,7 @@ def _add_texts(
     sheet.set_row(row, 15 * min(max(lines), 20))
     for column, text in enumerate(texts):
         sheet.set_column(column, column, widths[column])
-        sheet.write_string(row, column, _clean(text), formats[column])
+        sheet.write_string(row, column, clean(text), formats[column])
 
 
 def _bold(book: Any) -> Any:
@@ -269,5 +277,6 @@ def _wrapped(book: Any) -> Any:
     return book.add_format({"text_wrap": True, "valign": "top"})
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """A text without the characters that a workbook cannot hold."""
     return _CONTROL.sub("\ufffd", text)

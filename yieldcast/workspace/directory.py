@@ -60,7 +60,13 @@ class Workspace:
                 f"no workspace in {path}", "Give the folder that yieldcast workspace create made."
             )
         settings = read_settings(path / FILE)
-        opened = cls(path, settings, _database(path, database or os.environ.get(VARIABLE)))
+        url = database or os.environ.get(VARIABLE) or _stored_url(path)
+        if not url and not (path / _DATABASE).is_file():
+            raise MissingDataError(
+                f"no database in {path}: neither {_DATABASE} nor a URL is there",
+                f"Set the environment variable {VARIABLE} as when the workspace was created.",
+            )
+        opened = cls(path, settings, _database(path, url))
         try:
             versions.prepare(opened.database, notice)
             opened._check_and_note_settings()
@@ -81,7 +87,7 @@ class Workspace:
         if known == self.settings.model_dump_json():
             return
         with self.write() as session:
-            audit.note_settings(session, self.settings)
+            state.note_settings(session, self.settings)
 
     @property
     def data(self) -> Path:
@@ -135,7 +141,8 @@ def create(
         path: folder that does not exist.
         settings: are written to ``workspace.toml``.
         prepare: writes the data of the task into the folder it is given, with ``task.json``.
-        database: URL of an empty PostgreSQL database; None for SQLite in the folder.
+        database: URL of an empty PostgreSQL database, which is stored in the folder; None for that of the
+            environment variable YIELDCAST_DATABASE, which is not, else SQLite in the folder.
         owner: name of the owner's account.
 
     Returns:
@@ -143,6 +150,7 @@ def create(
 
     Raises:
         ConfigError: the folder exists, or the URL is wrong.
+        SchemaError: the database is not empty.
         MissingDataError: the disk refuses, or the database cannot be reached. Errors of `prepare` are passed
             on. After any failure nothing is left, in the folder as in the database.
     """
@@ -150,14 +158,14 @@ def create(
         raise ConfigError(f"{path} exists already", "Give a folder that does not exist.")
     if not path.absolute().parent.is_dir():
         raise MissingDataError(f"no folder {path.absolute().parent}", "Make it first.")
-    tokens: list[str] = []
+    url, tokens = database or os.environ.get(VARIABLE), list[str]()
     with ExitStack() as rows:
 
         def fill(folder: Path) -> None:
             _fill(folder, settings, prepare, database)
-            connection = rows.enter_context(_new_tables(_database(folder, database)))
+            connection = rows.enter_context(_new_tables(_database(folder, url)))
             tokens.append(_first_rows(connection, folder, settings, owner))
-            if database is None:
+            if not url:
                 rows.close()  # the file is whole before the folder gets its name
             for one in folder.rglob("*"):
                 one.chmod(0o700 if one.is_dir() else 0o600)
@@ -210,9 +218,19 @@ def _task_fingerprint(folder: Path) -> str:
     return hashlib.sha256((folder / "data" / "task.json").read_bytes()).hexdigest()
 
 
+def _stored_url(folder: Path) -> str | None:
+    file = folder / _ADDRESS
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else None
+
+
 def _database(folder: Path, url: str | None) -> Database:
-    """The database of a workspace: of a URL, else of the stored one, else the file in the folder."""
-    stored = folder / _ADDRESS
-    if url is None and stored.is_file():
-        url = stored.read_text(encoding="utf-8").strip()
-    return Database(url) if url else Database.of_file(folder / _DATABASE)
+    """PostgreSQL of a URL, else the file in the folder."""
+    if not url:
+        return Database.of_file(folder / _DATABASE)
+    opened = Database(url)
+    if opened.is_sqlite:
+        raise ConfigError(
+            "--database: expected the URL of a PostgreSQL database, received one of SQLite",
+            "Leave it out: SQLite is in the folder of the workspace.",
+        )
+    return opened

@@ -12,7 +12,7 @@ import json
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic import model_validator as _model_validator
@@ -27,9 +27,9 @@ Augmentation = Literal["flips", "rotations", "shifts", "noise"]
 
 
 def _exact(value: Any) -> Any:
-    """A price as it was written: 0.1 is one tenth, not the nearest binary number."""
+    """A price as it was written: 0.1 is one tenth, not the nearest binary number; 0.10 is the same price."""
     is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-    return Decimal(str(value)) if is_number else value
+    return Decimal(f"{Decimal(str(value)).normalize():f}") if is_number else value
 
 
 def _as_tuple(value: Any) -> Any:
@@ -46,9 +46,10 @@ def _line(text: str) -> str:
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-# In the currency of the workspace; four decimals, because prices per km2 are small.
+# In the currency of the workspace; four decimals, because prices per km2 are small. A number of TOML or JSON
+# holds 15 digits exactly.
 Money = Annotated[
-    Decimal, BeforeValidator(_exact), Field(ge=0, max_digits=16, decimal_places=4, allow_inf_nan=False)
+    Decimal, BeforeValidator(_exact), Field(ge=0, max_digits=15, decimal_places=4, allow_inf_nan=False)
 ]
 Text = Annotated[str, Field(max_length=200), AfterValidator(_line)]
 Names = Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)]
@@ -79,7 +80,7 @@ class Rules(_Section):
     score_step_kg_ha: float = Field(
         default=1.0, ge=1e-3, le=10_000, description="step to which scores in kg/ha are rounded"
     )
-    smallest_cell: int = Field(default=10, ge=1, le=1_000_000, description="counts below it are not shown")
+    smallest_cell: int = Field(default=10, ge=2, le=1_000_000, description="counts below it are not shown")
 
     @_model_validator(mode="after")
     def _opens_before_it_closes(self) -> Rules:
@@ -217,7 +218,7 @@ def parse_settings(content: object, origin: str) -> WorkspaceSettings:
         return WorkspaceSettings.model_validate(content)
     except ValidationError as error:
         raise ConfigError(
-            f"{origin}: {_explained(WorkspaceSettings, error)}",
+            f"{origin}: {explained(WorkspaceSettings, error)}",
             "Correct the file; docs/user_guide/workspace_owner.md lists the settings.",
         ) from None
 
@@ -232,7 +233,7 @@ def parse_options(content: object) -> TrainingOptions:
         return TrainingOptions.model_validate(content)
     except ValidationError as error:
         raise SchemaError(
-            f"training options: {_explained(TrainingOptions, error)}", "Correct the options and submit again."
+            f"training options: {explained(TrainingOptions, error)}", "Correct the options and submit again."
         ) from None
 
 
@@ -270,10 +271,8 @@ def _toml(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-def _explained(top: type[_Model], error: ValidationError) -> str:
+def explained(top: type[BaseModel], error: ValidationError) -> str:
+    """All problems of a validation in one line: key, what was expected, what was received."""
     return "; ".join(_explain(top, p["type"], p["loc"], p["msg"], p.get("input")) for p in error.errors())
 
 
@@ -308,4 +307,5 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "prices": Prices,
     "costs": Costs,
     "page": Page,
+    "options": TrainingOptions,
 }

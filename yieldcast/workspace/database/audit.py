@@ -16,9 +16,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from yieldcast import clock
-from yieldcast.workspace.database import state
 from yieldcast.workspace.database.models import AuditEntry
-from yieldcast.workspace.settings import WorkspaceSettings
 
 START = "0" * 64  # what the first entry has for the hash of the one before
 _LOCK = 0x7969656C6463  # of PostgreSQL: one writer of the chain at a time
@@ -53,6 +51,7 @@ def write(
         subject: what was acted on: a name, the identifier of a submission.
         details: what else there is to know; never data of the owner, tokens or scores.
     """
+    session.flush()  # rows are locked before the chain, always in this order: no deadlock
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
     before = session.scalars(select(AuditEntry).order_by(AuditEntry.sequence.desc()).limit(1)).first()
@@ -102,30 +101,3 @@ def entries(session: Session, newest: int | None = None) -> list[AuditEntry]:
     """Entries in their order; `newest` limits them to the last ones."""
     query = select(AuditEntry).order_by(AuditEntry.sequence.desc()).limit(newest)
     return list(session.scalars(query))[::-1]
-
-
-def note_settings(session: Session, settings: WorkspaceSettings) -> None:
-    """Store changed settings, and write into the log which keys were changed, from what to what."""
-    stored, now = state.get(session, state.SETTINGS), settings.model_dump_json()
-    if stored == now:
-        return
-    before = _stored(stored)
-    changed = {
-        key: [before.get(key), value]
-        for key, value in _flat(json.loads(now)).items()
-        if before.get(key) != value
-    }
-    write(session, "owner", "settings", settings.title, {"changed": changed})
-    state.put(session, state.SETTINGS, now)
-
-
-def _stored(stored: str | None) -> dict[str, Any]:
-    """Settings as stored, as one level of keys."""
-    return _flat(json.loads(stored)) if stored else {}
-
-
-def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

@@ -110,9 +110,6 @@ class Account(Base):
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created: Mapped[dt.datetime]
     revoked: Mapped[dt.datetime | None]
-    # Token bucket of `accounts.allow`: requests left, and when that number was right.
-    allowance: Mapped[float | None]
-    allowance_at: Mapped[dt.datetime | None]
 
     submissions: Mapped[list[Submission]] = relationship(back_populates="account")
 

@@ -33,6 +33,10 @@ class Database:
 
     def __init__(self, url: str | URL) -> None:
         self.engine = _engine(_checked(url))
+        # In PostgreSQL all statements of a reader see one state; in SQLite they always do.
+        isolation: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._reading = self.engine.execution_options(**isolation)
+        self._writing = self.engine.execution_options(**_WRITES)
 
     @classmethod
     def of_file(cls, path: Path) -> Database:
@@ -56,8 +60,7 @@ class Database:
         Raises:
             MissingDataError: the database cannot be reached.
         """
-        isolation = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        with self._session(isolation) as session:
+        with self._session(self._reading) as session:
             yield session
             session.expunge_all()  # what was read stays readable
 
@@ -71,7 +74,7 @@ class Database:
         Raises:
             MissingDataError: the database cannot be reached, or another writer has held it for 30 seconds.
         """
-        with self._session(_WRITES) as session:
+        with self._session(self._writing) as session:
             yield session
             session.commit()
 
@@ -83,14 +86,14 @@ class Database:
             MissingDataError: as `write`.
         """
         try:
-            with self.engine.execution_options(**_WRITES).begin() as connection:
+            with self._writing.begin() as connection:
                 yield connection
         except OperationalError as error:
             raise self.unreachable(error) from error
 
     @contextmanager
-    def _session(self, options: dict[str, Any]) -> Iterator[Session]:
-        with Session(self.engine.execution_options(**options), expire_on_commit=False) as session:
+    def _session(self, engine: Engine) -> Iterator[Session]:
+        with Session(engine, expire_on_commit=False) as session:
             try:
                 yield session
             except OperationalError as error:

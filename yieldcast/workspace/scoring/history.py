@@ -47,7 +47,7 @@ class Holdout:
 
     Args:
         measures: of the task.
-        groups: (row,) labels of rows that belong together; None where rows are independent.
+        groups: (row,) labels or numbers of groups of rows that belong together; None where there are none.
         steps: of published scores.
     """
 

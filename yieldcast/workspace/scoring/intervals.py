@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy import stats
 
 from yieldcast.comparison.bootstrap import DRAWS, FEW_BLOCKS, LEVEL
 from yieldcast.evaluation.metrics import Floats
 from yieldcast.workspace.scoring.measures import (
-    ACCURACY,
     Measures,
     Units,
     jackknife_errors,
@@ -51,19 +52,19 @@ def intervals(measures: Measures, units: Units, seed: int = 0) -> Floats:
             measures, units
         )
         found = np.stack([whole - half, whole + half], axis=-1)
-    if not units.grouped:
-        _put_wilson(found, measures, total)
+    if measures.proportions is not None and not units.grouped:
+        for k, (right, rows) in enumerate(measures.proportions(total).tolist()):
+            if rows > 0:  # not NaN
+                found[k] = wilson(int(right), int(rows))
     # a quantile of draws may leave out the score itself where it is skewed: an interval holds its score
     found = np.stack([np.fmin(found[:, 0], whole), np.fmax(found[:, 1], whole)], axis=-1)
-    if measures.names[0] == ACCURACY:  # all of classes are shares
+    if measures.proportions is not None:  # all measures of classes are shares
         found = np.clip(found, 0.0, 1.0)
     return found
 
 
 def _bootstrap(measures: Measures, units: Units, seed: int) -> Floats:
-    count = len(units.counts)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=DRAWS)
-    values = measures.score(drawn.astype(np.float64) @ units.sums[0])
+    values = measures.score(_drawn(len(units.counts), seed) @ units.sums[0])
     tail = (1 - LEVEL) / 2
     known = np.isfinite(values).all(axis=0)
     found = np.full((len(measures.names), 2), np.nan)
@@ -75,14 +76,7 @@ def _bootstrap(measures: Measures, units: Units, seed: int) -> Floats:
     return found
 
 
-def _put_wilson(found: Floats, measures: Measures, total: Floats) -> None:
-    """Replace the intervals of accuracy and recalls."""
-    if measures.names[0] != ACCURACY:
-        return
-    count = int(np.sqrt(len(total)))
-    confusion = total.reshape(count, count)
-    right, rows = np.diagonal(confusion), confusion.sum(axis=-1)
-    found[0] = wilson(int(right.sum()), int(rows.sum()))
-    first = len(measures.names) - count
-    for k in range(count):
-        found[first + k] = wilson(int(right[k]), int(rows[k])) if rows[k] else np.nan
+@lru_cache(maxsize=4)
+def _drawn(count: int, seed: int) -> Floats:
+    """(draw, group) how often each group is drawn: the same for all models of a holdout."""
+    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), DRAWS).astype(np.float64)

@@ -29,23 +29,22 @@ class Measures:
         names: of the measures; the first one is the headline, by which models are ranked.
         better: of each, whether higher or lower is better, or nearer to zero.
         score: (..., part) sums over rows -> (..., measure); NaN where a measure is not defined.
-        cell_loss: (cell, part) table of rows -> (cell,) their loss in paired tests, lower is better.
+        row_losses: of rows -> (row,) losses for paired tests: 0 or 1 of classes, squared errors of yields.
+        proportions: (part,) sums -> (measure, 2) right rows and all rows of what is a share of rows, NaN of
+            what is not; None where nothing is.
     """
 
     names: tuple[str, ...]
     better: tuple[Better, ...]
     score: Callable[[Floats], Floats]
-    cell_loss: Callable[[Floats], Floats]
+    row_losses: Callable[[Rows], Floats]
+    proportions: Callable[[Floats], Floats] | None = None
 
     def losses(self, values: Floats) -> Floats:
         """(..., measure) values turned so that lower is better."""
         way = np.array(self.better)
         turned: Floats = np.where(way == "zero", np.abs(values), np.where(way == "higher", -values, values))
         return turned
-
-    def row_losses(self, rows: Rows) -> Floats:
-        """(row,) losses for paired tests: 0 or 1 of classes, squared errors of yields."""
-        return self.cell_loss(rows.table)[rows.cells]
 
 
 @dataclass(frozen=True)
@@ -54,38 +53,70 @@ class Rows:
 
     Args:
         cells: (row,) row of `table`.
-        table: (cell, part).
+        table: (cell, part); None where a row adds 1 to the part that is its cell.
+        parts_of_cells: number of parts where there is no table.
     """
 
     cells: NDArray[np.intp]
-    table: Floats
+    table: Floats | None
+    parts_of_cells: int = 0
+
+    @property
+    def width(self) -> int:
+        """Number of parts."""
+        return self.parts_of_cells if self.table is None else self.table.shape[1]
+
+    def parts(self, cells: NDArray[np.intp]) -> Floats:
+        """(cell, part) what rows of these cells add."""
+        if self.table is not None:
+            return self.table[cells]
+        found = np.zeros((len(cells), self.width))
+        found[np.arange(len(cells)), cells] = 1.0
+        return found
 
 
-def class_measures(classes: Sequence[str], rare: Sequence[str]) -> Measures:
+def class_measures(classes: Sequence[str], rare: Sequence[str], hidden: Sequence[str] = ()) -> Measures:
     """Accuracy, macro-F1, mean recall of the rare classes, and the recall of each class.
 
     Args:
         classes: names in their order.
         rare: of the rare ones; without any, their recall is not among the measures.
+        hidden: of those with too few rows: their recalls are no measures, nor is the mean of the rare ones
+            where all of them are hidden.
     """
-    at = [list(classes).index(name) for name in rare]
-    names = (ACCURACY, MACRO_F1, *([RARE_RECALL] if at else []), *(f"{RECALL}{name}" for name in classes))
+    at = [list(classes).index(name) for name in rare] if set(rare) - set(hidden) else []
+    kept = [k for k, name in enumerate(classes) if name not in hidden]
+    whole = (ACCURACY, MACRO_F1, *([RARE_RECALL] if at else []))
+    names = (*whole, *(f"{RECALL}{classes[k]}" for k in kept))
     count = len(classes)
 
-    def score(sums: Floats) -> Floats:
+    def parts(sums: Floats) -> tuple[Floats, Floats]:
         confusion = sums.reshape(*sums.shape[:-1], count, count)
-        right, truth = np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-1)
+        return np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-1)
+
+    def score(sums: Floats) -> Floats:
+        right, truth = parts(sums)
         recall = np.full(right.shape, np.nan)
         np.divide(right, truth, out=recall, where=truth > 0)
-        whole = [right.sum(axis=-1) / truth.sum(axis=-1), f1_of_confusion(sums)]
+        found = [right.sum(axis=-1) / truth.sum(axis=-1), f1_of_confusion(sums)]
         if at:
             known = np.isfinite(recall[..., at])
             mean = np.where(known, recall[..., at], 0.0).sum(axis=-1) / np.maximum(known.sum(axis=-1), 1)
-            whole.append(np.where(known.any(axis=-1), mean, np.nan))
-        return np.concatenate([np.stack(whole, axis=-1), recall], axis=-1)
+            found.append(np.where(known.any(axis=-1), mean, np.nan))
+        return np.concatenate([np.stack(found, axis=-1), recall[..., kept]], axis=-1)
+
+    def proportions(sums: Floats) -> Floats:
+        right, truth = parts(sums)
+        found = np.full((len(names), 2), np.nan)
+        found[0] = right.sum(), truth.sum()
+        found[len(whole) :] = np.stack([right[kept], truth[kept]], axis=-1)
+        return found
+
+    def losses(rows: Rows) -> Floats:
+        return np.asarray(rows.cells // count != rows.cells % count, dtype=np.float64)
 
     ways: list[Better] = ["higher" for _ in names]
-    return Measures(names, tuple(ways), score, lambda table: 1.0 - table[:, :: count + 1].sum(axis=1))
+    return Measures(names, tuple(ways), score, losses, proportions)
 
 
 def class_rows(truth: NDArray[Any], predicted: NDArray[Any], count: int) -> Rows:
@@ -96,7 +127,7 @@ def class_rows(truth: NDArray[Any], predicted: NDArray[Any], count: int) -> Rows
         count: of classes.
     """
     cells = np.asarray(truth, dtype=np.intp) * count + np.asarray(predicted, dtype=np.intp)
-    return Rows(cells, np.eye(count * count))
+    return Rows(cells, None, count * count)
 
 
 def value_measures(baselines: Mapping[str, float]) -> Measures:
@@ -114,7 +145,10 @@ def value_measures(baselines: Mapping[str, float]) -> Measures:
         rmse, crps = np.sqrt(np.maximum(mean[..., :1], 0.0)), mean[..., 2:]
         return np.concatenate([rmse, mean[..., 1:], 1 - crps / reference], axis=-1)
 
-    return Measures(names, ("lower", "zero", "lower", *skills), score, lambda table: table[:, 0])
+    def losses(rows: Rows) -> Floats:
+        return rows.parts(rows.cells)[:, 0]
+
+    return Measures(names, ("lower", "zero", "lower", *skills), score, losses)
 
 
 def value_rows(error: Floats, crps: Floats) -> Rows:
@@ -153,7 +187,7 @@ def units_of(models: Sequence[Rows], groups: NDArray[Any] | None) -> Units:
     if groups is None:
         combined = np.stack([one.cells for one in models], axis=-1)
         cells, counts = np.unique(combined, axis=0, return_counts=True)
-        sums = tuple(one.table[cells[:, k]] for k, one in enumerate(models))
+        sums = tuple(one.parts(cells[:, k]) for k, one in enumerate(models))
         return Units(sums, counts.astype(np.float64), False)
     at = group_numbers(groups)
     size = int(at.max()) + 1
@@ -161,14 +195,22 @@ def units_of(models: Sequence[Rows], groups: NDArray[Any] | None) -> Units:
 
 
 def group_numbers(groups: NDArray[Any]) -> NDArray[np.intp]:
-    """(row,) number of the group of each row from its label; each "" is a group by itself."""
+    """(row,) number of the group of each row from its label; each "" is a group by itself.
+
+    Args:
+        groups: (row,) labels; numbers stay as they are.
+    """
+    if groups.dtype.kind in "iu":
+        return groups
     at = np.unique(groups, return_inverse=True)[1]
-    alone = np.asarray(groups) == ""
-    return np.unique(np.where(alone, len(at) + np.arange(len(at)), at), return_inverse=True)[1]
+    return np.unique(np.where(groups == "", len(at) + np.arange(len(at)), at), return_inverse=True)[1]
 
 
 def _by_group(rows: Rows, at: NDArray[np.intp], size: int) -> Floats:
-    found = np.zeros((size, rows.table.shape[1]))
+    if rows.table is None:
+        counts = np.bincount(at * rows.width + rows.cells, minlength=size * rows.width)
+        return counts.reshape(size, rows.width).astype(np.float64)
+    found = np.zeros((size, rows.width))
     np.add.at(found, at, rows.table[rows.cells])
     return found
 

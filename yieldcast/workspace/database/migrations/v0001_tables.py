@@ -28,8 +28,6 @@ def _accounts() -> None:
         sa.Column("token_hash", sa.String(length=64), nullable=False),
         sa.Column("created", MOMENT, nullable=False),
         sa.Column("revoked", MOMENT, nullable=True),
-        sa.Column("allowance", sa.Double(), nullable=True),
-        sa.Column("allowance_at", MOMENT, nullable=True),
         sa.CheckConstraint("role IN ('owner', 'contributor')", name=op.f("ck_accounts_role")),
         sa.PrimaryKeyConstraint("id", name="pk_accounts"),
         sa.UniqueConstraint("name", name="uq_accounts_name"),

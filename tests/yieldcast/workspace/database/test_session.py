@@ -1,0 +1,64 @@
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import StatementError
+from workspace_factory import contributor, submit
+
+from yieldcast.errors import ConfigError, MissingDataError
+from yieldcast.workspace.database import state
+from yieldcast.workspace.database.models import Submission
+from yieldcast.workspace.database.session import Database
+
+
+@pytest.mark.parametrize(
+    ("url", "match"),
+    [
+        ("nonsense secret", "expected the URL of a database"),
+        ("oracle://u:secret@h/n", "received one of oracle"),
+        ("sqlite://", "received one of sqlite"),
+        ("postgresql+asyncpg://u:secret@h/n", "received one of postgresql"),
+    ],
+)
+def test_urls_of_other_databases_are_refused_without_their_password(url, match):
+    with pytest.raises(ConfigError, match=match) as error:
+        Database(url)
+    assert "secret" not in str(error.value)
+
+
+def test_a_server_that_does_not_answer_is_an_error_without_the_password(tmp_path):
+    database = Database(f"postgresql://ana:secret@/workspace?host={tmp_path}")
+    with pytest.raises(MissingDataError, match="cannot be used") as error, database.read() as session:
+        session.execute(text("SELECT 1"))
+    assert "secret" not in str(error.value)
+    assert "***" in str(error.value)
+
+
+def test_prices_and_times_come_back_as_they_were(in_both):
+    workspace = in_both()
+    made = submit(workspace, contributor(workspace), price_per_km2=Decimal("12345678901.3456"))
+    moment = dt.datetime(2026, 3, 1, 1, 30, 0, 123456, dt.timezone(dt.timedelta(hours=3)))
+    with workspace.write() as session:
+        session.get_one(Submission, made.id).finished = moment
+    with workspace.read() as session:
+        row = session.get_one(Submission, made.id)
+    assert row.price_per_km2 == Decimal("12345678901.3456")
+    assert row.finished == moment
+    assert row.finished.utcoffset() == dt.timedelta(0)
+    with pytest.raises(StatementError, match="time zone"), workspace.write() as session:
+        session.get_one(Submission, made.id).finished = moment.replace(tzinfo=None)
+
+
+def test_a_reader_changes_nothing_and_sees_one_state(in_both):
+    workspace = in_both()
+    with workspace.read() as session:
+        assert state.get(session, "a") is None
+        with workspace.write() as other:
+            state.put(other, "a", "1")
+        session.expire_all()
+        assert state.get(session, "a") is None
+        state.put(session, "b", "1")
+        session.flush() if not workspace.database.is_sqlite else None
+    with workspace.read() as session:
+        assert (state.get(session, "a"), state.get(session, "b")) == ("1", None)

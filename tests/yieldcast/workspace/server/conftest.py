@@ -1,0 +1,62 @@
+"""A workspace with scored submissions whose server is asked as browsers and scripts ask it."""
+
+import datetime as dt
+import shutil
+
+import pytest
+from scored_workspace import account_of, scored_workspace
+from starlette.testclient import TestClient
+
+from yieldcast.workspace.database.accounts import digest
+from yieldcast.workspace.directory import Workspace
+from yieldcast.workspace.server.app import create_app
+
+TOKENS = {name: f"the-token-of-{name}" for name in ("owner", "Alpha", "Beta", "Gamma")}
+
+
+@pytest.fixture(autouse=True)
+def _a_day_of_the_window(set_clock):
+    set_clock(dt.datetime(2026, 12, 1, 9, tzinfo=dt.UTC))
+
+
+@pytest.fixture(scope="session")
+def scored_once(tmp_path_factory):
+    """Folder of a workspace with the owner and Alpha, Beta and Gamma, whose tokens are known."""
+    path = tmp_path_factory.mktemp("scored") / "W"
+    with scored_workspace(path) as made, made.write() as session:
+        for name, token in TOKENS.items():
+            account_of(session, name).token_hash = digest(token)
+    return path
+
+
+@pytest.fixture
+def workspace(scored_once, tmp_path):
+    """A copy of `scored_once`, open."""
+    shutil.copytree(scored_once, tmp_path / "W")
+    with Workspace.open(tmp_path / "W") as opened:
+        yield opened
+
+
+@pytest.fixture
+def app(workspace):
+    return create_app(workspace)
+
+
+@pytest.fixture
+def ask(app):
+    """Client of somebody: ask() of nobody, ask("Alpha") of a contributor."""
+
+    def client(name=None):
+        headers = {"Authorization": f"Bearer {TOKENS[name]}"} if name else {}
+        return TestClient(app, headers=headers, follow_redirects=False)
+
+    return client
+
+
+@pytest.fixture
+def ids(workspace):
+    """Identifier by name of the model."""
+    from yieldcast.workspace.database.models import Submission
+
+    with workspace.read() as session:
+        return {row.name: row.id for row in session.query(Submission)}

@@ -1,0 +1,1 @@
+"""Submissions as Jobs of a Kubernetes cluster, through its official client."""

@@ -1,0 +1,160 @@
+"""What the page of the data says of the training set: counts, statistics of inputs, yields in wide bins.
+
+Nothing in it is a value of a single row: counts below the smallest cell are hidden together with what would
+give them back, quantiles rest on several rows on either side, and numbers have three digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yieldcast.workspace.tasks.made import Made
+from yieldcast.workspace.tasks.small_cells import published_counts
+from yieldcast.workspace.tasks.task import Task, read_inputs
+
+Floats = NDArray[np.float64]
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+LEAST_GROUPS = 3  # fields or farms behind a statistic: with two, each knows the other's (our choice)
+_SAMPLE_BYTES = 2**26  # of the rows of a class that statistics are made from
+_MOST_ROWS = 2000
+_WIDTHS_kg_ha = (100, 200, 250, 500, 1000, 2000, 2500, 5000, 10_000, 20_000)
+_BINS = 8  # at most, in the middle 90 % of the yields
+
+
+def public_page(folder: Path, task: Task, made: Made, smallest_cell: int) -> dict[str, Any]:
+    """Contents of ``public.json``.
+
+    Args:
+        folder: with the arrays.
+        task: of them.
+        made: targets and yields.
+        smallest_cell: counts below it are hidden.
+
+    Returns:
+        training and holdout (rows), smallest_cell, inputs (name -> shape, names), classes (name, rows, share,
+        rare), statistics (class or None, input, name, mean, sd, quantiles, and by step the mean), yields
+        (rows from and below a yield in kg/ha), years (part -> year, rows) and examples (class, file).
+    """
+    page: dict[str, Any] = {
+        "format": 1, "task": task.task, "synthetic": task.synthetic, "training": task.training,
+        "holdout": task.holdout, "smallest_cell": smallest_cell, "crop": task.crop,
+        "inputs": {name: {"shape": list(shape), "names": list(task.input_names.get(name, ()))}
+                   for name, shape in task.inputs.items()},
+        "classes": _classes(task, made, smallest_cell), "yields": [], "years": {}, "examples": [],
+    }  # fmt: skip
+    if made.yield_kg_ha is not None:
+        page["yields"] = yield_bins(made.yield_kg_ha, smallest_cell)
+    for part, years in task.harvest_years.items():
+        counts = [int((made.harvest_year[part] == year).sum()) for year in years]
+        shown = published_counts(counts, smallest_cell)
+        page["years"][part] = [{"year": year, "rows": n} for year, n in zip(years, shown, strict=True)]
+    page["statistics"] = list(_statistics(folder, task, made, smallest_cell))
+    return page
+
+
+def _classes(task: Task, made: Made, smallest_cell: int) -> list[dict[str, Any]]:
+    if task.kind != "classes":
+        return []
+    counts = np.bincount(made.target["training"], minlength=len(task.outputs)).tolist()
+    shown = published_counts(counts, smallest_cell)
+    return [
+        {"name": name, "rows": n, "share": None if n is None else round(n / task.training, 3),
+         "rare": name in task.rare}
+        for name, n in zip(task.outputs, shown, strict=True)
+    ]  # fmt: skip
+
+
+def _statistics(folder: Path, task: Task, made: Made, smallest_cell: int) -> Iterator[dict[str, Any]]:
+    """Of each class that may be described, input and name; of all rows for yield and risk."""
+    inputs = read_inputs(folder, task, "training")
+    target, group = np.asarray(made.target["training"]), made.group["training"]
+    chosen: list[tuple[str | None, NDArray[np.intp]]] = [(None, np.arange(len(target)))]
+    if task.task in ("crop-tiles", "crop-series"):
+        chosen = [(name, np.flatnonzero(target == k)) for k, name in enumerate(task.outputs)]
+    for name, rows in chosen:
+        units = _units(group, rows)
+        if len(rows) < smallest_cell or units < LEAST_GROUPS:
+            continue
+        for key, values in inputs.items():
+            sample = class_sample(values, rows)
+            for k, label in enumerate(task.input_names[key]):
+                one = sample[..., k].astype(np.float64)
+                found: dict[str, Any] = {"class": name, "input": key, "name": label}
+                found |= _described(one, min(units, len(one)), smallest_cell)
+                if one.ndim == 2:  # (row, step)
+                    found["steps"] = [_three(value) for value in one.mean(axis=0)]
+                yield found
+
+
+def _units(group: NDArray[np.str_] | None, rows: NDArray[np.intp]) -> int:
+    """Different fields, farms or places of rows; each row without a group is one."""
+    if group is None:
+        return len(rows)
+    names = group[rows]
+    return len(set(names.tolist()) - {""}) + int((names == "").sum())
+
+
+def class_sample(values: NDArray[np.float32], rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Rows of a class, evenly chosen where they are too many for memory.
+
+    Args:
+        values: (row, ...), may be mapped from the disk.
+        rows: positions, ascending.
+    """
+    of_one = int(np.prod(values.shape[1:])) * 4
+    most = int(np.clip(_SAMPLE_BYTES // of_one, 1, _MOST_ROWS))
+    step = np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(np.intp)
+    return np.asarray(values[rows[step]])
+
+
+def _described(values: Floats, units: int, smallest_cell: int) -> dict[str, Any]:
+    """Mean, standard deviation, and quantiles with at least `smallest_cell` / 2 units beyond each."""
+    levels = [level for level in QUANTILES if min(level, 1 - level) * units >= smallest_cell / 2]
+    return {
+        "mean": _three(values.mean()), "sd": _three(values.std()),
+        "quantiles": {str(level): _three(np.quantile(values, level)) for level in levels},
+    }  # fmt: skip
+
+
+def _three(value: float | np.floating[Any]) -> float:
+    """Three significant digits."""
+    return float(f"{float(value):.3g}")
+
+
+def yield_bins(yields: Floats, smallest_cell: int) -> list[dict[str, Any]]:
+    """Numbers of rows in wide bins, each with at least `smallest_cell` rows; the outer ones are open.
+
+    Args:
+        yields: (row,) kg/ha.
+        smallest_cell: smaller bins are joined with their neighbours.
+
+    Returns:
+        from_kg_ha (None in the first), below_kg_ha (None in the last) and rows of each.
+    """
+    low, high = np.quantile(yields, [0.05, 0.95])
+    width = next((one for one in _WIDTHS_kg_ha if (high - low) / one <= _BINS), _WIDTHS_kg_ha[-1])
+    borders = np.arange(np.ceil(low / width), np.floor(high / width) + 1) * width
+    counts = np.bincount(np.searchsorted(borders, yields, side="right"), minlength=len(borders) + 1).tolist()
+    kept, rows = list[float](), list[int]()
+    sums = 0
+    for border, count in zip([*borders.tolist(), None], counts, strict=True):
+        sums += count
+        if border is None:
+            rows.append(sums)
+        elif sums >= smallest_cell:
+            kept.append(border)
+            rows.append(sums)
+            sums = 0
+    if len(rows) > 1 and rows[-1] < smallest_cell:
+        kept.pop()
+        last = rows.pop()
+        rows[-1] += last
+    return [
+        {"from_kg_ha": start, "below_kg_ha": end, "rows": count}
+        for start, end, count in zip([None, *kept], [*kept, None], rows, strict=True)
+    ]
