@@ -104,7 +104,8 @@ def add_scored(workspace, contributor, model, price, phases, hour=12):
     identifier = f"{contributor}{len(model)}{model}".replace(" ", "").replace(",", "").lower()[:32]
     for phase, predictions in phases.items():
         path = workspace.predictions_file(identifier, phase)
-        np.savez(path, predicted=predictions.astype(np.int16))
+        classes = not isinstance(predictions, dict)
+        np.savez(path, **({"predicted": predictions.astype(np.int16)} if classes else predictions))
     now = dt.datetime(2026, 11, 20, hour, 0, 7, 123, tzinfo=dt.UTC)
     with workspace.write() as session:
         account = account_of(session, contributor)
@@ -123,6 +124,37 @@ def add_scored(workspace, contributor, model, price, phases, hour=12):
         queue.finish(session, held, results, 2 * 10**12, 100.5)
         one.finished = now
     return identifier
+
+
+def yield_workspace(path):
+    """An open workspace of the task yield with two contributors: RMSE near 900 and 800, then 600 and 300."""
+
+    def prepare(folder):
+        for part in ("training", "holdout"):
+            (folder / part / "inputs").mkdir(parents=True)
+            np.save(folder / part / "target.npy", np.full(ROWS, 3000.0, dtype=np.float32))
+            np.save(folder / part / "group.npy", np.array([f"{FARM}-{k % 83}" for k in range(ROWS)]))
+        values = {"rmse_kg_ha": 951.23456, "bias_kg_ha": 12.3456, "crps_kg_ha": 512.34567}
+        Task(
+            task="yield", inputs={"weather": (8, 3), "static": (4,)}, outputs=("yield_kg_ha",), kind="value",
+            training=ROWS, holdout=ROWS, fingerprint="1" * 64, synthetic=True,
+            baselines={"mean": {"values": values, "recall": {}}},
+        ).write(folder)  # fmt: skip
+        public = {"classes": [], "yields": [], "years": {}, "statistics": [], "examples": []}
+        (folder / "public.json").write_text(json.dumps(public))
+
+    settings = {**SETTINGS, "rules": {**SETTINGS["rules"], "score_step_kg_ha": 10.0}}
+    directory.create(path, parse_settings(settings, "test"), prepare)
+    workspace = directory.Workspace.open(path)
+    for k, (name, spreads) in enumerate({"Alpha": (900, 600), "Beta": (800, 300)}.items()):
+        with workspace.write() as session:
+            accounts.add(session, name, "contributor")
+        errors = {
+            p + 1: np.random.default_rng(k).normal(20, spread, ROWS) for p, spread in enumerate(spreads)
+        }
+        rows = {phase: {"error_kg_ha": one, "crps_kg_ha": 0.6 * np.abs(one)} for phase, one in errors.items()}
+        add_scored(workspace, name, f"Network {name}", "0.20", rows)
+    return workspace
 
 
 def account_of(session, name):

@@ -29,6 +29,7 @@ from yieldcast.cli.app import app
 from yieldcast.config import parse_settings
 from yieldcast.data import synthetic
 from yieldcast.data.store import Store
+from yieldcast.workspace.settings import parse_settings as workspace_settings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -257,7 +258,8 @@ def test_every_setting_in_a_toml_block_is_known():
     for page in PAGES:
         for block in blocks(page):
             if block.language == "toml" and "not run" not in block.marks:
-                parse_settings(tomllib.loads(block.text), f"{name(page)}:{block.line}")
+                parse = workspace_settings if page.stem.startswith("workspace") else parse_settings
+                parse(tomllib.loads(block.text), f"{name(page)}:{block.line}")
                 read += 1
     assert read >= 3
 

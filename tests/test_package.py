@@ -218,3 +218,26 @@ def test_each_extra_alone_brings_what_its_message_says(program, country, extra):
     assert (alone.returncode, "pip install 'yieldcast[scale]'" in alone.stderr) == (2, True)
     with_dask = started(program, country, backtest, packages=extra("scale"))
     assert (with_dask.returncode, "no scheduler at tcp://127.0.0.1:9" in with_dask.stderr) == (2, True)
+
+
+_OLDER = """
+from pathlib import Path
+from sqlalchemy import text
+from yieldcast.workspace.directory import Workspace, create
+from yieldcast.workspace.settings import WorkspaceSettings
+
+create(Path("W"), WorkspaceSettings(), lambda folder: (folder / "task.json").write_text("{}"))
+with Workspace.open(Path("W")) as workspace, workspace.database.transaction() as connection:
+    connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    for act in ("update", "delete"):
+        connection.execute(text(f"DROP TRIGGER audit_no_{act}"))
+Workspace.open(Path("W"), notice=print).close()
+"""
+
+
+def test_the_installed_wheel_makes_and_upgrades_the_database_of_a_workspace(program, extra, tmp_path):
+    environment = {**OUTSIDE, "PYTHONPATH": str(extra("workspace"))}
+    command = [str(program.with_name("python")), "-W", "error", "-c", _OLDER]
+    done = outside(command, check=False, cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "the database is of the form 0001: it is upgraded to 0002\n"

@@ -1,9 +1,14 @@
 """Small workspaces for tests: accounts, submissions and files that stand for models."""
 
+import os
+import time
 from pathlib import Path
+
+from sqlalchemy import select
 
 from yieldcast.workspace.database import accounts, queue, submissions
 from yieldcast.workspace.database.models import Account
+from yieldcast.workspace.directory import Workspace
 
 SCORES = {phase: queue.Scores({"accuracy": 0.9 + phase / 100}, {"accuracy": 0.9}) for phase in (1, 2)}
 
@@ -42,3 +47,32 @@ def queued(workspace, account, count: int = 1) -> list[str]:
         for one in made:
             submissions.accept(session, one, 1000)
     return [one.id for one in made]
+
+
+def send_until_killed(folder: Path, count: int) -> None:
+    """A process that submits models, checks them and ends; one before it may have done a part."""
+    with Workspace.open(folder) as workspace:
+        with workspace.read() as session:
+            account = session.scalars(select(Account).where(Account.role == "contributor")).one()
+        for number in range(count):
+            made = submit(workspace, account, number)
+            with workspace.write() as session:
+                submissions.accept(session, made, 1000)
+
+
+def work_until_killed(folder: Path) -> None:
+    """A process that takes jobs and finishes them, until it is killed."""
+    name = f"worker {os.getpid()}"
+    with Workspace.open(folder) as workspace:
+        while True:
+            with workspace.write() as session:
+                held = queue.claim(session, name, 0.5)
+            if held is None:
+                time.sleep(0.02)
+                continue
+            for flop in (1, 2):
+                time.sleep(0.005)
+                with workspace.write() as session:
+                    queue.renew(session, held, 0.5, {"epoch": flop}, flop)
+            with workspace.write() as session:
+                queue.finish(session, held, SCORES, 3, 0.01)

@@ -34,6 +34,7 @@ from yieldcast.cli import (
     workspace,
     workspace_create,
     workspace_kubernetes,
+    workspace_report,
 )
 from yieldcast.cli.panels import FORECASTS, START, WORKSPACE, Command
 from yieldcast.cli.terminal import (
@@ -156,6 +157,7 @@ app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 workspace_create.add_commands(workspace.workspace)
 app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
 workspace.workspace.add_typer(workspace_kubernetes.kubernetes)
+workspace_report.add_commands(workspace.workspace)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

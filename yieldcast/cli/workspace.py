@@ -239,9 +239,8 @@ def audit(
 
         yieldcast workspace audit WORKSPACE --verify
     """
-    from yieldcast.cli.views.workspace import audit_json, audit_view, verdict_view
-
-    with opened(path, database) as found:
+    with opened(path, database) as found:  # first: it says what is not installed
+        from yieldcast.cli.views.workspace import audit_json, audit_view, verdict_view
         from yieldcast.workspace.database import audit as log
 
         with found.read() as session:

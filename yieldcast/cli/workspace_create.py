@@ -166,7 +166,7 @@ def create(
     with counting_progress(words.gettext("rows"), screen) as progress:
         token = create_workspace(
             path, name, data, parse_holdout(holdout, name), settings, options, database,
-            progress, lambda text: screen.print(text, soft_wrap=True),
+            progress, lambda text: screen.print(words.said(text), soft_wrap=True),
         )  # fmt: skip
     lines = (
         words.gettext("workspace created: {path}", path=str(path)),

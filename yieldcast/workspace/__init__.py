@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from yieldcast.workspace.client import Submission as Submission
+    from yieldcast.workspace.client import submit as submit
     from yieldcast.workspace.settings import WorkspaceSettings
     from yieldcast.workspace.tasks.options import DataOptions
     from yieldcast.workspace.tasks.task import TaskName
@@ -68,3 +70,12 @@ def create(
         prepare(task, data, holdout, folder, said, **called)  # type: ignore[arg-type]
 
     return directory.create(path, settings, fill, database)
+
+
+def __getattr__(name: str) -> object:
+    """`submit` and `Submission` of `client`, imported when they are first asked for."""
+    if name in ("submit", "Submission"):
+        from yieldcast.workspace import client
+
+        return getattr(client, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

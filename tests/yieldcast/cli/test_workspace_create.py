@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from yieldcast.cli.app import app
+from yieldcast.cli.app import workspace as commands
 from yieldcast.errors import ConfigError, LeakageError, YieldcastError
 from yieldcast.workspace.database import accounts
 from yieldcast.workspace.directory import Workspace
@@ -23,10 +23,10 @@ def tiles(tmp_path):
 
 def create(tiles, *arguments, holdout="holdout.npz", task="crop-tiles"):
     command = [
-        "workspace", "create", str(tiles / "W"), "--task", task, "--data", str(tiles / "train.npz"),
+        "create", str(tiles / "W"), "--task", task, "--data", str(tiles / "train.npz"),
         "--holdout", str(tiles / holdout), *map(str, arguments),
     ]  # fmt: skip
-    return CliRunner().invoke(app, command, catch_exceptions=False)
+    return CliRunner().invoke(commands.workspace, command, catch_exceptions=False)
 
 
 def test_a_workspace_is_made_from_tiles_and_settings(tiles):

@@ -43,7 +43,9 @@ def opened_copy(tmp_path):
         shutil.copytree(path, tmp_path / "W")
         if settings is not None:
             (tmp_path / "W" / FILE).write_text(as_toml(settings), encoding="utf-8")
-        opened.append(Workspace.open(tmp_path / "W", url))
+        if url is not None:
+            (tmp_path / "W" / "database.url").write_text(url, encoding="utf-8")
+        opened.append(Workspace.open(tmp_path / "W"))
         return opened[-1]
 
     yield copy

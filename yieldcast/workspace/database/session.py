@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from yieldcast.errors import ConfigError, MissingDataError
@@ -83,12 +83,12 @@ class Database:
         """A transaction that writes, below the models: for changes of the tables themselves.
 
         Raises:
-            MissingDataError: as `write`.
+            MissingDataError: as `write`, or the user of the database may not do this.
         """
         try:
             with self._writing.begin() as connection:
                 yield connection
-        except OperationalError as error:
+        except (OperationalError, ProgrammingError) as error:  # the latter: no right to make tables
             raise self.unreachable(error) from error
 
     @contextmanager
@@ -103,7 +103,8 @@ class Database:
         """The error for a database that does not answer."""
         return MissingDataError(
             f"the database {self.name} cannot be used: {str(error.orig).strip()}",
-            "Is its server running, and the disk not full? Then do the same again: nothing was half-written.",
+            "Is its server running, the disk not full, and may this user do it? Nothing was half-written: "
+            "then do the same again.",
         )
 
     def close(self) -> None:

@@ -10,13 +10,14 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 
 from yieldcast.errors import RunError, SchemaError
 from yieldcast.workspace.database.models import Base
 from yieldcast.workspace.database.session import Database
 
 _STEPS = Path(__file__).with_name("migrations")
+_LOCK = 0x7969656C6466  # of PostgreSQL
 
 
 def _script() -> ScriptDirectory:
@@ -40,6 +41,7 @@ def create_tables(connection: Connection) -> None:
     Raises:
         SchemaError: it holds tables of these names already.
     """
+    _wait_for_others(connection)
     taken = set(inspect(connection).get_table_names()) & {*Base.metadata.tables, "alembic_version"}
     if taken:
         raise SchemaError(
@@ -59,22 +61,37 @@ def prepare(database: Database, notice: Callable[[str], None] | None = None) -> 
     Raises:
         RunError: the database was written by a newer yieldcast, or is none of a workspace.
     """
-    with database.transaction() as connection:
-        found, wanted = form_of(connection), newest()
-        if found == wanted:
+    with database.read() as session:
+        if form_of(session.connection()) == newest():
             return
-        known = [step.revision for step in _script().walk_revisions()]
-        if found not in known:
-            what = "no workspace" if found is None else f"the form {found}"
-            raise RunError(
-                f"the database {database.name} holds {what}; this yieldcast knows {', '.join(sorted(known))}",
-                "Give the URL that the workspace was created with."
-                if found is None
-                else "A newer yieldcast wrote it: upgrade yieldcast.",
-            )
+    with database.transaction() as connection:
+        _wait_for_others(connection)
+        found, wanted = form_of(connection), newest()
+        if found == wanted:  # another process was faster
+            return
+        _refuse_unknown(found, database)
         if notice is not None:
             notice(f"the database is of the form {found}: it is upgraded to {wanted}")
         _upgrade(connection, wanted)
+
+
+def _refuse_unknown(found: str | None, database: Database) -> None:
+    known = sorted(step.revision for step in _script().walk_revisions())
+    if found in known:
+        return
+    what = "no workspace" if found is None else f"the form {found}"
+    hint = "A newer yieldcast wrote it: upgrade yieldcast."
+    if found is None:
+        hint = "Give the URL that the workspace was created with."
+    raise RunError(
+        f"the database {database.name} holds {what}; this yieldcast knows {', '.join(known)}", hint
+    )
+
+
+def _wait_for_others(connection: Connection) -> None:
+    """One process at a time changes tables; SQLite's transactions do that by themselves."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
 
 
 def _upgrade(connection: Connection, to: str) -> None:

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session, selectinload
 
 from yieldcast.workspace.database import audit, state
 from yieldcast.workspace.database.models import ENDS, Account, AuditEntry, Submission
-from yieldcast.workspace.database.queue import MOST_ATTEMPTS
 from yieldcast.workspace.directory import Workspace
 from yieldcast.workspace.disclosure import usage
 from yieldcast.workspace.disclosure.board import contributors
@@ -25,6 +24,11 @@ from yieldcast.workspace.scoring.invoices import invoices as invoices_of
 _NEWEST = 200  # entries of the audit log on the page
 # A revocation stops what waits and runs, in one transaction: the two times lie this close together.
 _TOGETHER = dt.timedelta(seconds=5)
+# How reasons begin that queue and worker give for what the owner's machine did, not the model
+_OWNER_REASONS = (
+    "its worker was cut off", "the process was killed from outside", "an error inside the sandbox",
+    "its model file is missing or damaged",
+)  # fmt: skip
 
 
 def owner_page(session: Session, workspace: Workspace, viewer: Account | None) -> OwnerPage:
@@ -121,9 +125,9 @@ def _charge(one: Submission, price: Decimal) -> Charge:
 
 
 def _is_owner_fault(one: Submission) -> bool:
-    """Whether it ended for a reason on the owner's side: workers that were cut off, a revocation."""
+    """Whether it ended for a reason on the owner's side: see `_OWNER_REASONS`; a revocation."""
     if one.state == "failed":
-        return one.job is not None and one.job.attempts >= MOST_ATTEMPTS
+        return (one.reason or "").startswith(_OWNER_REASONS)
     revoked = one.account.revoked
     if one.state != "stopped" or one.finished is None or revoked is None:
         return False

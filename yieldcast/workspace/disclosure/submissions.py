@@ -33,7 +33,7 @@ from yieldcast.workspace.scoring.measures import RECALL
 # Of what a worker says of a training; anything else stays inside.
 _PROGRESS = (
     "phase", "epoch", "epochs", "step", "steps", "loss", "validation_loss", "accuracy",
-    "validation_accuracy", "pflop", "flop", "seconds", "share", "stage",
+    "validation_accuracy", "pflop", "flop", "share", "stage",
 )  # fmt: skip
 _CURVE = "curve"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
 
-from yieldcast import clock
 from yieldcast.errors import MissingDataError
 from yieldcast.workspace import disclosure
 from yieldcast.workspace.database import accounts, audit, state
@@ -103,20 +104,18 @@ class StateBody(BaseModel):
 @router.post("/publish")
 def publish(site: TheSite, owner: Owner) -> StateBody:
     """Open the leaderboard to contributors now."""
-    return _put(site, owner, state.PUBLISHED, "publish")
+    return _standing(site, owner, state.publish)
 
 
 @router.post("/close")
 def close(site: TheSite, owner: Owner) -> StateBody:
     """Take no model any more; the leaderboard opens."""
-    return _put(site, owner, state.CLOSED, "close")
+    return _standing(site, owner, state.close)
 
 
-def _put(site: Site, owner: Account, key: str, act: str) -> StateBody:
+def _standing(site: Site, owner: Account, act: Callable[[Session, str], bool]) -> StateBody:
     with site.workspace.write() as session:
-        if state.get(session, key) is None:
-            state.put(session, key, clock.today().isoformat())
-            audit.write(session, owner.name, act)
+        act(session, owner.name)
         standing = StateBody(published=state.is_published(session), closed=state.is_closed(session))
     site.forget()
     return standing

@@ -16,12 +16,12 @@ from yieldcast.workspace.tasks.task import EXAMPLES, Task, read_inputs, read_tar
 from yieldcast.workspace.tasks.tile_data import INPUT
 
 Floats = NDArray[np.float64]
-# Of the pixels of an example and of any training tile: more could be taken for the tile. Pictures without
-# structure in common have less at this size; an example with more is drawn again.
-MOST_ALIKE = 0.5
+# Correlation of an example with any training tile from which on it is drawn again. Fields as coarse as
+# `_COARSEST` have the equivalent of 80 independent pixels: of 25,000 tiles the nearest is then at about 0.5.
+MOST_ALIKE = 0.6
+_COARSEST = 1 / 32  # width of the smoothing in sides of the tile
 _DRAWS = 8
-_COARSEST = 1 / 16  # width of the smoothing in sides of the tile: wider fields have so few shapes that
-_BLOCK = 512  # two of them are alike by chance
+_BLOCK = 512
 _SHOWN = (0.02, 0.98)  # quantiles that become black and white
 
 
@@ -89,13 +89,11 @@ def write_examples(
         class and file of each.
     """
     pixels, target = read_inputs(folder, task, "training")[INPUT], read_target(folder, task, "training")
-    described = sorted({str(one["class"]) for one in page["statistics"]})
-    drawn: list[tuple[str, Floats]] = []
-    for name in described:
-        k = task.outputs.index(name)
-        look = Look.of(class_sample(pixels, np.flatnonzero(target == k)))
-        rng = np.random.default_rng([options.seed, k])
-        drawn += [(name, tile) for tile in _unlike_all(look, options.examples, pixels, rng)]
+    looks = {
+        name: Look.of(class_sample(pixels, np.flatnonzero(target == task.outputs.index(name))))
+        for name in sorted({str(one["class"]) for one in page["statistics"]})
+    }
+    drawn = _unlike_all(looks, options, pixels)
     if not drawn:
         return []
     low, high = np.quantile(np.stack([tile for _, tile in drawn]), _SHOWN, axis=(0, 1, 2))
@@ -109,18 +107,20 @@ def write_examples(
 
 
 def _unlike_all(
-    look: Look, count: int, pixels: NDArray[np.float32], rng: np.random.Generator
-) -> list[Floats]:
-    """Examples that are like no training tile; fewer where some are after several draws."""
-    shape = (pixels.shape[1], pixels.shape[2])
-    found: list[Floats] = []
+    looks: dict[str, Look], options: DataOptions, pixels: NDArray[np.float32]
+) -> list[tuple[str, Floats]]:
+    """Examples of each class that are like no training tile; fewer where some are after several draws."""
+    shape, rng = (pixels.shape[1], pixels.shape[2]), np.random.default_rng(options.seed)
+    found: list[tuple[str, Floats]] = []
+    wanted = [name for name in looks for _ in range(options.examples)]
     for _ in range(_DRAWS):
-        if len(found) >= count:
+        if not wanted:
             break
-        new = [look.draw(shape, rng) for _ in range(count - len(found))]
-        alike = likeness(np.stack(new), pixels)
-        found += [tile for tile, most in zip(new, alike, strict=True) if most < MOST_ALIKE]
-    return found
+        new = [looks[name].draw(shape, rng) for name in wanted]
+        good = likeness(np.stack(new), pixels) < MOST_ALIKE
+        found += [pair for pair, one in zip(zip(wanted, new, strict=True), good, strict=True) if one]
+        wanted = [name for name, one in zip(wanted, good, strict=True) if not one]
+    return sorted(found, key=lambda pair: pair[0])
 
 
 def likeness(examples: Floats, pixels: NDArray[np.float32]) -> Floats:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yieldcast.errors import LeakageError, SchemaError
+from yieldcast.language import sentence
 from yieldcast.workspace.scoring.scores import Reference
 from yieldcast.workspace.tasks.options import DataOptions
 from yieldcast.workspace.tasks.task import Part
@@ -93,10 +94,8 @@ def class_names(training: Texts, holdout: Texts) -> tuple[str, ...]:
     return tuple(names)
 
 
-def check_groups(
-    groups: Mapping[Part, Texts | None], options: DataOptions, notice: Notice, what: str = "groups"
-) -> None:
-    """Refuse fields or farms with rows in both parts, or say how many there are where that is allowed.
+def check_groups(groups: Mapping[Part, Texts | None], options: DataOptions, notice: Notice) -> None:
+    """Refuse fields, farms or places with rows in both parts, or say how many where that is allowed.
 
     Raises:
         LeakageError: shared groups.
@@ -108,10 +107,14 @@ def check_groups(
     if not shared:
         return
     rows = int(np.isin(holdout, shared).sum())
-    text = f"{len(shared)} {what} have rows in both training set and holdout ({rows} rows of the holdout)"
+    text = sentence(
+        "{n} groups (fields, farms or places) have rows in training set and holdout: {rows} rows of the "
+        "holdout",
+        n=len(shared), rows=rows,
+    )  # fmt: skip
     if not options.allow_shared_groups:
         raise LeakageError(
-            f"expected {what} in either training set or holdout: {text}, e.g. {shared[0]}",
+            f"expected groups in either training set or holdout: {text}, e.g. {shared[0]}",
             "Rows of one field are alike: scores would be too good. Divide the data by them, or allow it "
             "with --allow-shared-groups.",
         )

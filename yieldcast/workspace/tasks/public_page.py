@@ -20,7 +20,7 @@ from yieldcast.workspace.tasks.task import Task, read_inputs
 Floats = NDArray[np.float64]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 LEAST_GROUPS = 3  # fields or farms behind a statistic: with two, each knows the other's (our choice)
-_SAMPLE_BYTES = 2**26  # of the rows of a class that statistics are made from
+_SAMPLE_BYTES = 2**24  # of the rows of a class that statistics are made from
 _MOST_ROWS = 2000
 _WIDTHS_kg_ha = (100, 200, 250, 500, 1000, 2000, 2500, 5000, 10_000, 20_000)
 _BINS = 8  # at most, in the middle 90 % of the yields

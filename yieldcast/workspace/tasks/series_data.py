@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from yieldcast.errors import SchemaError
+from yieldcast.language import sentence
 from yieldcast.pixels.series_bands import BAND_OF
 from yieldcast.pixels.series_tables import TableSettings, read_series
 from yieldcast.workspace.tasks.made import (
@@ -54,7 +55,7 @@ def prepare_series(data: Path, holdout: Path, folder: Path, options: DataOptions
     labels = {part: sets[part]["label"].values.astype(str) for part in PARTS}
     names = class_names(labels["training"], labels["holdout"])
     _refuse_equal(sets)
-    check_groups({part: _places(sets[part]) for part in PARTS}, options, notice, "places")
+    check_groups({part: _places(sets[part]) for part in PARTS}, options, notice)
     column = "location" if options.group is None else "group"
     groups = {part: np.asarray(sets[part][column].values.astype(str)) for part in PARTS}
     check_groups(groups, options, notice)
@@ -117,7 +118,7 @@ def _read(path: Path, options: DataOptions, notice: Notice) -> xr.Dataset:
             "Leave these rows out, or label them.",
         )
     for name, count in table.faults:
-        notice(f"{path}: {count} impossible values of {name} became gaps")
+        notice(sentence("{n} impossible values of {band} became gaps", n=count, band=name))
     return table.series
 
 

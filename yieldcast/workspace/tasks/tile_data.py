@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.language import sentence
 from yieldcast.tiles.labelled_tiles import LabelledTiles, read_tiles
 from yieldcast.workspace.tasks.made import (
     PARTS,
@@ -142,10 +143,11 @@ class _Known:
         detail = f" ({self._turned} of them turned or mirrored)" if self._turned else ""
         refuse_rows_of_both(self._leaked, "tiles", detail)
         if self._repeated:
-            notice(
-                f"{self._repeated} tiles of the training set equal another one of it, "
-                f"{self._contradicted} of them with another label"
-            )
+            text = sentence(
+                "{n} tiles of the training set equal another one of it, {other} of them with another label",
+                n=self._repeated, other=self._contradicted,
+            )  # fmt: skip
+            notice(text)
 
     def _learn(self, tile: NDArray[np.float32], label: str) -> None:
         digest = _digest(tile)

@@ -15,6 +15,7 @@ from yieldcast.evaluation.metrics import crps
 from yieldcast.features.samples import SampleSet
 from yieldcast.features.splits import check_order
 from yieldcast.forecasting.table import QUANTILES
+from yieldcast.language import sentence
 from yieldcast.risk.classes import UNKNOWN, class_rule
 from yieldcast.tiles.tile_arrays import ArrayFile
 from yieldcast.workspace.scoring.scores import Reference
@@ -130,9 +131,10 @@ def _classified(
         classes = rule.classes(one.target_kg_ha.astype(np.float64), one.municipality)
         known = classes != UNKNOWN
         if lost := int((~known).sum()):
-            notice(
-                f"{lost} rows of the {part} left out: their place has too few yields for borders of its own"
+            text = sentence(
+                "{n} rows left out: their place has too few yields for borders of its own", n=lost
             )
+            notice(text)
         if not known.any():
             raise MissingDataError(
                 f"{part}: no row has a class", "Use the terciles of all training yields (--classes terciles)."
@@ -169,7 +171,7 @@ def rows_of_arrays(
             )
         chosen, tested = np.isin(whole.harvest_year, years), np.isin(whole.harvest_year, holdout)
         if unused := int((~chosen & ~tested).sum()):
-            notice(f"{unused} rows of other harvest years left out")
+            notice(sentence("{n} rows of other harvest years left out", n=unused))
         training, held = whole.take(chosen), whole.take(tested)
         of_training, of_held = (None if groups is None else groups[rows] for rows in (chosen, tested))
     check_order(training.harvest_year, held.harvest_year)

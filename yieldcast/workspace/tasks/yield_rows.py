@@ -26,6 +26,7 @@ from yieldcast.features.source import Source, build_samples, known_at_window_end
 from yieldcast.features.splits import check_order
 from yieldcast.features.yield_history import TREND_YEARS, PlaceYears, YieldHistory, states_of
 from yieldcast.forecasting.leakage import trainable_years
+from yieldcast.language import sentence
 from yieldcast.publication import add_months
 from yieldcast.workspace.scoring.scores import Reference
 from yieldcast.workspace.tasks.made import Notice
@@ -163,7 +164,8 @@ class _Builder:
             static_names=static_names, climate_to=climate_to,
         )  # fmt: skip
         for one in dropped:
-            notice(f"{one.rows} rows left out: {one.reason}")
+            text = sentence("{n} rows left out: weather of the season window incomplete", n=one.rows)
+            notice(text)
         if self._lead is None:
             known = known_at_window_end(
                 rows, self.tables, self.calendar, self.crop, self.settings, climate_to
@@ -172,7 +174,10 @@ class _Builder:
             known = self._at_lead(rows, climate_to, static_names)
         whole = np.asarray(np.isfinite(known.dynamic).all(axis=(1, 2)))
         if lost := int((~whole).sum()):
-            notice(f"{lost} rows left out: no climatology of their weather was known on their day")
+            text = sentence(
+                "{n} rows left out: no climatology of their weather was known on their day", n=lost
+            )
+            notice(text)
         if not whole.any():
             raise MissingDataError(
                 f"harvest years {', '.join(map(str, years))}: no row has weather that was known on its day",

@@ -142,8 +142,8 @@ def work(workspace, name, errors):
 
 
 def test_many_workers_at_once_give_each_submission_its_results_once(in_both):
-    workspace = in_both(WorkspaceSettings.model_validate({"rules": {"submissions_per_contributor": 12}}))
-    made = queued(workspace, contributor(workspace), 12)
+    workspace = in_both(WorkspaceSettings.model_validate({"rules": {"submissions_per_contributor": 8}}))
+    made = queued(workspace, contributor(workspace), 8)
     errors = []
     workers = [threading.Thread(target=work, args=(workspace, f"w{n}", errors)) for n in range(3)]
     for worker in workers:

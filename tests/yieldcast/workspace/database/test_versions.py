@@ -5,7 +5,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from yieldcast.errors import RunError, SchemaError
+from yieldcast.errors import MissingDataError, RunError, SchemaError
 from yieldcast.workspace.database import audit, versions
 from yieldcast.workspace.database.models import Base
 from yieldcast.workspace.database.session import Database
@@ -65,3 +65,15 @@ def test_a_database_of_something_else_is_left_alone(tmp_path):
     with pytest.raises(SchemaError, match="tables accounts"), database.transaction() as connection:
         versions.create_tables(connection)
     database.close()
+
+
+def test_a_user_without_the_right_to_make_tables_is_told(postgres):
+    url = postgres.new_database()
+    owner, guest = Database(url), Database(url.replace("tests@", "guest@"))
+    with owner.transaction() as connection:
+        connection.execute(text("CREATE ROLE guest LOGIN"))
+        connection.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
+    with pytest.raises(MissingDataError, match="permission denied"), guest.transaction() as connection:
+        versions.create_tables(connection)
+    owner.close()
+    guest.close()

@@ -12,10 +12,12 @@ from scored_workspace import (
     FARM,
     ROWS,
     SETTINGS,
+    SUBMISSIONS,
     account_of,
     add_scored,
     predicted,
     scored_workspace,
+    yield_workspace,
 )
 from sqlalchemy import select
 
@@ -212,7 +214,7 @@ def test_a_row_of_the_holdout_that_moves_scores_by_less_than_the_step_changes_no
         made = np.where(np.arange(ROWS) % 5 == 0, (truth + 1) % 4, truth)
         add_scored(opened, "Alpha", "ResNet", "0.25", {1: made, 2: made})
         before = everything(opened)
-        for row in range(0, ROWS, 90):
+        for row in range(0, ROWS, 200):
             changed = truth.copy()
             changed[row] = (truth[row] + 1) % 4
             np.save(path, changed)
@@ -245,3 +247,43 @@ def test_damaged_results_are_an_error_that_names_no_path(tmp_path):
         with pytest.raises(SchemaError, match="expected the predictions") as error:
             view(opened, disclosure.leaderboard, "owner")
         assert "SECRET" not in str(error.value)
+
+
+def test_yields_are_told_in_steps_without_costs_and_ranked_by_rmse(tmp_path):
+    with yield_workspace(tmp_path / "workspace") as opened:
+        board = view(opened, disclosure.leaderboard, "owner").board
+        assert [one.contributor for one in board.entries] == ["Beta", "Alpha"]
+        assert (board.winner, board.internal, board.choice) == ("Beta", None, None)
+        best = board.entries[0]
+        assert abs(best.tuned.value - 300) <= 30
+        assert best.gain == best.baseline.value - best.tuned.value
+        (row,) = view(opened, disclosure.own_submissions, "Beta")
+        detail = view(opened, disclosure.submission_detail, "Beta", row.id)
+        lines = {line.measure: line.score for line in detail.phases[1].lines}
+        assert list(lines) == ["rmse_kg_ha", "bias_kg_ha", "crps_kg_ha", "skill_mean"]
+        assert all(one.value % 10 == 0 for name, one in lines.items() if name.endswith("kg_ha"))
+        assert lines["skill_mean"].value % D("0.01") == 0
+        assert (detail.phases[1].classes, detail.phases[1].confusion) == ((), ())
+        assert detail.looks.adaptive is None
+        about = view(opened, disclosure.overview, None)
+        assert about.baselines["mean"]["rmse_kg_ha"] == 950
+        for text in everything(opened).values():
+            for mark in (FARM, "951.2", "512.3", str(tmp_path)):
+                assert mark not in text
+
+
+def test_what_the_owners_machine_did_is_not_charged(tmp_path):
+    with scored_workspace(tmp_path / "workspace", submissions={"Alpha": SUBMISSIONS["Alpha"]}) as opened:
+        for state_, reason, owed in (
+            ("failed", "its worker was cut off 25 times", D("25.01")),
+            ("failed", "the loss of epoch 2 is not a finite number", D("50.01")),
+            ("refused", "a layer that is not on the list", D("25.01")),
+            ("stopped", "the time limit", D("50.01")),
+        ):
+            with opened.write() as session:
+                one = session.get_one(Submission, "alpha6resnet")
+                one.state, one.reason = state_, reason
+            assert view(opened, disclosure.owner_page, "owner").income == owed, reason
+        with opened.write() as session:
+            account_of(session, "Alpha").revoked = session.get_one(Submission, "alpha6resnet").finished
+        assert view(opened, disclosure.owner_page, "owner").income == D("25.01")

@@ -4,14 +4,12 @@ import datetime as dt
 import shutil
 
 import pytest
-from scored_workspace import account_of, scored_workspace
 from starlette.testclient import TestClient
+from workspace_server import TOKENS, write_scored
 
-from yieldcast.workspace.database.accounts import digest
+from yieldcast.workspace.database.models import Submission
 from yieldcast.workspace.directory import Workspace
 from yieldcast.workspace.server.app import create_app
-
-TOKENS = {name: f"the-token-of-{name}" for name in ("owner", "Alpha", "Beta", "Gamma")}
 
 
 @pytest.fixture(autouse=True)
@@ -22,11 +20,7 @@ def _a_day_of_the_window(set_clock):
 @pytest.fixture(scope="session")
 def scored_once(tmp_path_factory):
     """Folder of a workspace with the owner and Alpha, Beta and Gamma, whose tokens are known."""
-    path = tmp_path_factory.mktemp("scored") / "W"
-    with scored_workspace(path) as made, made.write() as session:
-        for name, token in TOKENS.items():
-            account_of(session, name).token_hash = digest(token)
-    return path
+    return write_scored(tmp_path_factory.mktemp("scored") / "W")
 
 
 @pytest.fixture
@@ -56,7 +50,5 @@ def ask(app):
 @pytest.fixture
 def ids(workspace):
     """Identifier by name of the model."""
-    from yieldcast.workspace.database.models import Submission
-
     with workspace.read() as session:
         return {row.name: row.id for row in session.query(Submission)}

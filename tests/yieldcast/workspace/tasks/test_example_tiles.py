@@ -69,7 +69,7 @@ def test_a_farm_is_no_unit_of_a_statistic(folder, tmp_path):
 
 def test_drawn_tiles_have_the_statistics_of_the_class():
     rng = np.random.default_rng(1)
-    look = Look.of(fields(rng, 200, 1.5, 120).astype(np.float32))
+    look = Look.of(fields(rng, 200, 0.9, 120).astype(np.float32))
     drawn = Look.of(np.stack([look.draw((32, 32), rng) for _ in range(200)]).astype(np.float32))
     np.testing.assert_allclose(drawn.mean, look.mean, atol=4)  # 15 / sqrt(200) = 1.1
     np.testing.assert_allclose(drawn.within, look.within, rtol=0.1, atol=5)

@@ -124,7 +124,7 @@ def test_a_field_in_both_parts_is_refused_or_told(folder, tmp_path):
         arrays["groups"] = np.array(["farm 3", "farm 4", *(["other"] * 24), ""])
 
     holdout = change(tmp_path / "b.npz", folder / "b.npz", edit)
-    with pytest.raises(LeakageError, match=r"2 groups .* \(2 rows of the holdout\)"):
+    with pytest.raises(LeakageError, match=r"2 groups .* 2 rows of the holdout"):
         prepare("crop-tiles", folder / "a.npz", holdout, tmp_path / "data")
     told = []
     prepare("crop-tiles", folder / "a.npz", holdout, tmp_path / "data",
