@@ -47,6 +47,7 @@ from yieldcast.cli.terminal import (
     short_errors,
     signals_as_ctrl_c,
 )
+from yieldcast.errors import ConfigError
 
 if TYPE_CHECKING:
     pass

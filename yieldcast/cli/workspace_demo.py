@@ -1,8 +1,9 @@
-"""`yieldcast demo --workspace`: three contributors' models on synthetic private tiles, and the leaderboard."""
+"""`yieldcast demo --workspace`: three models on synthetic private tiles, and the leaderboard."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,13 +46,16 @@ def run_workspace_demo(out: Path, screen: Console) -> Report:
         path = demo.create_workspace(out)
     screen.print(f"workspace (synthetic): {path}, {demo.TILES} training and {demo.HOLDOUT} holdout tiles")
     with demo.serving(path, out / "server.log") as url, screen.status("submitting") as shown:
-        screen.print(f"served at {url}; confinement and progress of the server: {out / 'server.log'}")
-        ended = demo.submit_all(
-            url, out, models, lambda now: shown.update("; ".join(f"{who}: {what}" for who, what in now.items()))
-        )
+        screen.print(f"served at {url}; what the server says: {out / 'server.log'}")
+
+        def moved(now: Mapping[str, str]) -> None:
+            shown.update("; ".join(f"{who}: {what}" for who, what in now.items()))
+
+        ended = demo.submit_all(url, out, models, moved)
     if lost := demo.not_done(ended):
         raise RunError(
-            f"submissions without results: {', '.join(lost)}", f"The server's log says why: {out / 'server.log'}"
+            f"submissions without results: {', '.join(lost)}",
+            f"The server's log says why: {out / 'server.log'}",
         )
     demo.publish(path)
     report = read_report(path, None)
