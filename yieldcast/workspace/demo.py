@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,9 +105,7 @@ def write_models(folder: Path, progress: Counting) -> dict[str, Path]:
             model = pretrained(
                 EXAMPLE_MODELS[one.model], own.images, own.labels, classes=len(CLASSES), epochs=one.epochs
             )
-            atomic_write(
-                files[one.name], lambda temporary, made=model: made.save(temporary, include_optimizer=False)
-            )
+            atomic_write(files[one.name], partial(model.save, include_optimizer=False))
         progress(done, len(CONTRIBUTORS))
     return files
 
@@ -125,11 +124,12 @@ def create_workspace(out: Path) -> Path:
 
     path = out / "workspace"
     if not path.exists():
-        data = [
+        training, holdout = (
             write_tiles(out / f"{name}.npz", count, seed=seed, shift=_SHIFT, farms=name)
             for seed, (name, count) in enumerate((("training", TILES), ("holdout", HOLDOUT)), start=2)
-        ]
-        _keep_token(out, OWNER, create(path, "crop-tiles", *data, SETTINGS, DataOptions(synthetic=True)))
+        )
+        synthetic = DataOptions(synthetic=True)
+        _keep_token(out, OWNER, create(path, "crop-tiles", training, holdout, SETTINGS, synthetic))
     with Workspace.open(path) as workspace:
         for one in CONTRIBUTORS:
             if not token_file(out, one.name).is_file():
