@@ -33,6 +33,7 @@ from yieldcast.cli import (
     train,
     workspace,
     workspace_create,
+    workspace_federate,
     workspace_kubernetes,
     workspace_report,
 )
@@ -158,6 +159,7 @@ app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 workspace_create.add_commands(workspace.workspace)
 app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
 workspace.workspace.add_typer(workspace_kubernetes.kubernetes)
+workspace.workspace.add_typer(workspace_federate.federate)
 workspace_report.add_commands(workspace.workspace)
 
 

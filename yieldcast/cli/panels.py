@@ -33,7 +33,7 @@ _BY_PANEL = {
         "encoder", "decoder", "weights", "mode", "head", "balance", "epochs", "learning_rate", "pool",
         "location", "modis", "folds", "run",
         "config", "preset", "seeds", "no_noise", "from", "freeze", "models",
-        "prefix", "seed", "epochs", "batch", "loss",
+        "prefix", "seed", "epochs", "batch", "loss", "sites", "rounds", "local_epochs", "pooled", "name",
     ),
     "Sources": (
         "collections", "catalog", "max_cloud",
@@ -45,7 +45,8 @@ _BY_PANEL = {
         "parts", "limit_gb", "strategy", "block", "side", "overlap", "workers", "dask", "offline", "strict",
         "tries",
         "retry_wait", "patience", "partial", "replace", "live", "accept_licences", "draws", "search_rows",
-        "database", "once",
+        "database", "once", "address", "ca", "certificate", "key", "secret_file", "insecure", "wait",
+        "max_rounds", "max_epochs",
     ),
 }  # fmt: skip
 _PANELS = {name: panel for panel, names in _BY_PANEL.items() for name in names}

@@ -10,6 +10,7 @@ import typer
 
 from yieldcast.cli.panels import Command
 from yieldcast.cli.terminal import console
+from yieldcast.cli.workspace import require_packages
 from yieldcast.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def run(
 
         YIELDCAST_DATABASE=postgresql://... yieldcast workspace kubernetes run --config cluster.toml
     """
+    require_packages()
     from yieldcast.workspace.kubernetes.cluster import Cluster, connect
     from yieldcast.workspace.kubernetes.queue import DatabaseQueue
     from yieldcast.workspace.kubernetes.reconciler import Reconciler

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yieldcast.errors import SchemaError
+from yieldcast.tiles.png_check import check_png
 
 DRIVERS = {".png": "PNG", ".tif": "GTiff", ".tiff": "GTiff"}
 TYPES = ("uint8", "uint16", "int16", "float32")
@@ -68,6 +69,8 @@ def read_tile(path: Path, like: TileKind | None = None) -> NDArray[Any]:
         SchemaError: not such an image, too large, another kind than the others, a palette of colours, pixels
             that are transparent or marked as no data.
     """
+    if DRIVERS[path.suffix.lower()] == "PNG":
+        check_png(path)
     with _opened(path) as source:
         bands = _bands(source, path)
         kind = TileKind((source.height, source.width, len(bands)), source.dtypes[0])

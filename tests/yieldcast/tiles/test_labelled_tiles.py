@@ -89,6 +89,52 @@ def test_files_that_are_no_images_are_refused(tmp_path, content):
         read_tiles(tmp_path)
 
 
+WHOLE = png(np.random.default_rng(1).integers(0, 256, (16, 16), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("end", [33, 60, len(WHOLE) // 2, len(WHOLE) - 20, len(WHOLE) - 12, len(WHOLE) - 1])
+def test_a_truncated_png_is_refused(tmp_path, end):
+    """GDAL reads it without an error."""
+    (tmp_path / "one.png").write_bytes(WHOLE[:end])
+    with pytest.raises(SchemaError, match="not a PNG or GeoTIFF"):
+        read_tile(tmp_path / "one.png")
+
+
+def test_a_png_with_any_bit_changed_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    for at in rng.integers(0, len(WHOLE), 60):
+        changed = bytearray(WHOLE)
+        changed[at] ^= 1 << int(rng.integers(8))
+        (tmp_path / "one.png").write_bytes(changed)
+        with pytest.raises(SchemaError, match="not a PNG or GeoTIFF"):
+            read_tile(tmp_path / "one.png")
+
+
+def test_a_png_whose_pixels_do_not_fill_its_size_is_refused(tmp_path):
+    import zlib
+
+    def chunk(kind, content):
+        return (
+            len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+        )
+
+    header = (8).to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
+    for size in (71, 73, 10**7):  # 8 rows of a filter byte and 8 pixels are 72
+        parts = (b"IHDR", header), (b"IDAT", zlib.compress(bytes(size))), (b"IEND", b"")
+        (tmp_path / "one.png").write_bytes(WHOLE[:8] + b"".join(chunk(*part) for part in parts))
+        with pytest.raises(SchemaError, match="missing or too many"):
+            read_tile(tmp_path / "one.png")
+
+
+def test_a_truncated_geotiff_is_refused(tmp_path):
+    write_image(tmp_path / "one.tif", np.ones((2, 64, 64), np.uint16), names=("a", "b"))
+    whole = (tmp_path / "one.tif").read_bytes()
+    for end in (200, len(whole) // 2):
+        (tmp_path / "two.tif").write_bytes(whole[:end])
+        with pytest.raises(SchemaError, match="not a PNG or GeoTIFF"):
+            read_tile(tmp_path / "two.tif")
+
+
 def test_pixels_without_a_value_are_refused(tmp_path):
     values = np.ones((1, 8, 8), np.uint16)
     values[0, 2, 3] = 0

@@ -229,7 +229,7 @@ def _close(
     for phase, scores in sorted(results.items()):
         row = Result(
             submission_id=held.submission, phase=phase, scores=dict(scores.exact),
-            published=dict(scores.published), scored=clock.now(),
+            published=dict(scores.published), scored=_now(session),
         )  # fmt: skip
         session.add(row)
     _note_use(session, held, flop, used_seconds)
@@ -240,9 +240,12 @@ def _close(
 def _end(session: Session, job: Job, state: str, reason: str | None, actor: str) -> None:
     ended = {"done": "finished", "stopped": "stopped"}.get(state, "failed")
     job.state, job.lease_until = ended, None
-    job.submission.state, job.submission.reason, job.submission.finished = state, reason, clock.now()
+    job.submission.state, job.submission.reason = state, reason
     details = {"attempt": job.attempts, **({"reason": reason} if reason else {})}
     audit.write(session, actor, {"done": "finish"}.get(state, state), job.submission_id, details)
+    # After the entry, which makes others wait: results become visible in the order of these times, by which
+    # the Ladder goes.
+    job.submission.finished = _now(session)
 
 
 def _note_use(session: Session, held: Claim, flop: int, used_seconds: float) -> None:
@@ -256,8 +259,8 @@ def _note_use(session: Session, held: Claim, flop: int, used_seconds: float) -> 
 
 
 def _now(session: Session) -> dt.datetime:
-    """The time by which claims are held. With PostgreSQL it is the server's, because the clocks of workers on
-    several machines differ; SQLite's workers share one machine."""
+    """The time by which claims are held and jobs end. With PostgreSQL it is the server's, because the clocks
+    of workers on several machines differ; SQLite's workers share one machine."""
     if session.get_bind().dialect.name == "postgresql":
         told: dt.datetime = session.execute(select(func.clock_timestamp())).scalar_one()
         return told

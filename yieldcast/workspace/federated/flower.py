@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -34,11 +35,19 @@ def flower(module: str = "flwr.server") -> Any:
 
 @contextmanager
 def quiet_flower() -> Iterator[None]:
-    """Within the block Flower logs only errors: its lines repeat ours."""
-    logger = logging.getLogger("flwr")
+    """Within the block Flower logs only errors, its lines repeat ours; and a thread of gRPC that watches a
+    connection which Flower closes under it ends without a traceback."""
+    logger, hook = logging.getLogger("flwr"), threading.excepthook
     before = logger.level
     logger.setLevel(logging.ERROR)
+
+    def without_closed_channels(ended: threading.ExceptHookArgs) -> None:
+        if "Cannot monitor channel state" not in str(ended.exc_value):
+            hook(ended)
+
+    threading.excepthook = without_closed_channels
     try:
         yield
     finally:
         logger.setLevel(before)
+        threading.excepthook = hook

@@ -50,25 +50,26 @@ class Learner:
         weights: Sequence[NDArray[Any]],
         examples: Examples,
         settings: FederationSettings,
-        epochs: int,
+        passes: range,
         stream: str,
     ) -> Weights:
-        """Train from `weights` for `epochs` passes over all examples; Adam starts afresh.
+        """Train from `weights` with some of the federation's passes over all examples; Adam starts afresh.
 
         Args:
             weights: as `weights` returns them.
             examples: training part of a site.
             settings: learning rate, size of a batch, seed.
-            epochs: passes.
+            passes: those of all that are made here, from 0 on: each has its learning rate.
             stream: name of the random stream (site and round): the same stream gives the same result.
 
         Raises:
             SchemaError: weights of other shapes or not finite, before or after training.
         """
         with self._lock:
-            self._start(weights, settings, stream)
+            self._start(weights, settings.seed, stream)
             rng = np.random.default_rng([settings.seed, zlib.crc32(stream.encode())])
-            for _ in range(epochs):
+            for done in passes:
+                self.model.optimizer.learning_rate = settings.rate(done)
                 order = rng.permutation(examples.count)
                 for first in range(0, examples.count, settings.batch_size):
                     inputs, target = examples.rows(order[first : first + settings.batch_size])
@@ -95,13 +96,12 @@ class Learner:
                     total += float(((predicted.reshape(-1) - target) ** 2).sum())
         return total / examples.count
 
-    def _start(self, weights: Sequence[NDArray[Any]], settings: FederationSettings, stream: str) -> None:
+    def _start(self, weights: Sequence[NDArray[Any]], seed: int, stream: str) -> None:
         """Weights as given, optimizer as new, random states of dropout and noise from the stream's name."""
         self._set(weights)
         for variable, value in zip(self.model.optimizer.variables, self._fresh_optimizer, strict=True):
             variable.assign(value)
-        self.model.optimizer.learning_rate = settings.learning_rate
-        rng = np.random.default_rng([settings.seed, zlib.crc32(stream.encode()), 1])
+        rng = np.random.default_rng([seed, zlib.crc32(stream.encode()), 1])
         for state in self._random_states:
             state.assign(rng.integers(2**31, size=state.shape).astype(state.dtype))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -24,10 +25,20 @@ class FederationSettings(BaseModel):
     rounds: Annotated[int, Field(ge=1, le=1000)] = 10
     local_epochs: Annotated[int, Field(ge=1, le=100)] = 1  # E of Algorithm 1
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32  # B of Algorithm 1
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3  # of Adam, in the first pass
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     # Seconds that the server waits for all sites, and for the answers of one round.
     wait_s: Annotated[float, Field(gt=0)] = 3600.0
+
+    @property
+    def passes(self) -> int:
+        """Passes over the data of a site in all rounds."""
+        return self.rounds * self.local_epochs
+
+    def rate(self, done: int) -> float:
+        """Learning rate after `done` passes: it falls along half a cosine (Loshchilov and Hutter 2017,
+        "SGDR", Equation 5, one cycle)."""
+        return self.learning_rate * (1 + math.cos(math.pi * done / self.passes)) / 2
 
 
 def read_secret(path: Path) -> bytes:

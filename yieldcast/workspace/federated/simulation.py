@@ -95,12 +95,11 @@ def train_pooled(
     Args:
         learner: of the same model.
         sites: whose data are joined.
-        settings: rounds x local epochs is the number of passes.
+        settings: with as many passes, batches and learning rates.
         weights: to start from.
     """
     training, holdout = (joined([getattr(s, part) for s in sites]) for part in ("training", "holdout"))
-    epochs = settings.rounds * settings.local_epochs
-    weights = learner.fit(weights, training, settings, epochs, "pooled")
+    weights = learner.fit(weights, training, settings, range(settings.passes), "pooled")
     return Pooled(learner.score(weights, holdout), weights)
 
 

@@ -111,7 +111,9 @@ class Site:
                 "Agree with the other owners, or raise --max-rounds or --max-epochs.",
             )
         stream = f"{self.credentials.site}, round {number}"
-        trained = self._learner.fit(weights, self.data.training, settings, settings.local_epochs, stream)
+        first = (number - 1) * settings.local_epochs
+        passes = range(first, first + settings.local_epochs)
+        trained = self._learner.fit(weights, self.data.training, settings, passes, stream)
         self._on_round(Round("train", number))
         return trained
 

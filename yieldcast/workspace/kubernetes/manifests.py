@@ -21,6 +21,12 @@ SUBMISSION = "yieldcast.org/submission"  # annotation with the submission's id
 SELECTOR = f"app.kubernetes.io/name={APP}"
 URL_VARIABLE = "YIELDCAST_DATABASE"
 
+_FAILURES: list[dict[str, Any]] = [
+    # A node that is drained or lost is nobody's failure.
+    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]},
+    # Exit code 2 is a wrong setting, or a sandbox that does not hold here: the next pod would say the same.
+    {"action": "FailJob", "onExitCodes": {"containerName": "worker", "operator": "In", "values": [2]}},
+]
 _FOLDER = "/workspace"  # of the workspace in the container
 
 
@@ -57,10 +63,7 @@ def job(settings: KubernetesSettings, submission: str) -> dict[str, Any]:
             "activeDeadlineSeconds": settings.deadline_s,
             "ttlSecondsAfterFinished": settings.keep_s,
             "podReplacementPolicy": "Failed",  # never two pods of one submission at a time
-            # A node that is drained or lost is nobody's failure.
-            "podFailurePolicy": {
-                "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]
-            },
+            "podFailurePolicy": {"rules": _FAILURES},
             "template": {"metadata": {"labels": labels}, "spec": _pod(settings, submission)},
         },
     }
@@ -111,7 +114,10 @@ def _container(settings: KubernetesSettings, submission: str) -> dict[str, Any]:
         "image": settings.image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["yieldcast", "workspace", "worker"],
-        "args": ["--data", _FOLDER, "--once", "--submission", submission],
+        "args": [
+            *("--data", _FOLDER, "--once", "--submission", submission),
+            *(["--trust"] if settings.trust else []),
+        ],
         "env": [
             {
                 "name": URL_VARIABLE,

@@ -45,6 +45,8 @@ class KubernetesSettings(BaseModel):
         runtime_class: for example gvisor or kata; None: that of the cluster.
         seccomp_profile: "RuntimeDefault", or the path of a profile on the nodes (type Localhost).
         user_namespace: run pods in a user namespace of their own (hostUsers: false).
+        trust: pass --trust to the worker: it then runs models also where the pod does not let it make the
+            namespaces of its own sandbox. A model can then do what the worker can, see the guide on scale.
         poll_s: seconds between two looks at the queue.
     """
 
@@ -73,6 +75,7 @@ class KubernetesSettings(BaseModel):
     runtime_class: Label | None = None
     seccomp_profile: str = "RuntimeDefault"
     user_namespace: bool = True
+    trust: bool = False
     poll_s: Annotated[float, Field(gt=0, le=300)] = 10.0
 
     @field_validator("image")

@@ -61,13 +61,14 @@ def write_arrays(folder: Path, part: Part, arrays: Mapping[str, NDArray[Any]]) -
 
 
 def class_names(training: Texts, holdout: Texts) -> tuple[str, ...]:
-    """Classes of the training set, sorted.
+    """Classes of the training set in the order of the alphabet, numbers in their own.
 
     Raises:
         SchemaError: fewer than two, a class of the holdout that the training set lacks, names that differ in
             case only, are too long or hold control characters.
     """
-    names = sorted(set(training.tolist()))
+    found = set(training.tolist())
+    names = sorted(found, key=int if all(one.isdecimal() for one in found) else None)
     if not 2 <= len(names) <= _MOST_CLASSES:
         raise SchemaError(
             f"expected 2 to {_MOST_CLASSES} classes in the training set, received {len(names)}: "
@@ -92,6 +93,12 @@ def class_names(training: Texts, holdout: Texts) -> tuple[str, ...]:
             f"names of classes differ in case only: {', '.join(names[:12])}", "Write them alike."
         )
     return tuple(names)
+
+
+def positions(labels: Texts, names: Sequence[str]) -> NDArray[np.int32]:
+    """(row,) position of each label in the names, which hold all of them."""
+    order = np.argsort(names)
+    return np.asarray(order[np.searchsorted(names, labels, sorter=order)], dtype=np.int32)
 
 
 def check_groups(groups: Mapping[Part, Texts | None], options: DataOptions, notice: Notice) -> None:

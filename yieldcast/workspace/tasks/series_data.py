@@ -19,6 +19,7 @@ from yieldcast.workspace.tasks.made import (
     Notice,
     check_groups,
     class_names,
+    positions,
     refuse_rows_of_both,
     write_arrays,
 )
@@ -63,7 +64,7 @@ def prepare_series(data: Path, holdout: Path, folder: Path, options: DataOptions
     filled: dict[str, set[str]] = {SERIES: set(), STATIC: set()}
     for part in PARTS:
         write_arrays(folder, part, shared.arrays(sets[part], filled))
-    target = {part: np.searchsorted(names, labels[part]).astype(np.int32) for part in PARTS}
+    target = {part: positions(labels[part], names) for part in PARTS}
     return Made(
         {name: shape for name, shape in shared.shapes.items() if shape[-1]}, names, target, groups,
         input_names={name: tuple(map(_with_unit, of)) for name, of in shared.names.items() if of},

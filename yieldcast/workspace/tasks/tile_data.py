@@ -21,6 +21,7 @@ from yieldcast.workspace.tasks.made import (
     Progress,
     check_groups,
     class_names,
+    positions,
     refuse_rows_of_both,
 )
 from yieldcast.workspace.tasks.options import DataOptions
@@ -64,7 +65,7 @@ def prepare_tiles(
         _write(folder / part / "inputs" / f"{INPUT}.npy", sets[part], known.watched(part, sets[part], blocks))
         before += len(sets[part])
     known.refuse(notice)
-    target = {part: np.searchsorted(names, sets[part].labels).astype(np.int32) for part in PARTS}
+    target = {part: positions(sets[part].labels, names) for part in PARTS}
     return Made(
         {INPUT: training.kind.shape}, names, target, groups,
         input_names={INPUT: tuple(f"band_{k + 1}" for k in range(training.kind.shape[2]))},

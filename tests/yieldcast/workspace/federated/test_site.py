@@ -60,11 +60,17 @@ def test_one_step_on_kg_ha_by_hand() -> None:
     y = np.array([3000, 2000, 4000, 1000], np.float32)
     examples = Examples({"static": x}, y)
     learner, settings = Learner(model, "value"), FederationSettings(batch_size=4, learning_rate=0.5)
-    (trained,) = learner.fit([np.zeros((2, 1), np.float32)], examples, settings, 1, "by hand")
+    (trained,) = learner.fit([np.zeros((2, 1), np.float32)], examples, settings, range(1), "by hand")
     np.testing.assert_allclose(trained, [[0.5], [-0.5]], atol=1e-4)
     # Predictions in kg/ha: 1.0, 1.0, 1.5, 1.0.
     wanted = np.mean((y - np.array([1.0, 1.0, 1.5, 1.0])) ** 2)
     assert learner.score([trained], examples) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_learning_rate_falls_along_half_a_cosine() -> None:
+    settings = FederationSettings(rounds=2, local_epochs=2, learning_rate=0.8)
+    rates = [settings.rate(done) for done in range(settings.passes)]
+    assert rates == pytest.approx([0.8, 0.4 * (1 + 0.5**0.5), 0.4, 0.4 * (1 - 0.5**0.5)])
 
 
 def test_the_owner_s_limits_hold(data: SiteData, learner: Learner) -> None:

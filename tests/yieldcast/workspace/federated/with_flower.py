@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from federated_sites import make_site, small_network
+from typer.testing import CliRunner
 
+from yieldcast.cli.app import app
 from yieldcast.errors import ConfigError, FetchError, RunError, YieldcastError
+from yieldcast.model_files import build, check
 from yieldcast.workspace.federated.flower import flower
 from yieldcast.workspace.federated.learner import Learner
 from yieldcast.workspace.federated.progress import Progress
@@ -82,7 +86,7 @@ def test_a_round_is_the_mean_weighted_by_examples(
     first_round: list[np.ndarray],
 ) -> None:
     trained = [
-        learner.fit(start, data.training, SHORT, 1, f"{name}, round 1") for name, data in sites.items()
+        learner.fit(start, data.training, SHORT, range(1), f"{name}, round 1") for name, data in sites.items()
     ]
     counts = [data.training.count for data in sites.values()]
     for found, *each in zip(first_round, *trained, strict=True):
@@ -230,3 +234,24 @@ def test_tls_and_a_site_that_trusts_another_authority(
     assert meeting.errors == {}
     with pytest.raises(ConfigError, match=r"absent.pem cannot be read"):
         serve(progress, SECRET, meeting.address, Certificates(tmp_path / "absent.pem", ca, ca))
+
+
+def test_the_command_simulates_and_writes_a_model_that_a_workspace_accepts(tmp_path: Path) -> None:
+    model = tmp_path / "model.keras"
+    small_network().save(model)
+    folders = [
+        make_site(tmp_path / name, k, 100, 60, shares) for k, (name, shares) in enumerate(SHARES.items())
+    ]
+    words = ["workspace", "federate", "simulate", str(model), *map(str, folders), "--rounds", "2", "--pooled"]
+    result = CliRunner().invoke(
+        app, [*words, "--out", str(tmp_path / "out"), "--json", str(tmp_path / "numbers.json")]
+    )
+    assert result.exit_code == 0, result.output
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    kept = json.loads((tmp_path / "out" / "federation.json").read_text())
+    assert [row["round"] for row in kept["rounds"]] == [1, 2]
+    assert numbers == {**kept, "pooled": numbers["pooled"]}
+    assert f"{kept['rounds'][-1]['score']:.4f}" in result.output
+    learner = Learner(build(check(tmp_path / "out" / "model.keras")), "classes")
+    score = np.mean([learner.score(learner.weights(), open_site(folder).holdout) for folder in folders])
+    assert kept["rounds"][-1]["score"] == pytest.approx(score, abs=1e-12)

@@ -184,6 +184,17 @@ def test_one_class_names_alike_and_years_are_refused(folder, tmp_path):
         prepare("crop-tiles", folder / "a.npz", folder / "b.npz", folder)
 
 
+def test_numbers_as_classes_are_in_their_own_order(folder, tmp_path):
+    def edit(arrays):
+        arrays["labels"] = np.where(arrays["labels"] == "rye", 10, np.where(arrays["labels"] == "corn", 9, 2))
+
+    paths = [change(tmp_path / name, folder / name, edit) for name in ("a.npz", "b.npz")]
+    task = prepare("crop-tiles", *paths, tmp_path / "data")
+    assert task.outputs == ("2", "9", "10")
+    target = read_target(tmp_path, task, "training")
+    np.testing.assert_array_equal(target, read_target(folder, Task.read(folder), "training"))
+
+
 def test_the_rare_classes_are_the_named_ones(folder, tmp_path):
     options = DataOptions(rare=("rye", "corn"))
     task = prepare("crop-tiles", folder / "a.npz", folder / "b.npz", tmp_path / "data", options)
