@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from yieldcast.cli.views.workspace_report import Report
+    from yieldcast.workspace.client import Submission
 
 
-def run_workspace_demo(out: Path, screen: Console) -> Report:
+def run_workspace_demo(out: Path, screen: Console) -> tuple[Report, list[Submission]]:
     """Make models and a workspace, serve it, submit, publish, and print the leaderboard.
 
     Args:
@@ -26,7 +27,7 @@ def run_workspace_demo(out: Path, screen: Console) -> Report:
         screen: where to print.
 
     Returns:
-        what the owner's report shows.
+        what the owner's report shows, and the submissions in the order of `demo.CONTRIBUTORS`.
 
     Raises:
         RunError: a submission ended without results.
@@ -65,4 +66,4 @@ def run_workspace_demo(out: Path, screen: Console) -> Report:
         f"See the pages: yieldcast workspace serve {path}; sign in with a token of {out / 'tokens'}",
         soft_wrap=True,
     )
-    return report
+    return report, ended
