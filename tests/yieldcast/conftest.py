@@ -1,8 +1,10 @@
 import fcntl
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from report_pages import ARGUMENTS
 
 import calendars
 from yieldcast.config import FORECAST_SETTINGS, Settings
@@ -85,3 +87,23 @@ def forecast_run(forecast_store, forecast_settings, tmp_path_factory):
         run = train_run(forecast_store, "soybean", range(2011, 2014), range(1, 7), out, forecast_settings)
         (shared / "forecast-run.whole").touch()
         return run
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium; without it these tests are skipped, unless YIELDCAST_CHROMIUM names one."""
+    named = os.environ.get("YIELDCAST_CHROMIUM")
+    names = [named] if named else ["chromium", "chromium-browser", "google-chrome"]
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if named and found is None:
+        pytest.fail(f"YIELDCAST_CHROMIUM names {named}, which is not installed")
+    if found is None:
+        pytest.skip("needs a Chromium: install chromium, or name one in YIELDCAST_CHROMIUM")
+    if not named:
+        pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+        yield chromium
+        chromium.close()

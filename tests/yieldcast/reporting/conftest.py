@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from factories import synthetic_forecast
-from report_pages import ARGUMENTS
 
 from yieldcast.forecasting.table import check_forecast
 
@@ -87,23 +84,3 @@ def mesh(tmp_path):
     path = tmp_path / "mesh.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Chromium; without it these tests are skipped, unless YIELDCAST_CHROMIUM names one."""
-    named = os.environ.get("YIELDCAST_CHROMIUM")
-    names = [named] if named else ["chromium", "chromium-browser", "google-chrome"]
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if named and found is None:
-        pytest.fail(f"YIELDCAST_CHROMIUM names {named}, which is not installed")
-    if found is None:
-        pytest.skip("needs a Chromium: install chromium, or name one in YIELDCAST_CHROMIUM")
-    if not named:
-        pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=found, args=list(ARGUMENTS))
-        yield chromium
-        chromium.close()

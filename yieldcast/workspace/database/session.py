@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.orm import Session
 
-from yieldcast.errors import ConfigError, MissingDataError
+from yieldcast.errors import ConfigError, MissingDataError, SchemaError, YieldcastError
 
 # Environment variable with the URL of the database: a password in it is in no file and no list of processes.
 VARIABLE = "YIELDCAST_DATABASE"
@@ -59,6 +66,7 @@ class Database:
 
         Raises:
             MissingDataError: the database cannot be reached.
+            SchemaError: it is damaged.
         """
         with self._session(self._reading) as session:
             yield session
@@ -88,19 +96,28 @@ class Database:
         try:
             with self._writing.begin() as connection:
                 yield connection
-        except (OperationalError, ProgrammingError) as error:  # the latter: no right to make tables
-            raise self.unreachable(error) from error
+        except DatabaseError as error:
+            # ProgrammingError: no right to make tables
+            if isinstance(error, OperationalError | ProgrammingError) or _is_damaged(error):
+                raise self.unreachable(error) from error
+            raise
 
     @contextmanager
     def _session(self, engine: Engine) -> Iterator[Session]:
         with Session(engine, expire_on_commit=False) as session:
             try:
                 yield session
-            except OperationalError as error:
-                raise self.unreachable(error) from error
+            except DatabaseError as error:
+                if isinstance(error, OperationalError) or _is_damaged(error):
+                    raise self.unreachable(error) from error
+                raise
 
-    def unreachable(self, error: DBAPIError) -> MissingDataError:
-        """The error for a database that does not answer."""
+    def unreachable(self, error: DBAPIError) -> YieldcastError:
+        """The error for a database that does not answer, or is damaged."""
+        if _is_damaged(error):
+            return SchemaError(
+                f"the database {self.name} is damaged: {error.orig}", "Put a backup of it in its place."
+            )
         return MissingDataError(
             f"the database {self.name} cannot be used: {str(error.orig).strip()}",
             "Is its server running, the disk not full, and may this user do it? Nothing was half-written: "
@@ -110,6 +127,11 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _is_damaged(error: DBAPIError) -> bool:
+    """Whether a file is no SQLite database, or broken: for all other errors there is a narrower class."""
+    return type(error) is DatabaseError
 
 
 def _checked(url: str | URL) -> URL:

@@ -34,7 +34,7 @@ FAILED = 3  # exit code of a child whose error has been reported
 
 
 def serve(number: int, networks: bool) -> None:
-    """Fork a child for each message until the other side ends.
+    """Fork a child for each order until the other side ends.
 
     Args:
         number: of the open socket.
@@ -48,19 +48,19 @@ def serve(number: int, networks: bool) -> None:
         from yieldcast.workspace.sandbox import program  # noqa: F401
     channel.send(control, {"ready": True})
     while (received := channel.receive(control)) is not None:
-        message, files = received
-        if "job" not in message:  # a late order to stop
+        order, files = received
+        if "job" not in order:  # a late order to stop
             continue
         child = os.fork()
         if child == 0:
-            _child(control, message, files)
+            _child(control, order, files)
         for one in files.values():
             os.close(one)
         channel.send(control, {"ended": _wait(child, control)})
 
 
 def _wait(child: int, control: socket.socket) -> int:
-    """Exit code of a child; any message, or the end of the other side, kills it."""
+    """Exit code of a child; any order, or the end of the other side, kills it."""
     process = os.pidfd_open(child)
     try:
         ready = select.select([process, control.fileno()], [], [])[0]
@@ -74,16 +74,16 @@ def _wait(child: int, control: socket.socket) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _child(control: socket.socket, message: dict[str, Any], files: dict[str, int]) -> NoReturn:
+def _child(control: socket.socket, order: dict[str, Any], files: dict[str, int]) -> NoReturn:
     """Raise the walls and do the job; everything that is said goes through the pipe ``progress``."""
     code = FAILED
     try:
         control.close()
         os.dup2(files["errors"], 2)
         report = _report(files["progress"])
-        raise_walls(Walls(**message["walls"]), Limits(**message["limits"]), message.get("mapped", 0))
+        raise_walls(Walls(**order["walls"]), Limits(**order["limits"]), order.get("mapped", 0))
         report({"walls": True})
-        _do(message["job"], files, report)
+        _do(order["job"], files, report)
         code = 0
     except BaseException:
         traceback.print_exc()

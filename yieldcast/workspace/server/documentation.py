@@ -22,7 +22,9 @@ def page(schema: Mapping[str, Any]) -> str:
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="stylesheet" href="/static/page.css"></head>\n'
+        '<link rel="icon" href="/static/icon.svg"><link rel="stylesheet" href="/static/page.css">'
+        '<link rel="stylesheet" href="/static/dark.css" media="screen and (prefers-color-scheme: dark)">'
+        "</head>\n"
         f'<body><main class="wide"><h1>{title}</h1><p>{escape(str(about.get("description", "")))}</p>'
         '<p>The same as data: <a href="/openapi.json">openapi.json</a>.</p>\n'
         f"{body}\n</main></body></html>\n"
@@ -89,9 +91,10 @@ def _type(about: Mapping[str, Any]) -> str:
 
 
 def _table(caption: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
-    lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    head = "".join(f'<th scope="col" class="text">{escape(one)}</th>' for one in heads)
+    cells = ("".join(f'<td class="text wrap">{cell}</td>' for cell in row) for row in rows)
+    lines = "".join(f"<tr>{line}</tr>" for line in cells)
     return (
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{lines}</tbody></table>"
+        f'<div class="scroll" role="group" tabindex="0" aria-label="{escape(caption)}"><table>'
+        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>"
     )

@@ -17,6 +17,7 @@ from yieldcast.workspace.server.submission_view import Card
 from yieldcast.workspace.server.visits import Visit
 
 router = APIRouter(include_in_schema=False)
+PATH = "/owner"
 _ACTS = {
     "create": message("workspace created"),
     "settings": message("settings changed"),
@@ -30,10 +31,15 @@ _ACTS = {
     "submit": message("model submitted"),
     "accept": message("model accepted"),
     "refuse": message("model refused"),
+    "claim": message("worker began"),
+    "give-back": message("worker gave it back"),
+    "finish": message("results stored"),
+    "failed": message("failed"),
+    "stopped": message("stopped"),
 }
 
 
-@router.get("/owner")
+@router.get(PATH)
 def owner(request: Request) -> Response:
     """The owner's page."""
     return answer(visits.of_owner(request))
@@ -66,7 +72,7 @@ def answer(seen: Visit, status: int = 200, **more: Any) -> Response:
         "entries": [_entry(one, words) for one in found.audit], "intact": verdict.broken is None,
         "verdict": _verdict(verdict, words),
     }  # fmt: skip
-    return seen.page("owner.html", "/owner", status, **context)
+    return seen.page("owner.html", PATH, status, PATH, **context)
 
 
 def _cards(page: OwnerPage, words: Language) -> list[Card]:

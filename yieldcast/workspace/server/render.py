@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
@@ -108,7 +108,9 @@ def environment() -> Environment:
     return made
 
 
-def respond(request: Request, template: str, context: Mapping[str, Any], status: int = 200) -> Response:
+def respond(
+    request: Request, template: str, context: Mapping[str, Any], status: int = 200, path: str | None = None
+) -> Response:
     """A page.
 
     Args:
@@ -116,10 +118,12 @@ def respond(request: Request, template: str, context: Mapping[str, Any], status:
         template: name of its file.
         context: what it shows, beside the reader and what all pages know.
         status: of HTTP.
+        path: where the page can be read again, if the request was a form.
     """
     from starlette.responses import HTMLResponse
 
     reader = reader_of(request)
+    reader = reader if path is None else replace(reader, path=path, query={})
     shown = {**_tools(reader), **context, "reader": reader}
     answer = HTMLResponse(environment().get_template(template).render(shown), status, SECURITY_HEADERS)
     remember(request, answer, reader)

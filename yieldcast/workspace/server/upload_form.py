@@ -46,7 +46,7 @@ def _form(seen: Visit, typed: Mapping[str, Any], error: YieldcastError | None = 
     shown = {"name": "", "price_per_km2": "", "outputs": "", **options, **typed}
     status = getattr(error, "status", 422) if error else 200
     return seen.page(
-        "upload.html", PATH, status, form=shown, problem=str(error) if error else "",
+        "upload.html", PATH, status, f"{PATH}/new", form=shown, problem=str(error) if error else "",
         hint=error.hint if error else "", why_not=pages.why_not(about, words), outputs=about.outputs,
         limits=workspace.settings.limits, currency=workspace.settings.prices.currency,
         augmentations={name: words.gettext(wording.AUGMENTATIONS[name]) for name in augmentations},

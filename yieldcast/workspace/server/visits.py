@@ -59,13 +59,16 @@ class Visit:
         """ "owner" or "contributor"; None for somebody who has not signed in."""
         return self.viewer.role if self.viewer else None
 
-    def page(self, template: str, here: str, status: int = 200, **context: Any) -> Response:
+    def page(
+        self, template: str, here: str, status: int = 200, path: str | None = None, **context: Any
+    ) -> Response:
         """A page.
 
         Args:
             template: name of its file.
             here: path of the page in the navigation.
             status: of HTTP.
+            path: where the page can be read again, if this one answers a form.
             context: what it shows.
         """
         settings = self.site.workspace.settings
@@ -77,7 +80,7 @@ class Visit:
             "role": self.role,
             "csrf": self.csrf,
         }
-        return render.respond(self.request, template, {"site": shared, "here": here, **context}, status)
+        return render.respond(self.request, template, {"site": shared, "here": here, **context}, status, path)
 
 
 def visit(request: Request) -> Visit:

@@ -6,10 +6,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import StatementError
 from workspace_factory import contributor, submit
 
-from yieldcast.errors import ConfigError, MissingDataError
+from yieldcast.errors import ConfigError, MissingDataError, SchemaError
 from yieldcast.workspace.database import state
 from yieldcast.workspace.database.models import Submission
 from yieldcast.workspace.database.session import Database
+from yieldcast.workspace.directory import Workspace
 
 
 @pytest.mark.parametrize(
@@ -62,3 +63,17 @@ def test_a_reader_changes_nothing_and_sees_one_state(in_both):
         session.flush() if not workspace.database.is_sqlite else None
     with workspace.read() as session:
         assert (state.get(session, "a"), state.get(session, "b")) == ("1", None)
+
+
+def test_a_damaged_file_is_told_and_left_as_it_is(new_workspace):
+    path = new_workspace().path
+    for content in (
+        b"this is no database" * 100,
+        (path / "workspace.db").read_bytes()[:5000] + b"x" * 30_000,
+    ):
+        (path / "workspace.db").write_bytes(content)
+        for log in path.glob("workspace.db-*"):
+            log.unlink()
+        with pytest.raises(SchemaError, match="is damaged"):
+            Workspace.open(path)
+        assert (path / "workspace.db").read_bytes() == content

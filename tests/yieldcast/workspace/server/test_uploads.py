@@ -1,4 +1,5 @@
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -33,7 +34,8 @@ def form(model=b"PK model \r\n--frontie", about=b'{"name": "B"}'):
 
 
 def got(request, folder, limit=1000, seconds=5.0):
-    return asyncio.run(receive(request, folder, limit, seconds))
+    with ThreadPoolExecutor(1) as other:  # in this thread a browser may hold the loop of its driver
+        return other.submit(asyncio.run, receive(request, folder, limit, seconds)).result()
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 10_000])

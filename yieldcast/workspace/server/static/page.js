@@ -59,7 +59,7 @@ async function asked(address) {
 }
 
 async function renew(place) {
-  const page = new DOMParser().parseFromString(await asked(location.href), "text/html");
+  const page = new DOMParser().parseFromString(await asked(document.querySelector("main").dataset.page), "text/html");
   const fresh = page.getElementById(place.id);
   if (fresh === null) return location.reload();
   place.replaceChildren(...fresh.childNodes);
