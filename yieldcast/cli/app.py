@@ -36,6 +36,8 @@ from yieldcast.cli import (
     workspace_federate,
     workspace_kubernetes,
     workspace_report,
+    workspace_submit,
+    workspace_worker,
 )
 from yieldcast.cli.panels import FORECASTS, START, WORKSPACE, Command
 from yieldcast.cli.terminal import (
@@ -157,6 +159,8 @@ probe.add_commands(app)
 risk.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 workspace_create.add_commands(workspace.workspace)
+workspace_submit.add_commands(workspace.workspace)
+workspace_worker.add_commands(workspace.workspace)
 app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
 workspace.workspace.add_typer(workspace_kubernetes.kubernetes)
 workspace.workspace.add_typer(workspace_federate.federate)

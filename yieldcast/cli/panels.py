@@ -19,10 +19,12 @@ _BY_PANEL = {
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
         "bbox", "mask", "season", "calendar", "resolution", "bands",
         "place", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool", "submission",
+        "title", "rule", "lead_months", "run_config", "verify", "newest",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
         "weather_grid", "country", "fields", "vegetation", "crop_area", "drop_outliers",
+        "data", "holdout", "examples", "synthetic", "allow_shared_groups",
     ),
     "Series and classes": (
         "label", "legend", "coarser", "least", "rest", "group", "step", "start", "unit", "input",
@@ -35,6 +37,10 @@ _BY_PANEL = {
         "config", "preset", "seeds", "no_noise", "from", "freeze", "models",
         "prefix", "seed", "epochs", "batch", "loss", "sites", "rounds", "local_epochs", "pooled", "name",
     ),
+    "The model": (
+        "name", "price_per_km2", "outputs", "outputs_file", "batch_size", "augment", "class_weights",
+        "new_head",
+    ),
     "Sources": (
         "collections", "catalog", "max_cloud",
         "weather_source", "daily", "where", "weights_before", "soilgrids", "soil_resolution", "soil_folder",
@@ -46,7 +52,8 @@ _BY_PANEL = {
         "tries",
         "retry_wait", "patience", "partial", "replace", "live", "accept_licences", "draws", "search_rows",
         "database", "once", "address", "ca", "certificate", "key", "secret_file", "insecure", "wait",
-        "max_rounds", "max_epochs",
+        "max_rounds", "max_epochs", "watch", "token_file", "host", "port", "no_workers", "trust", "tls_cert",
+        "tls_key", "behind_proxy",
     ),
 }  # fmt: skip
 _PANELS = {name: panel for panel, names in _BY_PANEL.items() for name in names}

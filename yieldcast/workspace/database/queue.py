@@ -56,13 +56,14 @@ def add(session: Session, submission: Submission) -> None:
     session.flush()
 
 
-def claim(session: Session, worker: str, seconds: float) -> Claim | None:
+def claim(session: Session, worker: str, seconds: float, submission: str | None = None) -> Claim | None:
     """Take the oldest job that waits, or whose worker did not renew its claim.
 
     Args:
         session: of a transaction that writes; the job is held when it has ended.
         worker: name, different for each worker.
         seconds: for which the job is held.
+        submission: take the job of this one or none.
 
     Returns:
         the claim, or None when there is nothing to do.
@@ -70,6 +71,8 @@ def claim(session: Session, worker: str, seconds: float) -> Claim | None:
     now = _now(session)
     ready = or_(Job.state == "queued", and_(Job.state == "running", Job.lease_until < now))
     query = select(Job).where(ready).order_by(Job.queued, Job.submission_id).limit(1)
+    if submission is not None:
+        query = query.where(Job.submission_id == submission)
     while (job := session.scalars(query.with_for_update(skip_locked=True)).first()) is not None:
         if job.attempts < MOST_ATTEMPTS:
             break

@@ -8,13 +8,15 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from yieldcast import clock
+from yieldcast.errors import ConfigError
 from yieldcast.workspace.database import audit
 from yieldcast.workspace.database.models import State
-from yieldcast.workspace.settings import WorkspaceSettings
+from yieldcast.workspace.settings import FILE, WorkspaceSettings
 
 # The keys. The fingerprint of data/task.json ties a database to its folder; the settings are JSON; the last
 # two hold the time.
 TASK, SETTINGS, PUBLISHED, CLOSED = "task", "settings", "published", "closed"
+_FIXED = {"rules.rare_classes", "rules.smallest_cell"}  # settings that are in data/task.json and public.json
 
 
 def get(session: Session, key: str) -> str | None:
@@ -49,7 +51,11 @@ def is_closed(session: Session) -> bool:
 
 
 def note_settings(session: Session, settings: WorkspaceSettings) -> None:
-    """Store changed settings; the audit log says which keys were changed, from what to what."""
+    """Store changed settings; the audit log says which keys were changed, from what to what.
+
+    Raises:
+        ConfigError: a key was changed that the data of the workspace were made with.
+    """
     stored, now = get(session, SETTINGS), settings.model_dump_json()
     if stored == now:
         return
@@ -59,6 +65,11 @@ def note_settings(session: Session, settings: WorkspaceSettings) -> None:
         for key in sorted({*before, *after})
         if before.get(key) != after.get(key)
     }
+    for key in sorted(_FIXED.intersection(changed)):
+        raise ConfigError(
+            f"{FILE}: {key}: expected {before[key]}, with which the data were made, received {after[key]}",
+            "Put it back, or create the workspace again.",
+        )
     audit.write(session, "owner", "settings", settings.title, {"changed": changed})
     put(session, SETTINGS, now)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from sqlalchemy import func, select
@@ -52,7 +53,7 @@ def owner_page(session: Session, workspace: Workspace, viewer: Account | None) -
     return OwnerPage(
         window_of(session, workspace), state.is_published(session), state.is_closed(session),
         currency, _sum(billed, currency), billed,
-        tuple(_contributor(session, workspace, truth, one, submissions, billed) for one in accounts),
+        tuple(_contributors(session, workspace, truth, submissions, billed)),
         usage.states(submissions), tuple(one for one in reversed(rows) if one.state not in ENDS),
         tuple(one for one in rows if one.state in ENDS), usage.looks(session, truth), usage.pflop(session),
         tuple(map(_audit_row, newest)),
@@ -70,22 +71,25 @@ def _audit_row(entry: AuditEntry) -> AuditRow:
     return AuditRow(entry.sequence, entry.time, entry.actor, entry.act, entry.subject, entry.details)
 
 
-def _contributor(
+def _contributors(
     session: Session,
     workspace: Workspace,
     truth: Truth,
-    account: Account,
     submissions: Iterable[Submission],
     billed: Sequence[Invoice],
-) -> ContributorRow:
-    own = [one for one in submissions if one.account_id == account.id]
-    owed = [one for one in billed if one.contributor == str(account.id)]
-    return ContributorRow(
-        account.name, minute(account.created), minute(account.revoked) if account.revoked else None,
-        usage.taken(session, account.id), usage.states(own), usage.looks(session, truth, account.id),
-        usage.pflop(session, account.id), workspace.settings.limits.budget_pflop,
-        _sum(owed, workspace.settings.prices.currency),
-    )  # fmt: skip
+) -> Iterator[ContributorRow]:
+    used, own = usage.by_account(session), defaultdict[int, list[Submission]](list)
+    for one in submissions:
+        own[one.account_id].append(one)
+    for account in contributors(session):
+        looks, pflop = used.get(account.id, (0, 0.0))
+        owed = [one for one in billed if one.contributor == str(account.id)]
+        yield ContributorRow(
+            account.name, minute(account.created), minute(account.revoked) if account.revoked else None,
+            sum(one.state != "refused" for one in own[account.id]), usage.states(own[account.id]),
+            usage.meaning(looks, truth), pflop, workspace.settings.limits.budget_pflop,
+            _sum(owed, workspace.settings.prices.currency),
+        )  # fmt: skip
 
 
 def invoices(session: Session, workspace: Workspace, viewer: Account | None) -> tuple[Invoice, ...]:

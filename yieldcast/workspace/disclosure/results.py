@@ -6,12 +6,14 @@ package take from it what `scoring.history` tells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,9 @@ from yieldcast.workspace.scoring.measures import (
 )
 from yieldcast.workspace.settings import WorkspaceSettings
 from yieldcast.workspace.tasks.task import Task, read_group, read_target
+
+# Held while results are computed: of many who ask at once, one computes and the others find it done.
+_LOCK = RLock()
 
 
 @dataclass(frozen=True)
@@ -157,33 +162,56 @@ def scored(session: Session, accounts: Iterable[Account]) -> tuple[Contributor, 
     return tuple(Contributor(names[key], tuple(ones)) for key, ones in found.items())
 
 
-@lru_cache(maxsize=1024)
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One thread at a time computes what many wait for, with one thread of its own: matrices are small here,
+    and more threads would only wait for each other beside a training."""
+    from threadpoolctl import threadpool_limits
+
+    with _LOCK, threadpool_limits(1, user_api="blas"):
+        yield
+
+
 def candidate(place: Place, contributor: Contributor) -> Candidate:
     """The results of a contributor and what they make known.
 
     Raises:
         MissingDataError, SchemaError: files of results are missing or damaged.
     """
+    with _LOCK:
+        return _candidate(place, contributor)
+
+
+@lru_cache(maxsize=1024)
+def _candidate(place: Place, contributor: Contributor) -> Candidate:
     truth = truth_of(place)
 
     def rows(one: Scored) -> dict[int, Rows]:
         return {phase: read_rows(place, truth, one.submission, phase) for phase in one.phases}
 
     results = tuple(Result(one.submission, rows(one)) for one in contributor.submissions)
+    with _alone():
+        told = tell(results, truth.holdout)
     return Candidate(
         contributor.name,
         results,
-        tell(results, truth.holdout),
+        told,
         {one.submission: one.model for one in contributor.submissions},
         {one.submission: one.price_per_km2 for one in contributor.submissions},
     )
 
 
-@lru_cache(maxsize=64)
 def board_of(place: Place, contributors: tuple[Contributor, ...]) -> Board:
     """The leaderboard of contributors; raises as `candidate`."""
+    with _LOCK:
+        return _board_of(place, contributors)
+
+
+@lru_cache(maxsize=64)
+def _board_of(place: Place, contributors: tuple[Contributor, ...]) -> Board:
     candidates = [candidate(place, one) for one in contributors]
-    return leaderboard(candidates, truth_of(place).holdout, costs_of(place.settings))
+    with _alone():
+        return leaderboard(candidates, truth_of(place).holdout, costs_of(place.settings))
 
 
 def read_rows(place: Place, truth: Truth, submission: str, phase: int) -> Rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -37,8 +38,33 @@ def looks(session: Session, truth: Truth, account: int | None = None) -> Looks:
     if account is not None:
         query = query.join(Submission, Submission.id == ResultRecord.submission_id)
         query = query.where(Submission.account_id == account)
+    return meaning(session.scalar(query) or 0, truth)
+
+
+def meaning(count: int, truth: Truth) -> Looks:
+    """A number of looks with what they may add."""
     step: Decimal = truth.holdout.steps.share
-    return looks_spent(session.scalar(query) or 0, truth.task.holdout, step, truth.task.kind == "classes")
+    return looks_spent(count, truth.task.holdout, step, truth.task.kind == "classes")
+
+
+def by_account(session: Session) -> dict[int, tuple[int, float]]:
+    """Account -> number of looks, and compute in 1e15 operations and three digits."""
+    looks = _grouped(session, func.count(), ResultRecord)
+    flop = _grouped(session, func.sum(Compute.flop), Compute)
+    return {
+        account: (int(looks.get(account, 0)), three_digits(float(flop.get(account, 0)) / _PFLOP))
+        for account in {*looks, *flop}
+    }
+
+
+def _grouped(session: Session, value: Any, record: type[ResultRecord] | type[Compute]) -> dict[int, Any]:
+    query = (
+        select(Submission.account_id, value)
+        .select_from(record)
+        .join(Submission, Submission.id == record.submission_id)
+        .group_by(Submission.account_id)
+    )
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def three_digits(value: float) -> float:

@@ -28,7 +28,9 @@ _STATES = ("done", "refused", "failed", "stopped")
 _LONGEST_REASON = 500
 _MOST_FLOP = 2**63 - 1
 _KILLED, _OUT_OF_TIME, _FAULTS = (-9, 137), (-24, 152), (134, 135, 139, -6, -7, -11)
-_MEMORY_WORDS = ("bad_alloc", "out of memory", "cannot allocate", "memoryerror", "resource_exhausted")
+_MEMORY_WORDS = (
+    "bad_alloc", "out of memory", "cannot allocate", "memoryerror", "resource_exhausted", "pthread_create",
+)  # fmt: skip
 _PROGRESS = (
     "phase", "stage", "epoch", "epochs", "step", "steps", "loss", "validation_loss", "accuracy",
     "validation_accuracy", "share", "seconds",

@@ -88,9 +88,9 @@ def detach(target: bytes) -> None:
     _checked(_libc.umount2(target, _DETACH), "umount2")
 
 
-def die_with_parent() -> None:
-    """SIGKILL for this process when its parent ends. A change of ids forgets it."""
-    _checked(_libc.prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0), "prctl")
+def die_with_parent(sign: int = signal.SIGKILL) -> None:
+    """A signal for this process when the thread that started it ends. A change of ids forgets it."""
+    _checked(_libc.prctl(_DEATH_SIGNAL, int(sign), 0, 0, 0), "prctl")
 
 
 def be_readable() -> None:

@@ -1,3 +1,6 @@
+import pytest
+
+from yieldcast.errors import ConfigError
 from yieldcast.workspace.database import audit, state
 from yieldcast.workspace.directory import Workspace
 from yieldcast.workspace.settings import FILE, as_toml, parse_settings
@@ -28,3 +31,11 @@ def test_changed_settings_are_in_the_log_with_their_values_before(new_workspace)
     assert last.details["changed"]["rules.submissions_per_contributor"] == [5, 9]
     assert last.details["changed"]["costs.misclassified_km2"] == [None, "18"]
     assert "rules.smallest_cell" not in last.details["changed"]
+
+
+@pytest.mark.parametrize(("key", "value"), [("rare_classes", ["wheat"]), ("smallest_cell", 5)])
+def test_settings_that_the_data_were_made_with_stay(new_workspace, key, value):
+    path = new_workspace().path
+    (path / FILE).write_text(as_toml(parse_settings({"rules": {key: value}}, "here")), encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"rules.{key}: expected .*, with which the data were made"):
+        Workspace.open(path)

