@@ -51,6 +51,12 @@ def root() -> None:
     """
 
 
+def add_commands(app: typer.Typer) -> None:
+    """Add what the owner does to the group."""
+    for command in (invite, revoke, publish, close, audit):
+        app.command(cls=Command)(command)
+
+
 def require_packages() -> None:
     """Say how to install what a workspace needs, when it is missing.
 
@@ -89,7 +95,6 @@ def show(as_json: bool, content: Mapping[str, Any], *lines: str) -> None:
         console().print(line, soft_wrap=True)
 
 
-@workspace.command(cls=Command)
 def invite(
     path: WorkspaceArgument,
     name: NameArgument,
@@ -122,7 +127,6 @@ def invite(
     show(as_json, {"name": name, "token": token}, *lines)
 
 
-@workspace.command(cls=Command)
 def revoke(
     path: WorkspaceArgument,
     name: NameArgument,
@@ -152,7 +156,6 @@ def revoke(
     show(as_json, {"name": name, "stopped": stopped}, text)
 
 
-@workspace.command(cls=Command)
 def publish(
     path: WorkspaceArgument,
     database: DatabaseOption = None,
@@ -183,7 +186,6 @@ def publish(
     show(as_json, {"published": True, "new": new}, text)
 
 
-@workspace.command(cls=Command)
 def close(
     path: WorkspaceArgument,
     database: DatabaseOption = None,
@@ -215,7 +217,6 @@ def close(
     )  # fmt: skip
 
 
-@workspace.command(cls=Command)
 def audit(
     path: WorkspaceArgument,
     verify: Annotated[

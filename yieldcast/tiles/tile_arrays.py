@@ -57,6 +57,11 @@ class ArrayFile:
             pass
         if len(shape) not in (3, 4) or shape[0] < 1:
             raise self._error(f"expected images of (tile, y, x) or (tile, y, x, band), received {shape}")
+        if len(shape) == 4 and shape[2] == shape[3] != shape[1]:
+            raise self._error(
+                f"expected images of (tile, y, x, band), received {shape}: are the bands before y and x? "
+                "Then write numpy.moveaxis(images, 1, -1)"
+            )
         kind = TileKind((shape[1], shape[2], shape[3] if len(shape) == 4 else 1), dtype.name)
         kind.check(str(self.path))
         return kind, shape[0]

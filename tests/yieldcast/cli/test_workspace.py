@@ -5,7 +5,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 from workspace_factory import write_task
 
-from yieldcast.cli.workspace import workspace as app
+from yieldcast.cli.app import workspace as commands
 from yieldcast.errors import ConfigError, SchemaError
 from yieldcast.workspace.database import accounts
 from yieldcast.workspace.directory import Workspace, create
@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
 
 
 def call(*arguments):
-    done = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
+    done = CliRunner().invoke(commands.workspace, [*map(str, arguments)], catch_exceptions=False)
     assert done.exit_code == 0
     return done.stdout
 
@@ -54,7 +54,7 @@ def test_the_audit_log_is_shown_and_a_broken_one_is_an_error(folder):
     with pytest.raises(SchemaError, match="broken at entry 1") as error:
         call("audit", folder)
     assert error.value.exit_code == 5
-    assert "\x1b" not in CliRunner().invoke(app, ["audit", str(folder)]).stdout
+    assert "\x1b" not in CliRunner().invoke(commands.workspace, ["audit", str(folder)]).stdout
 
 
 def test_a_missing_extra_is_said_with_how_to_install_it(folder, monkeypatch):

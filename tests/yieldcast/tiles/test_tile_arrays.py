@@ -51,6 +51,7 @@ def test_blocks_are_the_tiles_in_order(tmp_path):
         (npy(shape=(2, 4, 4), content=b"\0" * 8), "ends before"),
         (npy(np.array([[["a"]], [["b"]]], dtype=object)), "Python objects"),
         (npy(np.zeros((2, 4), np.uint8)), r"\(tile, y, x\)"),
+        (npy(np.zeros((2, 3, 8, 8), np.uint8)), "bands before y and x"),
         (npy(np.zeros((0, 4, 4), np.uint8)), r"\(tile, y, x\)"),
         (npy(np.zeros((2, 4, 4), np.float64)), "float64"),
         (npy(np.zeros((2, 4, 9000), np.uint8)), "4096"),

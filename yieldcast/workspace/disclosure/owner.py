@@ -114,17 +114,33 @@ def _invoices(session: Session, workspace: Workspace, accounts: Iterable[Account
         .where(Submission.account_id.in_([account.id for account in accounts]))
         .options(selectinload(Submission.job), selectinload(Submission.account))
     )
+    prices = _prices(session, workspace)
+    return invoices_of([_charge(one, prices) for one in session.scalars(query)])
+
+
+def _prices(session: Session, workspace: Workspace) -> list[tuple[dt.datetime | None, Decimal, str]]:
+    """(until, price, currency) of each time with other prices, oldest first; None until today."""
     prices = workspace.settings.prices
-    charges = [_charge(one, prices.per_submission) for one in session.scalars(query)]
-    return invoices_of(charges, prices.currency)
+    found: list[tuple[dt.datetime | None, Decimal, str]] = [(None, prices.per_submission, prices.currency)]
+    acts = session.scalars(
+        select(AuditEntry).where(AuditEntry.act == "settings").order_by(AuditEntry.sequence.desc())
+    )
+    for act in acts:
+        changed = act.details.get("changed", {})
+        if {"prices.per_submission", "prices.currency"} & set(changed):
+            _, price, currency = found[-1]
+            before, _ = changed.get("prices.per_submission", (price, None))
+            code, _ = changed.get("prices.currency", (currency, None))
+            found.append((dt.datetime.fromisoformat(act.time), Decimal(str(before)), str(code)))
+    return found[::-1]
 
 
-def _charge(one: Submission, price: Decimal) -> Charge:
+def _charge(one: Submission, prices: Sequence[tuple[dt.datetime | None, Decimal, str]]) -> Charge:
     queued = one.job.queued if one.job is not None else one.received
-    reached = one.job is not None
+    _, price, currency = next(p for p in prices if p[0] is None or queued < p[0])
     return Charge(
-        one.id, str(one.account_id), one.account.name, queued, one.state if reached else "received",
-        _is_owner_fault(one), price,
+        one.id, str(one.account_id), one.account.name, queued, one.state if one.job else "received",
+        _is_owner_fault(one), price, currency,
     )  # fmt: skip
 
 
@@ -139,4 +155,5 @@ def _is_owner_fault(one: Submission) -> bool:
 
 
 def _sum(billed: Iterable[Invoice], currency: str) -> Decimal:
-    return money(sum((one.amount for one in billed), Decimal(0)), currency)
+    """Of the invoices in this currency."""
+    return money(sum((one.amount for one in billed if one.currency == currency), Decimal(0)), currency)

@@ -259,7 +259,7 @@ class OwnerPage:
     Args:
         window: whether models are taken now; `published` and `closed` whether the owner did that.
         currency: of amounts.
-        income: of all invoices; `invoices` lists them.
+        income: of all invoices in this currency; `invoices` lists them.
         contributors: by name.
         states: number of submissions in each state.
         queue: submissions that wait or run, in their order.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ Weights = list[NDArray[Any]]
 
 
 class Learner:
-    """Trains and scores one model; calls from several threads wait for each other.
+    """Trains and scores one model; in one thread at a time.
 
     Args:
         model: built from a checked file; its weights are replaced at every call.
@@ -34,7 +33,6 @@ class Learner:
         import keras
 
         self.model, self.kind = model, kind
-        self._lock = threading.Lock()
         model.compile(optimizer=keras.optimizers.Adam(), loss=_loss(model, kind), jit_compile=False)
         model.optimizer.build(model.trainable_variables)
         self._fresh_optimizer = [np.array(variable.numpy()) for variable in model.optimizer.variables]
@@ -65,16 +63,15 @@ class Learner:
         Raises:
             SchemaError: weights of other shapes or not finite, before or after training.
         """
-        with self._lock:
-            self._start(weights, settings.seed, stream)
-            rng = np.random.default_rng([settings.seed, zlib.crc32(stream.encode())])
-            for done in passes:
-                self.model.optimizer.learning_rate = settings.rate(done)
-                order = rng.permutation(examples.count)
-                for first in range(0, examples.count, settings.batch_size):
-                    inputs, target = examples.rows(order[first : first + settings.batch_size])
-                    self.model.train_on_batch(inputs, target)
-            trained = self.weights()
+        self._start(weights, settings.seed, stream)
+        rng = np.random.default_rng([settings.seed, zlib.crc32(stream.encode())])
+        for done in passes:
+            self.model.optimizer.learning_rate = settings.rate(done)
+            order = rng.permutation(examples.count)
+            for first in range(0, examples.count, settings.batch_size):
+                inputs, target = examples.rows(order[first : first + settings.batch_size])
+                self.model.train_on_batch(inputs, target)
+        trained = self.weights()
         check_weights(trained, weights, f"after training at {stream}")
         return trained
 
@@ -84,16 +81,15 @@ class Learner:
         Raises:
             SchemaError: weights of other shapes or not finite.
         """
-        with self._lock:
-            self._set(weights)
-            total = 0.0
-            for first in range(0, examples.count, 256):
-                inputs, target = examples.rows(np.arange(first, min(first + 256, examples.count)))
-                predicted = np.asarray(self.model.predict_on_batch(inputs))
-                if self.kind == "classes":
-                    total += float((predicted.argmax(-1) == target).sum())
-                else:
-                    total += float(((predicted.reshape(-1) - target) ** 2).sum())
+        self._set(weights)
+        total = 0.0
+        for first in range(0, examples.count, 256):
+            inputs, target = examples.rows(np.arange(first, min(first + 256, examples.count)))
+            predicted = np.asarray(self.model.predict_on_batch(inputs))
+            if self.kind == "classes":
+                total += float((predicted.argmax(-1) == target).sum())
+            else:
+                total += float(((predicted.reshape(-1) - target) ** 2).sum())
         return total / examples.count
 
     def _start(self, weights: Sequence[NDArray[Any]], seed: int, stream: str) -> None:

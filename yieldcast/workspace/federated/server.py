@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yieldcast.errors import ConfigError, RunError
-from yieldcast.workspace.federated.flower import flower, quiet_flower
+from yieldcast.workspace.federated.flower import flower
 from yieldcast.workspace.federated.roster import ANSWER_S, Event, Roster
 from yieldcast.workspace.federated.strategy import Averaging
 
@@ -75,13 +75,12 @@ def serve(
     server = flower().Server(client_manager=roster, strategy=Averaging(progress, roster, on_event))
     server.fit_round = _repeated(server.fit_round)
     server.evaluate_round = _repeated(server.evaluate_round)
-    with quiet_flower():
-        listening = _listen(roster, address, tls)
-        try:
-            server.fit(settings.rounds - progress.done, settings.wait_s)
-            server.disconnect_all_clients(ANSWER_S)
-        finally:
-            listening.stop(grace=1).wait()
+    listening = _listen(roster, address, tls)
+    try:
+        server.fit(settings.rounds - progress.done, settings.wait_s)
+        server.disconnect_all_clients(ANSWER_S)
+    finally:
+        listening.stop(grace=1).wait()
 
 
 def _listen(roster: Roster, address: str, tls: tuple[bytes, bytes, bytes] | None) -> Any:

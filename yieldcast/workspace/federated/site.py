@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from yieldcast.errors import ConfigError, FetchError, YieldcastError
-from yieldcast.workspace.federated.flower import flower, quiet_flower
+from yieldcast.workspace.federated.flower import flower
 from yieldcast.workspace.federated.learner import Learner, Weights, check_output
 from yieldcast.workspace.federated.proof import Credentials, check_name
 from yieldcast.workspace.federated.settings import FederationSettings
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from yieldcast.workspace.federated.site_data import SiteData
 
 Kept = TypeVar("Kept")
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -172,15 +173,14 @@ def connect(
     )
     root = _certificate(root_certificate)
     messages = _Messages(site)
-    with quiet_flower():
-        try:
-            attempts(messages.exchange, address, root, insecure)
-        except grpc.RpcError as error:
-            raise FetchError(
-                f"{address}: {_details(error)}",
-                "Is the server running, and do --ca and the name in its certificate fit? Start the same "
-                "command again: a round that was cut off is repeated.",
-            ) from error
+    try:
+        attempts(messages.exchange, address, root, insecure)
+    except grpc.RpcError as error:
+        raise FetchError(
+            f"{address}: {_details(error)}",
+            "Is the server running, and do --ca and the name in its certificate fit? Start the same "
+            "command again: a round that was cut off is repeated.",
+        ) from error
 
 
 def _certificate(path: Path | None) -> bytes | None:
@@ -218,27 +218,43 @@ class _Messages:
             raise
 
     def _client(self, library: Any) -> Any:
-        messages = self
+        messages, common = self, flower("flwr.common")
+        fine = common.Status(common.Code.OK, "")
 
-        class Client(library.NumPyClient):  # type: ignore[misc]  # Flower is not there for mypy
-            def get_properties(self, config: dict[str, Any]) -> dict[str, Any]:
-                return messages.kept(lambda: dict(messages.site.answer(config)))
+        class Client(library.Client):  # type: ignore[misc]  # Flower is not there for mypy
+            def get_properties(self, ins: Any) -> Any:
+                said = messages.kept(lambda: dict(messages.site.answer(ins.config)))
+                return common.GetPropertiesRes(fine, said)
 
-            def fit(self, weights: Weights, config: dict[str, Any]) -> tuple[Weights, int, dict[str, Any]]:
+            def fit(self, ins: Any) -> Any:
                 site = messages.site
-                return messages.kept(lambda: site.train(weights, config)), site.data.training.count, {}
 
-            def evaluate(self, weights: Weights, config: dict[str, Any]) -> tuple[float, int, dict[str, Any]]:
+                def act() -> Any:
+                    trained = site.train(common.parameters_to_ndarrays(ins.parameters), ins.config)
+                    return common.ndarrays_to_parameters(trained)
+
+                return common.FitRes(fine, messages.kept(act), site.data.training.count, {})
+
+            def evaluate(self, ins: Any) -> Any:
                 site = messages.site
-                score = messages.kept(lambda: site.score(weights, config))
-                return score, site.data.holdout.count, {"score": score}
 
-        return Client().to_client()
+                def act() -> float:
+                    return site.score(common.parameters_to_ndarrays(ins.parameters), ins.config)
+
+                score = messages.kept(act)
+                return common.EvaluateRes(fine, score, site.data.holdout.count, {"score": score})
+
+        return Client()
 
     def kept(self, act: Callable[[], Kept]) -> Kept:
-        """What `act` returns; an error that is raised on purpose is remembered."""
+        """What `act` returns; an error that is raised on purpose is remembered.
+
+        One site of a process after the other: they share a model, and Python 3.11 cannot read the heads of
+        arrays in several threads at once (CPython issue 106905).
+        """
         try:
-            return act()
+            with _ONE_AT_A_TIME:
+                return act()
         except YieldcastError as error:
             self.error = error
             raise

@@ -65,7 +65,11 @@ class Averaging:
                     f"{name} trained on {answer.num_examples} examples, a site needs {LEAST_EXAMPLES}",
                     "Ask its owner; then start the same command again.",
                 )
-            check_weights(self._arrays(answer.parameters), self._like, f"from {name}")
+            try:
+                weights = self._arrays(answer.parameters)
+            except ValueError as error:  # no arrays of NumPy
+                raise SchemaError(f"weights from {name} cannot be read: {error}", "Ask its owner.") from None
+            check_weights(weights, self._like, f"from {name}")
         return self._fedavg.aggregate_fit(server_round, self._in_order(results), failures)
 
     def evaluate(self, server_round: int, parameters: Any) -> None:

@@ -31,7 +31,8 @@ class Charge:
         queued_at: when it reached the queue, UTC.
         state: of the submission.
         owner_fault: whether it failed on the owner's side.
-        price: of a submission on that day, 0 or more.
+        price: of a submission at that time, 0 or more.
+        currency: of the price, ISO 4217 code.
     """
 
     submission: str
@@ -41,6 +42,7 @@ class Charge:
     state: str
     owner_fault: bool
     price: Decimal
+    currency: str
 
     @property
     def is_charged(self) -> bool:
@@ -53,7 +55,8 @@ class Invoice:
     """What a contributor owes for a month.
 
     Args:
-        number: the same however often invoices are made: month and contributor, e.g. "2026-12-7".
+        number: the same however often invoices are made: month, contributor and currency, e.g.
+            "2026-12-7-EUR".
         month: "YYYY-MM" in UTC.
         contributor, name: see `Charge`.
         submissions: that are charged.
@@ -85,30 +88,33 @@ def money(amount: Decimal, currency: str) -> Decimal:
     return amount.quantize(Decimal(1).scaleb(-get_currency_precision(currency)), rounding=ROUND_HALF_UP)
 
 
-def invoices(charges: Iterable[Charge], currency: str) -> tuple[Invoice, ...]:
+def invoices(charges: Iterable[Charge]) -> tuple[Invoice, ...]:
     """The invoices of all months with submissions that are charged, by month and name.
+
+    Where an owner changed the currency within a month, a contributor gets one invoice in each.
 
     Args:
         charges: of all submissions, in any order.
-        currency: of their prices.
 
     Raises:
         ConfigError: not a currency.
     """
-    in_order = sorted(charges, key=_key)
-    found = [_invoice(month, list(ones), currency) for (month, _), ones in groupby(in_order, key=_key)]
-    return tuple(sorted((one for one in found if one.submissions), key=lambda one: (one.month, one.name)))
+    found = [
+        _invoice(month, list(ones)) for (month, *_), ones in groupby(sorted(charges, key=_key), key=_key)
+    ]
+    in_order = sorted(found, key=lambda one: (one.month, one.name, one.currency))
+    return tuple(one for one in in_order if one.submissions)
 
 
-def _key(charge: Charge) -> tuple[str, str]:
-    return charge.queued_at.astimezone(dt.UTC).strftime("%Y-%m"), charge.contributor
+def _key(charge: Charge) -> tuple[str, str, str]:
+    return charge.queued_at.astimezone(dt.UTC).strftime("%Y-%m"), charge.contributor, charge.currency
 
 
-def _invoice(month: str, charges: list[Charge], currency: str) -> Invoice:
+def _invoice(month: str, charges: list[Charge]) -> Invoice:
     charged = [one for one in charges if one.is_charged]
     first = charges[0]
-    amount = money(sum((one.price for one in charged), Decimal(0)), currency)
+    amount = money(sum((one.price for one in charged), Decimal(0)), first.currency)
     return Invoice(
-        f"{month}-{first.contributor}", month, first.contributor, first.name, len(charged),
-        len(charges) - len(charged), amount, currency,
+        f"{month}-{first.contributor}-{first.currency}", month, first.contributor, first.name,
+        len(charged), len(charges) - len(charged), amount, first.currency,
     )  # fmt: skip

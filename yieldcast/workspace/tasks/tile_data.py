@@ -28,6 +28,8 @@ from yieldcast.workspace.tasks.options import DataOptions
 from yieldcast.workspace.tasks.task import Part
 
 INPUT = "image"
+_LOOKED_AT = 100  # tiles whose scale is compared
+_OTHER_SCALE = 20.0  # times the other: no season or region differs so much (our choice)
 
 
 def prepare_tiles(
@@ -65,12 +67,27 @@ def prepare_tiles(
         _write(folder / part / "inputs" / f"{INPUT}.npy", sets[part], known.watched(part, sets[part], blocks))
         before += len(sets[part])
     known.refuse(notice)
+    _check_scale(folder, held.where)
     target = {part: positions(sets[part].labels, names) for part in PARTS}
     return Made(
         {INPUT: training.kind.shape}, names, target, groups,
         input_names={INPUT: tuple(f"band_{k + 1}" for k in range(training.kind.shape[2]))},
         value_range=_range(training.kind.dtype), synthetic=options.synthetic,
     )  # fmt: skip
+
+
+def _check_scale(folder: Path, where: str) -> None:
+    """Refuse a holdout whose usual values are of another size, such as 0 to 1 beside 0 to 255."""
+    usual = []
+    for part in PARTS:
+        pixels = np.load(folder / part / "inputs" / f"{INPUT}.npy", mmap_mode="r")
+        usual.append(float(np.quantile(np.abs(pixels[:: max(1, len(pixels) // _LOOKED_AT)]), 0.9)))
+    if max(usual) > _OTHER_SCALE * min(usual):
+        raise SchemaError(
+            f"{where}: expected pixels in the scale of the training set, nine tenths of which are below "
+            f"{usual[0]:.4g}, received {usual[1]:.4g}",
+            "Bring both to one scale.",
+        )
 
 
 def _range(dtype: str) -> dict[str, tuple[float, float]]:

@@ -1,4 +1,5 @@
 import datetime as dt
+import sys
 from decimal import Decimal
 
 import pytest
@@ -77,3 +78,10 @@ def test_a_damaged_file_is_told_and_left_as_it_is(new_workspace):
         with pytest.raises(SchemaError, match="is damaged"):
             Workspace.open(path)
         assert (path / "workspace.db").read_bytes() == content
+
+
+def test_postgresql_without_its_driver_is_told_with_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigError, match="psycopg") as error:
+        Database("postgresql://ana@host/workspace")
+    assert "yieldcast[postgres]" in error.value.hint

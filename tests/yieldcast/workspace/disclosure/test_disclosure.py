@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from decimal import Decimal
 from itertools import product
 
@@ -26,6 +27,7 @@ from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.workspace import disclosure
 from yieldcast.workspace.database import state
 from yieldcast.workspace.database.models import Account, Submission
+from yieldcast.workspace.directory import Workspace
 
 D = Decimal
 VIEWERS = (None, "Alpha", "Beta", "Gamma", "owner")
@@ -284,3 +286,23 @@ def test_what_the_owners_machine_did_is_not_charged(tmp_path):
         with opened.write() as session:
             account_of(session, "Alpha").revoked = session.get_one(Submission, "alpha6resnet").finished
         assert view(opened, disclosure.owner_page, "owner").income == D("25.01")
+
+
+def test_a_later_price_does_not_change_what_was_owed_before(tmp_path, monkeypatch):
+    path = tmp_path / "workspace"
+    scored_workspace(path, submissions={"Alpha": SUBMISSIONS["Alpha"]}).close()
+    text = (path / "workspace.toml").read_text()
+    for day, price in ((2, "99"), (3, "120")):
+        set_day(monkeypatch, dt.date(2026, 12, day))
+        changed = re.sub("per_submission = [0-9.]+", f"per_submission = {price}", text)
+        (path / "workspace.toml").write_text(changed)
+        Workspace.open(path).close()  # writes the change into the audit log
+    with Workspace.open(path) as opened:
+        (first,) = view(opened, disclosure.invoices, "Alpha")
+        assert first.amount == D("50.01")
+        for day, amount in ((2, "124.01"), (3, "145.01")):  # 25.005 and 99 or 120
+            with opened.write() as session:
+                queued = dt.datetime(2026, 12, day, 10, tzinfo=dt.UTC)
+                session.get_one(Submission, "alpha6resnet").job.queued = queued
+            (one,) = view(opened, disclosure.invoices, "Alpha")
+            assert one.amount == D(amount)

@@ -62,13 +62,13 @@ def test_errors_of_recall_and_f1_are_those_of_the_bootstrap():
     truth, outputs = drawn(rows=800)
     found, rng = class_scores(truth, outputs, CLASSES, ("rye",)), np.random.default_rng(1)
     f1, recall = [], []
-    for _ in range(150):
+    for _ in range(80):
         at = rng.integers(0, 800, 800)
         predicted = outputs[at].argmax(axis=1)
         f1.append(oracle.f1_score(truth[at], predicted, average="macro"))
         recall.append((predicted[truth[at] == 3] == 3).mean())
-    assert found.errors["macro_f1"] == pytest.approx(np.std(f1), rel=0.2)
-    assert found.recall_errors["rye"] == pytest.approx(np.std(recall), rel=0.2)
+    assert found.errors["macro_f1"] == pytest.approx(np.std(f1), rel=0.25)
+    assert found.recall_errors["rye"] == pytest.approx(np.std(recall), rel=0.25)
     assert found.errors["rare_recall"] == found.recall_errors["rye"]
 
 

@@ -24,6 +24,7 @@ def test_small_counts_are_hidden_with_those_that_would_give_them_back(counts, sh
     assert published_counts(counts, 10) == shown
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 60), min_size=2, max_size=8), st.integers(2, 20))
 def test_no_small_count_follows_from_the_total(counts, smallest):
     hidden = hidden_counts(counts, smallest)

@@ -171,6 +171,17 @@ def test_a_pixel_that_is_no_number_is_refused(folder, tmp_path):
         prepare("crop-tiles", *paths, tmp_path / "data")
 
 
+def test_a_holdout_in_another_scale_is_refused(folder, tmp_path):
+    paths = [
+        change(
+            tmp_path / name, folder / name, lambda a, s=scale: a.update(images=(a["images"] / s).astype("f4"))
+        )
+        for name, scale in (("a.npz", 1), ("b.npz", 255))
+    ]
+    with pytest.raises(SchemaError, match="in the scale of the training set"):
+        prepare("crop-tiles", *paths, tmp_path / "data")
+
+
 def test_one_class_names_alike_and_years_are_refused(folder, tmp_path):
     one = change(tmp_path / "a.npz", folder / "a.npz", lambda a: a.update(labels=np.full(110, "rye")))
     with pytest.raises(SchemaError, match="2 to 50 classes"):

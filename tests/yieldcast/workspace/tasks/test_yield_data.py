@@ -97,6 +97,13 @@ def test_a_lead_hides_the_weather_of_later_months(forecast_store, tmp_path):
     assert ((known[0] != known[4]).sum(axis=1) == 4).all()  # whenever the window of its state begins
 
 
+@pytest.mark.slow
+def test_a_year_without_yields_is_refused(forecast_store, tmp_path):
+    with pytest.raises(MissingDataError, match="2030"):
+        prepare("yield", forecast_store.path, (2030,), tmp_path / "data", SOYBEAN)
+
+
+@pytest.mark.slow
 def test_training_years_that_were_not_public_are_refused(forecast_store, tmp_path):
     options = SOYBEAN.model_copy(update={"train_years": (2012, 2013, 2014)})
     with pytest.raises(LeakageError, match=r"public on 2015-.* received 2014"):
@@ -111,7 +118,6 @@ def test_what_a_store_cannot_give_is_refused(forecast_store, tmp_path):
     for options, years, error, said in (
         (DataOptions(), (2016,), ConfigError, "expected a crop"),
         (DataOptions(crop="tea"), (2016,), ConfigError, "tea"),
-        (SOYBEAN, (2030,), MissingDataError, "2030"),
         (SOYBEAN.model_copy(update={"lead_months": 40}), (2016,), ConfigError, "a lead of 0 to"),
     ):
         with pytest.raises(error, match=said):
