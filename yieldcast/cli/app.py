@@ -37,6 +37,7 @@ from yieldcast.cli import (
     workspace_federate,
     workspace_kubernetes,
     workspace_report,
+    workspace_serve,
     workspace_submit,
     workspace_worker,
 )
@@ -145,6 +146,7 @@ probe.add_commands(app)
 risk.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 workspace_create.add_commands(workspace.workspace)
+workspace_serve.add_commands(workspace.workspace)
 workspace.add_commands(workspace.workspace)
 workspace_submit.add_commands(workspace.workspace)
 workspace_worker.add_commands(workspace.workspace)
