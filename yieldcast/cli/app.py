@@ -32,6 +32,7 @@ from yieldcast.cli import (
     tables,
     train,
     workspace,
+    workspace_check,
     workspace_create,
     workspace_federate,
     workspace_kubernetes,
@@ -44,6 +45,7 @@ from yieldcast.cli.panels import FORECASTS, START, WORKSPACE, Command
 from yieldcast.cli.terminal import (
     DEBUG,
     INTERRUPTED,
+    TRUST_CODE,
     console,
     fail,
     lenient_streams,
@@ -52,13 +54,15 @@ from yieldcast.cli.terminal import (
     signals_as_ctrl_c,
 )
 from yieldcast.errors import ConfigError
+from yieldcast.user_code import trusted_code
 
 if TYPE_CHECKING:
     pass
 
 app = typer.Typer(
     name="yieldcast",
-    epilog="--debug with any command shows the traceback of an error. Exit codes: 0 done, 1 unexpected "
+    epilog="--debug with any command shows the traceback of an error. --trust-code with any command runs "
+    "code that a run names: give it only for runs of people whom you trust. Exit codes: 0 done, 1 unexpected "
     "error, 2 settings and options, 3 missing data or files, 4 fetch or credentials, 5 malformed contents or "
     "data from after the date of a forecast, 6 unusable run, 130 stopped by Ctrl-C.",
     no_args_is_help=True,
@@ -167,6 +171,7 @@ workspace_worker.add_commands(workspace.workspace)
 app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
 workspace.workspace.add_typer(workspace_kubernetes.kubernetes)
 workspace.workspace.add_typer(workspace_federate.federate)
+workspace_check.add_commands(workspace.workspace)
 workspace_report.add_commands(workspace.workspace)
 
 
@@ -179,8 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     lenient_streams()
     try:
-        with signals_as_ctrl_c(), short_errors():
-            app([argument for argument in given if argument != DEBUG], prog_name="yieldcast")
+        with signals_as_ctrl_c(), short_errors(), trusted_code(TRUST_CODE in given):
+            app([one for one in given if one not in (DEBUG, TRUST_CODE)], prog_name="yieldcast")
     except SystemExit as ended:
         if ended.code != INTERRUPTED:
             sys.stdout.flush()

@@ -11,6 +11,7 @@ from yieldcast.language import Language, message
 from yieldcast.workspace import disclosure
 from yieldcast.workspace.database import audit
 from yieldcast.workspace.disclosure.views import AuditRow, ContributorRow, OwnerPage, SubmissionRow
+from yieldcast.workspace.sandbox.noted import last_start
 from yieldcast.workspace.server import pages, submission_view, visits, wording
 from yieldcast.workspace.server.render import money
 from yieldcast.workspace.server.submission_view import Card
@@ -31,6 +32,7 @@ _ACTS = {
     "submit": message("model submitted"),
     "accept": message("model accepted"),
     "refuse": message("model refused"),
+    "start": message("worker started"),
     "claim": message("worker began"),
     "give-back": message("worker gave it back"),
     "finish": message("results stored"),
@@ -56,7 +58,7 @@ def answer(seen: Visit, status: int = 200, **more: Any) -> Response:
     workspace, words = seen.site.workspace, seen.words
     with workspace.read() as session:
         found = disclosure.owner_page(session, workspace, seen.viewer)
-        verdict = audit.verify(session)
+        verdict, started = audit.verify(session), last_start(session)
     about = pages.about_of(seen)
     headline = about.measures[0]
 
@@ -70,7 +72,7 @@ def answer(seen: Visit, status: int = 200, **more: Any) -> Response:
         "queue": rows(found.queue), "ended": rows(found.submissions),
         "headline": wording.measure_name(headline, words),
         "entries": [_entry(one, words) for one in found.audit], "intact": verdict.broken is None,
-        "verdict": _verdict(verdict, words),
+        "verdict": _verdict(verdict, words), "started": started,
     }  # fmt: skip
     return seen.page("owner.html", PATH, status, PATH, **context)
 

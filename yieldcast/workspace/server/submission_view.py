@@ -81,9 +81,11 @@ def _told(row: SubmissionRow, score: Score | None, headline: str, words: Languag
 
 
 def step_text(progress: Mapping[str, Any], words: Language) -> str:
-    """How far a training is: "after fine-tuning · epoch 7 of 20 · validation loss 0.312"; "" if not known."""
+    """How far a training is: "fine-tuning · epoch 7 of 20 · validation loss 0.312"; "" if not known."""
     parts = []
-    if progress.get("phase") in wording.PHASES:
+    if progress.get("stage") in wording.STAGES:
+        parts.append(words.gettext(wording.STAGES[progress["stage"]]))
+    elif progress.get("phase") in wording.PHASES:
         parts.append(words.gettext(wording.PHASES[progress["phase"]]))
     if "epoch" in progress and "epochs" in progress:
         epoch, epochs = (words.number(progress[key]) for key in ("epoch", "epochs"))

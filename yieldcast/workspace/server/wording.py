@@ -44,6 +44,12 @@ AUGMENTATIONS = {
     "noise": message("noise"),
 }
 BASELINES = {"majority class": message("majority class")}
+STAGES = {
+    "reading": message("the model is read"),
+    "baseline": message("scored as submitted"),
+    "training": message("fine-tuning"),
+    "scoring": message("scored after fine-tuning"),
+}
 PHASES = {1: message("as submitted"), 2: message("after fine-tuning")}
 
 
@@ -89,6 +95,8 @@ def difference_text(value: Decimal | None, measure: str, words: Language) -> str
 
 
 def _digits(value: Decimal) -> int:
+    if value == value.to_integral_value() and abs(value) > 1:  # a step of 10.0 kg/ha gives 300.0
+        return 0
     exponent = value.as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
