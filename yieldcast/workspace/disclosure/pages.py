@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from yieldcast.workspace.database.models import Account
 from yieldcast.workspace.directory import Workspace
 from yieldcast.workspace.disclosure import usage
-from yieldcast.workspace.disclosure.results import Truth, costs_of, place_of, truth_of
+from yieldcast.workspace.disclosure.results import Truth, costs_of, damage_without_paths, place_of, truth_of
 from yieldcast.workspace.disclosure.views import DataPage, Overview, Viewer
 from yieldcast.workspace.disclosure.window import is_owner, is_public, window_of
 from yieldcast.workspace.scoring.costs import internal_cost
@@ -77,7 +77,8 @@ def data_page(session: Session, workspace: Workspace, viewer: Account | None) ->
     Raises:
         MissingDataError, SchemaError: the files of the task are damaged.
     """
-    public = read_public(workspace.path)
+    with damage_without_paths():
+        public = read_public(workspace.path)
     rare = truth_of(place_of(workspace)).task.rare
     return DataPage(workspace.settings.title, public, _rare_ties(public["classes"], rare))
 
