@@ -44,7 +44,7 @@ from yieldcast.workspace.settings import TrainingOptions, WorkspaceSettings  # n
 
 KINDS = ("everything", "a worker", "inside the sandbox", "the parent of the workers", "the server")
 LEASE_SECONDS = 10
-_END_SECONDS = 420.0  # after the last kill
+_END_SECONDS = 600.0  # after the last kill
 
 
 @dataclass
