@@ -233,7 +233,7 @@ class _Heartbeat:
             return self.lost or self.spent
         self._last = now
         self._held_until = self._held_until or now + self.worker.lease_seconds
-        seconds = now - self._since
+        seconds = now - self._started
         shown = {**progress, "flop": flop, "seconds": round(seconds)}
         try:
             with self.worker.workspace.write() as session:

@@ -15,7 +15,6 @@ from yieldcast.workspace.disclosure.results import Truth, costs_of, damage_witho
 from yieldcast.workspace.disclosure.views import DataPage, Overview, Viewer
 from yieldcast.workspace.disclosure.window import is_owner, is_public, window_of
 from yieldcast.workspace.scoring.costs import internal_cost
-from yieldcast.workspace.scoring.ladder import rounded
 from yieldcast.workspace.tasks.task import read_public
 
 
@@ -51,7 +50,7 @@ def _baselines(truth: Truth) -> dict[str, Mapping[str, Decimal]]:
     for baseline, scores in truth.task.baselines.items():
         values = {**scores["values"], **{f"recall:{one}": value for one, value in scores["recall"].items()}}
         found[baseline] = {
-            name: rounded(values[name], steps.of(name)) for name in names if values.get(name) is not None
+            name: steps.rounded(name, values[name]) for name in names if values.get(name) is not None
         }
     return found
 

@@ -87,7 +87,7 @@ def _cards(page: OwnerPage, words: Language) -> list[Card]:
         Card(words.gettext("Income"), money(page.income, page.currency, words),
              words.ngettext("{n} charged submission", "{n} charged submissions", charged)),
         Card(words.gettext("Submissions"), words.number(sum(page.states.values())), states),
-        Card(words.gettext("Compute used"), f"{wording.three_digits(page.pflop, words)} PFLOP",
+        Card(words.gettext("Compute used"), wording.compute_text(page.pflop, words),
              words.gettext("of {n} PFLOP of all contributors", n=wording.three_digits(budget, words))),
         Card(words.gettext("Looks at the holdout"), words.number(page.looks.looks),
              submission_view.looks_text(page.looks, words)),
@@ -95,7 +95,7 @@ def _cards(page: OwnerPage, words: Language) -> list[Card]:
 
 
 def _contributor(one: ContributorRow, currency: str, words: Language) -> dict[str, Any]:
-    used = (wording.three_digits(value, words) for value in (one.pflop, one.budget_pflop))
+    used = (wording.compute_text(value, words) for value in (one.pflop, one.budget_pflop))
     return {
         "name": one.name, "submissions": words.number(one.submissions),
         "looks": words.number(one.looks.looks),

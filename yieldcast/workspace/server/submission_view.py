@@ -400,7 +400,7 @@ def _used(detail: SubmissionDetail, words: Language) -> tuple[tuple[str, str], .
     parameters = "–" if detail.parameters is None else words.number(detail.parameters)
     minutes = words.ngettext("{n} minute", "{n} minutes", detail.minutes)
     return (
-        (words.gettext("Compute"), f"{wording.three_digits(detail.pflop, words)} PFLOP"),
+        (words.gettext("Compute"), wording.compute_text(detail.pflop, words)),
         (words.gettext("Time, at most"), minutes),
         (words.gettext("Weights of the model"), parameters),
         (words.gettext("SHA-256 of the file"), detail.sha256),

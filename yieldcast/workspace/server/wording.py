@@ -108,3 +108,17 @@ def three_digits(value: float, words: Language) -> str:
     text = f"{value:.3g}"
     plain = f"{float(text):.12f}".rstrip("0").rstrip(".")
     return words.number(float(text), len(plain.partition(".")[2]))
+
+
+def compute_text(pflop: float, words: Language) -> str:
+    """Compute in the unit in which it reads well: "71.3 PFLOP", "2 TFLOP", "0.766 GFLOP".
+
+    Args:
+        pflop: 1e15 floating-point operations, 0 or more.
+        words: of the reader.
+    """
+    unit, size = next(
+        (pair for pair in (("PFLOP", 1.0), ("TFLOP", 1e-3)) if pflop >= pair[1] / 100 or not pflop),
+        ("GFLOP", 1e-6),
+    )
+    return f"{three_digits(pflop / size, words)} {unit}"

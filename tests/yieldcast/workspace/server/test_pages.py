@@ -171,7 +171,7 @@ def test_a_submission_has_scores_classes_and_the_confusion_matrix(shared):
         "Recall of each class",
         "not shown",
         "0.693",
-        "0.002 PFLOP",
+        "2 TFLOP",
         "1,234",
         "Change by fine-tuning",
     ):
