@@ -147,6 +147,7 @@ def main(options: Mapping[str, Any]) -> None:
         trials.append(trial(bands, uneven, seed))
         atomic_text(file, json.dumps({"settings": settings, "trials": trials}, indent=1) + "\n")
         write(RESULTS / "workspace-federated.md", page(trials))
+    write(RESULTS / "workspace-federated.md", page(trials))
 
 
 if __name__ == "__main__":

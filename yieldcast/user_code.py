@@ -9,11 +9,13 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 
 from yieldcast.errors import ConfigError
 
 _NAME = r"[^\W\d]\w*"
+_TRUSTED: ContextVar[bool] = ContextVar("yieldcast_trusted_code", default=False)
 _FUNCTION = re.compile(rf"{_NAME}(\.{_NAME})*(?<!\.py):{_NAME}")
 
 
@@ -68,3 +70,18 @@ def current_folder_first() -> Iterator[None]:
     finally:
         with suppress(ValueError):
             sys.path.remove(folder)
+
+
+def code_is_trusted() -> bool:
+    """Whether code that a run names may be run, see `trusted_code`; not in other threads and processes."""
+    return _TRUSTED.get()
+
+
+@contextmanager
+def trusted_code(trusted: bool = True) -> Iterator[None]:
+    """Within the block runs that are opened may name code that is run: modules, layers of a user's own."""
+    before = _TRUSTED.set(trusted)
+    try:
+        yield
+    finally:
+        _TRUSTED.reset(before)

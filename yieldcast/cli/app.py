@@ -32,10 +32,12 @@ from yieldcast.cli import (
     tables,
     train,
     workspace,
+    workspace_check,
     workspace_create,
     workspace_federate,
     workspace_kubernetes,
     workspace_report,
+    workspace_serve,
     workspace_submit,
     workspace_worker,
 )
@@ -43,6 +45,7 @@ from yieldcast.cli.panels import FORECASTS, START, WORKSPACE, Command
 from yieldcast.cli.terminal import (
     DEBUG,
     INTERRUPTED,
+    TRUST_CODE,
     console,
     fail,
     lenient_streams,
@@ -50,13 +53,16 @@ from yieldcast.cli.terminal import (
     short_errors,
     signals_as_ctrl_c,
 )
+from yieldcast.errors import ConfigError
+from yieldcast.user_code import trusted_code
 
 if TYPE_CHECKING:
     pass
 
 app = typer.Typer(
     name="yieldcast",
-    epilog="--debug with any command shows the traceback of an error. Exit codes: 0 done, 1 unexpected "
+    epilog="--debug with any command shows the traceback of an error. --trust-code with any command runs "
+    "code that a run names: give it only for runs of people whom you trust. Exit codes: 0 done, 1 unexpected "
     "error, 2 settings and options, 3 missing data or files, 4 fetch or credentials, 5 malformed contents or "
     "data from after the date of a forecast, 6 unusable run, 130 stopped by Ctrl-C.",
     no_args_is_help=True,
@@ -89,8 +95,8 @@ def demo(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder for tables, store, run and bulletins; default: demo-output, with --fields "
-            "demo-output-fields.",
+            help="Folder for all files; default: demo-output, with --fields demo-output-fields, with "
+            "--workspace demo-output-workspace.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=2, max=30, help="Members to train.")] = 10,
@@ -102,6 +108,14 @@ def demo(
             "their last season, and write P(low), scores and a report. No member is trained.",
         ),
     ] = False,
+    of_workspace: Annotated[
+        bool,
+        typer.Option(
+            "--workspace",
+            help="A workspace of private synthetic tiles instead: three contributors submit models, which "
+            "are scored, fine-tuned and scored again; then the leaderboard. A few minutes.",
+        ),
+    ] = False,
 ) -> None:
     """Import, train, evaluate and forecast on a small synthetic country, and write a report.
 
@@ -110,7 +124,16 @@ def demo(
         yieldcast demo --out demo-output
 
         yieldcast demo --fields
+
+        yieldcast demo --workspace
     """
+    if of_fields and of_workspace:
+        raise ConfigError("expected --fields or --workspace, received both", "Give one of them.")
+    if of_workspace:
+        from yieldcast.cli.workspace_demo import run_workspace_demo
+
+        run_workspace_demo(out or Path("demo-output-workspace"), console())
+        return
     if of_fields:
         from yieldcast.cli.field_demo import run_field_demo
 
@@ -141,12 +164,14 @@ probe.add_commands(app)
 risk.add_commands(app)
 app.add_typer(jobs.jobs, rich_help_panel=FORECASTS)
 workspace_create.add_commands(workspace.workspace)
+workspace_serve.add_commands(workspace.workspace)
 workspace.add_commands(workspace.workspace)
 workspace_submit.add_commands(workspace.workspace)
 workspace_worker.add_commands(workspace.workspace)
 app.add_typer(workspace.workspace, rich_help_panel=WORKSPACE)
 workspace.workspace.add_typer(workspace_kubernetes.kubernetes)
 workspace.workspace.add_typer(workspace_federate.federate)
+workspace_check.add_commands(workspace.workspace)
 workspace_report.add_commands(workspace.workspace)
 
 
@@ -159,8 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     lenient_streams()
     try:
-        with signals_as_ctrl_c(), short_errors():
-            app([argument for argument in given if argument != DEBUG], prog_name="yieldcast")
+        with signals_as_ctrl_c(), short_errors(), trusted_code(TRUST_CODE in given):
+            app([one for one in given if one not in (DEBUG, TRUST_CODE)], prog_name="yieldcast")
     except SystemExit as ended:
         if ended.code != INTERRUPTED:
             sys.stdout.flush()

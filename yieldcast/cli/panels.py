@@ -19,7 +19,7 @@ _BY_PANEL = {
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
         "bbox", "mask", "season", "calendar", "resolution", "bands",
         "place", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool", "submission",
-        "title", "rule", "lead_months", "run_config", "verify", "newest",
+        "title", "rule", "lead_months", "run_config", "verify", "newest", "workspace",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",
@@ -53,7 +53,7 @@ _BY_PANEL = {
         "retry_wait", "patience", "partial", "replace", "live", "accept_licences", "draws", "search_rows",
         "database", "once", "address", "ca", "certificate", "key", "secret_file", "insecure", "wait",
         "max_rounds", "max_epochs", "watch", "token_file", "host", "port", "no_workers", "trust", "tls_cert",
-        "tls_key", "behind_proxy",
+        "tls_key", "behind_proxy", "threads", "lease",
     ),
 }  # fmt: skip
 _PANELS = {name: panel for panel, names in _BY_PANEL.items() for name in names}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 DEBUG = "--debug"  # anywhere on the command line: shows tracebacks and TensorFlow's own lines
+TRUST_CODE = "--trust-code"  # anywhere on the command line: code that runs name may be run
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells use it: 128 + SIGINT
 
 

@@ -49,9 +49,12 @@ def report(
         yieldcast workspace report WORKSPACE --out REPORT --lang pt-BR
     """
     from yieldcast import language
+    from yieldcast.data.files import check_writable
 
     words, screen = language.of(lang), console()
-    found = _read(path, database)
+    if out is not None:
+        check_writable(out)
+    found = read_report(path, database)
     text = json.dumps(_as_json(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     written = _write(out, found, text, words) if out is not None else []
     if as_json:
@@ -64,7 +67,7 @@ def report(
         screen.print(words.gettext("written: {path}", path=file))
 
 
-def _read(path: Path, database: str | None) -> Report:
+def read_report(path: Path, database: str | None) -> Report:
     """Everything that the report shows, in one transaction."""
     with opened(path, database) as found, found.read() as session:
         from yieldcast.cli.views.workspace_report import Report
@@ -96,10 +99,9 @@ def _as_json(found: Report) -> dict[str, Any]:
 def _write(out: Path, found: Report, text: str, words: Language) -> list[Path]:
     """The files of ``--out``; all are made before the first is written."""
     from yieldcast.cli.views.workspace_report import report_columns
-    from yieldcast.data.files import atomic_write, check_writable, make_folder
+    from yieldcast.data.files import atomic_write, make_folder
     from yieldcast.workspace.server.sheets import csv_file, xlsx_file
 
-    check_writable(out)
     contents, title = {"report.json": text.encode()}, found.overview.title
     for name, columns in report_columns(found, words).items():
         contents[f"{name}.csv"] = csv_file(columns, words)

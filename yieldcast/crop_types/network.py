@@ -11,6 +11,8 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from yieldcast.encoders.embedding import Pool
+from yieldcast.model_files.own_models import OwnModel
+from yieldcast.model_files.values import choice, several, whole
 
 Tensor = Any  # of the Keras backend
 Layer = tuple[NDArray[np.float64], NDArray[np.float64]]  # kernel (input, output) and bias
@@ -101,3 +103,19 @@ class CropTypeNetwork(keras.Model):  # type: ignore[misc]
         for k, (layer, (kernel, bias)) in enumerate(zip(self.dense, head, strict=True)):
             layer.bias.assign(bias + centre @ kernel if k == 0 else bias)
             layer.kernel.assign(spread[:, None] * kernel if k == 0 else kernel)
+
+
+def own_network() -> OwnModel:
+    """The network as files may hold it; its encoder is one of `encoders.files.own_models`."""
+    known = {
+        "classes": whole(1, 10_000), "columns": whole(1), "hidden": several(whole(1, 65536), 0, 100),
+        "groups": several(whole(0, 100), 0, 100), "pool": choice("global", "time"),
+    }  # fmt: skip
+    nested = {"encoder": "yieldcast.encoders>PrestoEncoder"}
+    return OwnModel("yieldcast.crop_types>CropTypeNetwork", __name__, known, _made, nested)
+
+
+def _made(**config: Any) -> CropTypeNetwork:
+    network = CropTypeNetwork(**config)
+    network.build()
+    return network

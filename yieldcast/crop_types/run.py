@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from yieldcast import model_files
 from yieldcast.crop_types.classifier import (
     CropTypeModel,
     CropTypeSettings,
@@ -36,10 +38,11 @@ from yieldcast.data.files import (
     read_netcdf,
     write_netcdf,
 )
-from yieldcast.encoders.files import weights_mark
+from yieldcast.encoders.files import own_models, weights_mark
 from yieldcast.errors import ConfigError, RunError
+from yieldcast.model_files import RefusedModel
 from yieldcast.pixels.pixel_series import check_series
-from yieldcast.user_code import names_function
+from yieldcast.user_code import code_is_trusted, names_function
 
 if TYPE_CHECKING:
     from yieldcast.crop_types.network import CropTypeNetwork
@@ -60,11 +63,13 @@ class CropTypeRun:
         path: of the directory.
         model: with its heads trained again.
         record: what ``crop_type.json`` holds.
+        trust_code: whether the function that the record names as its encoder may be run, see `open_run`.
     """
 
     path: Path
     model: CropTypeModel
     record: dict[str, Any]
+    trust_code: bool = field(default=False, compare=False)
     _encoders: dict[Path, Encoder] = field(default_factory=dict, repr=False)
     _networks: list[CropTypeNetwork] = field(default_factory=list, repr=False)
 
@@ -118,13 +123,15 @@ class CropTypeRun:
 
     def _own_networks(self) -> list[CropTypeNetwork]:
         if not self._networks:
-            import keras
+            from yieldcast.crop_types.network import own_network
 
-            import yieldcast.crop_types.network
-            import yieldcast.encoders.presto  # noqa: F401  (their classes can then be read)
-
+            own = (*own_models(), own_network())
             for name in self.record[MEMBERS]:
-                self._networks.append(keras.models.load_model(self.path / name, compile=False))
+                try:
+                    checked = model_files.check(self.path / name, own=own)
+                    self._networks.append(model_files.build(checked, own=own))
+                except RefusedModel as error:
+                    raise RunError(f"{self.path}: {name} cannot be read: {error}", _HINT) from None
         return self._networks
 
     def encoder(self, path: Path | None = None) -> Encoder | None:
@@ -135,9 +142,9 @@ class CropTypeRun:
 
         Raises:
             ConfigError, MissingDataError: as `probabilities`.
+            RunError: the record names a function, and the run is not trusted.
         """
-        kept = (self.record["encoder"] or {}).get("path")
-        path = path or (Path(kept) if kept else None)
+        path = path or self.function() or self._kept()
         if path is None:
             return None
         if path not in self._encoders:
@@ -149,6 +156,27 @@ class CropTypeRun:
                 self._check_outputs(encoder)
             self._encoders[path] = encoder
         return self._encoders[path]
+
+    def function(self) -> Path | None:
+        """The function ``module:function`` that the record names as its encoder; None where it names a file.
+
+        Raises:
+            RunError: it names one, and the run is not trusted.
+        """
+        kept = self._kept()
+        if kept is None or not names_function(str(kept)):
+            return None
+        if not self.trust_code:
+            raise RunError(
+                f"{self.path} names code, the encoder {kept}, which is not run",
+                f"Name it yourself with --encoder {kept}. If you know and trust who made the run: "
+                "yieldcast --trust-code COMMAND, in Python open_run(path, trust_code=True).",
+            )
+        return kept
+
+    def _kept(self) -> Path | None:
+        kept = (self.record["encoder"] or {}).get("path")
+        return Path(kept) if kept else None
 
     def _check(self, encoder: Encoder) -> None:
         """Refuse other weights than those of the training."""
@@ -240,8 +268,13 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def open_run(path: Path) -> CropTypeRun:
-    """A run with its heads.
+def open_run(path: Path, trust_code: bool | None = None) -> CropTypeRun:
+    """A run with its heads; nothing of it is run.
+
+    Args:
+        path: of the directory.
+        trust_code: whether an encoder that is a function of a module may be called by its name in the record.
+            Only for runs of people whom you trust. None: as `user_code.trusted_code` says, by default not.
 
     Raises:
         RunError: no run, another version, damaged, or heads that come out differently with the packages of
@@ -260,20 +293,22 @@ def open_run(path: Path) -> CropTypeRun:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: not a run of crop-type train: {error}", _HINT) from None
     errors = None if counts is None else np.array(counts)
+    trusted = code_is_trusted() if trust_code is None else trust_code
     if record.get(MEMBERS):
         for name, wanted in record[MEMBERS].items():
+            if not re.fullmatch(rf"{MEMBERS}/member_\d{{1,6}}\.keras", name):
+                raise RunError(f"{path}: {RECORD} names a file outside the run: {name!r}", _HINT)
             _refuse_changed(path, name, wanted)
         model = CropTypeModel(settings, kind, classes, None, scores, errors, heat, [])
-        return CropTypeRun(path, model, record)
+        return CropTypeRun(path, model, record, trusted)
     _refuse_changed(path, TRAINING, record.get("training_sha256"))
     with np.load(path / TRAINING, allow_pickle=False) as arrays:
         inputs, truth, check = (arrays[name] for name in ("inputs", "truth", "check"))
     heads = fit_heads(settings.head, inputs, truth, settings.seeds, settings.equal)
     if np.abs(probabilities(heads, inputs[:_CHECKED], len(classes)) - check).max() > _TOLERANCE:
         raise RunError(f"{path}: the heads differ from those of the training (other packages?)", _HINT)
-    return CropTypeRun(
-        path, CropTypeModel(settings, kind, classes, inputs, scores, errors, heat, heads), record
-    )
+    model = CropTypeModel(settings, kind, classes, inputs, scores, errors, heat, heads)
+    return CropTypeRun(path, model, record, trusted)
 
 
 def _refuse_changed(path: Path, name: str, wanted: str | None) -> None:

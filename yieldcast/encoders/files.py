@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from yieldcast import model_files
 from yieldcast.data.files import atomic_write
 from yieldcast.encoders import published
 from yieldcast.errors import MissingDataError, SchemaError
+from yieldcast.model_files import RefusedModel
+from yieldcast.model_files.own_models import OwnModel
+from yieldcast.model_files.values import notes, whole
 from yieldcast.user_code import names_function
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 PUBLISHED = ".safetensors"
 _UNKNOWN = "unknown"
+_MOST_POSITIONS = 10_000
 _HINT = "Convert published weights with: yieldcast encoder import FILE.safetensors"
 
 
@@ -102,14 +107,30 @@ def _load(path: Path) -> Any:
         return _from_published(path)
     if not path.is_file():
         raise MissingDataError(f"no encoder {path}", _HINT)
-    import keras
-
-    import yieldcast.encoders.presto  # noqa: F401  (its classes can then be read)
-
     try:
-        return keras.models.load_model(path, compile=False)
-    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise SchemaError(f"{path}: not an encoder file: {str(error).splitlines()[0]}", _HINT) from None
+        own = own_models()
+        return model_files.build(model_files.check(path, own=own), own=own)
+    except RefusedModel as error:
+        raise SchemaError(f"{path}: not an encoder file: {error}", _HINT) from None
+
+
+def own_models() -> tuple[OwnModel, ...]:
+    """Encoder and decoder, as files may hold them."""
+    from yieldcast.encoders.presto import PrestoDecoder, PrestoEncoder
+
+    def made(kind: Callable[..., Any]) -> Callable[..., Any]:
+        def make(**config: Any) -> Any:
+            model = kind(**config)
+            model.build()
+            return model
+
+        return make
+
+    known = {"positions": whole(1, _MOST_POSITIONS), "notes": notes}
+    return tuple(
+        OwnModel(f"yieldcast.encoders>{kind.__name__}", kind.__module__, known, made(kind))
+        for kind in (PrestoEncoder, PrestoDecoder)
+    )
 
 
 def _from_published(path: Path) -> Any:

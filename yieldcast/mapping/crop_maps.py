@@ -104,7 +104,9 @@ def plan_map(run: Path, inputs: Sequence[Path], settings: MapSettings = MapSetti
     if settings.mask:
         wanted_pixels(settings.mask, raster.grid.part(Window(0, 0, 1, 1)))
     units = units_of(raster, region, settings.units)
-    return MapJob(run, settings.encoder, raster, units, kind.bands, region, settings.block, settings.mask)
+    # Blocks may be classified in other processes, which do not know that the run is trusted.
+    encoder = settings.encoder or opened.function()
+    return MapJob(run, encoder, raster, units, kind.bands, region, settings.block, settings.mask)
 
 
 def _as_in_training(raster: RasterInput, run: CropTypeRun, encoder: Path | None, where: str) -> RasterInput:

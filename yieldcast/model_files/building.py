@@ -6,6 +6,7 @@ are compared with those of the file, and then the values are made.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,7 @@ from yieldcast.model_files.checking import OPTIMIZER, STATE, CheckedModel
 from yieldcast.model_files.graph import TENSOR, call_order
 from yieldcast.model_files.hdf5 import Weights
 from yieldcast.model_files.limits import Limits
-from yieldcast.model_files.networks import OwnModel
-from yieldcast.model_files.own_models import make_own
+from yieldcast.model_files.own_models import OwnModel, make_own
 from yieldcast.model_files.refusal import RefusedModel, quoted
 
 if TYPE_CHECKING:
@@ -69,7 +69,11 @@ def _model(fresh: Mapping[str, Any], limits: Limits) -> keras.Model:
 
     config = fresh["config"]
     if fresh["class_name"] == "Sequential":
-        return keras.Sequential([_layer(one, limits) for one in config["layers"]], name=config["name"])
+        model = keras.Sequential([_layer(one, limits) for one in config["layers"]], name=config["name"])
+        for layer in model.layers:
+            for tensor in keras.tree.flatten(layer.output):
+                _check_size(layer.name, tensor.shape, limits)
+        return model
     graph = _Graph(config["layers"], limits)
     return keras.Model(
         inputs=graph.ends(config["input_layers"]),
@@ -150,6 +154,8 @@ class _Graph:
             return [self._given(one) for one in value]
         if not isinstance(value, dict):
             return value
+        if "class_name" not in value:  # inputs of a network by their names
+            return {key: self._given(one) for key, one in value.items()}
         kind, config = value["class_name"], value["config"]
         if kind == TENSOR:
             return self._tensor(*config["keras_history"])
@@ -194,9 +200,11 @@ def _load(model: keras.Model, weights: Weights) -> None:
 
     store = Store()
     errors: dict[int, tuple[Any, Exception]] = {}
-    saving_lib._load_state(
-        model, store, None, "", visited_saveables=set(), failed_saveables=set(), error_msgs=errors
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is missing: that is an error below
+        saving_lib._load_state(
+            model, store, None, "", visited_saveables=set(), failed_saveables=set(), error_msgs=errors
+        )
     for layer, error in errors.values():
         raise _misfit(f"{quoted(getattr(layer, 'name', type(layer).__name__))}: {_first_line(error)}")
     left = sorted(path for path in set(weights) - store.used if path.split("/")[0] != OPTIMIZER)

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from yieldcast.errors import YieldcastError
 from yieldcast.model_files.archive import CONFIG, HDF5_WEIGHTS, METADATA, read_archive
 from yieldcast.model_files.faults import refuse_faults
 from yieldcast.model_files.hdf5 import Weights, read_hdf5
 from yieldcast.model_files.json_data import read_json
 from yieldcast.model_files.limits import Limits
-from yieldcast.model_files.networks import Grammar, OwnModel
+from yieldcast.model_files.networks import Grammar
 from yieldcast.model_files.npz import read_npz
-from yieldcast.model_files.own_models import own_config
+from yieldcast.model_files.own_models import OwnModel, own_config
 from yieldcast.model_files.refusal import RefusedModel, quoted
 
 Shape = tuple[int | None, ...]
@@ -64,12 +65,22 @@ def check(path: Path | str, limits: Limits | None = None, own: Sequence[OwnModel
         MissingDataError: no such file.
         RefusedModel: it is refused; `rule` says by which rule.
     """
-    limits = limits or Limits()
-    archive = read_archive(Path(path), limits)
+    try:
+        return _checked(Path(path), limits or Limits(), own)
+    except YieldcastError:
+        raise
+    except Exception as error:  # a fault of the check itself must not let a file pass, nor stop a server
+        raise RefusedModel(
+            f"the file cannot be understood: {type(error).__name__}", "Please report the file.", "unexpected"
+        ) from error
+
+
+def _checked(path: Path, limits: Limits, own: Sequence[OwnModel]) -> CheckedModel:
+    archive = read_archive(path, limits)
     version = _keras_version(read_json(archive.metadata, METADATA, limits))
     config = read_json(archive.config, CONFIG, limits)
     kept = {(one.module, one.registered_name.rpartition(">")[2]): one for one in own}
-    expected = (config.get("module"), config.get("class_name")) in kept
+    expected = (str(config.get("module")), str(config.get("class_name"))) in kept
     refuse_faults(config, kept if expected else ())
     grammar = Grammar(limits)
     fresh = own_config(config, own) if expected else grammar.network(config)

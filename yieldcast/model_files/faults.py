@@ -66,7 +66,9 @@ def _check_object(value: dict[str, Any], own: Collection[tuple[str, str]]) -> No
             _OWN_CODE,
             rule,
         )
-    if (module, found) in own or (found in _WITHOUT_MODULE and set(value) == {"class_name", "config"}):
+    if (isinstance(module, str) and isinstance(found, str) and (module, found) in own) or (
+        found in _WITHOUT_MODULE and set(value) == {"class_name", "config"}
+    ):
         return
     if not isinstance(module, str) or module not in MODULES:
         raise RefusedModel(

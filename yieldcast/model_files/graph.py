@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from yieldcast.model_files.keras_objects import NUMBERS
-from yieldcast.model_files.values import Unfit, choice, flag, nested_numbers, optional, several, whole
+from yieldcast.model_files.values import Unfit, choice, flag, name, nested_numbers, optional, several, whole
 
 TENSOR = "__keras_tensor__"
 # Names of the arguments with which the layers of the closed list are called.
@@ -60,7 +60,8 @@ class Nodes:
 
     def history(self, value: Any) -> list[Any]:
         """Layer, position of its call and of the tensor in what it returns."""
-        if not isinstance(value, list) or len(value) != 3 or value[0] not in self.calls:
+        known = isinstance(value, list) and len(value) == 3 and isinstance(value[0], str)
+        if not known or value[0] not in self.calls:
             raise Unfit("a tensor of a layer of this network: [name, call, tensor]", "graph")
         return [value[0], _index(value[1]), _index(value[2])]
 
@@ -75,6 +76,8 @@ class Nodes:
             return [self._argument(one, left - 1) for one in value]
         if isinstance(value, dict) and set(value) == {"class_name", "config"}:
             return {"class_name": value["class_name"], "config": self._object(value)}
+        if isinstance(value, dict) and left and "class_name" not in value and len(value) <= _MOST_TENSORS:
+            return {name(key): self._argument(one, left - 1) for key, one in value.items()}
         raise Unfit("tensors, numbers, slices and lists of them", "graph")
 
     def _object(self, value: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,6 @@ from yieldcast.model_files.layer_table import (
     LAYERS,
     RECURRENT,
     WRAPPERS,
-    Arguments,
 )
 from yieldcast.model_files.limits import Limits
 from yieldcast.model_files.operation_table import OPERATIONS
@@ -41,25 +40,6 @@ class Understood:
     layers: list[tuple[str, str]] = field(default_factory=list)
     least: int = 0
     shared: set[int] = field(default_factory=set)
-
-
-@dataclass(frozen=True)
-class OwnModel:
-    """A registered class of yieldcast that may be the model of a file.
-
-    Args:
-        registered_name: "package>class", as Keras writes it.
-        module: of the class.
-        arguments: of its config.
-        nested: arguments that hold a model of another own class, by its registered name.
-        make: the model from its arguments.
-    """
-
-    registered_name: str
-    module: str
-    arguments: Arguments
-    make: Callable[..., Any]
-    nested: Mapping[str, str] = field(default_factory=dict)
 
 
 class Grammar:
@@ -207,7 +187,7 @@ class Grammar:
 
     def _count(self, value: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         mark = value.get("shared_object_id")
-        if mark is not None:
+        if mark is not None and made["class_name"] != "InputLayer":  # which has no weights to share
             if isinstance(mark, bool) or not isinstance(mark, int) or mark in self.found.shared:
                 raise _Misfit(value, "a layer that one network holds, not two", "graph")
             self.found.shared.add(mark)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from yieldcast.model_files.keras_objects import dtype
-from yieldcast.model_files.networks import OwnModel
+from yieldcast.model_files.layer_table import Arguments
 from yieldcast.model_files.refusal import RefusedModel, quoted
 from yieldcast.model_files.values import Unfit, arguments, flag, name
 
@@ -20,6 +21,25 @@ _KEYS = {
     "compile_config",
 }
 _HINT = "Make the file again with the version of yieldcast that wrote it."
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """A registered class of yieldcast that may be the model of a file.
+
+    Args:
+        registered_name: "package>class", as Keras writes it.
+        module: of the class.
+        arguments: of its config.
+        nested: arguments that hold a model of another own class, by its registered name.
+        make: the model from its arguments.
+    """
+
+    registered_name: str
+    module: str
+    arguments: Arguments
+    make: Callable[..., Any]
+    nested: Mapping[str, str] = field(default_factory=dict)
 
 
 def own_config(value: Any, own: Sequence[OwnModel]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ RULES = {
     "pickle": "a file of weights in npz holds no Python objects",
     "dtype": "weights are floating-point or whole numbers of a known size",
     "not-finite": "no weight is NaN or infinite",
+    "unexpected": "the check itself does not fail",
     "weights": "the weights are those of the network: the same names and shapes",
 }
 

@@ -84,6 +84,16 @@ def name(value: Any) -> str:
     return value
 
 
+def notes(value: Any) -> dict[str, str]:
+    """Texts by name, for readers only: where weights come from, and their licence."""
+    if not isinstance(value, dict) or len(value) > 100:
+        raise Unfit("notes: texts by name")
+    for one in (*value, *value.values()):
+        if not isinstance(one, str) or len(one) > 10_000:
+            raise Unfit("notes: texts by name")
+    return dict(value)
+
+
 def like_path(value: Any) -> bool:
     """Whether a text looks like a path or an address."""
     return isinstance(value, str) and bool(

@@ -7,7 +7,6 @@ training so far, and the same command goes on from there.
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from yieldcast import model_files
 from yieldcast.data.files import atomic_text, atomic_write, file_facts, make_folder
 from yieldcast.errors import ConfigError, RunError
+from yieldcast.model_files import RefusedModel
 from yieldcast.tiles.bands import BANDS
 from yieldcast.tiles.patches import Progress, Survey, ignore, split
 from yieldcast.tiles.published_resnet import load_encoder
@@ -156,11 +157,9 @@ def open_run(path: Path) -> TileRun:
         if file_facts(path / NETWORK)["sha256"] != record["network_sha256"]:
             raise RunError(f"{path}: {NETWORK} was changed", _HINT)
         TileScores(**record["scores"])
-        import keras
-
-        network = keras.models.load_model(path / NETWORK, compile=False)
+        network = model_files.build(model_files.check(path / NETWORK))
         if network.output_shape[-1] != len(record["classes"]):
             raise RunError(f"{path}: the network has other classes than {RECORD}", _HINT)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, RefusedModel) as error:
         raise RunError(f"{path}: not a run of crop-type tiles train: {error}", _HINT) from None
     return TileRun(path, network, record)

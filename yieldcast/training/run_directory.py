@@ -27,7 +27,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,18 +35,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import calendars
+from yieldcast import model_files
 from yieldcast.config import PRESETS, Settings, parse_settings
 from yieldcast.data.files import atomic_text, atomic_write, file_facts, make_folder, remove_leftovers
 from yieldcast.data.summary import number_spans, or_fault, some_names, summary_html, summary_text
 from yieldcast.errors import ConfigError, MissingDataError, RunError
 from yieldcast.features.splits import held_year
 from yieldcast.features.yield_history import HISTORY_BASELINE
+from yieldcast.model_files import RefusedModel
+from yieldcast.user_code import code_is_trusted
 
 if TYPE_CHECKING:
     import keras
 
 
 FORMAT = 1
+# Rules of `model_files` that layers of a user's own break.
+_RULES_OF_CODE = ("class", "module", "function", "lambda", "argument", "path")
+_TRUST_HINT = (
+    "If you know and trust who made the run: yieldcast --trust-code COMMAND, in Python Run.open(path, "
+    "trust_code=True). Code of the run is then run on this machine."
+)
 _PACKAGES = ("yieldcast", "tensorflow", "keras", "jax", "jaxlib", "numpy", "xarray", "pandas", "scikit-learn")
 
 
@@ -134,16 +143,30 @@ class Identity:
 
 @dataclass(frozen=True, repr=False)
 class Run:
-    """A run directory in the format of this version."""
+    """A run directory in the format of this version.
+
+    Args:
+        path: of the directory.
+        identity, settings: of the training.
+        made_with: versions that it was made with.
+        trust_code: whether code that the run names may be run, see `open`.
+    """
 
     path: Path
     identity: Identity
     settings: Settings
     made_with: Mapping[str, str]
+    trust_code: bool = field(default=False, compare=False)
 
     @classmethod
-    def open(cls, path: Path) -> Run:
-        """Read a run directory.
+    def open(cls, path: Path, trust_code: bool | None = None) -> Run:
+        """Read a run directory; nothing of it is run.
+
+        Args:
+            path: of the directory.
+            trust_code: whether to import the module that the settings name and to load layers of its own,
+                where a member has some. Only for runs of people whom you trust. None: as
+                `user_code.trusted_code` says, by default not.
 
         Raises:
             MissingDataError: no run in the folder.
@@ -162,7 +185,8 @@ class Run:
                 )
             resolved = json.loads((path / "resolved.json").read_text(encoding="utf-8"))
             settings = parse_settings(resolved, str(path / "resolved.json"))
-            return cls(path, _identity(content["identity"]), settings, content["versions"])
+            trusted = code_is_trusted() if trust_code is None else trust_code
+            return cls(path, _identity(content["identity"]), settings, content["versions"], trusted)
         except (KeyError, TypeError, ValueError, OSError, ConfigError) as error:
             raise RunError(f"the run in {path} is damaged: {error!r}", "Train it again.") from None
 
@@ -187,13 +211,13 @@ class Run:
         if begun and not (path / "run.json").is_file():
             raise RunError(f"{path} holds members but no run.json", "Choose another --out.")
         if begun:
-            run = cls.open(path)
+            run = cls.open(path, trust_code=True)  # its settings, which name code, are those of the caller
             _check_same(run, identity, settings)
             return run
         for folder in ("members", "history", "unfinished"):
             make_folder(path / folder)
         (path / "model.py").unlink(missing_ok=True)  # of an earlier start without any member
-        run = cls(path, identity, settings, versions())
+        run = cls(path, identity, settings, versions(), trust_code=True)
         atomic_text(path / "config.toml", config_text)
         atomic_text(path / "resolved.json", settings.model_dump_json(indent=2))
         atomic_text(path / "calendar.csv", calendar.csv())
@@ -217,7 +241,7 @@ class Run:
         patience = time.monotonic() + seconds
         while True:
             try:
-                run = cls.open(path)
+                run = cls.open(path, trust_code=True)
                 _check_same(run, identity, settings)
                 return run
             except (MissingDataError, RunError):
@@ -365,10 +389,13 @@ class Run:
             return model
         except Exception as error:  # a damaged archive fails in many ways
             hint = "Delete its two files in members/ and run yieldcast train again: it is trained again."
-            if build := self.settings.model.build:
+            build = self.settings.model.build
+            if build and self.trust_code:
                 module = build.partition(":")[0]
                 own = f"If its network has custom layers, start yieldcast where Python finds {module}."
                 hint = f"{own} Otherwise: {hint}"
+            elif isinstance(error, RefusedModel) and error.rule in _RULES_OF_CODE:
+                hint = f"{_TRUST_HINT} Otherwise: {hint}"
             raise RunError(f"member {seed} of {self.path} cannot be read: {error}", hint) from None
 
     def _check_unchanged(self, seed: int) -> None:
@@ -379,20 +406,25 @@ class Run:
             raise ValueError(f"{path.name} was changed after training: its SHA-256 is not that of its record")
 
     def _read_member(self, seed: int) -> keras.Model:
-        import keras
-
+        """Only what the closed lists of `model_files` hold, unless the run is trusted."""
         path, build = self.member_path(seed), self.settings.model.build
-        if build is None:
-            return keras.models.load_model(path, compile=False)
         try:
-            return keras.models.load_model(path, compile=False)
-        except Exception:
-            # It may have custom layers, whose classes Keras knows once their module is imported.
-            from yieldcast.models.custom import import_build
+            return model_files.build(model_files.check(path))
+        except RefusedModel as refused:
+            if not (build and self.trust_code and refused.rule in _RULES_OF_CODE):
+                raise
+        return _load_with_own_code(path, build)
 
-            with suppress(ConfigError):
-                import_build(build)
-            return keras.models.load_model(path, compile=False)
+
+def _load_with_own_code(path: Path, build: str) -> keras.Model:
+    """A member with layers of the user's own, whose classes Keras knows once their module is imported."""
+    import keras
+
+    from yieldcast.models.custom import import_build
+
+    with suppress(ConfigError):
+        import_build(build)
+    return keras.models.load_model(path, compile=False)
 
 
 def _weights_mark(model: keras.Model) -> str:

@@ -13,6 +13,7 @@ from yieldcast.encoders.custom import CustomEncoder
 from yieldcast.encoders.embedding import embed, pixel_inputs
 from yieldcast.encoders.files import licence, load_encoder
 from yieldcast.errors import ConfigError, SchemaError
+from yieldcast.user_code import trusted_code
 
 HEAD = """
 import keras
@@ -123,10 +124,14 @@ def test_a_run_refuses_an_encoder_that_changed(module):
     pd.DataFrame(rows).to_csv("fields.csv", index=False)
     run = CliRunner()
     train = ["crop-type", "train", "fields.csv", "--encoder", module(GOOD), "--label", "crop", "--out", "RUN"]
-    predict = ["crop-type", "predict", "RUN", "fields.csv", "--out", "classes.csv"]
+    unnamed = ["crop-type", "predict", "RUN", "fields.csv", "--out", "classes.csv"]
+    predict = [*unnamed, "--encoder", "own:encoder"]
     made = run.invoke(app, train)
     assert made.exit_code == 0, made.output
     assert "licence MIT, from own:encoder" in made.output
+    assert "names code, the encoder own:encoder" in str(run.invoke(app, unnamed).exception)
+    with trusted_code():
+        assert run.invoke(app, unnamed).exit_code == 0
     assert run.invoke(app, predict).exit_code == 0
     assert (pd.read_csv("classes.csv")["class"] == [f"crop{i % 2}" for i in range(24)]).all()
     Path("classes.csv").unlink()

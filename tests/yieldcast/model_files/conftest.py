@@ -7,8 +7,10 @@ from model_archives import saved
 def _small():
     """Two inputs, layers and an operation: what the rules are tried on."""
     image, static = keras.Input((4, 4, 1), name="image"), keras.Input((3,), name="static")
-    made = layers.Conv2D(2, 3, activation="relu", kernel_regularizer=keras.regularizers.L2(0.1))(image)
-    made = layers.Dense(3)(layers.Flatten()(layers.Dropout(0.1)(made)))
+    made = layers.Conv2D(
+        2, 3, activation="relu", kernel_regularizer=keras.regularizers.L2(0.1), name="conv2d"
+    )(image)
+    made = layers.Dense(3, name="dense")(layers.Flatten()(layers.Dropout(0.1)(made)))
     made = layers.Add()([made, ops.nan_to_num(static[:, 0:3])])
     return keras.Model(
         {"image": image, "static": static}, layers.Dense(2, name="classes")(made), name="small"

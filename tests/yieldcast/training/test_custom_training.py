@@ -326,11 +326,12 @@ import os, sys
 from pathlib import Path
 from yieldcast import Run
 from yieldcast.errors import RunError
-run = Run.open(Path(sys.argv[1]))
-try:
-    run.load_member(1)
-except RunError as error:
-    print(error.exit_code, error, error.hint)
+for trusted in (False, True):
+    run = Run.open(Path(sys.argv[1]), trust_code=trusted)
+    try:
+        run.load_member(1)
+    except RunError as error:
+        print(error.exit_code, error, error.hint)
 os.chdir(run.path.parent)
 print(run.load_member(1).name)
 """
@@ -347,6 +348,7 @@ def test_custom_layers_are_found_where_their_module_is(forecast_store, write, mo
         cwd=tmp_path / "elsewhere", check=True, capture_output=True, text=True,
     ).stdout.splitlines()  # fmt: skip
     assert found[0].startswith("6 member 1 of")
+    assert "yieldcast --trust-code COMMAND" in found[0]
     assert "start yieldcast where Python finds network_with_a_layer" in found[-2]
     assert found[-1] == "custom"
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
 
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError, YieldcastError
 
@@ -155,7 +156,7 @@ def _engine(url: URL) -> Engine:
             return _sqlite(url)
         # pre_ping: a server that was started again is noticed before a transaction, not in it
         return create_engine(
-            url, pool_pre_ping=True, connect_args={"connect_timeout": _BUSY_SECONDS}, json_serializer=_json
+            url, pool_pre_ping=True, connect_args={"connect_timeout": _BUSY_SECONDS}, **_OPTIONS
         )
     except (ImportError, NoSuchModuleError):
         raise ConfigError(
@@ -168,8 +169,17 @@ def _json(value: object) -> str:
     return json.dumps(value, allow_nan=False)
 
 
+# Connections: a server answers 40 requests at the same time, each in a thread with one of them.
+_OPTIONS: dict[str, Any] = {
+    "json_serializer": _json,
+    "poolclass": QueuePool,
+    "pool_size": 10,
+    "max_overflow": 40,
+}
+
+
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS}, json_serializer=_json)
+    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS}, **_OPTIONS)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -18,7 +20,7 @@ from yieldcast.workspace.disclosure.results import (
 )
 from yieldcast.workspace.disclosure.views import LeaderboardPage
 from yieldcast.workspace.disclosure.window import is_owner, is_public
-from yieldcast.workspace.scoring.leaderboard import Entry, own_entries
+from yieldcast.workspace.scoring.leaderboard import Board, Entry, own_entries
 
 
 def leaderboard(session: Session, workspace: Workspace, viewer: Account | None) -> LeaderboardPage:
@@ -42,8 +44,16 @@ def leaderboard(session: Session, workspace: Workspace, viewer: Account | None) 
         return LeaderboardPage(False, public, rules.closes, None, own, currency, None)
     place = place_of(workspace)
     board = board_of(place, scored(session, contributors(session)))
+    if not is_owner(viewer):
+        board = _without_identifiers(board, viewer.name if viewer else "")
     looks = usage.looks(session, truth_of(place))
     return LeaderboardPage(True, public, rules.closes, board, own, currency, looks)
+
+
+def _without_identifiers(board: Board, own: str) -> Board:
+    """The leaderboard without the identifiers of other contributors' submissions."""
+    entries = (one if one.contributor == own else replace(one, submission="") for one in board.entries)
+    return replace(board, entries=tuple(entries))
 
 
 def contributors(session: Session) -> list[Account]:

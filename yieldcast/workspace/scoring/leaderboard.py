@@ -49,7 +49,7 @@ class Entry:
 
     Args:
         contributor: name that the owner gave.
-        submission: identifier of the contributor's submission that stands here.
+        submission: identifier of the contributor's submission that stands here; "" where it is not told.
         model: its name.
         baseline, tuned: headline score as submitted and after fine-tuning.
         gain: by which fine-tuning made it better: of an RMSE how much it fell.

@@ -20,6 +20,7 @@ from yieldcast.workspace.tasks.task import Task, read_inputs
 Floats = NDArray[np.float64]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 LEAST_GROUPS = 3  # fields or farms behind a statistic: with two, each knows the other's (our choice)
+_PLACES = ("latitude_deg", "longitude_deg")  # inputs of yield and risk that say where the owner's fields lie
 _SAMPLE_BYTES = 2**24  # of the rows of a class that statistics are made from
 _MOST_ROWS = 2000
 _WIDTHS_kg_ha = (100, 200, 250, 500, 1000, 2000, 2500, 5000, 10_000, 20_000)
@@ -48,7 +49,7 @@ def public_page(folder: Path, task: Task, made: Made, smallest_cell: int) -> dic
         "classes": _classes(task, made, smallest_cell), "yields": [], "years": {}, "examples": [],
     }  # fmt: skip
     if made.yield_kg_ha is not None:
-        page["yields"] = yield_bins(made.yield_kg_ha, smallest_cell)
+        page["yields"] = yield_bins(made.yield_kg_ha, smallest_cell, made.group["training"])
     for part, years in task.harvest_years.items():
         counts = [int((made.harvest_year[part] == year).sum()) for year in years]
         shown = published_counts(counts, smallest_cell)
@@ -83,6 +84,8 @@ def _statistics(folder: Path, task: Task, made: Made, smallest_cell: int) -> Ite
         for key, values in inputs.items():
             sample = class_sample(values, rows)
             for k, label in enumerate(task.input_names[key]):
+                if label in _PLACES:
+                    continue
                 one = sample[..., k].astype(np.float64)
                 found: dict[str, Any] = {"class": name, "input": key, "name": label}
                 found |= _described(one, min(units, len(one)), smallest_cell)
@@ -126,12 +129,16 @@ def _three(value: float | np.floating[Any]) -> float:
     return float(f"{float(value):.3g}")
 
 
-def yield_bins(yields: Floats, smallest_cell: int) -> list[dict[str, Any]]:
-    """Numbers of rows in wide bins, each with at least `smallest_cell` rows; the outer ones are open.
+def yield_bins(
+    yields: Floats, smallest_cell: int, group: NDArray[np.str_] | None = None
+) -> list[dict[str, Any]]:
+    """Numbers of rows in wide bins; the outer ones are open.
 
     Args:
         yields: (row,) kg/ha.
-        smallest_cell: smaller bins are joined with their neighbours.
+        smallest_cell: bins with fewer rows, or with fewer than `LEAST_GROUPS` groups, are joined with their
+            neighbours.
+        group: (row,) place, field or farm.
 
     Returns:
         from_kg_ha (None in the first), below_kg_ha (None in the last) and rows of each.
@@ -139,22 +146,21 @@ def yield_bins(yields: Floats, smallest_cell: int) -> list[dict[str, Any]]:
     low, high = np.quantile(yields, [0.05, 0.95])
     width = next((one for one in _WIDTHS_kg_ha if (high - low) / one <= _BINS), _WIDTHS_kg_ha[-1])
     borders = np.arange(np.ceil(low / width), np.floor(high / width) + 1) * width
-    counts = np.bincount(np.searchsorted(borders, yields, side="right"), minlength=len(borders) + 1).tolist()
-    kept, rows = list[float](), list[int]()
-    sums = 0
-    for border, count in zip([*borders.tolist(), None], counts, strict=True):
-        sums += count
-        if border is None:
-            rows.append(sums)
-        elif sums >= smallest_cell:
+
+    def enough(rows: NDArray[np.bool_]) -> bool:
+        at = np.flatnonzero(rows)
+        return len(at) >= smallest_cell and _units(group, at) >= min(LEAST_GROUPS, len(at))
+
+    kept: list[float] = []
+    below = np.zeros(len(yields), bool)  # rows of the bins so far
+    for border in borders.tolist():
+        if enough((yields < border) & ~below):
             kept.append(border)
-            rows.append(sums)
-            sums = 0
-    if len(rows) > 1 and rows[-1] < smallest_cell:
+            below = yields < border
+    while kept and not enough(yields >= kept[-1]):
         kept.pop()
-        last = rows.pop()
-        rows[-1] += last
+    counts = np.bincount(np.searchsorted(kept, yields, side="right"), minlength=len(kept) + 1).tolist()
     return [
         {"from_kg_ha": start, "below_kg_ha": end, "rows": count}
-        for start, end, count in zip([None, *kept], [*kept, None], rows, strict=True)
+        for start, end, count in zip([None, *kept], [*kept, None], counts, strict=True)
     ]

@@ -1,5 +1,6 @@
 import datetime as dt
 import sys
+import threading
 from decimal import Decimal
 
 import pytest
@@ -85,3 +86,20 @@ def test_postgresql_without_its_driver_is_told_with_how_to_install_it(monkeypatc
     with pytest.raises(ConfigError, match="psycopg") as error:
         Database("postgresql://ana@host/workspace")
     assert "yieldcast[postgres]" in error.value.hint
+
+
+def test_forty_threads_read_at_the_same_time(in_both):
+    workspace, together, seen = in_both(), threading.Barrier(40, timeout=20), []
+
+    def read():
+        with workspace.read() as session:
+            state.get(session, state.TASK)
+            together.wait()
+            seen.append(state.is_closed(session))
+
+    threads = [threading.Thread(target=read) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [False] * 40

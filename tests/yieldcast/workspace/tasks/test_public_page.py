@@ -52,3 +52,13 @@ def test_bins_are_wide():
     bins = yield_bins(np.random.default_rng(0).normal(3000, 500, 2000), 10)
     borders = [one["below_kg_ha"] for one in bins[:-1]]
     assert borders == [2250, 2500, 2750, 3000, 3250, 3500, 3750]
+
+
+def test_no_bin_holds_a_farm_alone():
+    """Forty good seasons of one farm are joined with the next bin below."""
+    yields = np.concatenate([np.linspace(2000, 4000, 300), np.linspace(5000, 6000, 40)])
+    farms = np.array([f"farm {k % 30}" for k in range(300)] + ["one farm"] * 40)
+    alone, joined = yield_bins(yields, 10), yield_bins(yields, 10, farms)
+    assert alone[-1]["from_kg_ha"] >= 5000
+    assert joined[-1]["from_kg_ha"] < 4000
+    assert joined[-1]["rows"] > 40

@@ -36,6 +36,9 @@ def test_training_years_are_those_that_were_public_on_the_first_day_of_the_holdo
     assert task.crop == "soybean"
     assert task.synthetic
     assert set(task.inputs) == {"weather", "static"}
+    names = {one["name"] for one in read_public(folder)["statistics"]}
+    assert "latitude_deg" in task.input_names["static"]
+    assert not names & {"latitude_deg", "longitude_deg"}
     for part in ("training", "holdout"):
         assert all(np.isfinite(one).all() for one in read_inputs(folder, task, part).values())
         assert len(read_group(folder, task, part)) == getattr(task, part)
