@@ -63,6 +63,15 @@ def save_tile_model(path: Path, outputs: int = 3, side: int = 6, **dense: Any) -
     return path
 
 
+def save_smallest_model(path: Path, side: int = 6) -> Path:
+    """A model of one dense layer, for tests of what happens around it."""
+    import keras
+
+    head = [keras.layers.Flatten(), keras.layers.Dense(len(CLASSES), activation="softmax")]
+    keras.Sequential([keras.Input((side, side, 1)), *head]).save(path)
+    return path
+
+
 def save_value_model(path: Path, outputs: int = 1) -> Path:
     """A model of both inputs, an LSTM for the weather."""
     import keras

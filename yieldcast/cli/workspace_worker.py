@@ -121,13 +121,16 @@ def _several(started: Workers) -> None:
 def _one(
     workspace: Workspace, trust: bool, threads: int | None, lang: str, say: Notice, order: _Order
 ) -> None:
-    from yieldcast.workspace.worker import Worker, cores, end_with_parent
+    from yieldcast.workspace.sandbox.noted import note_start
+    from yieldcast.workspace.worker import Worker, cores, end_with_parent, own_name
 
     if order.parent is not None:
         end_with_parent(order.parent)
     confinement = _probed(workspace, trust)
     if order.parent is None:
         _tell(confinement, lang, say)
+    with workspace.write() as session:
+        note_start(session, own_name(), confinement)
     with confinement.sandbox() as sandbox:
         worker = Worker(workspace, sandbox, threads=threads or cores(), lease_seconds=order.lease, notice=say)
         worker.run(order.once, order.submission)

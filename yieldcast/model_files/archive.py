@@ -21,6 +21,9 @@ HDF5_WEIGHTS, NPZ_WEIGHTS = "model.weights.h5", "model.weights.npz"
 _WEIGHTS = (HDF5_WEIGHTS, NPZ_WEIGHTS)
 _START = b"PK\x03\x04"
 _HDF5_START = b"\x89HDF\r\n\x1a\n"
+_END, _LONGEST_END = b"PK\x05\x06", 22 + 65535  # the end of a directory with its comment
+_LARGE_END = b"PK\x06\x07"  # of archives over 4 GB
+_LARGEST_DIRECTORY = 4 * 2**20
 _CHUNK = 2**20
 _HINT = "Save the model with Keras 3: model.save('model.keras')."
 # What Python's zipfile raises on damaged archives, found by random changes of bytes.
@@ -102,6 +105,7 @@ def read_members(content: bytes, where: str, most: int) -> dict[str, bytes]:
         RefusedModel: see `read_archive`.
     """
     members: dict[str, bytes] = {}
+    _check_directory(content, where)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
@@ -113,6 +117,16 @@ def read_members(content: bytes, where: str, most: int) -> dict[str, bytes]:
     except _DAMAGE as error:
         raise RefusedModel(f"{where} is damaged: {quoted(str(error))}", _HINT, "archive") from None
     return members
+
+
+def _check_directory(content: bytes, where: str) -> None:
+    """Refuse a directory so large that reading it takes the memory that it is to protect."""
+    at = content.rfind(_END, max(0, len(content) - _LONGEST_END))
+    if at < 0 or at + 22 > len(content):
+        raise RefusedModel(f"{where} is damaged: it has no directory", _HINT, "archive")
+    (size,) = struct.unpack_from("<I", content, at + 12)
+    if size > _LARGEST_DIRECTORY or content[max(0, at - 20) : at].startswith(_LARGE_END):
+        raise RefusedModel(f"{where} has a directory of {size:,} bytes, for too many members", _HINT, "size")
 
 
 def _file_bytes(path: Path, limits: Limits) -> bytes:

@@ -69,7 +69,11 @@ def _model(fresh: Mapping[str, Any], limits: Limits) -> keras.Model:
 
     config = fresh["config"]
     if fresh["class_name"] == "Sequential":
-        return keras.Sequential([_layer(one, limits) for one in config["layers"]], name=config["name"])
+        model = keras.Sequential([_layer(one, limits) for one in config["layers"]], name=config["name"])
+        for layer in model.layers:
+            for tensor in keras.tree.flatten(layer.output):
+                _check_size(layer.name, tensor.shape, limits)
+        return model
     graph = _Graph(config["layers"], limits)
     return keras.Model(
         inputs=graph.ends(config["input_layers"]),

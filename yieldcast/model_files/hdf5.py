@@ -24,6 +24,8 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _NOWHERE = 2**64 - 1
 _MOST_OBJECTS = 200_000
 _MOST_MESSAGES = 4096
+_MOST_STEPS = 3_000_000  # structures that are read: a file cannot make the reader go round in circles
+_LONGEST_NAME = 255
 _DEEPEST = 40
 _MOST_DIMENSIONS = 8
 _HINT = "Save the model again with Keras 3: model.save('model.keras')."
@@ -73,6 +75,7 @@ class _File:
     def __init__(self, content: bytes) -> None:
         self.content = content
         self.seen: set[int] = set()
+        self.steps = 0
 
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Path and values of every dataset."""
@@ -92,7 +95,9 @@ class _File:
                 yield path, self._dataset(messages, path)
 
     def _take(self, form: str, at: int) -> tuple[Any, ...]:
-        size = struct.calcsize(form)
+        size, self.steps = struct.calcsize(form), self.steps + 1
+        if self.steps > _MOST_STEPS:
+            raise _refused("too many structures", "size")
         if not 0 <= at <= len(self.content) - size:
             raise _refused("an address outside the file", "hdf5")
         return struct.unpack_from(form, self.content, at)
@@ -166,9 +171,10 @@ class _File:
 
     def _name(self, begin: int, size: int, offset: int, path: str) -> str:
         """A name of the heap, up to its zero byte."""
-        stop = self.content.find(b"\0", begin + offset, begin + size) if offset < size else -1
+        end = begin + min(size, offset + _LONGEST_NAME + 1)
+        stop = self.content.find(b"\0", begin + offset, end) if offset < size else -1
         text = self.content[begin + offset : stop].decode("ascii", "replace") if stop > 0 else ""
-        if not text or len(text) > 255 or "/" in text or text in (".", ".."):
+        if not text or "/" in text or text in (".", ".."):
             raise _refused(f"the group {quoted(path)} holds something without a proper name", "hdf5")
         return text
 

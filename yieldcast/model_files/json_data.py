@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from typing import Any, NoReturn
 
 from yieldcast.model_files.limits import Limits
 from yieldcast.model_files.refusal import RefusedModel, quoted
 
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+# A string without an end counts to the end of the file, so that every byte is looked at once.
+_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{},]', re.DOTALL)
 _LONGEST_NUMBER = 40  # characters; Keras writes at most 25
 _HINT = "Save the model again with Keras 3."
 
@@ -70,8 +72,7 @@ def _check_size(content: bytes, name: str, limits: Limits) -> None:
 def _object(pairs: list[tuple[str, Any]], name: str) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise RefusedModel(f"{name}: the key {quoted(twice)} is there twice", _HINT, "duplicate")
     return found
 

@@ -275,7 +275,7 @@ class Workers(threading.Thread):
         self.environment = {**os.environ, **({VARIABLE: database} if database else {})}
         self.count, self.notice = count, notice
         self.processes: list[subprocess.Popen[bytes]] = []
-        self._started: dict[int, float] = {}
+        self._since: dict[int, float] = {}
         self._asked = threading.Event()
 
     def run(self) -> None:
@@ -286,7 +286,7 @@ class Workers(threading.Thread):
             while len(self.processes) < self.count and not self._asked.is_set():
                 process = subprocess.Popen(self.command, env=self.environment, stdin=subprocess.DEVNULL)
                 self.processes.append(process)
-                self._started[process.pid] = time.monotonic()
+                self._since[process.pid] = time.monotonic()
             self._asked.wait(0.2)
         for process in self.processes:
             process.terminate()
@@ -309,7 +309,7 @@ class Workers(threading.Thread):
         self.notice(f"worker {process.pid} ended with exit code {process.returncode}")
         if process.returncode == ConfigError.exit_code:  # the next one would say the same
             self.count -= 1
-        elif time.monotonic() - self._started.pop(process.pid) < _RESTART_SECONDS:
+        elif time.monotonic() - self._since.pop(process.pid) < _RESTART_SECONDS:
             self._asked.wait(_RESTART_SECONDS)
 
 

@@ -121,6 +121,13 @@ def test_outputs_beyond_the_limit_are_refused(small_content, tmp_path):
     assert _refused(with_config(small_content, config), tmp_path, Limits(elements=2**18)).rule == "size"
 
 
+def test_outputs_beyond_the_limit_are_refused_in_sequential_networks_too(tmp_path):
+    model = keras.Sequential([layers.Input((4, 4, 1)), layers.UpSampling2D(8), layers.GlobalMaxPooling2D()])
+    checked = check(saved(model, tmp_path / "m.keras"))
+    with pytest.raises(RefusedModel, match=r"at most 100 numbers of a sample, received 1,024"):
+        build(checked, Limits(elements=100))
+
+
 def test_a_graph_that_keras_cannot_build_is_refused_with_its_reason(small_content, tmp_path):
     config = config_of(small_content)
     dense = next(one for one in config["config"]["layers"] if one["name"] == "conv2d")

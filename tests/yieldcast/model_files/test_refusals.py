@@ -281,6 +281,18 @@ def test_a_config_that_is_not_utf_8_is_refused(refused, small_content):
     assert refused(packed({**members(small_content), CONFIG: b'{"a": "\xff\xfe"}'})) == "json"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"' + '\\"' * 500_000,
+        '{"a": ' + '"\\' * 300_000,
+        "{" + ",".join(f'"{k}":1' for k in [*range(50_000), 0]) + "}",
+    ],
+)
+def test_a_config_made_to_take_long_is_refused_at_once(refused, small_content, text):
+    assert refused(packed({**members(small_content), CONFIG: text.encode()})) in ("json", "duplicate")
+
+
 def test_a_config_of_too_many_values_is_refused(refused, small_content):
     text = '{"a": [' + "1," * 2000 + "1]}"
     assert (
@@ -366,6 +378,13 @@ def test_zip_bombs_are_refused_by_what_they_state_and_by_what_they_unpack_to(ref
     assert refused(bytes(lying), limits) in ("size", "archive")
     assert refused(packed(parts, zipfile.ZIP_BZIP2)) == "archive"
     assert refused(packed({**parts, CONFIG: b" " * 2**19 + b"{}"}), Limits(json_bytes=2**18)) == "size"
+
+
+def test_a_directory_of_very_many_members_is_refused_before_it_is_read(refused, small_content):
+    at = small_content.rindex(b"PK\x05\x06")
+    for size in (2**23, 2**32 - 1):
+        content = small_content[: at + 12] + struct.pack("<I", size) + small_content[at + 16 :]
+        assert refused(content) == "size"
 
 
 def test_a_file_that_is_too_large_is_not_read(refused, small_content):

@@ -70,8 +70,8 @@ class ExactDecimal(TypeDecorator[Decimal]):
         return str(value) if value is not None and dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        """The amount."""
-        return None if value is None else Decimal(value)
+        """The amount, with the same digits in both databases: 0.22, not 0.2200."""
+        return None if value is None else Decimal(f"{Decimal(value).normalize():f}")
 
 
 class Base(DeclarativeBase):

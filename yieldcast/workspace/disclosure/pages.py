@@ -11,11 +11,10 @@ from sqlalchemy.orm import Session
 from yieldcast.workspace.database.models import Account
 from yieldcast.workspace.directory import Workspace
 from yieldcast.workspace.disclosure import usage
-from yieldcast.workspace.disclosure.results import Truth, costs_of, place_of, truth_of
+from yieldcast.workspace.disclosure.results import Truth, costs_of, damage_without_paths, place_of, truth_of
 from yieldcast.workspace.disclosure.views import DataPage, Overview, Viewer
 from yieldcast.workspace.disclosure.window import is_owner, is_public, window_of
 from yieldcast.workspace.scoring.costs import internal_cost
-from yieldcast.workspace.scoring.ladder import rounded
 from yieldcast.workspace.tasks.task import read_public
 
 
@@ -51,7 +50,7 @@ def _baselines(truth: Truth) -> dict[str, Mapping[str, Decimal]]:
     for baseline, scores in truth.task.baselines.items():
         values = {**scores["values"], **{f"recall:{one}": value for one, value in scores["recall"].items()}}
         found[baseline] = {
-            name: rounded(values[name], steps.of(name)) for name in names if values.get(name) is not None
+            name: steps.rounded(name, values[name]) for name in names if values.get(name) is not None
         }
     return found
 
@@ -77,7 +76,8 @@ def data_page(session: Session, workspace: Workspace, viewer: Account | None) ->
     Raises:
         MissingDataError, SchemaError: the files of the task are damaged.
     """
-    public = read_public(workspace.path)
+    with damage_without_paths():
+        public = read_public(workspace.path)
     rare = truth_of(place_of(workspace)).task.rare
     return DataPage(workspace.settings.title, public, _rare_ties(public["classes"], rare))
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from yieldcast.errors import SchemaError
+from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.workspace.database.models import ENDS, Account, Submission
 from yieldcast.workspace.database.models import Result as ResultRecord
 from yieldcast.workspace.directory import Workspace
@@ -91,7 +91,8 @@ class Truth:
 def place_of(workspace: Workspace) -> Place:
     """Where the results of a workspace lie."""
     target = workspace.data / "holdout" / "target.npy"
-    return Place(workspace.path, workspace.settings, target.stat().st_mtime_ns)
+    stamp = target.stat().st_mtime_ns if target.is_file() else 0
+    return Place(workspace.path, workspace.settings, stamp)
 
 
 def steps_of(settings: WorkspaceSettings) -> Steps:
@@ -118,11 +119,13 @@ def truth_of(place: Place) -> Truth:
     """The holdout of a workspace.
 
     Raises:
-        MissingDataError, SchemaError: the files of the task are damaged.
+        SchemaError: the files of the task are damaged.
     """
-    task = Task.read(place.path)
-    target = read_target(place.path, task, "holdout")
-    labels, hidden = read_group(place.path, task, "holdout"), np.zeros(0, dtype=bool)
+    with damage_without_paths():
+        task = Task.read(place.path)
+        target = read_target(place.path, task, "holdout")
+        labels = read_group(place.path, task, "holdout")
+    hidden = np.zeros(0, dtype=bool)
     groups = None if labels is None else group_numbers(labels)
     if task.kind == "classes":
         support = np.bincount(target, minlength=len(task.outputs)).tolist()
@@ -134,6 +137,18 @@ def truth_of(place: Place) -> Truth:
         found = {name: scores["values"]["crps_kg_ha"] for name, scores in task.baselines.items()}
         measures = value_measures({name: crps for name, crps in found.items() if crps})
     return Truth(task, target, Holdout(measures, groups, steps_of(place.settings)), hidden)
+
+
+@contextmanager
+def damage_without_paths() -> Iterator[None]:
+    """Errors of damaged files, for readers who may not know where the files lie."""
+    try:
+        yield
+    except (MissingDataError, SchemaError) as error:
+        raise SchemaError(
+            "the data of the workspace are damaged or missing",
+            "Its owner restores the folder data; on the owner's machine --debug says which file it is.",
+        ) from error
 
 
 def scored(session: Session, accounts: Iterable[Account]) -> tuple[Contributor, ...]:

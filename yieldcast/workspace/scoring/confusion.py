@@ -62,7 +62,7 @@ def confusion_shares(
         total = max(int(row.sum()), 1)
         found.append(
             tuple(
-                None if secret else rounded(int(count) / total, step)
+                None if secret else min(rounded(int(count) / total, step), Decimal(1))
                 for count, secret in zip(row, gone, strict=True)
             )
         )

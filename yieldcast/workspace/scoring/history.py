@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 from yieldcast.evaluation.metrics import Floats
 from yieldcast.workspace.scoring.intervals import intervals
 from yieldcast.workspace.scoring.ladder import Rung, climb, outwards, rounded
-from yieldcast.workspace.scoring.measures import Measures, Rows, jackknife_errors, totals, units_of
+from yieldcast.workspace.scoring.measures import (
+    SKILL,
+    Measures,
+    Rows,
+    jackknife_errors,
+    totals,
+    units_of,
+)
 
 BASELINE, TUNED = 1, 2  # phases: the model as submitted, and after fine-tuning
 
@@ -39,6 +46,18 @@ class Steps:
     def of(self, measure: str) -> Decimal:
         """The step of a measure."""
         return self.kg_ha if measure.endswith("kg_ha") else self.share
+
+    def within(self, measure: str, value: Decimal) -> Decimal:
+        """A rounded value, kept where the measure lies: a step that does not divide 1 may round beyond it."""
+        if measure.endswith("kg_ha"):
+            return value
+        return (
+            min(value, Decimal(1)) if measure.startswith(SKILL) else min(max(value, Decimal(0)), Decimal(1))
+        )
+
+    def rounded(self, measure: str, value: float) -> Decimal:
+        """A score in its step."""
+        return self.within(measure, rounded(value, self.of(measure)))
 
 
 @dataclass(frozen=True)
@@ -178,14 +197,19 @@ def _lines(rungs: Sequence[Rung], rows: Rows, released: bool, holdout: Holdout) 
             intervals(measures, units).tolist(),
             strict=True,
         )
-        scores = [_score(value, ends, holdout.steps.of(name)) for name, value, ends in found]
+        scores = [_score(name, value, ends, holdout.steps) for name, value, ends in found]
+    known = [
+        None if rung.published is None else holdout.steps.within(name, rung.published)
+        for name, rung in zip(measures.names, rungs, strict=True)
+    ]
     return tuple(
-        Line(name, score if released or rung.raised else None, rung.published, rung.margin, rung.raised)
-        for name, score, rung in zip(measures.names, scores, rungs, strict=True)
+        Line(name, score if released or rung.raised else None, published, rung.margin, rung.raised)
+        for name, score, published, rung in zip(measures.names, scores, known, rungs, strict=True)
     )
 
 
-def _score(value: float, ends: Sequence[float], step: Decimal) -> Score | None:
+def _score(measure: str, value: float, ends: Sequence[float], steps: Steps) -> Score | None:
     if not np.isfinite([value, *ends]).all():
         return None
-    return Score(rounded(value, step), *outwards(ends[0], ends[1], step))
+    low, high = outwards(ends[0], ends[1], steps.of(measure))
+    return Score(steps.rounded(measure, value), steps.within(measure, low), steps.within(measure, high))

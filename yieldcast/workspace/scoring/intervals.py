@@ -33,7 +33,8 @@ def intervals(measures: Measures, units: Units, seed: int = 0) -> Floats:
     Rows of one group (field, farm, place) are no independent witnesses: where the task has groups, whole
     groups are drawn (percentile bootstrap; below ten groups, and above two thousand, the jackknife over
     groups with Student's t). Without groups, accuracy and recalls get Wilson's interval and the others the
-    jackknife over rows.
+    jackknife over rows. With groups, no interval of a share is narrower than Wilson's: where all groups are
+    alike, for example all right, drawing them shows no spread.
 
     Args:
         measures: of the sums.
@@ -52,10 +53,11 @@ def intervals(measures: Measures, units: Units, seed: int = 0) -> Floats:
             measures, units
         )
         found = np.stack([whole - half, whole + half], axis=-1)
-    if measures.proportions is not None and not units.grouped:
+    if measures.proportions is not None:
         for k, (right, rows) in enumerate(measures.proportions(total).tolist()):
             if rows > 0:  # not NaN
-                found[k] = wilson(int(right), int(rows))
+                low, high = wilson(int(right), int(rows))
+                found[k] = (min(low, found[k, 0]), max(high, found[k, 1])) if units.grouped else (low, high)
     # a quantile of draws may leave out the score itself where it is skewed: an interval holds its score
     found = np.stack([np.fmin(found[:, 0], whole), np.fmax(found[:, 1], whole)], axis=-1)
     if measures.proportions is not None:  # all measures of classes are shares

@@ -11,6 +11,7 @@ from yieldcast.language import Language, message
 from yieldcast.workspace import disclosure
 from yieldcast.workspace.database import audit
 from yieldcast.workspace.disclosure.views import AuditRow, ContributorRow, OwnerPage, SubmissionRow
+from yieldcast.workspace.sandbox.noted import last_start
 from yieldcast.workspace.server import pages, submission_view, visits, wording
 from yieldcast.workspace.server.render import money
 from yieldcast.workspace.server.submission_view import Card
@@ -31,6 +32,7 @@ _ACTS = {
     "submit": message("model submitted"),
     "accept": message("model accepted"),
     "refuse": message("model refused"),
+    "start": message("worker started"),
     "claim": message("worker began"),
     "give-back": message("worker gave it back"),
     "finish": message("results stored"),
@@ -56,7 +58,7 @@ def answer(seen: Visit, status: int = 200, **more: Any) -> Response:
     workspace, words = seen.site.workspace, seen.words
     with workspace.read() as session:
         found = disclosure.owner_page(session, workspace, seen.viewer)
-        verdict = audit.verify(session)
+        verdict, started = audit.verify(session), last_start(session)
     about = pages.about_of(seen)
     headline = about.measures[0]
 
@@ -70,7 +72,7 @@ def answer(seen: Visit, status: int = 200, **more: Any) -> Response:
         "queue": rows(found.queue), "ended": rows(found.submissions),
         "headline": wording.measure_name(headline, words),
         "entries": [_entry(one, words) for one in found.audit], "intact": verdict.broken is None,
-        "verdict": _verdict(verdict, words),
+        "verdict": _verdict(verdict, words), "started": started,
     }  # fmt: skip
     return seen.page("owner.html", PATH, status, PATH, **context)
 
@@ -85,7 +87,7 @@ def _cards(page: OwnerPage, words: Language) -> list[Card]:
         Card(words.gettext("Income"), money(page.income, page.currency, words),
              words.ngettext("{n} charged submission", "{n} charged submissions", charged)),
         Card(words.gettext("Submissions"), words.number(sum(page.states.values())), states),
-        Card(words.gettext("Compute used"), f"{wording.three_digits(page.pflop, words)} PFLOP",
+        Card(words.gettext("Compute used"), wording.compute_text(page.pflop, words),
              words.gettext("of {n} PFLOP of all contributors", n=wording.three_digits(budget, words))),
         Card(words.gettext("Looks at the holdout"), words.number(page.looks.looks),
              submission_view.looks_text(page.looks, words)),
@@ -93,7 +95,7 @@ def _cards(page: OwnerPage, words: Language) -> list[Card]:
 
 
 def _contributor(one: ContributorRow, currency: str, words: Language) -> dict[str, Any]:
-    used = (wording.three_digits(value, words) for value in (one.pflop, one.budget_pflop))
+    used = (wording.compute_text(value, words) for value in (one.pflop, one.budget_pflop))
     return {
         "name": one.name, "submissions": words.number(one.submissions),
         "looks": words.number(one.looks.looks),

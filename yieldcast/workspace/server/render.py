@@ -152,6 +152,7 @@ def _tools(reader: Reader) -> dict[str, Any]:
         "number": words.number,
         "percent": words.percent,
         "day": words.date,
+        "compute": lambda pflop: wording.compute_text(pflop, words),
         "three_digits": lambda value: wording.three_digits(value, words),
         "share": lambda value: wording.score_text(value, ACCURACY, words),
         "moment": lambda when: moment(when, words),

@@ -81,9 +81,11 @@ def _told(row: SubmissionRow, score: Score | None, headline: str, words: Languag
 
 
 def step_text(progress: Mapping[str, Any], words: Language) -> str:
-    """How far a training is: "after fine-tuning · epoch 7 of 20 · validation loss 0.312"; "" if not known."""
+    """How far a training is: "fine-tuning · epoch 7 of 20 · validation loss 0.312"; "" if not known."""
     parts = []
-    if progress.get("phase") in wording.PHASES:
+    if progress.get("stage") in wording.STAGES:
+        parts.append(words.gettext(wording.STAGES[progress["stage"]]))
+    elif progress.get("phase") in wording.PHASES:
         parts.append(words.gettext(wording.PHASES[progress["phase"]]))
     if "epoch" in progress and "epochs" in progress:
         epoch, epochs = (words.number(progress[key]) for key in ("epoch", "epochs"))
@@ -398,7 +400,7 @@ def _used(detail: SubmissionDetail, words: Language) -> tuple[tuple[str, str], .
     parameters = "–" if detail.parameters is None else words.number(detail.parameters)
     minutes = words.ngettext("{n} minute", "{n} minutes", detail.minutes)
     return (
-        (words.gettext("Compute"), f"{wording.three_digits(detail.pflop, words)} PFLOP"),
+        (words.gettext("Compute"), wording.compute_text(detail.pflop, words)),
         (words.gettext("Time, at most"), minutes),
         (words.gettext("Weights of the model"), parameters),
         (words.gettext("SHA-256 of the file"), detail.sha256),

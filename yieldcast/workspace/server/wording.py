@@ -44,6 +44,12 @@ AUGMENTATIONS = {
     "noise": message("noise"),
 }
 BASELINES = {"majority class": message("majority class")}
+STAGES = {
+    "reading": message("the model is read"),
+    "baseline": message("scored as submitted"),
+    "training": message("fine-tuning"),
+    "scoring": message("scored after fine-tuning"),
+}
 PHASES = {1: message("as submitted"), 2: message("after fine-tuning")}
 
 
@@ -89,6 +95,8 @@ def difference_text(value: Decimal | None, measure: str, words: Language) -> str
 
 
 def _digits(value: Decimal) -> int:
+    if value == value.to_integral_value() and abs(value) > 1:  # a step of 10.0 kg/ha gives 300.0
+        return 0
     exponent = value.as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
@@ -100,3 +108,17 @@ def three_digits(value: float, words: Language) -> str:
     text = f"{value:.3g}"
     plain = f"{float(text):.12f}".rstrip("0").rstrip(".")
     return words.number(float(text), len(plain.partition(".")[2]))
+
+
+def compute_text(pflop: float, words: Language) -> str:
+    """Compute in the unit in which it reads well: "71.3 PFLOP", "2 TFLOP", "0.766 GFLOP".
+
+    Args:
+        pflop: 1e15 floating-point operations, 0 or more.
+        words: of the reader.
+    """
+    unit, size = next(
+        (pair for pair in (("PFLOP", 1.0), ("TFLOP", 1e-3)) if pflop >= pair[1] / 100 or not pflop),
+        ("GFLOP", 1e-6),
+    )
+    return f"{three_digits(pflop / size, words)} {unit}"

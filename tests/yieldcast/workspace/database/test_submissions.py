@@ -45,7 +45,7 @@ def test_a_model_is_on_the_disk_with_what_was_declared(in_both):
         "received",
         NOW,
     )
-    assert row.outputs == ["a", "b"]
+    assert (str(row.price_per_km2), row.outputs) == ("0.25", ["a", "b"])
     assert About.parse(submissions.declared(row)).options.epochs == 3
     file = workspace.model_file(row.sha256)
     assert file.read_bytes() == b"model 0"

@@ -219,7 +219,7 @@ def test_a_row_of_the_holdout_that_moves_scores_by_less_than_the_step_changes_no
         made = np.where(np.arange(ROWS) % 5 == 0, (truth + 1) % 4, truth)
         add_scored(opened, "Alpha", "ResNet", "0.25", {1: made, 2: made})
         before = everything(opened)
-        for row in range(0, ROWS, 200):
+        for row in (0, 450, 720, 900):
             changed = truth.copy()
             changed[row] = (truth[row] + 1) % 4
             np.save(path, changed)
@@ -249,6 +249,13 @@ def test_damaged_results_are_an_error_that_names_no_path(tmp_path):
         with pytest.raises(SchemaError, match="expected the predictions") as error:
             view(opened, disclosure.leaderboard, "owner")
         assert "SECRET" not in str(error.value)
+        for function, name in (
+            (disclosure.data_page, "public.json"), (disclosure.overview, "holdout/target.npy"),
+        ):  # fmt: skip
+            (opened.data / name).unlink()
+            with pytest.raises(SchemaError, match="damaged or missing") as error:
+                view(opened, function, None)
+            assert "SECRET" not in f"{error.value}{error.value.hint}"
 
 
 def test_yields_are_told_in_steps_without_costs_and_ranked_by_rmse(tmp_path):

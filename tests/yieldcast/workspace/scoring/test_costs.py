@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yieldcast.errors import SchemaError
@@ -62,6 +62,7 @@ def test_equal_licences_are_chosen_by_total_and_none_by_nothing():
     assert choice_by_price({}) is None
 
 
+@settings(max_examples=40)
 @given(
     accuracy=st.decimals(0, 1, places=4),
     other=st.decimals(0, 1, places=4),

@@ -92,3 +92,11 @@ def test_yields_fall_and_are_told_in_steps_of_kg_ha():
     assert third.released
     assert third.phases[TUNED][0].published == round(rmse / 2, -1)
     assert third.score(TUNED, "skill_mean").value == round(D(1 - 0.5 * np.abs(error).mean() / 300), 3)
+
+
+def test_a_step_that_does_not_divide_1_rounds_no_share_beyond_it():
+    coarse = Holdout(HOLDOUT.measures, None, Steps(D("0.35"), D(10)))
+    (told,) = tell([result("1", rows(200), rows(0))], coarse)  # 1 / 0.35 is 2.86: the nearest is 1.05
+    line = told.phases[TUNED][0]
+    assert (line.published, line.score.value, line.score.high) == (1, 1, 1)
+    assert all(0 <= one.score.low <= one.score.value for lines in told.phases.values() for one in lines)

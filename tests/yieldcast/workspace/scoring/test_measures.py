@@ -114,3 +114,11 @@ def test_the_interval_of_rmse_covers_as_often_as_it_says():
         low, high = intervals(measures, units_of([value_rows(error, np.abs(error))], None))[0]
         hits += low <= 500 <= high
     assert 0.91 < hits / 300 < 0.98
+
+
+def test_groups_that_are_all_right_are_no_certainty():
+    truth = np.arange(60) % 3
+    units = units_of([class_rows(truth, truth, 3)], np.array([f"farm {k // 3}" for k in range(60)]))
+    found = intervals(MEASURES, units)
+    assert found[0].tolist() == pytest.approx(wilson(60, 60))
+    assert found[-1].tolist() == pytest.approx(wilson(20, 20))

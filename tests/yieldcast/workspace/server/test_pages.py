@@ -6,13 +6,16 @@ import shutil
 from decimal import Decimal
 
 import pytest
-from scored_workspace import FARM, account_of, scored_workspace
+from scored_workspace import FARM, account_of, scored_workspace, yield_workspace
 from starlette.testclient import TestClient
 
 from yieldcast import clock
 from yieldcast.workspace.database import accounts, queue, state
 from yieldcast.workspace.database.models import Submission
 from yieldcast.workspace.directory import Workspace
+from yieldcast.workspace.sandbox.confinement import RULES, Confinement
+from yieldcast.workspace.sandbox.noted import note_start
+from yieldcast.workspace.sandbox.walls import Walls
 from yieldcast.workspace.server.app import create_app
 
 HOSTILE = "<script>alert(1)</script>"
@@ -24,7 +27,7 @@ def shared(scored_once, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages") / "W"
     shutil.copytree(scored_once, folder)
     with Workspace.open(folder) as opened:
-        yield opened
+        yield create_app(opened)
 
 
 @pytest.fixture
@@ -34,12 +37,16 @@ def own(tmp_path):
         with opened.write() as session:
             for name in ("owner", "Alpha", "Beta"):
                 account_of(session, name).token_hash = accounts.digest(f"the-token-of-{name}")
-        yield opened
+        yield create_app(opened)
 
 
-def browser(workspace, name=None):
+def opened_by(app):
+    return app.state.site.workspace
+
+
+def browser(app, name=None):
     """A client that keeps cookies and follows no redirect; signed in by the form if named."""
-    client = TestClient(create_app(workspace), follow_redirects=False)
+    client = TestClient(app, follow_redirects=False)
     if name:
         answer = client.post("/sign-in", data={"token": f"the-token-of-{name}"})
         assert answer.status_code == 303
@@ -85,13 +92,16 @@ def test_the_theme_is_kept_in_a_cookie(shared):
     assert 'media="screen">' in client.get("/data").text
 
 
-@pytest.mark.parametrize("path", ["/", "/data", "/leaderboard", "/sign-in", "/submissions/none", "/none"])
-def test_pages_have_no_script_or_style_of_their_own_and_a_strict_policy(shared, path):
-    answer = browser(shared, "Alpha").get(path)
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
-    assert answer.headers["cache-control"] == "no-store"
-    assert not re.search(r"<style|style=|<script(?![^>]* src=\"/static/)|\son\w+=|javascript:", answer.text)
-    assert not re.findall(r"(?:src|href|action)=\"(?!/|#)[^\"]*\"", answer.text)
+def test_pages_have_no_script_or_style_of_their_own_and_a_strict_policy(shared):
+    client = browser(shared, "Alpha")
+    for path in ("/", "/data", "/leaderboard", "/sign-in", "/submissions/none", "/none"):
+        answer = client.get(path)
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["cache-control"] == "no-store"
+        assert not re.search(
+            r"<style|style=|<script(?![^>]* src=\"/static/)|\son\w+=|javascript:", answer.text
+        )
+        assert not re.findall(r"(?:src|href|action)=\"(?!/|#)[^\"]*\"", answer.text)
 
 
 def test_the_leaderboard_is_closed_until_the_window_is_over(shared, set_clock):
@@ -104,9 +114,11 @@ def test_the_leaderboard_is_closed_until_the_window_is_over(shared, set_clock):
     assert [line[0] for line in rows(alpha.get("/leaderboard").text)] == ["ResNet Alpha"]
     assert "Only you see it" in browser(shared, "owner").get("/leaderboard").text
     set_clock(dt.datetime(2027, 1, 1, 9, tzinfo=dt.UTC))
+    shared.state.site.forget()
     page = browser(shared).get("/leaderboard").text
     assert "Transformer" in page
     assert "Only you see it" not in page
+    shared.state.site.forget()
 
 
 def test_the_leaderboard_has_scores_costs_and_the_verdict(shared):
@@ -159,7 +171,7 @@ def test_a_submission_has_scores_classes_and_the_confusion_matrix(shared):
         "Recall of each class",
         "not shown",
         "0.693",
-        "0.002 PFLOP",
+        "2 TFLOP",
         "1,234",
         "Change by fine-tuning",
     ):
@@ -172,7 +184,7 @@ def test_a_submission_has_scores_classes_and_the_confusion_matrix(shared):
 
 
 def test_progress_is_on_the_page_and_the_page_reads_itself_without_scripts(own):
-    with own.write() as session:
+    with opened_by(own).write() as session:
         one = Submission(
             id="live", account_id=account_of(session, "Alpha").id, key="live", name=HOSTILE, options={},
             price_per_km2=Decimal("0.5"), sha256="a" * 64, bytes=10, received=clock.now(), state="received",
@@ -205,6 +217,25 @@ def test_the_owner_sees_income_looks_queue_and_the_audit_log(shared):
     assert "Looks at the holdout" in page
 
 
+def test_the_owner_sees_the_confinement_that_the_newest_worker_found(own):
+    client = browser(own, "owner")
+    assert "No worker has started yet" in client.get("/owner").text
+    walls, held = Walls(True, True, True), dict.fromkeys(RULES, True)
+    with opened_by(own).write() as session:
+        note_start(session, "worker a 1", Confinement(walls, "/usr/bin/bwrap", held, 4))
+    page = client.get("/owner").text
+    assert "As worker a 1 found it when it started: walls of bubblewrap, namespaces, Landlock 4" in page
+    assert all(f"<li>{rule}</li>" in page for rule in RULES.values())
+    assert "Not enforced" not in page
+    with opened_by(own).write() as session:
+        weaker = Confinement(walls, None, {**held, "connect": False}, 0, trusted=True)
+        note_start(session, "worker b 2", weaker)
+    page = client.get("/owner").text
+    warning = re.search(r'<div class="error" role="alert">(.*?)</div>', page, re.S)[1]
+    assert re.findall("<li>(.*?)</li>", warning) == [RULES["connect"]]
+    assert page.count(f"<li>{RULES['connect']}</li>") == 1
+
+
 def test_sign_in_leads_on_within_this_server_only(shared):
     client = browser(shared)
     for asked, led in (
@@ -228,17 +259,19 @@ def test_sign_out_ends_the_session(own):
     assert client.get("/submissions").status_code == 303
 
 
-@pytest.mark.parametrize(
-    "path", ["/sign-out", "/owner/invitations", "/owner/revocations", "/owner/publish", "/owner/close"]
-)
-def test_a_form_without_the_text_of_its_session_is_refused(shared, path):
-    client = browser(shared, "owner")
-    for data in ({}, {"csrf": "guessed"}, {"csrf": csrf(browser(shared, "owner"))}):
-        assert client.post(path, data={"name": "Mallory", **data}).status_code == 403
+def test_a_form_without_the_text_of_its_session_is_refused(shared):
+    client, other = browser(shared, "owner"), csrf(browser(shared, "owner"))
     right = {"csrf": csrf(client), "name": "Mallory"}
-    assert client.post(path, data=right, headers={"Origin": "https://evil.example"}).status_code == 403
-    with shared.read() as session:
+    for path in (
+        "/sign-out",
+        *(f"/owner/{act}" for act in ("invitations", "revocations", "publish", "close")),
+    ):
+        for data in ({}, {"csrf": "guessed"}, {"csrf": other}):
+            assert client.post(path, data={"name": "Mallory", **data}).status_code == 403
+        assert client.post(path, data=right, headers={"Origin": "https://evil.example"}).status_code == 403
+    with opened_by(shared).read() as session:
         assert not state.is_published(session)
+    assert client.get("/owner").status_code == 200  # still signed in
 
 
 def test_the_owner_invites_once_shown_revokes_publishes_and_closes(own):
@@ -247,7 +280,7 @@ def test_the_owner_invites_once_shown_revokes_publishes_and_closes(own):
     page = client.post("/owner/invitations", data={**form, "name": "Delta <b>"}).text
     shown = re.search(r'<code class="token">([^<]+)</code>', page)[1]
     assert "Delta &lt;b&gt;" in page
-    with own.read() as session:
+    with opened_by(own).read() as session:
         assert accounts.of_token(session, shown).name == "Delta <b>"
     assert shown not in client.get("/owner").text
     again = client.post("/owner/invitations", data={**form, "name": "Delta <b>"})
@@ -257,7 +290,7 @@ def test_the_owner_invites_once_shown_revokes_publishes_and_closes(own):
     assert client.post("/owner/revocations", data={**form, "name": "Nobody"}).status_code == 422
     client.post("/owner/publish", data=form)
     client.post("/owner/close", data=form)
-    with own.read() as session:
+    with opened_by(own).read() as session:
         assert state.is_published(session)
         assert state.is_closed(session)
     assert "Publish the leaderboard" not in client.get("/owner").text
@@ -280,3 +313,28 @@ def test_exports_are_of_this_viewer_and_in_this_language(shared):
     assert answer.content[:2] == b"PK"
     assert browser(shared).get("/exports/invoices.xlsx").status_code == 303
     assert client.get("/exports/leaderboard.exe").status_code == 422
+
+
+def test_pages_of_yields_are_in_kg_ha_and_without_classes_and_costs(tmp_path):
+    with yield_workspace(tmp_path / "W") as opened:
+        with opened.write() as session:
+            account_of(session, "owner").token_hash = accounts.digest("the-token-of-owner")
+        client = browser(create_app(opened), "owner")
+        page = client.get("/leaderboard").text
+        first = rows(page)[0]
+        assert first[0] == "Network Beta Beta Better than every other model"
+        assert re.fullmatch(r"[23]\d0 [23]\d0 to [23]\d0", first[2])
+        assert first[3].startswith("+")
+        assert "kg/ha" in page
+        assert "Total annual cost" not in page
+        assert "Network Beta (Beta) is better than every other model" in page
+        about = client.get("/").text
+        for text in ("10 kg/ha", "mean", "950", "skill against mean"):
+            assert text in about, text
+        assert "Rare" not in about
+        with opened.read() as session:
+            one = account_of(session, "Beta").submissions[0].id
+        detail = client.get(f"/submissions/{one}").text
+        assert "RMSE" in detail
+        assert "Recall of each class" not in detail
+        assert "RMSE kg/ha, lower end" in client.get("/exports/leaderboard.csv").text
