@@ -51,7 +51,7 @@ def document(report: Report, submissions: Sequence[Submission], seconds: float) 
          "price per km2", "total annual cost", "standing"],
         [[f"{one.model} ({one.contributor})", shown(one.baseline), shown(one.tuned),
           before[one.contributor], shown(one.scores[RARE_RECALL]), shown(one.scores[MACRO_F1]),
-          f"{one.price_per_km2:.2f}", f"{one.cost.annual.total:,.0f}" if one.cost else "", one.place]
+          f"{one.price_per_km2:.2f}", f"{one.cost.cost.total:,.0f}" if one.cost else "", one.place]
          for one in board.entries],
     ))  # fmt: skip
     parts.append(
