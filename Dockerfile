@@ -7,7 +7,7 @@ COPY calendars calendars
 COPY data_fetchers data_fetchers
 COPY yieldcast yieldcast
 RUN python -m venv /opt/yieldcast \
-    && /opt/yieldcast/bin/pip install --no-cache-dir -c requirements.lock ".[geo,report]"
+    && /opt/yieldcast/bin/pip install --no-cache-dir -c requirements.lock ".[geo,report,workspace,postgres]"
 
 # Final stage: Python and that environment, nothing of the build.
 FROM python:3.11-slim-bookworm

@@ -1,4 +1,4 @@
-# make demo [FIELDS=1] | make test | make bench: each one makes .venv if needed (Python 3.11+ and pip).
+# make demo [FIELDS=1 | WORKSPACE=1] | make test | make bench: each one makes .venv if needed (Python 3.11+ and pip).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 .PHONY: demo test test-slow bench docs lint messages federated clean
 demo: $(STAMP)
-	$(BIN)/yieldcast demo $(if $(FIELDS),--fields,--out demo-output)
+	$(BIN)/yieldcast demo $(if $(WORKSPACE),--workspace,$(if $(FIELDS),--fields,--out demo-output))
 
 # Two test files at a time: under ten minutes on two quiet cores.
 test: lint
@@ -53,4 +53,4 @@ $(STAMP): setup.cfg pyproject.toml requirements.lock
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) build demo-output docs/_build *.egg-info
+	rm -rf $(VENV) build demo-output demo-output-fields demo-output-workspace docs/_build *.egg-info

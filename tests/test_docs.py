@@ -40,7 +40,7 @@ PAGES = sorted(
 _MARK = re.compile(r"<!-- (?P<mark>prepared|not run|file): (?P<text>.+?) -->")
 _FENCE = re.compile(r"(?P<ticks>`{3,}|:{3,})(?P<language>\{?[\w-]*\}?.*)")
 _LINK = re.compile(r"\]\((?P<target>[^()\s]+)\)")
-_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 _SECONDS = 900
 _POSITION = ("latitude_deg", "longitude_deg")
 
@@ -225,7 +225,7 @@ def test_every_option_named_alone_belongs_to_some_command():
     for page in PAGES:
         if page.parent.name in ("results", "reference") or page.name == "CHANGELOG.md":
             continue
-        named = {o for o in re.findall(r"`(--[a-z][a-z-]*)[^`]*`", without_fences(page)) if o not in known}
+        named = {o for o in re.findall(r"`(--[a-z][a-z0-9-]*)[^`]*`", without_fences(page)) if o not in known}
         assert not named, f"{name(page)}: {named}"
 
 

@@ -165,7 +165,9 @@ def services() -> Iterator[None]:
     os.environ.update({variable: servers[name].url for name, variable in names.items()})
     os.environ.update(CDSAPI_URL=f"{servers['cds'].url}/api", CDSAPI_KEY="secret-token-123")
     try:
-        yield
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as programs:  # those that XLA compiled
+            os.environ.setdefault("TF_XLA_FLAGS", f"--tf_xla_persistent_cache_directory={programs}")
+            yield
     finally:
         for server in servers.values():
             server.stop()

@@ -53,6 +53,7 @@ from yieldcast.cli.terminal import (
     short_errors,
     signals_as_ctrl_c,
 )
+from yieldcast.errors import ConfigError
 from yieldcast.user_code import trusted_code
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ def demo(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder for tables, store, run and bulletins; default: demo-output, with --fields "
-            "demo-output-fields.",
+            help="Folder for all files; default: demo-output, with --fields demo-output-fields, with "
+            "--workspace demo-output-workspace.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=2, max=30, help="Members to train.")] = 10,
@@ -107,6 +108,14 @@ def demo(
             "their last season, and write P(low), scores and a report. No member is trained.",
         ),
     ] = False,
+    of_workspace: Annotated[
+        bool,
+        typer.Option(
+            "--workspace",
+            help="A workspace of private synthetic tiles instead: three contributors submit models, which "
+            "are scored, fine-tuned and scored again; then the leaderboard. A few minutes.",
+        ),
+    ] = False,
 ) -> None:
     """Import, train, evaluate and forecast on a small synthetic country, and write a report.
 
@@ -115,7 +124,16 @@ def demo(
         yieldcast demo --out demo-output
 
         yieldcast demo --fields
+
+        yieldcast demo --workspace
     """
+    if of_fields and of_workspace:
+        raise ConfigError("expected --fields or --workspace, received both", "Give one of them.")
+    if of_workspace:
+        from yieldcast.cli.workspace_demo import run_workspace_demo
+
+        run_workspace_demo(out or Path("demo-output-workspace"), console())
+        return
     if of_fields:
         from yieldcast.cli.field_demo import run_field_demo
 

@@ -19,7 +19,7 @@ _BY_PANEL = {
         "threshold", "classes", "cost_miss", "cost_alarm", "source",
         "bbox", "mask", "season", "calendar", "resolution", "bands",
         "place", "by", "task", "false_alarm_rate", "lstm", "input", "weights", "pool", "submission",
-        "title", "rule", "lead_months", "run_config", "verify", "newest",
+        "title", "rule", "lead_months", "run_config", "verify", "newest", "workspace",
     ),
     "Files to import": (
         "places", "yields", "weather", "soil", "mesh", "estimates", "estimates_source", "daily_weather",

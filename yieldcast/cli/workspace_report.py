@@ -54,7 +54,7 @@ def report(
     words, screen = language.of(lang), console()
     if out is not None:
         check_writable(out)
-    found = _read(path, database)
+    found = read_report(path, database)
     text = json.dumps(_as_json(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     written = _write(out, found, text, words) if out is not None else []
     if as_json:
@@ -67,7 +67,7 @@ def report(
         screen.print(words.gettext("written: {path}", path=file))
 
 
-def _read(path: Path, database: str | None) -> Report:
+def read_report(path: Path, database: str | None) -> Report:
     """Everything that the report shows, in one transaction."""
     with opened(path, database) as found, found.read() as session:
         from yieldcast.cli.views.workspace_report import Report

@@ -95,7 +95,7 @@ class Connection:
     token: str = field(repr=False)
     ca: Path | None = None
     insecure: bool = False
-    tries: int = 8
+    tries: int = 6
     pause_s: float = 1.0
 
     def __post_init__(self) -> None:

@@ -141,6 +141,7 @@ def work(workspace, name, errors):
         errors.append(error)
 
 
+@pytest.mark.slow
 def test_many_workers_at_once_give_each_submission_its_results_once(in_both):
     workspace = in_both(WorkspaceSettings.model_validate({"rules": {"submissions_per_contributor": 8}}))
     made = queued(workspace, contributor(workspace), 8)

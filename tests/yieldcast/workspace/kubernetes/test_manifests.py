@@ -11,10 +11,14 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 from kubernetes import client
 from kubernetes_api import _without_none
+from typer.main import get_command
 
+from yieldcast.cli.app import app
 from yieldcast.errors import ConfigError, MissingDataError
+from yieldcast.workspace.database.session import VARIABLE
 from yieldcast.workspace.kubernetes import manifests
 from yieldcast.workspace.kubernetes.settings import KubernetesSettings
+from yieldcast.workspace.worker import NAME_VARIABLE
 
 SETTINGS = KubernetesSettings(image="registry.example/yieldcast:0.2.0", database_cidr="10.1.2.3/32")
 
@@ -110,3 +114,15 @@ def test_wrong_settings_are_refused(tmp_path: Path, text: str, said: str) -> Non
     file.write_text(text)
     with pytest.raises(ConfigError, match=said):
         KubernetesSettings.read(file)
+
+
+def test_the_worker_has_the_options_that_the_job_gives_it() -> None:
+    worker = get_command(app).commands["workspace"].commands["worker"]  # type: ignore[attr-defined]
+    known = {option for parameter in worker.params for option in parameter.opts}
+    (container,) = pod(SETTINGS.model_copy(update={"trust": True}))["containers"]
+    given = {word for word in container["args"] if word.startswith("--")}
+    assert container["command"] == ["yieldcast", "workspace", "worker"]
+    assert given == {"--data", "--once", "--submission", "--trust"}
+    assert given <= known
+    assert {manifests.URL_VARIABLE, "YIELDCAST_WORKER"} == {VARIABLE, NAME_VARIABLE}
+    assert {VARIABLE, NAME_VARIABLE} <= {each["name"] for each in container["env"]}

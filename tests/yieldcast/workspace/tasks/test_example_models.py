@@ -3,7 +3,7 @@
 import pytest
 
 from yieldcast.workspace.scoring.scores import class_scores
-from yieldcast.workspace.tasks.example_models import EXAMPLE_MODELS, pretrained
+from yieldcast.workspace.tasks.example_models import pretrained, small_cnn
 from yieldcast.workspace.tasks.synthetic_tiles import CLASSES, SHARES, synthetic_tiles
 
 pytestmark = pytest.mark.slow
@@ -18,10 +18,10 @@ def regions():
     return own, *(synthetic_tiles(count, seed=2 + count, side=32, shift=1.0) for count in (600, 400))
 
 
-@pytest.mark.parametrize("name", ["small CNN", "vision transformer"])
-def test_fine_tuning_lifts_the_scores(name, regions):
+def test_fine_tuning_lifts_the_scores(regions):
+    """Of the smallest model; the demo does it with all three."""
     own, training, holdout = regions
-    model = pretrained(EXAMPLE_MODELS[name], own.images, own.labels, classes=9, epochs=8)
+    model = pretrained(small_cnn, own.images, own.labels, classes=9, epochs=8)
 
     def scored():
         outputs = model.predict(holdout.images, batch_size=64, verbose=0)
