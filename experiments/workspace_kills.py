@@ -1,9 +1,9 @@
 """Kills the server and the workers of a workspace at random moments; each submission must have one result.
 
-A contributor sends models while a server and two workers run. At moments drawn at random one of them is
-killed with SIGKILL, or the process inside the sandbox, or everything at once; what died is started again, as
-systemd would do. At the end every submission must be done, with one result for each phase, and the audit log
-whole:
+A contributor sends models while a server and two workers run. While a job runs, at moments drawn at random,
+one of them is killed with SIGKILL, or the process inside the sandbox, or everything at once; what died is
+started again, as systemd would do. At the end every submission must be done, with one result for each phase,
+and the audit log whole:
 
     python experiments/workspace_kills.py --out experiments/results
 """
@@ -11,6 +11,7 @@ whole:
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import os
 import random
@@ -35,6 +36,7 @@ from sandbox_jobs import save_smallest_model, tile_task  # type: ignore[import-n
 from sqlalchemy import select  # noqa: E402
 
 import results_file  # noqa: E402
+from yieldcast import clock  # noqa: E402
 from yieldcast.data.files import atomic_text  # noqa: E402
 from yieldcast.errors import YieldcastError  # noqa: E402
 from yieldcast.workspace import directory  # noqa: E402
@@ -44,7 +46,9 @@ from yieldcast.workspace.settings import TrainingOptions, WorkspaceSettings  # n
 
 KINDS = ("everything", "a worker", "inside the sandbox", "the parent of the workers", "the server")
 LEASE_SECONDS = 10
+_START_SECONDS = 90.0  # for a worker to take its first job
 _END_SECONDS = 600.0  # after the last kill
+_FRESH = dt.timedelta(seconds=LEASE_SECONDS - 3)  # left of a lease that was renewed a moment ago
 
 
 @dataclass
@@ -89,7 +93,7 @@ class Kills:
         seed: of kinds and moments.
         server: start the server and send models through it; without, they are in the queue from the start.
         workers: number of workers.
-        span: kills come up to so many seconds after what died was started again.
+        span: kills come up to so many seconds after a worker was seen at work.
     """
 
     folder: Path
@@ -98,7 +102,7 @@ class Kills:
     seed: int = 0
     server: bool = False
     workers: int = 2
-    span: float = 12.0
+    span: float = 6.0
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def run(self) -> Found:
@@ -114,6 +118,7 @@ class Kills:
             sender.start()
             kinds = [kind for kind in KINDS if self.server or kind != "the server"]
             for number in range(self.kills):
+                self._wait_for_a_job()
                 self._wait(chance.uniform(0.0, self.span))
                 kind = kinds[number % len(kinds)]
                 by_kind[kind] += self._kill(kind, chance)
@@ -191,6 +196,16 @@ class Kills:
         while time.monotonic() < until:
             self._keep_alive()
             time.sleep(0.1)
+
+    def _wait_for_a_job(self) -> None:
+        """Wait until a worker that lives has a job, at most `_START_SECONDS`."""
+        until = time.monotonic() + _START_SECONDS
+        while time.monotonic() < until:
+            with self.space.read() as session:
+                leases = session.scalars(select(Job.lease_until).where(Job.state == "running"))
+                if any(lease and lease > clock.now() + _FRESH for lease in leases):
+                    return
+            self._wait(0.3)
 
     def _kill(self, kind: str, chance: random.Random) -> int:
         """Send SIGKILL; returns how many got it, at least one."""
