@@ -41,7 +41,9 @@ NAME_VARIABLE = "YIELDCAST_WORKER"
 LEASE_SECONDS = 60.0
 _BEAT_SECONDS = 2.0  # between two renewals of a lease, with progress
 _POLL_SECONDS = 1.0  # between two looks at an empty queue
-_MOST_CRASHES = 3  # attempts at a job whose process was killed from outside
+# Attempts at a job whose process was killed from outside. Those that ended with their worker count too, so
+# that three would be few where machines are switched off.
+_MOST_CRASHES = 10
 _RESTART_SECONDS = 5.0  # before a worker that did not live as long is started again
 _END_SECONDS = 20.0  # for a worker to give its job back
 _BUDGET = "the compute budget of the contributor is spent"
