@@ -28,7 +28,7 @@ Rule = Literal["role", "revoked", "closed", "window", "quota", "budget", "same"]
 _CHUNK = 1 << 20
 
 
-class NotAllowedError(YieldcastError):
+class NotTakenError(YieldcastError):
     """A submission that the rules of the workspace do not allow now.
 
     Args:
@@ -101,7 +101,7 @@ def submit(session: Session, workspace: Place, account: Account, file: Path, abo
         the submission, in the state "received" if it is new.
 
     Raises:
-        NotAllowedError: window, number of submissions, budget, or the account forbid it.
+        NotTakenError: window, number of submissions, budget, or the account forbid it.
         SchemaError: the file is empty or too large, or the options exceed a limit.
         MissingDataError: no such file, or the disk refuses. After any failure nothing is kept.
     """
@@ -198,24 +198,24 @@ def _check_rules(session: Session, settings: WorkspaceSettings, account: Account
     """The rules for one more submission, see `submit`."""
     rules = settings.rules
     if account.role != "contributor":
-        raise NotAllowedError(
+        raise NotTakenError(
             "role", "the owner submits no models", "Invite a contributor and submit with its token."
         )
     if account.revoked is not None:
-        raise NotAllowedError("revoked", "the access of this account has ended", "Ask the owner.")
+        raise NotTakenError("revoked", "the access of this account has ended", "Ask the owner.")
     if state.is_closed(session):
-        raise NotAllowedError("closed", "the workspace is closed: no model is taken any more")
+        raise NotTakenError("closed", "the workspace is closed: no model is taken any more")
     window = rules.window(clock.today())
     if window != "open":
         until = f"opens on {rules.opens}" if window == "before" else f"closed on {rules.closes}"
-        raise NotAllowedError("window", f"models are not taken on {clock.today()}: the window {until} (UTC)")
+        raise NotTakenError("window", f"models are not taken on {clock.today()}: the window {until} (UTC)")
     if (sent := counted(session, account.id)) >= rules.submissions_per_contributor:
-        raise NotAllowedError(
+        raise NotTakenError(
             "quota", f"expected at most {rules.submissions_per_contributor} submissions, received {sent + 1}",
             "Submissions that were refused do not count; ask the owner for more.",
         )  # fmt: skip
     if budget_left(session, settings, account.id) == 0:
-        raise NotAllowedError(
+        raise NotTakenError(
             "budget",
             f"the compute budget of {settings.limits.budget_pflop:g} PFLOP is used up",
             "Ask the owner.",
@@ -226,7 +226,7 @@ def _same(known: Submission, about: About) -> Submission:
     """The submission that was there, if name and price are the same too."""
     if (known.name, known.price_per_km2) == (about.name, about.price_per_km2):
         return known
-    raise NotAllowedError(
+    raise NotTakenError(
         "same",
         f"this model with these options is the submission {known.id}, {known.name!r} at the price "
         f"{_price(known.price_per_km2)}; received the name {about.name!r} and the price "

@@ -32,7 +32,7 @@ def take(workspace: Workspace, account: Account, file: Path, about: About) -> tu
 
     Raises:
         RequestError: 422 with the rule that refuses the model; then the submission is refused too.
-        NotAllowedError: the rules of the workspace do not allow it now.
+        NotTakenError: the rules of the workspace do not allow it now.
     """
     with workspace.write() as session:
         row = submissions.submit(session, workspace, account, file, about)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from yieldcast.errors import ConfigError, MissingDataError, SchemaError, YieldcastError
 from yieldcast.workspace import disclosure
-from yieldcast.workspace.database.submissions import NotAllowedError as NotTaken
+from yieldcast.workspace.database.submissions import NotTakenError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -144,7 +144,7 @@ def _of_yieldcast(error: Exception) -> RequestError:
     rule, hint = getattr(error, "rule", None), getattr(error, "hint", "")
     if isinstance(error, disclosure.NotAllowedError):
         return RequestError(HTTPStatus.FORBIDDEN, str(error), hint)
-    if isinstance(error, NotTaken):
+    if isinstance(error, NotTakenError):
         status = HTTPStatus.FORBIDDEN if rule in ("role", "revoked") else HTTPStatus.CONFLICT
         return RequestError(status, str(error), hint, rule)
     if isinstance(error, ConfigError | SchemaError):

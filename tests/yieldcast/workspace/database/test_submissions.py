@@ -9,7 +9,7 @@ from workspace_factory import contributor, model_file, queued, submit
 from yieldcast.errors import MissingDataError, SchemaError
 from yieldcast.workspace.database import accounts, queue, state, submissions
 from yieldcast.workspace.database.models import Submission
-from yieldcast.workspace.database.submissions import About, NotAllowedError
+from yieldcast.workspace.database.submissions import About, NotTakenError
 from yieldcast.workspace.settings import WorkspaceSettings
 
 
@@ -59,7 +59,7 @@ def test_the_same_again_is_the_same_submission_and_another_price_an_error(worksp
     assert submit(workspace, ana, price_per_km2=0.1).id == first.id
     assert submit(workspace, ana, price_per_km2=0.10, options={"epochs": 11}).id != first.id
     assert submit(workspace, contributor(workspace, "Ben"), price_per_km2=0.1).id != first.id
-    with pytest.raises(NotAllowedError, match=r"at the price 0\.1; received .* the price 0\.2") as error:
+    with pytest.raises(NotTakenError, match=r"at the price 0\.1; received .* the price 0\.2") as error:
         submit(workspace, ana, price_per_km2=0.2)
     assert error.value.rule == "same"
 
@@ -78,7 +78,7 @@ def test_refused_archives_do_not_count_and_leave_no_file(new_workspace):
     assert files(workspace) == []
     assert submit(workspace, ana).id == refused.id  # the same archive: the same refusal
     submit(workspace, ana, number=1)
-    with pytest.raises(NotAllowedError, match="at most 1 submissions, received 2") as error:
+    with pytest.raises(NotTakenError, match="at most 1 submissions, received 2") as error:
         submit(workspace, ana, number=2)
     assert error.value.rule == "quota"
     assert len(files(workspace)) == 1
@@ -92,7 +92,7 @@ def test_models_are_taken_on_the_first_and_last_day_of_the_window_and_between(ne
         if taken:
             assert submit(workspace, ana, number).state == "received"
             continue
-        with pytest.raises(NotAllowedError, match=f"2027-{day}") as error:
+        with pytest.raises(NotTakenError, match=f"2027-{day}") as error:
             submit(workspace, ana, number)
         assert error.value.rule == "window"
     assert len(files(workspace)) == 2
@@ -107,7 +107,7 @@ def test_closed_revoked_owner_and_spent_budget_are_refused(workspace):
         accounts.revoke(session, "Ben")
         owner = session.get_one(type(ana), 1)
     for account, rule in ((ana, "budget"), (ben, "revoked"), (owner, "role")):
-        with pytest.raises(NotAllowedError) as error:
+        with pytest.raises(NotTakenError) as error:
             submit(workspace, account, number=1)
         assert error.value.rule == rule
     carla = contributor(workspace, "Carla")
@@ -115,7 +115,7 @@ def test_closed_revoked_owner_and_spent_budget_are_refused(workspace):
         assert submissions.budget_left(session, workspace.settings, ana.id) == 0
         assert submissions.budget_left(session, workspace.settings, carla.id) == 100 * 10**15
         state.close(session)
-    with pytest.raises(NotAllowedError, match="closed"):
+    with pytest.raises(NotTakenError, match="closed"):
         submit(workspace, carla)
     assert len(files(workspace)) == 1
 
@@ -131,7 +131,7 @@ def test_of_two_uploads_at_the_same_time_one_is_over_the_number_allowed(in_both)
         try:
             with workspace.write() as session:
                 submissions.submit(session, workspace, ana, path, About(name=path.stem))
-        except NotAllowedError as error:
+        except NotTakenError as error:
             errors.append(error.rule)
 
     senders = [threading.Thread(target=send, args=(path,)) for path in paths]
