@@ -246,7 +246,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
     child = int(parent.stdout.readline())
     os.kill(child, 0)
     parent.send_signal(signal.SIGKILL)
-    parent.wait()
+    parent.communicate()
     until = time.monotonic() + 20
     while time.monotonic() < until and _lives(child):
         time.sleep(0.1)
