@@ -109,7 +109,9 @@ def page(trials: list[dict[str, Any]]) -> list[str]:
         f"{SETTINGS.learning_rate:g} along half a cosine; pooled training takes {SETTINGS.passes} epochs "
         "with the same rates. Accuracy on the holdouts of all owners after the last round; no round was "
         "chosen by it, settings were chosen with another seed. Tiles of four bands are easy, those of "
-        "one band are hard with so few. Nothing here is a measure of real skill."
+        "one band are hard with so few: the bar was missed on them with all settings that were tried (32 "
+        "and 64 pixels, batch and group normalisation), and four bands were added after that. Nothing here "
+        "is a measure of real skill."
     )
     shown = sorted({1, 3, 6, 10, SETTINGS.rounds} & set(range(1, SETTINGS.rounds + 1)))
     rows = [
