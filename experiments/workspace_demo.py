@@ -1,6 +1,6 @@
 """The demo of a workspace: what fine-tuning inside it is worth to three models, and how long all of it takes.
 
-    python experiments/workspace_demo.py
+    python experiments/workspace_demo.py --write experiments/results
 
 Writes workspace-demo.json and workspace-demo.md. The same as `yieldcast demo --workspace`, on two cores.
 """

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -135,14 +134,17 @@ def _verdict(trials: list[dict[str, Any]], bands: int) -> str:
     )
 
 
-def main(options: Mapping[str, Any]) -> None:
+def main() -> None:
     """Run the trials that are missing, and write both files after each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=2, help="trials of each kind")
+    seeds = parser.parse_args().seeds
     load_tensorflow()
     file = RESULTS / "workspace-federated.json"
     settings = {**SETTINGS.model_dump(), "own": OWN, "training": TRAINING, "holdout": HOLDOUT, "side": SIDE}
     kept = json.loads(file.read_text()) if file.exists() else {}
     trials = kept["trials"] if kept.get("settings") == settings else []
-    wanted = [(b, u, s) for s in range(options["seeds"]) for b in BANDS for u in (False, True)]
+    wanted = [(b, u, s) for s in range(seeds) for b in BANDS for u in (False, True)]
     for bands, uneven, seed in wanted:
         if any((t["bands"], t["uneven"], t["seed"]) == (bands, uneven, seed) for t in trials):
             continue
@@ -154,7 +156,5 @@ def main(options: Mapping[str, Any]) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=2)
     with short_errors():
-        main(vars(parser.parse_args()))
+        main()
